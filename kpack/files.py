@@ -1,0 +1,74 @@
+"""The one atomic write and the one digest of files: whatever was there before stays until the new one is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
+
+from kpack.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CHUNK = 1 << 20
+"""Bytes read at a time when a file is hashed or copied."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Tell whether ``text`` is a SHA-256 digest as kpack writes it: 64 lower-case hexadecimal digits."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 (64 hexadecimal digits) of the file at ``path``, read in chunks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[Any]]:
+    """Yield a binary stream whose content takes the place of ``path`` when the block ends well.
+
+    The stream is a private temporary file in the same folder (which is made when missing); it is renamed over
+    ``path`` when the block ends and removed when the block raises. ``mode`` is the permission of the
+    new file before the umask.
+
+    Raises:
+        MachineError: the folder cannot be made or written.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise MachineError(
+            f"cannot write: {error.strerror}", where=str(path), next="choose a folder that can be written"
+        ) from error
+    try:
+        with os.fdopen(descriptor, "w+b") as stream:
+            yield stream
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, mode & ~umask)  # noqa: PTH101 - a name from mkstemp
+        os.replace(name, path)  # noqa: PTH105
+    except BaseException as error:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)  # noqa: PTH108
+        if isinstance(error, OSError) and error.errno is not None:
+            raise MachineError(
+                f"cannot write: {error.strerror}", where=str(path), next="free some space or choose another folder"
+            ) from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with ``\\n`` line ends, all of it or nothing."""
+    with replacing(path) as stream:
+        stream.write(text.encode("utf-8"))
