@@ -1,0 +1,100 @@
+"""kaggle-env.toml as a frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from packaging.requirements import Requirement
+    from packaging.utils import NormalizedName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One entry of ``packages``."""
+
+    text: str
+    """As written in the file."""
+    requirement: Requirement | None
+    """The PEP 508 requirement (``name``, ``name[extra]>=1``, ``name @ url``); None for a bare path."""
+    path: str | None = None
+    """A local project folder or wheel, relative to the file (``./fork``, ``./x.whl``); else None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """One entry of ``exclude``: a name, a pattern (``nvidia-*``) or a pin (``torch==2.10.0+cu128``)."""
+
+    pattern: str
+    """Normalised name, or pattern over normalised names (fnmatch: only ``*`` and ``?``)."""
+    version: str | None = None
+    """The version of a pin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRequest:
+    """One ``[[checkpoints]]`` table."""
+
+    urls: tuple[str, ...]
+    """``url``, or ``urls`` (mirrors, tried in order): https, http, file, hf, kaggle."""
+    path: str | None
+    """Where it lands; None only for hf:// repositories, which land in the Hugging Face cache layout."""
+    sha256: str | None = None
+    attached: str | None = None
+    """Absolute path in the kernel where the file is mounted already: not packed, verified at restore."""
+    include: tuple[str, ...] = ()
+    """Patterns over the files of a repository (hf, kaggle); empty means all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """One ``[[indexes]]`` table."""
+
+    name: str
+    url: str
+    """As written, credentials and all: never shown, logged or locked so."""
+    packages: tuple[str, ...]
+    """Normalised names or patterns that belong to this index and to no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOptions:
+    """The ``[restore]`` table."""
+
+    directory: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A checked kaggle-env.toml."""
+
+    path: Path
+    """The file; relative paths in it start at its folder."""
+    name: str
+    bases: tuple[str, ...]
+    """Names of shipped snapshots or paths of probe files; empty when ``python`` is given."""
+    python: str | None = None
+    """``3.12``, when there is no base."""
+    platform: str = "manylinux_2_35_x86_64"
+    packages: tuple[Package, ...] = ()
+    exclude: tuple[Exclusion, ...] = ()
+    replace: tuple[NormalizedName, ...] = ()
+    allow_source: tuple[NormalizedName, ...] = ()
+    allow_broken: tuple[NormalizedName, ...] = ()
+    allow_preloaded: tuple[NormalizedName, ...] = ()
+    lax_record: tuple[NormalizedName, ...] = ()
+    exclude_newer: datetime | None = None
+    """Files uploaded at or after this UTC moment do not exist (a date in the file includes its whole day)."""
+    checkpoints: tuple[CheckpointRequest, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    restore: RestoreOptions = field(default_factory=RestoreOptions)
+    dataset: str | None = None
+    """``[publish] dataset``: ``owner/slug``."""
+    max_size: int | None = None
+    """Bytes that a pack may have; None for no limit."""
