@@ -1,0 +1,26 @@
+"""Checkpoints: what a ``[[checkpoints]]`` table asks for, pinned to files with digests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCheckpoint:
+    """One file that a restored environment has, pinned by its bytes.
+
+    A repository (``hf://``, ``kaggle://``) becomes one of these for each of its files.
+    """
+
+    path: str
+    """Where it lands: relative to the restore directory, absolute, or below ``~``."""
+    urls: tuple[str, ...]
+    """Where it is fetched, tried in order, without credentials: https, http, file (absolute, or ``file:`` and a path
+    relative to kaggle-env.toml), data, ``hf://org/repo@<commit>/file``, ``kaggle://…`` with a version."""
+    sha256: str
+    size: int
+    """Bytes."""
+    attached: str | None = None
+    """Absolute path in the kernel where the file is mounted already: not packed, verified at restore."""
+    note: str | None = None
+    """A sentence for the user on how the pin came about; not part of the lock."""
