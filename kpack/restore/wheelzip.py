@@ -1,0 +1,258 @@
+"""A strict reader of a wheel's central directory.
+
+It follows PKWARE's APPNOTE as far as wheels need it and refuses the rest: parsers that disagree about an archive
+are how a file that nobody checked gets installed.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+from typing import Callable, List, NamedTuple, Tuple
+
+from .errors import INTEGRITY, RestoreError
+
+STORED = 0
+DEFLATED = 8
+
+_EOCD = struct.Struct("<4s4H2LH")
+_EOCD64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR = struct.Struct("<4sLQL")
+_CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
+_LOCAL = struct.Struct("<4s2B4HL2L2H")
+_ALLOWED_FLAGS = 0x0002 | 0x0004 | 0x0008 | 0x0800  # deflate level, data descriptor, UTF-8
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_MAX32 = 0xFFFFFFFF
+_MAX16 = 0xFFFF
+
+LOCAL_HEADER = _LOCAL.size
+"""Bytes of a local header before its name."""
+
+
+class Entry(NamedTuple):
+    """One entry of the central directory; sizes and offsets in bytes."""
+
+    name: str
+    """Decoded; folders end in ``/``."""
+    raw_name: bytes
+    method: int
+    """`STORED` or `DEFLATED`."""
+    flags: int
+    crc: int
+    compressed: int
+    size: int
+    offset: int
+    """Of the local header from the start of the archive."""
+    mode: int
+    """Permission bits and file type as st_mode; 0 when the archive was not made on Unix."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Tell whether the entry is a folder."""
+        return self.name.endswith("/")
+
+    @property
+    def executable(self) -> bool:
+        """Tell whether any executable bit is set."""
+        return bool(self.mode & 0o111) and not self.is_folder
+
+
+def _bad(what: str, where: str) -> RestoreError:
+    return RestoreError(INTEGRITY, what, where=where, next="the wheel is damaged or made to mislead: do not use it")
+
+
+def find_directory(size: int, pread: Callable[[int, int], bytes], where: str = "") -> int:
+    """Return the offset of the central directory of an archive of `size` bytes.
+
+    `pread(count, offset)` reads the archive. Raises RestoreError (code 5) unless the archive ends in exactly one
+    end record (with its zip64 partner when needed) without a comment, on one disk.
+    """
+    if size < _EOCD.size:
+        raise _bad("{} bytes are too few for a wheel".format(size), where)
+    start = max(0, size - _EOCD.size - _LOCATOR.size - _EOCD64.size)
+    tail = pread(size - start, start)
+    return _end_record(tail, start, size, where)[0]
+
+
+def _end_record(tail: bytes, start: int, size: int, where: str) -> Tuple[int, int, int]:
+    """Return (directory offset, directory size, entries) from the end of the archive."""
+    at = len(tail) - _EOCD.size
+    if at < 0 or start + len(tail) != size:
+        raise _bad("the archive is truncated", where)
+    magic, disk, first_disk, here, total, length, offset, comment = _EOCD.unpack_from(tail, at)
+    if magic != b"PK\5\6" or comment:
+        raise _bad("the archive does not end where its directory says (a comment, or bytes after it)", where)
+    end = start + at
+    if at >= _LOCATOR.size and tail[at - _LOCATOR.size : at - _LOCATOR.size + 4] == b"PK\6\7":
+        _, disk64, at64, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
+        if disk64 or disks != 1 or at64 != end - _LOCATOR.size - _EOCD64.size or at64 < start:
+            raise _bad("the zip64 end record is not where it must be", where)
+        record = _EOCD64.unpack_from(tail, at64 - start)
+        magic, length64, _, _, disk64, first64, here64, total64, size64, offset64 = record
+        if magic != b"PK\6\6" or length64 != _EOCD64.size - 12 or disk64 or first64:
+            raise _bad("the zip64 end record is malformed", where)
+        for narrow, wide, limit in (
+            (here, here64, _MAX16),
+            (total, total64, _MAX16),
+            (length, size64, _MAX32),
+            (offset, offset64, _MAX32),
+        ):
+            if narrow not in (wide, limit):
+                raise _bad("the two end records of the archive disagree", where)
+        here, total, length, offset, end = here64, total64, size64, offset64, at64
+    if disk or first_disk or here != total:
+        raise _bad("the archive is spread over several disks", where)
+    if offset + length != end:
+        raise _bad("the archive has bytes before or after what its directory describes", where)
+    return offset, length, total
+
+
+def read_directory(tail: bytes, start: int, where: str = "") -> Tuple[Entry, ...]:
+    """Return the entries of an archive, in the order of the directory.
+
+    `tail` is everything from the central directory, which begins at offset `start`, to the end of the archive.
+    Raises RestoreError (code 5) for names that are not plain relative paths or stand twice, links, devices,
+    encryption, methods other than stored and deflated, fields that contradict each other.
+    """
+    offset, length, total = _end_record(tail, start, start + len(tail), where)
+    if offset != start:
+        raise _bad("the directory begins at byte {}, not at {}".format(offset, start), where)
+    if total * _CENTRAL.size > length:
+        raise _bad("the directory is too short for {} entries".format(total), where)
+    entries: List[Entry] = []
+    position = 0
+    for _ in range(total):
+        if position + _CENTRAL.size > length:
+            raise _bad("the directory ends in the middle of an entry", where)
+        entry, position = _central(tail, position, length, start, where)
+        entries.append(entry)
+    if position != length:
+        raise _bad("the directory has {} bytes too many".format(length - position), where)
+    _no_clashes(entries, where)
+    return tuple(entries)
+
+
+def _central(tail: bytes, position: int, length: int, start: int, where: str) -> Tuple[Entry, int]:
+    fields = _CENTRAL.unpack_from(tail, position)
+    magic, _, system, _, _, flags, method, _, _, crc, compressed, size = fields[:12]
+    name_length, extra_length, comment_length, disk, _, external, offset = fields[12:]
+    after = position + _CENTRAL.size
+    end = after + name_length + extra_length + comment_length
+    if magic != b"PK\1\2" or end > length:
+        raise _bad("the directory is malformed at byte {}".format(start + position), where)
+    raw_name = tail[after : after + name_length]
+    name = _name(raw_name, flags, where)
+    extra = tail[after + name_length : after + name_length + extra_length]
+    size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
+    mode = external >> 16 if system == 3 else 0
+    kind = stat.S_IFMT(mode)
+    folder = name.endswith("/")
+    if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
+        raise _bad("{!r} is a link, a device or a folder in disguise".format(name), where)
+    if flags & ~_ALLOWED_FLAGS or method not in (STORED, DEFLATED) or disk:
+        raise _bad("{!r} uses a feature of zip that wheels have no need of".format(name), where)
+    if (method == STORED and size != compressed) or (folder and size):
+        raise _bad("{!r} has sizes that contradict each other".format(name), where)
+    if offset + LOCAL_HEADER + len(raw_name) + compressed > start:
+        raise _bad("{!r} reaches beyond the archive's data".format(name), where)
+    return Entry(name, raw_name, method, flags, crc, compressed, size, offset, mode), end
+
+
+def _name(raw: bytes, flags: int, where: str) -> str:
+    try:
+        name = raw.decode("utf-8" if flags & 0x0800 else "ascii")
+    except UnicodeDecodeError as error:
+        raise _bad("the entry name {!r} is not in the encoding it claims".format(raw), where) from error
+    body = name[:-1] if name.endswith("/") else name
+    if _CONTROL.search(name) or any(part in ("", ".", "..") for part in body.split("/")) or name[1:2] == ":":
+        raise _bad("the entry name {!r} is not a plain relative path".format(name), where)
+    return name
+
+
+def _zip64(extra: bytes, size: int, compressed: int, offset: int, where: str, name: str) -> Tuple[int, int, int]:
+    """Return (size, compressed, offset) with the zip64 extra field applied."""
+    wide = None
+    while extra:
+        if len(extra) < 4:
+            raise _bad("{!r} has a malformed extra field".format(name), where)
+        kind, length = struct.unpack_from("<2H", extra)
+        data, rest = extra[4 : 4 + length], extra[4 + length :]
+        if len(data) != length or kind == 0x7075 or (kind == 1 and wide is not None):
+            raise _bad("{!r} has an extra field that gives it another name or size".format(name), where)
+        if kind == 1:
+            wide = data
+        extra = rest
+    needed = [value == _MAX32 for value in (size, compressed, offset)]
+    if wide is None:
+        if any(needed):
+            raise _bad("{!r} lacks its zip64 sizes".format(name), where)
+        return size, compressed, offset
+    if len(wide) != 8 * sum(needed):
+        raise _bad("{!r} has a zip64 field that does not fit its header".format(name), where)
+    values = list(struct.unpack("<{}Q".format(len(wide) // 8), wide))
+    found = [values.pop(0) if need else old for need, old in zip(needed, (size, compressed, offset))]
+    return found[0], found[1], found[2]
+
+
+def _no_clashes(entries: List[Entry], where: str) -> None:
+    seen = set()
+    files = set()
+    folders = set()
+    for entry in entries:
+        name = entry.name.rstrip("/")
+        if name in seen:
+            raise _bad("{!r} stands twice in the archive".format(entry.name), where)
+        seen.add(name)
+        if entry.is_folder:
+            folders.add(name)
+        else:
+            files.add(name)
+        parent = name.rpartition("/")[0]
+        while parent and parent not in folders:
+            folders.add(parent)
+            parent = parent.rpartition("/")[0]
+    both = files & folders
+    if both:
+        raise _bad("{!r} is a file and a folder".format(sorted(both)[0]), where)
+
+
+def data_offset(header: bytes, entry: Entry, where: str = "") -> int:
+    """Return the bytes from an entry's local header to its data.
+
+    `header` begins at the local header and holds at least the header, name and extra field. Raises RestoreError
+    (code 5) when the local header does not say what the directory says.
+    """
+    if len(header) < LOCAL_HEADER:
+        raise _bad("{!r} has no local header".format(entry.name), where)
+    magic, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(header)
+    total = LOCAL_HEADER + name_length + extra_length
+    if (
+        magic != b"PK\3\4"
+        or flags != entry.flags
+        or method != entry.method
+        or bytes(header[LOCAL_HEADER : LOCAL_HEADER + name_length]) != entry.raw_name
+        or len(header) < total
+    ):
+        raise _bad("the local header of {!r} contradicts the directory".format(entry.name), where)
+    if flags & 0x0008 and not crc and not compressed and not size:
+        return total  # sizes follow the data in a descriptor
+    extra = bytes(header[LOCAL_HEADER + name_length : total])
+    size, compressed, _ = _local_zip64(extra, size, compressed, where, entry.name)
+    if (crc, compressed, size) != (entry.crc, entry.compressed, entry.size):
+        if flags & 0x0008 and (crc, compressed, size) == (0, 0, 0):
+            return total
+        raise _bad("the local header of {!r} contradicts the directory".format(entry.name), where)
+    return total
+
+
+def _local_zip64(extra: bytes, size: int, compressed: int, where: str, name: str) -> Tuple[int, int, int]:
+    """Like `_zip64` for a local header, where both sizes stand in the field when it is there at all."""
+    if size == _MAX32 and compressed == _MAX32:
+        return _zip64(extra, size, compressed, 0, where, name)
+    return size, compressed, 0
+
+
+def descriptor_sizes(entry: Entry) -> Tuple[int, ...]:
+    """Return the byte counts that may lie between an entry's data and what follows it."""
+    return (12, 16, 20, 24) if entry.flags & 0x0008 else (0,)
