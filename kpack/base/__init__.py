@@ -2,43 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from kpack.base.model import BaseDistribution, BaseImage, SnapshotInfo
+from kpack.base.snapshot import load, loads, shipped
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from packaging.utils import NormalizedName
-    from packaging.version import Version
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseDistribution:
-    """One distribution of the image."""
-
-    name: NormalizedName
-    version: Version
-    requires_dist: tuple[str, ...] | None = None
-    """Requires-Dist lines; None when the snapshot does not know them."""
-    provides_extra: tuple[str, ...] | None = None
-    provenance: str = ""
-    """Where the version comes from (``colab-freeze``, ``uv-estimate``, ``probe``, …)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseImage:
-    """A fixed set of distributions under one interpreter."""
-
-    name: str
-    python_full_version: str
-    machine: str
-    glibc: tuple[int, int]
-    environment: Mapping[str, str]
-    """The marker environment as far as it is known."""
-    distributions: Mapping[NormalizedName, BaseDistribution]
-    preloaded: tuple[str, ...]
-    """Top-level modules that are imported before the first cell."""
-    certainty: str
-    """One sentence on how far the list can be trusted."""
-    fingerprint: str
-    """SHA-256 (64 hexadecimal digits) over what a resolution can see of the image."""
+__all__ = ["BaseDistribution", "BaseImage", "SnapshotInfo", "load", "loads", "shipped"]
