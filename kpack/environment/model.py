@@ -1,9 +1,13 @@
-"""kaggle-env.toml as a frozen value."""
+"""What a kaggle-env.toml says, as frozen values."""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from kpack.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +16,12 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A reference to an environment variable in an index URL."""
+
+DEFAULT_PLATFORM = "manylinux_2_35_x86_64"
+"""The platform of a file that names ``python`` and no ``platform``: Kaggle's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +53,7 @@ class CheckpointRequest:
     urls: tuple[str, ...]
     """``url``, or ``urls`` (mirrors, tried in order): https, http, file, hf, kaggle."""
     path: str | None
-    """Where it lands; None only for hf:// repositories, which land in the Hugging Face cache layout."""
+    """Where it lands, normalised; None only for hf:// URLs, which land in the Hugging Face cache layout."""
     sha256: str | None = None
     attached: str | None = None
     """Absolute path in the kernel where the file is mounted already: not packed, verified at restore."""
@@ -57,9 +67,31 @@ class Index:
 
     name: str
     url: str
-    """As written, credentials and all: never shown, logged or locked so."""
+    """As written, credentials, ``${NAME}`` and all: never shown, logged or locked so."""
     packages: tuple[str, ...]
     """Normalised names or patterns that belong to this index and to no other."""
+
+    def location(self, environ: Mapping[str, str] | None = None) -> str:
+        """Return the URL with every ``${NAME}`` replaced from ``environ`` (default: the process's own).
+
+        The result may hold credentials.
+
+        Raises:
+            UsageError: a variable is not set.
+
+        """
+        values = os.environ if environ is None else environ
+
+        def value(match: re.Match[str]) -> str:
+            if match[1] not in values:
+                raise UsageError(
+                    f"the URL of index {self.name!r} needs the environment variable {match[1]}, which is not set",
+                    where=f"index {self.name}",
+                    next=f"set {match[1]} in the environment of kpack",
+                )
+            return values[match[1]]
+
+        return VARIABLE.sub(value, self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +113,7 @@ class Environment:
     """Names of shipped snapshots or paths of probe files; empty when ``python`` is given."""
     python: str | None = None
     """``3.12``, when there is no base."""
-    platform: str = "manylinux_2_35_x86_64"
+    platform: str = DEFAULT_PLATFORM
     packages: tuple[Package, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
     replace: tuple[NormalizedName, ...] = ()
@@ -98,3 +130,13 @@ class Environment:
     """``[publish] dataset``: ``owner/slug``."""
     max_size: int | None = None
     """Bytes that a pack may have; None for no limit."""
+
+    @property
+    def stem(self) -> str:
+        """The middle of the lock's name: the file's stem, its dots turned to ``-`` (PEP 751 allows none)."""
+        return self.path.stem.replace(".", "-")
+
+    @property
+    def lock_path(self) -> Path:
+        """``pylock.<stem>.toml`` beside the file."""
+        return self.path.with_name(f"pylock.{self.stem}.toml")

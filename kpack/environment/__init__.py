@@ -1,0 +1,30 @@
+"""kaggle-env.toml as a frozen value: reading it, its meaning, and edits that keep comments."""
+
+from kpack.environment.meaning import meaning
+from kpack.environment.mistakes import EnvironmentFileError
+from kpack.environment.model import (
+    DEFAULT_PLATFORM,
+    CheckpointRequest,
+    Environment,
+    Exclusion,
+    Index,
+    Package,
+    RestoreOptions,
+)
+from kpack.environment.reading import FILE_NAME, find, load, parse
+
+__all__ = [
+    "DEFAULT_PLATFORM",
+    "FILE_NAME",
+    "CheckpointRequest",
+    "Environment",
+    "EnvironmentFileError",
+    "Exclusion",
+    "Index",
+    "Package",
+    "RestoreOptions",
+    "find",
+    "load",
+    "meaning",
+    "parse",
+]

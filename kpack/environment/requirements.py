@@ -1,0 +1,181 @@
+"""The entries of ``packages`` and ``exclude``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from kpack.environment.mistakes import Mistake, quoted
+from kpack.environment.model import Exclusion, Package
+from kpack.environment.patterns import is_pattern, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpack.environment.positions import KeyPath
+
+_URL = re.compile(r"(?:https?|file|git\+(?:https?|ssh|file))://[^\s]+")
+_LOCAL = re.compile(r"(?:\./|\.\./|/|~/)")
+
+
+class NotAPackageError(ValueError):
+    """An entry of ``packages`` that cannot be read; ``advice`` says what to write."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.advice = advice
+
+
+def package(text: str) -> Package:
+    """Read one entry of ``packages``.
+
+    Raises:
+        NotAPackageError: the text is neither a requirement (PEP 508) nor a local path (``./…``, ``../…``, ``/…``).
+
+    """
+    written = text.strip()
+    if written in {".", ".."} or _LOCAL.match(written):
+        return Package(text=text, requirement=None, path=_local_path(written))
+    try:
+        requirement = Requirement(written)
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0].rstrip(".:")
+        raise NotAPackageError(f"{quoted(text)} is not a requirement: {reason}", _advice(written)) from error
+    if requirement.url and not _URL.fullmatch(requirement.url):
+        raise NotAPackageError(
+            f"{quoted(requirement.url)} is not a URL that kpack can fetch",
+            'write https://…, git+https://…@revision or file:///…; a local folder stands alone, like "./fork"',
+        )
+    return Package(text=text, requirement=requirement)
+
+
+def _local_path(written: str) -> str:
+    if written.startswith("~"):
+        raise NotAPackageError(
+            f"{quoted(written)} starts at a home folder", 'write a path relative to this file, like "../fork"'
+        )
+    if "\\" in written or ";" in written or written.endswith("]"):
+        raise NotAPackageError(
+            f"{quoted(written)} is more than a path",
+            'a local path stands alone, with / between its parts, like "./fork"',
+        )
+    return written
+
+
+def _advice(written: str) -> str:
+    if written.startswith("-"):
+        return "options of pip have no place here; an index goes to [[indexes]]"
+    if re.match(r"[A-Za-z0-9+]+://", written):
+        return "write the package's name before it: name @ https://…"
+    if re.match(r"[.~]?[\\]|[A-Za-z]:\\", written):
+        return 'write a path with / between its parts, like "./fork"'
+    if re.search(r"\.(whl|zip|tar\.gz)$", written) or re.match(r"[^<>=!~\s\[]+/", written):
+        return f'a local file or folder starts with "./": {quoted("./" + written)}'
+    single = re.match(r"([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*=\s*([0-9][^=]*)$", written)
+    if single:
+        return f"did you mean {quoted(f'{single[1]}=={single[2]}')}?"
+    caret = re.match(r"([A-Za-z0-9._-]+)\s*\^\s*([0-9].*)$", written)
+    if caret:
+        return f"did you mean {quoted(f'{caret[1]}~={caret[2]}')}?"
+    return 'write it like "name", "name>=1.2,<2", "name[extra]" or "name @ https://…"'
+
+
+def packages(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[Package, ...]:
+    """Read all entries; the same name twice is a mistake unless different markers tell the entries apart."""
+    good: list[Package] = []
+    seen: dict[str, list[tuple[int, Requirement]]] = {}
+    paths: dict[str, int] = {}
+    for number, text in enumerate(entries):
+        if text is None:
+            continue
+        at: KeyPath = ("packages", number)
+        try:
+            read = package(text)
+        except NotAPackageError as error:
+            mistakes.append(Mistake(key=at, what=error.what, next=error.advice))
+            continue
+        good.append(read)
+        if read.requirement is None:
+            first = paths.setdefault((read.path or "").rstrip("/"), number)
+            if first != number:
+                mistakes.append(
+                    Mistake(key=at, what=f"{quoted(text)} stands at packages[{first}] already", next="remove one")
+                )
+            continue
+        requirement = read.requirement
+        others = seen.setdefault(canonicalize_name(requirement.name), [])
+        for first, other in others:
+            if not requirement.marker or not other.marker or str(requirement.marker) == str(other.marker):
+                mistakes.append(
+                    Mistake(
+                        key=at,
+                        what=f"{quoted(text)} asks for {canonicalize_name(requirement.name)} again,"
+                        f" packages[{first}] has {quoted(entries[first])}",
+                        next='write one entry, like "name[one,two]>=1,<2"',
+                    )
+                )
+                break
+        others.append((number, requirement))
+    return tuple(good)
+
+
+def exclusions(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[Exclusion, ...]:
+    """Read the entries of ``exclude``; the same name or pattern twice is a mistake."""
+    good: list[Exclusion] = []
+    seen: dict[str, int] = {}
+    for number, text in enumerate(entries):
+        if text is None:
+            continue
+        at: KeyPath = ("exclude", number)
+        name, equals, version = (part.strip() for part in text.partition("=="))
+        pattern = normalise(name)
+        if equals and is_pattern(name):
+            mistakes.append(
+                Mistake(
+                    key=at,
+                    what=f"{quoted(text)} pins a pattern",
+                    next='a pin needs one whole name, like "torch==2.10.0"',
+                )
+            )
+            continue
+        try:
+            exclusion = Exclusion(pattern=pattern, version=str(Version(version)) if equals else None)
+        except InvalidVersion:
+            mistakes.append(
+                Mistake(
+                    key=at,
+                    what=f"{quoted(version)} is not a version",
+                    next='a pin names one exact version, like "torch==2.10.0+cu128"',
+                )
+            )
+            continue
+        first = seen.setdefault(pattern, number)
+        if first != number:
+            mistakes.append(
+                Mistake(
+                    key=at,
+                    what=f"{quoted(text)} and exclude[{first}] {quoted(entries[first])} name the same",
+                    next="remove one",
+                )
+            )
+        good.append(exclusion)
+    return tuple(good)
+
+
+def names(key: str, entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[NormalizedName, ...]:
+    """Read an array of names; the same name twice is a mistake."""
+    good: list[NormalizedName] = []
+    for number, text in enumerate(entries):
+        if text is None:
+            continue
+        name = canonicalize_name(text)
+        if name in good:
+            mistakes.append(Mistake(key=(key, number), what=f"{quoted(text)} stands there twice", next="remove one"))
+        else:
+            good.append(name)
+    return tuple(good)

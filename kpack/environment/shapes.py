@@ -1,0 +1,219 @@
+"""Checks a parsed TOML table against the field table: unknown keys, wrong types, patterns."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING
+
+from kpack.environment.fields import DOCUMENT, Field, Moment, Shape, Size, Table, Text, TextMap, Texts
+from kpack.environment.mistakes import Mistake, quoted, unprintable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kpack.environment.positions import KeyPath
+
+_SYNONYMS = {
+    "dependencies": "packages",
+    "requirements": "packages",
+    "requires": "packages",
+    "install": "packages",
+    "image": "base",
+    "docker-image": "base",
+    "python-version": "python",
+    "requires-python": "python",
+    "title": "name",
+    "ignore": "exclude",
+    "overrides": "replace",
+    "override": "replace",
+    "no-binary": "allow-source",
+    "upload-before": "exclude-newer",
+    "before": "exclude-newer",
+    "models": "checkpoints",
+    "weights": "checkpoints",
+    "files": "checkpoints",
+    "index": "indexes",
+    "index-url": "indexes",
+    "extra-index-url": "indexes",
+    "sources": "indexes",
+    "hash": "sha256",
+    "digest": "sha256",
+    "checksum": "sha256",
+    "md5": "sha256",
+    "mirrors": "urls",
+    "dest": "path",
+    "destination": "path",
+    "target": "path",
+    "file": "path",
+    "dir": "directory",
+    "environment": "env",
+    "id": "dataset",
+    "slug": "dataset",
+}
+"""What other tools call our keys."""
+
+
+def check(data: Mapping[str, object], mistakes: list[Mistake]) -> dict[str, object]:
+    """Return what of ``data`` has the right shape; say in ``mistakes`` what has not.
+
+    Arrays keep their length: an item with a mistake becomes None, so that the others keep their key paths.
+    """
+    return _Check(mistakes).table(data, DOCUMENT, ())
+
+
+def type_name(value: object) -> str:
+    """Return TOML's name of the type of ``value``, with an article."""
+    kinds: tuple[tuple[type, str], ...] = (
+        (bool, "a boolean"),
+        (int, "an integer"),
+        (float, "a float"),
+        (str, "a string"),
+        (datetime, "a date-time"),
+        (date, "a date"),
+        (time, "a time"),
+        (list, "an array"),
+        (dict, "a table"),
+    )
+    return next(name for kind, name in kinds if isinstance(value, kind))
+
+
+class _Check:
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        self.mistakes = mistakes
+
+    def say(self, key: KeyPath, what: str, advice: str = "") -> None:
+        self.mistakes.append(Mistake(key=key, what=what, next=advice))
+
+    def table(self, data: Mapping[str, object], shape: Table, at: KeyPath) -> dict[str, object]:
+        known = {field.key: field for field in shape.fields}
+        good: dict[str, object] = {}
+        for key, value in data.items():
+            if key in known:
+                checked = self.value(value, known[key], (*at, key))
+                if checked is not None:
+                    good[key] = checked
+            else:
+                self.unknown_key(key, shape, at)
+        for field in shape.fields:
+            if field.required and field.key not in data:
+                self.say(at, f"the key {quoted(field.key)} is missing", f"add {field.key} = …: {field.description}")
+        return good
+
+    def unknown_key(self, key: str, shape: Table, at: KeyPath) -> None:
+        place = f"[{'.'.join(str(part) for part in at if isinstance(part, str))}]" if at else "the top of the file"
+        right = [field.key for field in shape.fields]
+        plain = key.lower().replace("_", "-")
+        near = difflib.get_close_matches(plain, right, n=1, cutoff=0.7) or [_SYNONYMS.get(plain, "")]
+        top = [field.key for field in DOCUMENT.fields]
+        if near[0] in right:
+            advice = f"did you mean {quoted(near[0])}?"
+        elif at and (plain in top or _SYNONYMS.get(plain) in top):
+            advice = f"move it above the first [table]: it belongs to the top of the file, not to {place}"
+        else:
+            homes = [
+                field.key
+                for field in DOCUMENT.fields
+                if isinstance(field.shape, Table) and plain in {inner.key for inner in field.shape.fields}
+            ]
+            many = {field.key for field in DOCUMENT.fields if isinstance(field.shape, Table) and field.shape.many}
+            written = [f"[[{home}]]" if home in many else f"[{home}]" for home in homes if (home,) != at[:1]]
+            advice = f"it belongs to {' or '.join(written)}" if written else f"known keys here: {', '.join(right)}"
+        self.say((*at, key), f"unknown key {quoted(key)} in {place}", advice)
+
+    def value(self, value: object, field: Field, at: KeyPath) -> object:
+        shape: Shape = field.shape
+        if isinstance(shape, Text):
+            return self.text(value, shape, at)
+        if isinstance(shape, Texts):
+            return self.texts(value, shape, at)
+        if isinstance(shape, Moment):
+            return self.moment(value, at)
+        if isinstance(shape, Size):
+            return self.size(value, shape, at)
+        if isinstance(shape, TextMap):
+            return self.text_map(value, shape, at)
+        return self.tables(value, field.key, shape, at)
+
+    def wrong_type(self, value: object, wanted: str, at: KeyPath, advice: str = "") -> None:
+        simple = isinstance(value, (bool, int, float, str, date, time)) and at[:2] != ("restore", "env")
+        seen = f"{type_name(value)} ({quoted(value)})" if simple else type_name(value)
+        self.say(at, f"must be {wanted}, is {seen}", advice)
+
+    def text(self, value: object, shape: Text, at: KeyPath) -> str | None:
+        if not isinstance(value, str):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and not shape.secret
+            advice = f'put it in quotes: "{value}"' if number else ""
+            self.wrong_type(value, "a string", at, advice)
+            return None
+        seen = f"the value ({len(value)} characters)" if shape.secret else quoted(value)
+        bad = unprintable(value)
+        if bad:
+            self.say(at, f"{seen} holds the control character {bad}", "remove it")
+        elif not value and not shape.empty:
+            self.say(at, "must not be empty", shape.advice)
+        elif shape.longest and len(value) > shape.longest:
+            self.say(at, f"has {len(value)} characters, {shape.longest} are allowed", shape.advice)
+        elif shape.pattern and not re.fullmatch(shape.pattern, value):
+            self.say(at, f"{seen} is not right here", shape.advice)
+        else:
+            return value
+        return None
+
+    def texts(self, value: object, shape: Texts, at: KeyPath) -> list[str | None] | None:
+        if isinstance(value, str) and shape.single:
+            one = self.text(value, shape.item, at)
+            return None if one is None else [one]
+        if not isinstance(value, list):
+            advice = f"put it in brackets: [{quoted(value)}]" if isinstance(value, str) else ""
+            wanted = "a string or an array of strings" if shape.single else "an array of strings"
+            self.wrong_type(value, wanted, at, advice)
+            return None
+        if len(value) < shape.at_least:
+            self.say(at, "must not be an empty array", shape.item.advice)
+            return None
+        return [self.text(item, shape.item, (*at, number)) for number, item in enumerate(value)]
+
+    def moment(self, value: object, at: KeyPath) -> date | None:
+        if not isinstance(value, date):
+            advice = "write it without quotes, like 2026-11-01"
+            self.wrong_type(value, "a date or a date-time", at, advice)
+            return None
+        return value
+
+    def size(self, value: object, shape: Size, at: KeyPath) -> int | str | None:
+        advice = 'write bytes, or a number with a unit like "10 GB" or "512 MiB"'
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            self.wrong_type(value, "an integer or a string", at, advice)
+        elif isinstance(value, str) and not re.fullmatch(shape.pattern, value):
+            self.say(at, f"{quoted(value)} is not a size", advice)
+        elif isinstance(value, int) and not 0 < value < 1 << 63:
+            self.say(at, f"{quoted(value)} is not a possible size", "write a number of bytes above 0")
+        else:
+            return value
+        return None
+
+    def text_map(self, value: object, shape: TextMap, at: KeyPath) -> dict[str, str] | None:
+        if not isinstance(value, dict):
+            self.wrong_type(value, "a table of strings", at)
+            return None
+        good = {}
+        for key, item in value.items():
+            name = self.text(key, shape.key, (*at, key))
+            content = self.text(item, shape.value, (*at, key))
+            if name is not None and content is not None:
+                good[name] = content
+        return good
+
+    def tables(self, value: object, key: str, shape: Table, at: KeyPath) -> object:
+        if not shape.many:
+            if isinstance(value, dict):
+                return self.table(value, shape, at)
+            self.wrong_type(value, "a table", at, f"write it as [{key}]")
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            seen = f"is {type_name(value)}" + (" of other things" if isinstance(value, list) else "")
+            self.say(at, f"must be an array of tables, {seen}", f"write each one as [[{key}]]")
+            return None
+        return [self.table(item, shape, (*at, number)) for number, item in enumerate(value)]
