@@ -7,12 +7,13 @@ import hashlib
 import os
 import re
 import tempfile
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kpack.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedRandom
     from pathlib import Path
 
 CHUNK = 1 << 20
@@ -33,7 +34,7 @@ def sha256_of(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[Any]]:
+def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
     """Yield a binary stream whose content takes the place of ``path`` when the block ends well.
 
     The stream is a private temporary file in the same folder (which is made when missing); it is renamed over
@@ -69,6 +70,6 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[Any]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with ``\\n`` line ends, all of it or nothing."""
+    """Write ``text`` as UTF-8 with its line ends as they are, all of it or nothing."""
     with replacing(path) as stream:
         stream.write(text.encode("utf-8"))

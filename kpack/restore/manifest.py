@@ -261,7 +261,7 @@ class _Table:
 
     def done(self) -> None:
         if self.raw:
-            raise _bad(self.where, "unknown key {!r}".format(sorted(self.raw)[0]))
+            raise _bad(self.where, "unknown key {!r}".format(min(self.raw)))
 
 
 def _digest(value: Any, where: str) -> str:

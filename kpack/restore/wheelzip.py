@@ -214,7 +214,7 @@ def _no_clashes(entries: List[Entry], where: str) -> None:
             parent = parent.rpartition("/")[0]
     both = files & folders
     if both:
-        raise _bad("{!r} is a file and a folder".format(sorted(both)[0]), where)
+        raise _bad("{!r} is a file and a folder".format(min(both)), where)
 
 
 def data_offset(header: bytes, entry: Entry, where: str = "") -> int:
@@ -226,7 +226,7 @@ def data_offset(header: bytes, entry: Entry, where: str = "") -> int:
     if len(header) < LOCAL_HEADER:
         raise _bad("{!r} has no local header".format(entry.name), where)
     magic, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(header)
-    total = LOCAL_HEADER + name_length + extra_length
+    total: int = LOCAL_HEADER + name_length + extra_length
     if (
         magic != b"PK\3\4"
         or flags != entry.flags

@@ -9,7 +9,7 @@ import urllib.parse
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from packaging.utils import canonicalize_name
 
@@ -52,9 +52,7 @@ class IndexServer:
 
     def add(self, wheel: Path, **facts: object) -> Path:
         """Serve ``wheel`` (or an sdist) on its project's page; ``facts`` are fields of `ServedFile`."""
-        name = canonicalize_name(
-            wheel.name.split("-")[0] if wheel.suffix == ".whl" else wheel.name.rpartition("-")[0]
-        )
+        name = canonicalize_name(wheel.name.split("-")[0] if wheel.suffix == ".whl" else wheel.name.rpartition("-")[0])
         self.files.setdefault(name, []).append(ServedFile(wheel, **facts))  # type: ignore[arg-type]
         return wheel
 
@@ -69,7 +67,7 @@ class IndexServer:
         """The Simple index URL."""
         return f"{self.root}/simple/"
 
-    def __enter__(self) -> IndexServer:
+    def __enter__(self) -> Self:
         outer = self
 
         class Handler(_Handler):
@@ -160,7 +158,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.index.html:
             links = "".join(
                 f'<a href="{row["url"]}#sha256={row["hashes"]["sha256"]}"'  # type: ignore[index]
-                + (f' data-requires-python="{str(row["requires-python"]).replace(">", "&gt;").replace("<", "&lt;")}"' if "requires-python" in row else "")
+                + (
+                    f' data-requires-python="{str(row["requires-python"]).replace(">", "&gt;").replace("<", "&lt;")}"'
+                    if "requires-python" in row
+                    else ""
+                )
                 + f">{row['filename']}</a><br>\n"
                 for row in rows
             )

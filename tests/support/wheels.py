@@ -7,11 +7,11 @@ import csv
 import hashlib
 import io
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 EPOCH = (2020, 2, 2, 0, 0, 0)
 

@@ -1,0 +1,21 @@
+"""The pack: one reproducible tar, its strict reader, and the line that pins it."""
+
+from kpack.pack.content import SUFFIX, BlobFile, Content, WheelFile
+from kpack.pack.read import Problem, ReadPack, read, verify
+from kpack.pack.wheel import Admitted, admit
+from kpack.pack.write import Pack, write
+
+__all__ = [
+    "SUFFIX",
+    "Admitted",
+    "BlobFile",
+    "Content",
+    "Pack",
+    "Problem",
+    "ReadPack",
+    "WheelFile",
+    "admit",
+    "read",
+    "verify",
+    "write",
+]

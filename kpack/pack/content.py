@@ -1,0 +1,56 @@
+"""What goes into a pack: the value that the writer lays out, free of clocks, paths and hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kpack.restore.manifest import Link, PackedCheckpoint, PackTarget
+
+SUFFIX = ".kpack.bin"
+"""The suffix that Kaggle is known to leave alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFile:
+    """A wheel on this machine that is to be packed under its own name."""
+
+    filename: str
+    sha256: str
+    path: Path
+    lax_record: bool = False
+    """Let the wheel in although its RECORD is wrong (``lax-record`` in kaggle-env.toml)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobFile:
+    """A checkpoint on this machine, packed once under its digest."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Everything of a pack but the parts that the writer makes (bootstrap, manifest, engine)."""
+
+    name: str
+    lock_name: str
+    """``pylock.<stem>.toml``."""
+    lock_text: str
+    """The lock with relative paths."""
+    requirements: str
+    """Hashed requirements.txt."""
+    targets: tuple[PackTarget, ...]
+    wheels: tuple[WheelFile, ...]
+    blobs: tuple[BlobFile, ...] = ()
+    checkpoints: tuple[PackedCheckpoint, ...] = ()
+    links: tuple[Link, ...] = ()
+    directory: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)

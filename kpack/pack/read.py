@@ -1,0 +1,233 @@
+"""Read a pack as strictly as it is written: what kpack would not have written is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kpack.errors import IntegrityError, KpackError, MachineError
+from kpack.pack import line, tarfmt
+from kpack.pack.wheel import Window, admit_window
+from kpack.pack.write import BOOTSTRAP, MANIFEST
+from kpack.restore import manifest as model
+from kpack.restore.errors import RestoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+_MAX_BOOTSTRAP = 1 << 20
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPack:
+    """A pack whose head was read: its manifest is the one that its bootstrap pins."""
+
+    path: Path
+    is_folder: bool
+    """The pack was unpacked by something, and lies there as a folder."""
+    id: str
+    """SHA-256 of bootstrap.py."""
+    line: str
+    """The line to paste."""
+    manifest: model.Manifest
+    origin: int
+    """Bytes before the first member that the manifest names; 0 for a folder."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file must have; for a folder, bytes of the members."""
+        if not self.manifest.members:
+            return self.origin
+        last = self.manifest.members[-1]
+        if self.is_folder:
+            return sum(member.size for member in self.manifest.members)
+        return self.origin + last.offset + model.padded(last.size) + len(tarfmt.END)
+
+    def data(self, path: str) -> bytes:
+        """Return the verified bytes of a small member.
+
+        Raises:
+            IntegrityError: the member is not there, or its bytes are not what the manifest says.
+
+        """
+        try:
+            member = self.manifest.member(path)
+        except KeyError as error:
+            raise IntegrityError(f"the pack has no member {path}", where=str(self.path)) from error
+        with _Bytes(self, member) as window:
+            data = window[0 : member.size]
+        if hashlib.sha256(data).hexdigest() != member.sha256:
+            raise IntegrityError("the bytes are not what the manifest says", where=f"{self.path}: {path}")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a pack."""
+
+    where: str
+    what: str
+
+
+def read(path: Path) -> ReadPack:
+    """Read the head of the pack at ``path``, a file or the folder that it became.
+
+    Raises:
+        MachineError: there is no such file, or it cannot be read.
+        IntegrityError: it is no pack, or its manifest is not the one that its bootstrap pins.
+
+    """
+    try:
+        if path.is_dir():
+            code = (path / BOOTSTRAP).read_bytes()
+            bootstrap = line.parse(code, str(path))
+            raw = (path / MANIFEST).read_bytes()
+            origin = 0
+        else:
+            with path.open("rb") as stream:
+                code = _first(stream.read(tarfmt.BLOCK), stream.read, path)
+                bootstrap = line.parse(code, str(path))
+                raw = _second(bootstrap.manifest_size, stream.read, path)
+                origin = stream.tell()
+    except FileNotFoundError as error:
+        raise MachineError(
+            "there is no pack", where=str(error.filename or path), next="name a .kpack.bin file; kpack build makes one"
+        ) from error
+    except OSError as error:
+        raise MachineError(f"cannot read the pack: {error.strerror}", where=str(path)) from error
+    if len(raw) != bootstrap.manifest_size or hashlib.sha256(raw).hexdigest() != bootstrap.manifest_sha256:
+        raise IntegrityError(
+            f"kpack.json has sha256 {hashlib.sha256(raw).hexdigest()}, "
+            f"bootstrap.py pins {bootstrap.manifest_sha256} ({bootstrap.manifest_size} bytes)",
+            where=str(path),
+            next="the pack is damaged: build or download it again",
+        )
+    try:
+        manifest = model.loads(raw)
+    except RestoreError as error:
+        raise IntegrityError(error.what, where=f"{path}: {error.where}", next=error.next) from error
+    identity = hashlib.sha256(code).hexdigest()
+    return ReadPack(
+        path=path,
+        is_folder=path.is_dir(),
+        id=identity,
+        line=line.line(manifest.name, identity, len(code)),
+        manifest=manifest,
+        origin=origin,
+    )
+
+
+def _first(block: bytes, more: Callable[[int], bytes], path: Path) -> bytes:
+    size = tarfmt.first_size(block) if len(block) == tarfmt.BLOCK else None
+    if size is None or size > _MAX_BOOTSTRAP or block != tarfmt.header(BOOTSTRAP, size):
+        raise IntegrityError("this is not a pack", where=str(path), next="name a .kpack.bin file that kpack built")
+    return _data(size, more, path, BOOTSTRAP)
+
+
+def _second(size: int, more: Callable[[int], bytes], path: Path) -> bytes:
+    if more(tarfmt.BLOCK) != tarfmt.header(MANIFEST, size):
+        raise IntegrityError("kpack.json is not where it must be", where=str(path), next="build or download it again")
+    return _data(size, more, path, MANIFEST)
+
+
+def _data(size: int, more: Callable[[int], bytes], path: Path, name: str) -> bytes:
+    data = more(size)
+    rest = more(tarfmt.padding(size))
+    if len(data) != size or rest != bytes(tarfmt.padding(size)):
+        raise IntegrityError(f"it ends or is damaged in {name}", where=str(path), next="build or download it again")
+    return data
+
+
+class _Bytes:
+    """A member's bytes as a window over a mapped file."""
+
+    def __init__(self, pack: ReadPack, member: model.Member) -> None:
+        self.path = pack.path / member.path if pack.is_folder else pack.path
+        self.offset = 0 if pack.is_folder else pack.origin + member.offset
+        self.size = member.size
+        self.whole = pack.is_folder
+
+    def __enter__(self) -> Window:
+        try:
+            with self.path.open("rb") as stream:
+                length = stream.seek(0, 2)
+                if length < self.offset + self.size or (self.whole and length != self.size):
+                    raise IntegrityError(
+                        f"it has {length} bytes, {self.offset + self.size} were expected", where=str(self.path)
+                    )
+                self.map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if length else mmap.mmap(-1, 1)
+        except OSError as error:
+            raise IntegrityError(f"cannot be read: {error.strerror}", where=str(self.path)) from error
+        return Window(self.map, self.offset, self.size)
+
+    def __exit__(self, *exc: object) -> None:
+        self.map.close()
+
+
+def verify(
+    pack: ReadPack, *, lax_record: Collection[str] = (), on_bytes: Callable[[int], None] | None = None
+) -> tuple[Problem, ...]:
+    """Check every byte of a pack and return what is wrong, in the order of the members.
+
+    Headers and padding, spans and digests, that nothing follows the end, and for wheels all that `admit` checks.
+    ``lax_record`` names distributions whose RECORD may be wrong; ``on_bytes`` is told of progress.
+    """
+    problems = list(_frame(pack))
+    for member in pack.manifest.members:
+        where = member.path
+        try:
+            with _Bytes(pack, member) as window:
+                problems += [Problem(where, what) for what in _member(member, window, on_bytes)]
+                if where.startswith("wheels/"):
+                    filename = where.removeprefix("wheels/")
+                    lax = filename.partition("-")[0].replace("_", "-").lower() in lax_record
+                    admit_window(window, filename, lax_record=lax)
+        except KpackError as error:
+            problems.append(Problem(where, error.what))
+    return tuple(problems)
+
+
+def _member(member: model.Member, window: Window, on_bytes: Callable[[int], None] | None) -> Iterator[str]:
+    whole = hashlib.sha256()
+    for number, span in enumerate(member.spans):
+        digest = hashlib.sha256()
+        for begin in range(span.offset, span.offset + span.size, _PIECE):
+            piece = window[begin : min(begin + _PIECE, span.offset + span.size)]
+            digest.update(piece)
+            whole.update(piece)
+            if on_bytes:
+                on_bytes(len(piece))
+        if digest.hexdigest() != span.sha256:
+            yield f"span {number} (bytes {span.offset} to {span.offset + span.size}) is damaged"
+    if whole.hexdigest() != member.sha256:
+        yield f"its sha256 is {whole.hexdigest()}, the manifest says {member.sha256}"
+
+
+def _frame(pack: ReadPack) -> Iterator[Problem]:
+    """Check what lies between the members of a file, or what else lies in a folder."""
+    if pack.is_folder:
+        known = {BOOTSTRAP, MANIFEST, *(member.path for member in pack.manifest.members)}
+        for found in sorted(pack.path.rglob("*")):
+            name = found.relative_to(pack.path).as_posix()
+            if not found.is_dir() and name not in known:
+                yield Problem(name, "the manifest does not name it")
+        return
+    with pack.path.open("rb") as stream:
+        position = pack.origin
+        for member in pack.manifest.members:
+            stream.seek(position)
+            expected = tarfmt.header(member.path, member.size)
+            if stream.read(len(expected)) != expected:
+                yield Problem(member.path, "its tar header is damaged")
+            end = pack.origin + member.offset + member.size
+            stream.seek(end)
+            if stream.read(tarfmt.padding(member.size)) != bytes(tarfmt.padding(member.size)):
+                yield Problem(member.path, "the bytes after it are damaged")
+            position = end + tarfmt.padding(member.size)
+        stream.seek(position)
+        if stream.read() != tarfmt.END:
+            yield Problem("end", f"the file must have {pack.size} bytes and end in zeros")

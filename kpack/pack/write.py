@@ -1,0 +1,235 @@
+"""Write a pack: every byte is hashed while it is copied, and the head is written last."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kpack import __version__
+from kpack.errors import IntegrityError, MachineError
+from kpack.files import replacing
+from kpack.pack import line, tarfmt
+from kpack.pack.engine import engine
+from kpack.pack.wheel import Admitted, admit
+from kpack.restore import manifest as model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from kpack.pack.content import Content, WheelFile
+
+ENGINE = "restore.bin"
+MANIFEST = "kpack.json"
+BOOTSTRAP = "bootstrap.py"
+
+_PIECE = 1 << 20
+_NO_DIGEST = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """A pack that was written or read."""
+
+    path: Path
+    name: str
+    id: str
+    """SHA-256 of its bootstrap.py: what the pasted line pins."""
+    sha256: str
+    """Of the whole file."""
+    size: int
+    """Bytes."""
+    line: str
+    """The line to paste."""
+    lax: Mapping[str, tuple[str, ...]]
+    """What is wrong with the RECORD of wheels that were let in by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A member before its bytes were read: all but the digests is known."""
+
+    path: str
+    size: int
+    cuts: tuple[int, ...]
+    sha256: str | None
+    """The digest it must have; None for what kpack makes itself."""
+    source: Path | bytes
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Begin and end of each span; an empty member has none."""
+        return list(zip(self.cuts, (*self.cuts[1:], self.size), strict=True)) if self.cuts else []
+
+
+def write(
+    content: Content,
+    out: Path,
+    *,
+    on_bytes: Callable[[int], None] | None = None,
+    admission: Callable[[WheelFile], Admitted] | None = None,
+    workers: int | None = None,
+) -> Pack:
+    """Write the pack of ``content`` to ``out`` and return it.
+
+    ``on_bytes`` is told how many bytes of members were just written. ``admission`` judges one wheel (by default
+    `kpack.pack.wheel.admit`; a caller that remembers verdicts by digest may bring its own). Whatever stood at
+    ``out`` stays until the new pack is whole. The bytes depend on ``content``, the engine's sources and kpack's
+    version alone.
+
+    Raises:
+        IntegrityError: a file does not have the digest that ``content`` says, or a wheel may not enter a pack.
+        MachineError: a file cannot be read, or ``out`` cannot be written.
+
+    """
+    judge = admission or (lambda wheel: admit(wheel.path, wheel.filename, lax_record=wheel.lax_record))
+    with ThreadPoolExecutor(workers or min(8, (os.cpu_count() or 1) + 1)) as pool:
+        verdicts = dict(zip((w.filename for w in content.wheels), pool.map(judge, content.wheels), strict=True))
+        planned = _plan(content, verdicts)
+        origin, offsets, total = _layout(content, planned)
+        with replacing(out) as stream:
+            descriptor = stream.fileno()
+            os.truncate(descriptor, total)
+            jobs = [
+                pool.submit(_copy, descriptor, origin + offset, item, on_bytes)
+                for item, offset in sorted(
+                    zip(planned, offsets, strict=True), key=lambda pair: pair[0].size, reverse=True
+                )
+            ]
+            digested = {member.path: member for member in (job.result() for job in jobs)}
+            members = tuple(
+                replace(digested[item.path], offset=offset) for item, offset in zip(planned, offsets, strict=True)
+            )
+            head, code = _head(content, members)
+            assert len(head) == origin
+            for item, offset in zip(planned, offsets, strict=True):
+                block = tarfmt.header(item.path, item.size)
+                os.pwrite(descriptor, block, origin + offset - len(block))
+            os.pwrite(descriptor, head, 0)
+            stream.seek(0)
+            whole = hashlib.file_digest(stream, "sha256").hexdigest()
+    identity = hashlib.sha256(code).hexdigest()
+    return Pack(
+        path=out,
+        name=content.name,
+        id=identity,
+        sha256=whole,
+        size=total,
+        line=line.line(content.name, identity, len(code)),
+        lax={name: verdict.lax for name, verdict in verdicts.items() if verdict.lax},
+    )
+
+
+def _plan(content: Content, verdicts: Mapping[str, Admitted]) -> list[_Planned]:
+    planned = [
+        _generated(path, data)
+        for path, data in (
+            (ENGINE, engine()),
+            (content.lock_name, content.lock_text.encode()),
+            ("requirements.txt", content.requirements.encode()),
+        )
+    ]
+    for wheel in sorted(content.wheels, key=lambda item: item.filename):
+        verdict = verdicts[wheel.filename]
+        planned.append(_Planned(f"wheels/{wheel.filename}", verdict.size, verdict.cuts, wheel.sha256, wheel.path))
+    for blob in sorted(content.blobs, key=lambda item: item.sha256):
+        cuts = tuple(range(0, blob.size, model.SPAN))
+        planned.append(_Planned(f"checkpoints/{blob.sha256}", blob.size, cuts, blob.sha256, blob.path))
+    return planned
+
+
+def _generated(path: str, data: bytes) -> _Planned:
+    return _Planned(path, len(data), tuple(range(0, len(data), model.SPAN)), None, data)
+
+
+def _layout(content: Content, planned: list[_Planned]) -> tuple[int, list[int], int]:
+    """Return (origin, offset of each member's data from it, size of the whole file), in bytes."""
+    offsets = []
+    end = 0
+    for item in planned:
+        start = end + len(tarfmt.header(item.path, item.size))
+        offsets.append(start)
+        end = start + model.padded(item.size)
+    draft = tuple(
+        _member(item, offset, _NO_DIGEST, [_NO_DIGEST] * len(item.cuts))
+        for item, offset in zip(planned, offsets, strict=True)
+    )
+    origin = len(_head(content, draft)[0])  # digests all have the same length, so the draft has the final size
+    return origin, offsets, origin + end + len(tarfmt.END)
+
+
+def _member(item: _Planned, offset: int, sha256: str, digests: list[str]) -> model.Member:
+    return model.Member(
+        path=item.path,
+        size=item.size,
+        sha256=sha256,
+        offset=offset,
+        spans=tuple(
+            model.Span(begin, end - begin, digest) for (begin, end), digest in zip(item.ranges, digests, strict=True)
+        ),
+    )
+
+
+def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, bytes]:
+    """Return (both first members with headers and padding, the code of bootstrap.py)."""
+    manifest = model.dumps(
+        model.Manifest(
+            kpack=__version__,
+            name=content.name,
+            lock=content.lock_name,
+            engine=ENGINE,
+            targets=content.targets,
+            checkpoints=content.checkpoints,
+            members=members,
+            directory=content.directory,
+            env=content.env,
+            links=content.links,
+        )
+    )
+    code = line.generate(hashlib.sha256(manifest).hexdigest(), len(manifest))
+    parts = []
+    for path, data in ((BOOTSTRAP, code), (MANIFEST, manifest)):
+        parts += [tarfmt.header(path, len(data)), data, bytes(tarfmt.padding(len(data)))]
+    return b"".join(parts), code
+
+
+def _copy(descriptor: int, position: int, item: _Planned, on_bytes: Callable[[int], None] | None) -> model.Member:
+    """Copy one member to its place, hashing what is written, and return it with its digests."""
+    whole = hashlib.sha256()
+    digests = []
+    written = 0
+    try:
+        source = None if isinstance(item.source, bytes) else item.source.open("rb", buffering=0)
+        try:
+            for _, end in item.ranges:
+                span = hashlib.sha256()
+                while written < end:
+                    count = min(_PIECE, end - written)
+                    piece = item.source[written : written + count] if source is None else source.read(count)  # type: ignore[index]
+                    if not piece:
+                        break
+                    whole.update(piece)
+                    span.update(piece)
+                    os.pwrite(descriptor, piece, position + written)
+                    written += len(piece)
+                    if on_bytes:
+                        on_bytes(len(piece))
+                digests.append(span.hexdigest())
+            longer = source is not None and bool(source.read(1))
+        finally:
+            if source is not None:
+                source.close()
+    except FileNotFoundError as error:
+        raise MachineError("the file is not there any more", where=str(item.source), next="build again") from error
+    found = whole.hexdigest()
+    if written != item.size or longer or (item.sha256 is not None and found != item.sha256):
+        raise IntegrityError(
+            f"the file has sha256 {found} ({written}{'+' if longer else ''} bytes), "
+            f"the lock says {item.sha256} ({item.size} bytes)",
+            where=item.path,
+            next="remove it from the cache (kpack cache verify) and build again",
+        )
+    return _member(item, 0, found, digests)
