@@ -1,0 +1,24 @@
+"""The lock: ``pylock.<stem>.toml``, a PEP 751 file with what kpack needs to know besides in ``[tool.kpack]``."""
+
+from __future__ import annotations
+
+from kpack.lock.form import from_resolution
+from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests, filename
+from kpack.lock.read import load, loads
+from kpack.lock.stale import stale
+from kpack.lock.write import dumps, relative, requirements
+
+__all__ = [
+    "Lock",
+    "LockedPin",
+    "LockedTarget",
+    "Requests",
+    "dumps",
+    "filename",
+    "from_resolution",
+    "load",
+    "loads",
+    "relative",
+    "requirements",
+    "stale",
+]

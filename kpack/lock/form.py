@@ -1,0 +1,187 @@
+"""From a resolution to a lock."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kpack.errors import IntegrityError, NoSolution
+from kpack.files import is_sha256
+from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpack.checkpoints import LockedCheckpoint
+    from kpack.environment import Environment
+    from kpack.resolve.model import Pin, Resolution, Source, TargetResolution, Wheel
+
+WHEEL_NAME = re.compile(r"[A-Za-z0-9_.+!]+(-[A-Za-z0-9_.+!]+){4,5}\.whl")
+"""A wheel's file name as the binary distribution format spells it; nothing that a path could be made of."""
+
+
+def from_resolution(
+    environment: Environment,
+    resolution: Resolution,
+    *,
+    meaning: str,
+    checkpoints: Sequence[LockedCheckpoint] = (),
+) -> Lock:
+    """Return the lock of ``resolution``.
+
+    ``meaning`` is the digest of `kpack.environment.meaning`.
+
+    Raises:
+        NoSolution: two bases that no marker tells apart need different packages.
+        IntegrityError: a file without a sha256, or two files of one name.
+
+    """
+    _check_twins(resolution)
+    lock = Lock(
+        name=environment.name,
+        meaning=meaning,
+        requests=requests_of(environment),
+        targets=tuple(_target(found) for found in resolution.targets),
+        restore=environment.restore,
+        checkpoints=tuple(
+            replace(c, urls=tuple(without_secrets(url) for url in c.urls), note=None)
+            for c in sorted(checkpoints, key=lambda c: c.path)
+        ),
+        notes=resolution.notes,
+    )
+    check_files(lock)
+    return lock
+
+
+def requests_of(environment: Environment) -> Requests:
+    """Return what ``environment`` asks for, in the words of the file, without credentials."""
+    return Requests(
+        bases=environment.bases,
+        python=environment.python,
+        platform=None if environment.bases else environment.platform,
+        packages=tuple(without_secrets(package.text) for package in environment.packages),
+        exclude=tuple(e.pattern if e.version is None else f"{e.pattern}=={e.version}" for e in environment.exclude),
+        replace=environment.replace,
+        allow_source=environment.allow_source,
+        allow_broken=environment.allow_broken,
+        allow_preloaded=environment.allow_preloaded,
+        lax_record=environment.lax_record,
+        exclude_newer=environment.exclude_newer,
+    )
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL, or a requirement that holds one, without ``user:password@``."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
+
+
+def _clean(wheel: Wheel) -> Wheel:
+    if wheel.url is None:
+        return wheel
+    url = urllib.parse.urldefrag(without_secrets(wheel.url)).url
+    return replace(wheel, url=url, index=None if wheel.index is None else without_secrets(wheel.index))
+
+
+def _clean_source(source: Source | None) -> Source | None:
+    if source is None:
+        return None
+    return replace(
+        source,
+        url=without_secrets(source.url),
+        build_requires=tuple(sorted(map(_clean, source.build_requires), key=lambda wheel: wheel.filename)),
+    )
+
+
+def _target(found: TargetResolution) -> LockedTarget:
+    target = found.target
+    return LockedTarget(
+        base=target.base.name if target.base else None,
+        fingerprint=target.base.fingerprint if target.base else None,
+        python=target.python_version,
+        python_full_version=target.python_full_version,
+        machine=target.machine,
+        glibc=target.glibc,
+        packed=tuple(_pin(pin) for pin in sorted(found.packed, key=lambda pin: pin.name)),
+        leans=tuple(
+            replace(use, needed_by=tuple(sorted(use.needed_by, key=lambda need: (need.by, need.requirement))))
+            for use in sorted(found.from_base, key=lambda use: use.name)
+        ),
+        held_back=tuple(sorted(found.held_back, key=lambda held: held.name)),
+        dropped=tuple(sorted(found.dropped)),
+        notes=found.notes,
+        preloaded=target.base.preloaded if target.base else (),
+        accelerator=None if found.accelerator is None else _clean(found.accelerator),
+    )
+
+
+def _pin(pin: Pin) -> LockedPin:
+    return LockedPin(
+        name=pin.name,
+        version=pin.version,
+        wheel=_clean(pin.wheel),
+        needed_by=tuple(sorted(pin.needed_by, key=lambda need: (need.by, need.requirement))),
+        extras=tuple(sorted(pin.extras)),
+        source=_clean_source(pin.source),
+        replaces=pin.replaces,
+    )
+
+
+def check_files(lock: Lock) -> None:
+    """Check that every file of ``lock`` is pinned by a sha256 and that no two files bear one name.
+
+    Raises:
+        IntegrityError: names the file.
+
+    """
+    digests: dict[str, str] = {}
+    for target in lock.targets:
+        wheels = [pin.wheel for pin in target.packed]
+        wheels += [wheel for pin in target.packed if pin.source for wheel in pin.source.build_requires]
+        wheels += [target.accelerator] if target.accelerator else []
+        for wheel in wheels:
+            if WHEEL_NAME.fullmatch(wheel.filename) is None:
+                raise IntegrityError(f"not the file name of a wheel: {wheel.filename!r:.120}")
+            if not is_sha256(wheel.sha256):
+                raise IntegrityError(
+                    f"sha256 must be 64 lower-case hexadecimal digits, not {wheel.sha256!r:.80}",
+                    where=wheel.filename,
+                    next="kpack locks sha256 only; ask the index's owner to serve it",
+                )
+            if digests.setdefault(wheel.filename, wheel.sha256) != wheel.sha256:
+                raise IntegrityError(
+                    f"two different files bear this name: sha256 {digests[wheel.filename]} and {wheel.sha256}",
+                    where=wheel.filename,
+                    next="lock the targets in two files, or take the package from one index",
+                )
+
+
+def _check_twins(resolution: Resolution) -> None:
+    """Refuse two targets with one marker and different packages: an installer could not tell which to take."""
+    first: dict[str, TargetResolution] = {}
+    for found in resolution.targets:
+        twin = first.setdefault(found.target.marker, found)
+        if twin is found:
+            continue
+        ours, theirs = ({pin.name: pin for pin in side.packed} for side in (twin, found))
+        differences = []
+        for name in sorted(ours.keys() | theirs.keys()):
+            left, right = ours.get(name), theirs.get(name)
+            if left is None or right is None:
+                there = left or right
+                assert there is not None
+                differences.append(
+                    f"{name} {there.version} is needed for {(twin if left else found).target.label} alone"
+                )
+            elif left.version != right.version:
+                differences.append(f"{name} is {left.version} in one and {right.version} in the other")
+            elif left.wheel.sha256 != right.wheel.sha256:
+                differences.append(f"{name} {left.version} is {left.wheel.filename} and {right.wheel.filename}")
+        if differences:
+            raise NoSolution(
+                f"{twin.target.label} and {found.target.label} both run Python {found.target.python_version}, so that "
+                "no marker tells them apart, and they need different packages: " + "; ".join(differences),
+                where="base",
+                next="make two files, one for each of these bases, and lock each with `kpack lock --config FILE`",
+            )

@@ -1,0 +1,122 @@
+"""A lock as a frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kpack.environment import RestoreOptions
+from kpack.target import marker, supported_tags
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from packaging.tags import Tag
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from kpack.checkpoints import LockedCheckpoint
+    from kpack.resolve.model import BaseUse, HeldBack, Need, Source, Wheel
+
+FORMAT = 1
+"""The format number of ``[tool.kpack]``."""
+
+
+def filename(environment_file: Path) -> str:
+    """Return the lock's file name for a kaggle-env.toml: ``pylock.<stem>.toml``; dots in the stem become ``-``."""
+    return f"pylock.{environment_file.stem.replace('.', '-')}.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPin:
+    """A distribution that goes into the pack for one target."""
+
+    name: NormalizedName
+    version: Version
+    wheel: Wheel
+    needed_by: tuple[Need, ...]
+    extras: tuple[str, ...] = ()
+    source: Source | None = None
+    """What kpack built the wheel from; None for a wheel of the index."""
+    replaces: Version | None = None
+    """The base's version that this one takes the place of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedTarget:
+    """The answer for one target; every tuple is sorted by name."""
+
+    base: str | None
+    """The base image's name; None when the lock is for a bare Python."""
+    fingerprint: str | None
+    """Of the base image (`kpack.base.BaseImage.fingerprint`)."""
+    python: str
+    """``3.12``."""
+    python_full_version: str
+    machine: str
+    glibc: tuple[int, int]
+    packed: tuple[LockedPin, ...]
+    leans: tuple[BaseUse, ...] = ()
+    """What of the base the packed distributions and the requests rely on."""
+    held_back: tuple[HeldBack, ...] = ()
+    dropped: tuple[NormalizedName, ...] = ()
+    """Resolved, then left out because of ``exclude``."""
+    notes: tuple[str, ...] = ()
+    preloaded: tuple[str, ...] = ()
+    """Top-level modules that the image imports before the first cell."""
+    accelerator: Wheel | None = None
+
+    @property
+    def label(self) -> str:
+        """The base's name, or ``python-3.12``."""
+        return self.base or f"python-{self.python}"
+
+    @property
+    def marker(self) -> str:
+        """The marker that tells this target from the others."""
+        return marker(self.python, self.machine)
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        """Supported wheel tags, best first."""
+        return supported_tags(self.python, self.machine, self.glibc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What kaggle-env.toml asked for, kept so that a stale lock can say what changed."""
+
+    bases: tuple[str, ...] = ()
+    python: str | None = None
+    platform: str | None = None
+    packages: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    allow_source: tuple[str, ...] = ()
+    allow_broken: tuple[str, ...] = ()
+    allow_preloaded: tuple[str, ...] = ()
+    lax_record: tuple[str, ...] = ()
+    exclude_newer: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Everything after kaggle-env.toml is a function of this value."""
+
+    name: str
+    """The pack's name."""
+    meaning: str
+    """SHA-256 of the meaning of the kaggle-env.toml that it was made from."""
+    requests: Requests
+    targets: tuple[LockedTarget, ...]
+    """In the order of the file's bases."""
+    restore: RestoreOptions = field(default_factory=RestoreOptions)
+    checkpoints: tuple[LockedCheckpoint, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def wheels(self) -> tuple[Wheel, ...]:
+        """Return every distinct wheel of the pack, accelerators too, sorted by file name."""
+        found = {pin.wheel.filename: pin.wheel for target in self.targets for pin in target.packed}
+        found |= {t.accelerator.filename: t.accelerator for t in self.targets if t.accelerator is not None}
+        return tuple(found[name] for name in sorted(found))

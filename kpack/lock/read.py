@@ -1,0 +1,226 @@
+"""A lock from text: strict, because everything after it trusts it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kpack.checkpoints import LockedCheckpoint
+from kpack.environment import RestoreOptions
+from kpack.errors import IntegrityError, MachineError, UsageError
+from kpack.lock.form import check_files
+from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget, Requests
+from kpack.lock.packages import Files, file_of, files_of
+from kpack.lock.table import Table
+from kpack.lock.write import DIGEST_LINE, digest_of
+from kpack.resolve.model import BaseUse, HeldBack, Need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+
+def load(path: Path) -> Lock:
+    """Return the lock in the file ``path``.
+
+    Raises:
+        MachineError: there is no such file, or it cannot be read.
+        IntegrityError, UsageError: as `loads`.
+
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise MachineError("there is no lock", where=str(path), next="make it with `kpack lock`") from error
+    except OSError as error:
+        raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"not UTF-8 at byte {error.start}", where=str(path)) from error
+    return loads(text, str(path))
+
+
+def loads(text: str, where: str) -> Lock:
+    r"""Return the lock that ``text`` holds; ``where`` is the file's name for messages.
+
+    ``\r\n`` line ends, as some version control systems make them, are taken as ``\n``.
+
+    Raises:
+        IntegrityError: half written, changed by hand, or not valid after PEP 751; ``where`` names line or key path.
+        UsageError: a lock that another tool or a newer kpack wrote.
+
+    """
+    text = text.replace("\r\n", "\n")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise IntegrityError(
+            f"not TOML, perhaps half written: {error}",
+            where=f"{where}:{line[1]}" if line else where,
+            next="restore the file, or remove it and run `kpack lock`",
+        ) from error
+    root = Table(data, where)
+    tool = data.get("tool", {})
+    if not isinstance(tool, dict) or not isinstance(tool.get("kpack"), dict):
+        raise UsageError(
+            "there is no [tool.kpack] in it: not a lock of kpack's", where=where, next="make one with `kpack lock`"
+        )
+    table = Table(tool["kpack"], where, "tool.kpack")
+    version = table.needed("format", int)
+    if version != FORMAT:
+        raise UsageError(
+            f"lock format {version}, and this kpack reads {FORMAT}",
+            where=f"{where}: tool.kpack.format",
+            next="update kpack, or lock anew with `kpack lock`",
+        )
+    digest = table.sha256("digest")
+    lock = _lock(table, files_of(data, where, root))
+    check_files(lock)
+    if digest_of(DIGEST_LINE.sub("", text, count=1)) != digest:
+        raise root.error("the text does not match its own digest", "tool.kpack.digest")
+    return lock
+
+
+def _lock(table: Table, files: Files) -> Lock:
+    name = table.text("name")
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,40}", name) is None:
+        raise table.error(f"not a name for a pack: {name!r:.80}", "name")
+    used: set[tuple[NormalizedName, Version, str]] = set()
+    restore = table.table("restore")
+    requests = table.table("requests")
+    if requests is None:
+        raise table.error("missing", "requests")
+    lock = Lock(
+        name=name,
+        meaning=table.sha256("meaning"),
+        notes=table.texts("notes"),
+        requests=_requests(requests),
+        restore=_restore(restore) if restore else RestoreOptions(),
+        checkpoints=tuple(_checkpoint(item) for item in table.tables("checkpoints")),
+        targets=tuple(_target(item, files, used) for item in table.tables("targets")),
+    )
+    if not lock.targets:
+        raise table.error("no target", "targets")
+    for unused in files.keys() - used:
+        raise table.error(f"no target takes {unused[2]}", "targets")
+    table.done()
+    return lock
+
+
+def _requests(table: Table) -> Requests:
+    requests = Requests(
+        bases=table.texts("bases"),
+        python=table.optional("python", str),
+        platform=table.optional("platform", str),
+        packages=table.texts("packages"),
+        exclude=table.texts("exclude"),
+        replace=table.names("replace"),
+        allow_source=table.names("allow-source"),
+        allow_broken=table.names("allow-broken"),
+        allow_preloaded=table.names("allow-preloaded"),
+        lax_record=table.names("lax-record"),
+        exclude_newer=table.optional("exclude-newer", datetime),
+    )
+    table.done()
+    return requests
+
+
+def _restore(table: Table) -> RestoreOptions:
+    env = table.optional("env", dict) or {}
+    for key, value in env.items():
+        if not isinstance(value, str):
+            raise table.error("a string is needed", f"env.{key}")
+    restore = RestoreOptions(directory=table.optional("directory", str), env=env)
+    table.done()
+    return restore
+
+
+def _checkpoint(table: Table) -> LockedCheckpoint:
+    checkpoint = LockedCheckpoint(
+        path=table.text("path"),
+        urls=table.texts("urls"),
+        sha256=table.sha256("sha256"),
+        size=table.needed_size("size"),
+        attached=table.optional("attached", str),
+    )
+    table.done()
+    return checkpoint
+
+
+def _target(table: Table, files: Files, used: set[tuple[NormalizedName, Version, str]]) -> LockedTarget:
+    python = table.text("python")
+    if re.fullmatch(r"3\.\d{1,2}", python) is None:
+        raise table.error(f"not a Python series: {python!r:.40}", "python")
+    glibc = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", table.text("glibc"))
+    if glibc is None:
+        raise table.error("not a glibc version", "glibc")
+    marker = table.text("marker")
+    accelerator = table.table("accelerator")
+    base = table.optional("base", str)
+    target = LockedTarget(
+        base=base,
+        fingerprint=None if base is None else table.sha256("fingerprint"),
+        python=python,
+        python_full_version=str(table.version("python-full-version")),
+        machine=table.text("machine"),
+        glibc=(int(glibc[1]), int(glibc[2])),
+        packed=tuple(_pin(item, files, used) for item in table.tables("packages")),
+        leans=tuple(_lean(item) for item in table.tables("leans")),
+        held_back=tuple(_held(item) for item in table.tables("held-back")),
+        dropped=table.names("dropped"),
+        notes=table.texts("notes"),
+        preloaded=table.texts("preloaded"),
+        accelerator=file_of(accelerator) if accelerator else None,
+    )
+    if marker != target.marker:
+        raise table.error(f"{target.marker!r} is needed, not {marker!r:.200}", "marker")
+    table.done()
+    return target
+
+
+def _pin(table: Table, files: Files, used: set[tuple[NormalizedName, Version, str]]) -> LockedPin:
+    key = (table.name("name"), table.version("version"), table.text("wheel"))
+    if key not in files:
+        raise table.error(f"{key[2]} is not among the wheels of {key[0]} {key[1]}", "wheel")
+    used.add(key)
+    wheel, source = files[key]
+    pin = LockedPin(
+        name=key[0],
+        version=key[1],
+        wheel=wheel,
+        source=source,
+        extras=table.texts("extras"),
+        replaces=table.optional_version("replaces"),
+        needed_by=_needs(table),
+    )
+    table.done()
+    return pin
+
+
+def _lean(table: Table) -> BaseUse:
+    use = BaseUse(name=table.name("name"), version=table.version("version"), needed_by=_needs(table))
+    table.done()
+    return use
+
+
+def _held(table: Table) -> HeldBack:
+    held = HeldBack(
+        name=table.name("name"),
+        version=table.version("version"),
+        newest=table.version("newest"),
+        because=table.text("because"),
+    )
+    table.done()
+    return held
+
+
+def _needs(table: Table) -> tuple[Need, ...]:
+    needs = []
+    for item in table.tables("needed-by"):
+        needs.append(Need(by=item.text("by"), requirement=item.text("requirement")))
+        item.done()
+    return tuple(needs)
