@@ -1,0 +1,318 @@
+"""The one HTTP client: proxies, netrc and certificates as the environment says, streams with a stall limit."""
+
+from __future__ import annotations
+
+import contextlib
+import http.cookiejar
+import os
+import re
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import requests
+import truststore
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+import kpack
+from kpack.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CHUNK = 1 << 18
+"""Bytes read from a connection at a time."""
+
+_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d+)")
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
+_LONGEST_RETRY_AFTER = 60.0
+_SLOWEST = 256
+"""Bytes per second over a whole stall period below which a connection counts as stalled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait and how often to try again; times in seconds."""
+
+    connect: float = 15.0
+    stall: float = 30.0
+    """Without a byte, or with next to none, for this long a connection is given up."""
+    attempts: int = 5
+    """Tries in a row without a new byte."""
+    backoff: float = 0.5
+    """Longest pause after the first failure; doubled with each further one up to ``longest_backoff``."""
+    longest_backoff: float = 20.0
+
+
+class Transient(Exception):
+    """Trying again may help; ``retry_after`` is what the server asked for, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class Refused(Exception):
+    """This URL will not give the file, however often it is asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def shown(url: str) -> str:
+    """Return ``url`` as it may be shown: without user, password, query and fragment, control characters escaped."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "(a URL that cannot be read)"
+    if parts.scheme == "data":
+        return "data:…"
+    text = f"{parts.scheme}://{host}{parts.path}" if host or parts.scheme in {"http", "https", "file"} else url
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """An answer whose bytes are still to be read."""
+
+    response: requests.Response
+    start: int
+    """Offset of the first byte in the whole file."""
+    length: int | None
+    """Bytes that this answer carries; None when the server does not say."""
+    total: int | None
+    """Bytes of the whole file; None when the server does not say."""
+    partial: bool
+    """The server answered to the Range (206)."""
+    validator: str | None
+    """What If-Range takes: a strong ETag, else Last-Modified (RFC 9110, section 13.1.5)."""
+    stall: float
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.response.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes as they come.
+
+        Raises:
+            Transient: the connection broke, stalled, or ended too early.
+
+        """
+        received = in_window = 0
+        window = time.monotonic()
+        while self.length is None or received < self.length:
+            try:
+                chunk = self.response.raw.read1(CHUNK, decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                raise failure_of(error, self.stall) from None
+            if not chunk:
+                break
+            received += len(chunk)
+            in_window += len(chunk)
+            now = time.monotonic()
+            if now - window > self.stall:
+                if in_window < _SLOWEST * self.stall:
+                    raise Transient(f"only {in_window} bytes in {now - window:.0f} s")
+                window, in_window = now, 0
+            yield chunk
+        if self.length is not None and received != self.length:
+            raise Transient(f"the connection ended after {received} of {self.length} bytes")
+        with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
+            # Every byte is here; this lets http.client notice, so that the connection can serve the next request.
+            self.response.raw.read(1, decode_content=False)
+
+
+class Client:
+    """A session shared by threads; ``connections`` are kept open per host.
+
+    Proxies and netrc are read from the environment by requests. Certificates: the first of REQUESTS_CA_BUNDLE,
+    CURL_CA_BUNDLE, PIP_CERT and SSL_CERT_FILE that is set, else what the operating system trusts.
+    """
+
+    def __init__(self, *, connections: int = 16, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self.session = requests.Session()
+        self.session.headers["User-Agent"] = f"kpack/{kpack.__version__}"
+        # The bytes that were hashed are the bytes of the file: no transfer compression.
+        self.session.headers["Accept-Encoding"] = "identity"
+        self.session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        variable = next((name for name in _CA_VARIABLES if os.environ.get(name)), None)
+        adapter: HTTPAdapter
+        if variable is not None:
+            self.session.verify = os.environ[variable]
+            if not Path(os.environ[variable]).exists():
+                raise MachineError(
+                    f"the certificates that {variable} names do not exist",
+                    where=os.environ[variable],
+                    next=f"correct {variable}, or unset it to trust what the system trusts",
+                )
+            adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
+        else:
+            adapter = _SystemTrust(pool_connections=connections, pool_maxsize=connections)
+        self.session.mount("https://", adapter)
+        self.session.mount("http://", adapter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+
+    def open(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+        validator: str | None = None,
+    ) -> Body:
+        """Ask for ``url``, or for its bytes from ``first`` to ``last`` (inclusive; None for the end).
+
+        ``validator`` goes into If-Range: a file that changed comes whole. The answer to a Range may always be the
+        whole file: look at `Body.partial` and `Body.start`.
+
+        Raises:
+            Transient: connection trouble, or a status that says to come back later.
+            Refused: any other status, a certificate that is not trusted, a URL that cannot be asked.
+
+        """
+        wanted = dict(headers or {})
+        if first is not None:
+            wanted["Range"] = f"bytes={first}-{'' if last is None else last}"
+            if validator is not None:
+                wanted["If-Range"] = validator
+        patience = self.patience
+        try:
+            response = self.session.get(
+                url, headers=wanted, stream=True, timeout=(patience.connect, patience.stall), allow_redirects=True
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise failure_of(error, patience.stall) from None
+        try:
+            return _body(response, first, patience.stall)
+        except BaseException:
+            response.close()
+            raise
+
+
+def _body(response: requests.Response, first: int | None, stall: float) -> Body:
+    status, headers = response.status_code, response.headers
+    validator = headers.get("ETag")
+    if validator is None or validator.startswith("W/"):
+        validator = headers.get("Last-Modified")
+    length: int | None = None
+    if (stated := headers.get("Content-Length", "")).isdecimal():
+        length = int(stated)
+    if status == requests.codes.ok:
+        return Body(
+            response=response,
+            start=0,
+            length=length,
+            total=length,
+            partial=False,
+            validator=validator,
+            stall=stall,
+        )
+    if status == requests.codes.partial_content and first is not None:
+        matched = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+        if matched is None:
+            raise Refused(f"status 206 with Content-Range {headers.get('Content-Range')!r}")
+        start, end, total = int(matched[1]), int(matched[2]), int(matched[3])
+        if not start <= end < total or (length is not None and length != end + 1 - start):
+            raise Refused(f"status 206 with Content-Range {matched[0]!r} and Content-Length {length}")
+        return Body(
+            response=response,
+            start=start,
+            length=end + 1 - start,
+            total=total,
+            partial=True,
+            validator=validator,
+            stall=stall,
+        )
+    if status == requests.codes.requested_range_not_satisfiable and first is not None:
+        matched = _UNSATISFIED_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+        whole = int(matched[1]) if matched else None
+        response.close()
+        return Body(response=response, start=-1, length=0, total=whole, partial=True, validator=validator, stall=stall)
+    said = f"status {status} {response.reason or ''}".strip()
+    if status in _TRANSIENT_STATUS:
+        raise Transient(said, _retry_after(headers.get("Retry-After", "")))
+    raise Refused(said)
+
+
+def _retry_after(text: str) -> float | None:
+    """Read Retry-After (RFC 9110, section 10.2.3): seconds or a date; at most a minute is granted."""
+    if text.isdecimal():
+        return min(float(text), _LONGEST_RETRY_AFTER)
+    try:
+        seconds = parsedate_to_datetime(text).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def failure_of(error: BaseException, stall: float) -> Transient | Refused:
+    """Say in a few words, none of them from a URL, what an exception of the client means."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Refused(f"the server's certificate is not trusted: {cause.verify_message}")
+        if isinstance(cause, socket.gaierror):
+            return Transient("the host's name cannot be resolved")
+        if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+            return Transient(f"no answer for {stall:g} s")
+        if isinstance(cause, urllib3.exceptions.ProxyError):
+            return Transient("the proxy cannot be reached or refused")
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests.RequestException):
+            return Transient(cause.strerror.lower())
+    if isinstance(error, requests.TooManyRedirects):
+        return Refused("it redirects without end")
+    if isinstance(error, ValueError):  # requests: InvalidURL, InvalidSchema, MissingSchema, …
+        return Refused(f"the URL cannot be asked ({type(error).__name__})")
+    return Transient(f"the connection broke ({type(error).__name__})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk from ``error`` to what lies beneath it, innermost last."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        item = todo.pop(0)
+        if not isinstance(item, BaseException) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        todo += [getattr(item, "reason", None), item.__cause__, item.__context__, *item.args]
+
+
+class _SystemTrust(HTTPAdapter):
+    """Trusts what the operating system trusts."""
+
+    def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
+        super().init_poolmanager(*arguments, ssl_context=_system_context(), **keywords)
+
+    def proxy_manager_for(self, *arguments: Any, **keywords: Any) -> Any:
+        return super().proxy_manager_for(*arguments, ssl_context=_system_context(), **keywords)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        super().cert_verify(conn, url, verify, cert)
+        if verify is True:  # or requests would load its own bundle into the system's
+            conn.ca_certs = conn.ca_cert_dir = None
+
+
+def _system_context() -> ssl.SSLContext:
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

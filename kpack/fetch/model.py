@@ -1,0 +1,67 @@
+"""What is asked of a fetch, what comes back, and what it tells on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """One file to have."""
+
+    name: str
+    """How messages call it: a wheel's file name, a checkpoint's path."""
+    urls: tuple[str, ...] = field(repr=False)
+    """Mirrors, tried in order: https, http, file (absolute) or data. May hold credentials; they are never shown."""
+    sha256: str | None
+    """64 lower-case hexadecimal digits; None to take what comes and report its digest."""
+    size: int | None = None
+    """Bytes."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Request headers (an Authorization that the URL cannot carry); not sent on to another host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A file that is there now."""
+
+    path: Path
+    """In the cache, or the local file itself for a ``file:`` URL."""
+    sha256: str
+    size: int
+    """Bytes."""
+    hashed: bool
+    """Its bytes were hashed in this process; if not, it was in the cache and the consumer has to hash what it reads."""
+
+
+class EventKind(Enum):
+    """What an `Event` is about."""
+
+    CACHED = "cached"
+    STARTED = "started"
+    WAITING = "waiting"
+    """Another process fetches the same file."""
+    RESUMED = "resumed"
+    PROGRESS = "progress"
+    RETRYING = "retrying"
+    MIRROR = "mirror"
+    """One mirror failed; the next one is asked."""
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened to one download. Handlers are called from worker threads, one at a time."""
+
+    kind: EventKind
+    download: Download
+    received: int = 0
+    """Bytes of the file that are on disk."""
+    total: int | None = None
+    note: str = ""
+    """A few words on why (RETRYING, MIRROR)."""
