@@ -1,0 +1,145 @@
+"""The command line: words in, calls to the library, text or JSON out, one exit code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from kpack import __version__
+from kpack.cli.session import Session, plain
+from kpack.errors import ExitCode, KpackError, MachineError, UsageError
+from kpack.restore.errors import RestoreError
+
+COMMANDS = {
+    "init": "environment",
+    "add": "environment",
+    "remove": "environment",
+    "lock": "environment",
+    "why": "environment",
+    "build": "pack",
+    "verify": "pack",
+    "inspect": "pack",
+    "diff": "pack",
+    "bootstrap": "kernel",
+    "probe": "kernel",
+    "restore": "kernel",
+    "drift": "kernel",
+    "cache": "machine",
+}
+"""Every command and the heading it stands under; each lives in the module of its name, imported when it is used."""
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for: an unchanged lock is answered before rich is loaded."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"kpack.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if near:
+                error.message += f" Did you mean {near[0]!r}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading in dict.fromkeys(COMMANDS.values()):
+            rows = []
+            for name in (name for name, place in COMMANDS.items() if place == heading):
+                command = self.get_command(ctx, name)
+                assert command is not None
+                rows.append((name, command.get_short_help_str(72)))
+            with formatter.section(heading.capitalize()):
+                formatter.write_dl(rows)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kpack")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Another kaggle-env.toml; default: the nearest upwards."
+)
+@click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
+@click.pass_context
+def group(ctx: click.Context, config: Path | None, *, debug: bool) -> None:
+    """Carry a Python environment and its checkpoints into a Kaggle notebook without internet.
+
+    \b
+    kpack init     write a kaggle-env.toml
+    kpack lock     compile it for the kernel's Python and image
+    kpack build    make the pack, and the line to paste in the notebook
+    """
+    ctx.obj = Session(config=config, debug=debug)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; what goes wrong is said on stderr, or as JSON on stdout."""
+    session = Session(debug="--debug" in arguments, json="--json" in arguments)
+    try:
+        with group.make_context("kpack", list(arguments)) as ctx:
+            result = group.invoke(ctx)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        return _fail(session, {"code": 130, "what": "stopped", "where": "", "next": ""})
+    except click.ClickException as error:
+        usage = UsageError(error.format_message(), next=_help(error))
+        return _fail(session, usage.to_dict())
+    except (KpackError, RestoreError) as error:
+        if session.debug:
+            raise
+        return _fail(session, error.to_dict())
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.MACHINE)
+    except KeyboardInterrupt:
+        return _fail(session, {"code": 130, "what": "stopped", "where": "", "next": ""})
+    except OSError as error:
+        if session.debug:
+            raise
+        machine = MachineError(error.strerror or str(error), where=str(error.filename or ""))
+        return _fail(session, machine.to_dict())
+    return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _help(error: click.ClickException) -> str:
+    ctx = getattr(error, "ctx", None)
+    return f"see {ctx.command_path} --help" if ctx else "see kpack --help"
+
+
+def _fail(session: Session, error: dict[str, object]) -> int:
+    if session.json:
+        click.echo(json.dumps({"error": error}))
+    else:
+        where = f"{error['where']}: " if error["where"] else ""
+        click.echo(plain(f"kpack: {where}{error['what']}"), err=True)
+        if error["next"]:
+            for row in str(error["next"]).splitlines():
+                click.echo(plain(f"  → {row}"), err=True)
+    code = error["code"]
+    assert isinstance(code, int)
+    return code

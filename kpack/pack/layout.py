@@ -1,0 +1,77 @@
+"""From a lock, and the files it names on this machine, to the content of a pack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kpack import lock as locks
+from kpack.pack.content import BlobFile, Content, WheelFile
+from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kpack.lock import Lock, LockedTarget
+
+
+def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content:
+    """Return the content of the pack of ``lock``.
+
+    ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to where it is.
+    """
+    lax = set(lock.requests.lax_record)
+    names = {pin.wheel.filename: pin.name for target in lock.targets for pin in target.packed}
+    blobs = {item.sha256: item for item in lock.checkpoints if item.attached is None}
+    return Content(
+        name=lock.name,
+        lock_name=lock_name,
+        lock_text=locks.relative(lock),
+        requirements=locks.requirements(lock),
+        targets=tuple(_target(target) for target in lock.targets),
+        wheels=tuple(
+            WheelFile(
+                filename=wheel.filename,
+                sha256=wheel.sha256,
+                path=files[wheel.sha256],
+                lax_record=names.get(wheel.filename) in lax,
+            )
+            for wheel in lock.wheels()
+        ),
+        blobs=tuple(BlobFile(sha256=item.sha256, size=item.size, path=files[item.sha256]) for item in blobs.values()),
+        checkpoints=tuple(
+            PackedCheckpoint(path=item.path, sha256=item.sha256, size=item.size, attached=item.attached)
+            for item in lock.checkpoints
+        ),
+        directory=lock.restore.directory,
+        env=lock.restore.env,
+    )
+
+
+def _target(target: LockedTarget) -> PackTarget:
+    return PackTarget(
+        label=target.label,
+        base=target.base,
+        python=target.python,
+        machine=target.machine,
+        glibc=target.glibc,
+        distributions=tuple(
+            PackedDistribution(
+                name=pin.name,
+                version=str(pin.version),
+                wheel=f"wheels/{pin.wheel.filename}",
+                replaces=str(pin.replaces) if pin.replaces is not None else None,
+            )
+            for pin in target.packed
+        ),
+        leans=tuple(
+            Lean(
+                name=use.name,
+                version=str(use.version),
+                specifiers=tuple(Requirer(by=need.by, requirement=need.requirement) for need in use.needed_by),
+            )
+            for use in target.leans
+        ),
+        preloaded=target.preloaded,
+        accelerator=f"wheels/{target.accelerator.filename}" if target.accelerator else None,
+    )
