@@ -1,0 +1,57 @@
+"""Resolving: from an `Environment` and its `Target`s to pins, files, who needs whom and what is held back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kpack.resolve.ask import question
+from kpack.resolve.assemble import assemble
+from kpack.resolve.child import ask
+from kpack.resolve.model import Resolution
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from kpack.environment import Environment
+    from kpack.target import Target
+
+
+def resolve(
+    environment: Environment,
+    targets: Sequence[Target],
+    *,
+    pins: Mapping[str, Mapping[NormalizedName, Version]] | None = None,
+    upgrade: bool | frozenset[NormalizedName] = False,
+    cache_dir: Path | None,
+    index_url: str | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Resolution:
+    """Return what each target gets.
+
+    ``pins`` gives the old lock's versions by target label; they are kept where they fit. ``upgrade`` lets go of all of
+    them (True) or of the named ones. ``cache_dir`` keeps pages and metadata between runs (None: nothing is kept).
+    ``index_url`` takes the place of the default index, as ``KPACK_INDEX_URL`` does. ``on_event`` is called from
+    other threads with ``{"target": label, "event": ..., ...}``.
+
+    Raises:
+        NoSolution: the requests conflict with each other, with the base or with what the index has.
+        NetworkError: an index did not answer.
+        UsageError: an index URL names an environment variable that is not set.
+
+    """
+    old = pins or {}
+    requests = []
+    for target in targets:
+        mine = {} if upgrade is True else dict(old.get(target.label, {}))
+        if isinstance(upgrade, frozenset):
+            mine = {name: version for name, version in mine.items() if name not in upgrade}
+        requests.append(question(environment, target, pins=mine, cache_dir=cache_dir, index_url=index_url))
+    answers = ask(requests, on_event)
+    return Resolution(
+        targets=tuple(assemble(environment, target, answer) for target, answer in zip(targets, answers, strict=True))
+    )

@@ -64,7 +64,8 @@ class Pin:
 
     name: NormalizedName
     version: Version
-    wheel: Wheel
+    wheel: Wheel | None
+    """None until it is built; `source` says from what."""
     needed_by: tuple[Need, ...]
     extras: tuple[str, ...] = ()
     requires_dist: tuple[str, ...] = ()

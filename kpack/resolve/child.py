@@ -1,0 +1,116 @@
+"""Runs worker processes, and turns what they say into values and errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kpack.errors import MachineError, NetworkError, NoSolution
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kpack.resolve.worker.request import WorkerRequest
+
+KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT"})
+"""The only variables of pip's that reach the worker: certificates. All else would change the answer."""
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+def surroundings() -> dict[str, str]:
+    """Return the worker's environment variables: the process's own without pip's and Python's settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if (not name.startswith(("PIP_", "PYTHON")) or name in KEPT) and not name.startswith("UV_")
+    }
+    paths = [_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        **kept,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUTF8": "1",
+    }
+
+
+def ask(
+    requests: Sequence[WorkerRequest], on_event: Callable[[dict[str, Any]], None] | None = None
+) -> list[dict[str, Any]]:
+    """Return the answer to each request, in order; several run at the same time.
+
+    Raises:
+        NetworkError: an index or file host did not answer.
+        NoSolution: there is no solution for a target (the first in order).
+        MachineError: a worker ended without an answer.
+
+    """
+    if len(requests) == 1:
+        answers = [_ask(requests[0], on_event)]
+    else:
+        with ThreadPoolExecutor(max(1, len(requests))) as pool:
+            answers = list(pool.map(lambda request: _ask(request, on_event), requests))
+    for request, answer in zip(requests, answers, strict=True):
+        if "error" in answer:
+            raise _error(request, answer["error"])
+    return answers
+
+
+def _ask(request: WorkerRequest, on_event: Callable[[dict[str, Any]], None] | None) -> dict[str, Any]:
+    command = [sys.executable, "-m", "kpack.resolve.worker"]
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=surroundings(),
+            text=True,
+            encoding="utf-8",
+            cwd=_ROOT,
+        )
+    except OSError as error:
+        raise MachineError(f"the resolver could not be started: {error.strerror}", where=request.label) from error
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    with child, ThreadPoolExecutor(1) as pool:
+        complaint = pool.submit(child.stderr.read)
+        answer: dict[str, Any] | None = None
+        try:
+            child.stdin.write(request.dumps())
+            child.stdin.close()
+            for line in child.stdout:
+                message = json.loads(line)
+                if "answer" in message:
+                    answer = message["answer"]
+                elif on_event is not None:
+                    on_event({"target": request.label, **message})
+        except BaseException:
+            child.kill()
+            raise
+        code = child.wait()
+    if answer is None:
+        last = [line for line in complaint.result().splitlines() if line.strip()][-1:]
+        raise MachineError(
+            f"the resolver ended without an answer (exit status {code}): {''.join(last) or 'it said nothing'}",
+            where=request.label,
+            next="run again with --debug and report it",
+        )
+    return answer
+
+
+def _error(request: WorkerRequest, error: dict[str, Any]) -> Exception:
+    if error["kind"] == "network":
+        return NetworkError(
+            f"{error['host']}: {error['reason']}",
+            where=request.label,
+            next=error.get("next") or "check the network, the URL in [[indexes]] or KPACK_INDEX_URL, and try again",
+        )
+    return NoSolution(error["text"], where=request.label, next=error.get("next", ""))

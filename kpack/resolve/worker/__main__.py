@@ -1,0 +1,32 @@
+"""``python -m kpack.resolve.worker``: a request on stdin, JSON lines on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Read the request, answer, and leave without waiting for guesses under way."""
+    os.environ["PIP_CONFIG_FILE"] = os.devnull
+    os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    from kpack.resolve.worker.request import WorkerRequest
+    from kpack.resolve.worker.solve import run
+
+    request = WorkerRequest.loads(sys.stdin.read())
+    answers = sys.stdout
+
+    def emit(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    with contextlib.redirect_stdout(sys.stderr):
+        emit({"answer": run(request, emit)})
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

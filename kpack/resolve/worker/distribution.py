@@ -1,0 +1,169 @@
+"""Core metadata read for the target: the one place where the worker evaluates markers."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from pip._internal.metadata.importlib import Distribution
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.specifiers import SpecifierSet
+from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+
+class Metadata:
+    """The headers of a METADATA file that a resolution looks at."""
+
+    __slots__ = ("extras", "name", "requires", "requires_python", "version")
+
+    def __init__(
+        self, name: str, version: str, requires: Sequence[str], extras: Sequence[str], requires_python: str | None
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.requires = tuple(requires)
+        self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in extras))
+        self.requires_python = requires_python
+
+    @classmethod
+    def parse(cls, content: bytes) -> Metadata:
+        """Read the headers (RFC 822 with folded lines) up to the first empty line."""
+        head = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
+        fields: dict[str, list[str]] = {}
+        values: list[str] | None = None
+        for line in head.split("\n"):
+            if line[:1] in (" ", "\t"):
+                if values:
+                    values[-1] = f"{values[-1]} {line.strip()}"
+                continue
+            key, colon, value = line.partition(":")
+            if colon:
+                values = fields.setdefault(key.strip().lower(), [])
+                values.append(value.strip())
+        return cls(
+            (fields.get("name") or [""])[0],
+            (fields.get("version") or [""])[0],
+            fields.get("requires-dist", []),
+            fields.get("provides-extra", []),
+            next(iter(fields.get("requires-python", ())), None),
+        )
+
+
+@functools.cache
+def parsed(line: str) -> Requirement:
+    """Return the requirement that a Requires-Dist line spells.
+
+    Raises:
+        InvalidRequirement: it spells none.
+
+    """
+    return Requirement(line)
+
+
+@functools.cache
+def bare(line: str) -> Requirement:
+    """Return the requirement of ``line`` without its marker."""
+    requirement = Requirement(line)
+    requirement.marker = None
+    return requirement
+
+
+class Markers:
+    """Evaluates markers for one target, each once per extra."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def holds(self, line: str, extra: str = "") -> bool:
+        """Tell whether the requirement ``line`` counts for the target when ``extra`` is asked for."""
+        known = self._known.get((line, extra))
+        if known is None:
+            marker = parsed(line).marker
+            known = marker is None or marker.evaluate({**self._environment, "extra": extra})
+            self._known[line, extra] = known
+        return known
+
+    def active(self, lines: Iterable[str], extras: Collection[str] = ()) -> Iterator[str]:
+        """Yield the lines that count when ``extras`` are asked for (with none: those without extra)."""
+        for line in lines:
+            if (extras and any(self.holds(line, extra) for extra in extras)) or self.holds(line):
+                yield line
+
+
+class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
+    """A distribution whose dependencies are those of the target, not of the host."""
+
+    def __init__(
+        self, metadata: Metadata, markers: Markers, extra_metadata: Callable[[], Metadata] | None = None
+    ) -> None:
+        # Nothing of pip's class that looks at files is kept, so its __init__ is not called.
+        self._own = metadata
+        self._markers = markers
+        self._extra_metadata = extra_metadata
+
+    @property
+    def own(self) -> Metadata:
+        """The headers, with those of extras when they had to be fetched."""
+        if self._extra_metadata is not None:
+            fetched = self._extra_metadata()
+            self._own.requires += tuple(line for line in fetched.requires if only_extra(line))
+            self._own.extras = tuple(dict.fromkeys((*self._own.extras, *fetched.extras)))
+            self._extra_metadata = None
+        return self._own
+
+    @property
+    def canonical_name(self) -> str:
+        """Normalised name."""
+        return str(canonicalize_name(self._own.name))
+
+    @property
+    def raw_name(self) -> str:
+        """Name as the metadata spells it."""
+        return self._own.name
+
+    @property
+    def version(self) -> Version:
+        """Version of the metadata."""
+        return Version(self._own.version)
+
+    @property
+    def requires_python(self) -> SpecifierSet:
+        """Requires-Python; an invalid one counts as none, as in pip."""
+        try:
+            return SpecifierSet(self._own.requires_python or "")
+        except ValueError:
+            return SpecifierSet()
+
+    def iter_provided_extras(self) -> list[str]:
+        """Return the normalised extras."""
+        return list(self.own.extras)
+
+    def is_extra_provided(self, extra: str) -> bool:
+        """Tell whether there is such an extra (asked by older pips)."""
+        return canonicalize_name(extra) in self.own.extras
+
+    def iter_dependencies(self, extras: Collection[str] = ()) -> Iterator[Requirement]:
+        """Yield what counts for the target, markers taken off."""
+        metadata = self.own if extras else self._own
+        for line in self._markers.active(metadata.requires, [canonicalize_name(extra) for extra in extras]):
+            yield bare(line)
+
+
+def only_extra(line: str) -> bool:
+    """Tell whether a Requires-Dist line counts only when an extra is asked for."""
+    return "extra" in line.partition(";")[2]
+
+
+def check(metadata: Metadata) -> str | None:
+    """Return what is wrong with the requirements of ``metadata``, or None."""
+    for line in metadata.requires:
+        try:
+            parsed(line)
+        except InvalidRequirement:
+            return f"Requires-Dist {line!r} is no valid requirement"
+    return None

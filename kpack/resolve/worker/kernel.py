@@ -1,0 +1,91 @@
+"""What the kernel has already, as candidates for the resolver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
+
+from kpack.resolve.worker.distribution import Metadata, only_extra, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kpack.resolve.worker.metadata import MetadataStore
+    from kpack.resolve.worker.pages import File, Pages
+    from kpack.resolve.worker.request import Provided
+
+HOST = "https://kernel.invalid/"
+"""Address of the synthetic wheels (RFC 6761: never a real host)."""
+
+
+class Kernel:
+    """The distributions of the base image and of pinned exclusions, each as one synthetic wheel."""
+
+    def __init__(self, provided: Iterable[Provided], pages: Pages, metadata: MetadataStore) -> None:
+        self.provided = {item.name: item for item in provided}
+        self.opened = frozenset(item.name for item in self.provided.values() if item.opened)
+        self._pages = pages
+        self._metadata = metadata
+        self.unknown_extras: set[str] = set()
+        """Names whose extras were asked for and could not be found out."""
+
+    def fixed(self, name: str) -> bool:
+        """Tell whether ``name`` is there and may not be replaced."""
+        return name in self.provided and name not in self.opened
+
+    def version(self, name: str) -> Version | None:
+        """Return the version that the kernel has."""
+        item = self.provided.get(name)
+        return Version(item.version) if item else None
+
+    def url(self, name: str) -> str:
+        """Return the address of the synthetic wheel."""
+        stem = f"{name.replace('-', '_')}-{self.provided[name].version}-py3-none-any.whl"
+        return HOST + stem.replace("+", "%2B").replace("!", "%21")
+
+    def name_of(self, url: str) -> str | None:
+        """Return the distribution whose synthetic wheel ``url`` is, or None."""
+        if not url.startswith(HOST):
+            return None
+        return str(canonicalize_name(url.removeprefix(HOST).partition("-")[0]))
+
+    def metadata(self, name: str) -> Metadata:
+        """Return what the resolver may see at once: requirements on opened names, and extras when the list has them.
+
+        The plain requirements are left out: they are installed already, and would make the resolver resolve the
+        whole image.
+        """
+        item = self.provided[name]
+        lines = [line for line in item.requires_dist or () if only_extra(line) or self._on_opened(line)]
+        return Metadata(name, item.version, lines, item.provides_extra or (), None)
+
+    def knows_extras(self, name: str) -> bool:
+        """Tell whether the extras are known without the index."""
+        return self.provided[name].requires_dist is not None
+
+    def fetched(self, name: str) -> Metadata:
+        """Return the metadata that the index has of the kernel's version of ``name`` (for its extras)."""
+        item = self.provided[name]
+        file = self._file(name, Version(item.version))
+        if file is None:
+            self.unknown_extras.add(name)
+            return Metadata(name, item.version, (), (), None)
+        return self._metadata(file)
+
+    def _file(self, name: str, version: Version) -> File | None:
+        wheels = [file for file in self._pages.page(name).files if file.is_wheel]
+        public = Version(version.public)
+        for wanted in (version, public):
+            same = [file for file in wheels if file.version == wanted]
+            if same:
+                return min(same, key=self._preference)
+        return None
+
+    def _preference(self, file: File) -> tuple[bool, int, str]:
+        rank = self._pages.fit.rank(file)
+        return rank is None, rank or 0, file.filename
+
+    def _on_opened(self, line: str) -> bool:
+        return bool(self.opened) and canonicalize_name(parsed(line).name) in self.opened

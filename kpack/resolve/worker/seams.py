@@ -1,0 +1,233 @@
+"""The places where pip and pip-tools are told about the target: every use of their internals that can break is here.
+
+pip's resolver asks two things of the outside world: which candidates a name has (`PackageFinder.find_all_candidates`),
+and what a candidate's metadata is (`RequirementPreparer.prepare_linked_requirement`). Both are answered by the
+worker's own readers; version choice, backtracking, pre-releases and yanked files stay pip's. The rest of this module
+hands the target's Python version and tags to the parts that look at them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import piptools.repositories.pypi as piptools_repository
+from pip._internal.commands.install import InstallCommand
+from pip._internal.exceptions import MetadataInconsistent
+from pip._internal.models.candidate import InstallationCandidate
+from pip._internal.models.link import Link
+from pip._internal.models.target_python import TargetPython
+from pip._internal.resolution.resolvelib.candidates import LinkCandidate
+from pip._vendor.packaging.tags import Tag
+from pip._vendor.packaging.utils import canonicalize_name
+from piptools._internal import _pip_api
+from piptools.repositories.pypi import PyPIRepository
+from piptools.resolver import BacktrackingResolver
+
+from kpack.resolve.worker.distribution import Markers, Metadata, TargetDistribution, check
+from kpack.resolve.worker.metadata import BadMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from kpack.resolve.worker.kernel import Kernel
+    from kpack.resolve.worker.metadata import MetadataStore
+    from kpack.resolve.worker.pages import File, Pages
+    from kpack.resolve.worker.request import WorkerRequest
+
+
+@dataclass
+class Doors:
+    """What pip's resolver is given instead of the network and the host."""
+
+    request: WorkerRequest
+    pages: Pages
+    metadata: MetadataStore
+    kernel: Kernel
+    markers: Markers
+    on_metadata: Callable[[File], None] = lambda _file: None
+    """Called before a wheel's metadata is handed out: the prefetcher looks ahead from there."""
+    files: dict[str, File] = field(default_factory=dict)
+    """Every file that became a candidate, by URL."""
+    direct: dict[str, Any] = field(default_factory=dict)
+    """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
+    seen: dict[str, Metadata] = field(default_factory=dict)
+    """Metadata of what pip prepared itself, by URL."""
+    _candidates: dict[str, list[InstallationCandidate]] = field(default_factory=dict)
+
+    def candidates(self, project_name: str) -> list[InstallationCandidate]:
+        """Answer `PackageFinder.find_all_candidates`."""
+        known = self._candidates.get(project_name)
+        if known is None:
+            known = self._candidates[project_name] = self._find(project_name)
+        return known
+
+    def _find(self, name: str) -> list[InstallationCandidate]:
+        has = self.kernel.version(name)
+        own = []
+        if has is not None:
+            own = [InstallationCandidate(name, str(has), Link(self.kernel.url(name)))]
+            if self.kernel.fixed(name):
+                return own
+        found = []
+        for version, file in self.pages.best(name).items():
+            # The kernel's own version is there already: its file is no other candidate.
+            if has is not None and str(version) in (str(has), has.public):
+                continue
+            self.files[file.url] = file
+            link = Link(file.url, requires_python=None, yanked_reason=file.yanked, comes_from=file.index or None)
+            found.append(InstallationCandidate(name, str(version), link))
+        return found + own
+
+    def prepare(self, original: Callable[..., Any], ireq: Any) -> TargetDistribution:
+        """Answer `RequirementPreparer.prepare_linked_requirement`; ``original`` is pip's own, for sources."""
+        url = ireq.link.url_without_fragment
+        name = self.kernel.name_of(url)
+        if name is not None:
+            later = None if self.kernel.knows_extras(name) else lambda: self.kernel.fetched(name)
+            return TargetDistribution(self.kernel.metadata(name), self.markers, later)
+        file = self.files.get(url)
+        metadata = self._of_wheel(ireq, file) if file is not None and file.is_wheel else self._of_source(original, ireq)
+        wrong = check(metadata)
+        if wrong:
+            raise MetadataInconsistent(ireq, "Requires-Dist", "valid requirements", wrong)
+        return TargetDistribution(metadata, self.markers)
+
+    def _of_wheel(self, ireq: Any, file: File) -> Metadata:
+        self.on_metadata(file)
+        try:
+            metadata = self.metadata(file)
+        except BadMetadata as error:
+            raise MetadataInconsistent(ireq, "METADATA", file.filename, str(error)) from error
+        distribution = TargetDistribution(metadata, self.markers)
+        if distribution.canonical_name != file_name(file):
+            raise MetadataInconsistent(ireq, "name", file.filename, metadata.name)
+        return metadata
+
+    def _of_source(self, original: Callable[..., Any], ireq: Any) -> Metadata:
+        """Let pip download, unpack and ask the build backend, in isolation."""
+        distribution = original(ireq, parallel_builds=True)
+        headers = distribution.metadata
+        metadata = Metadata(
+            str(headers["Name"]),
+            str(headers["Version"]),
+            [str(line).strip() for line in headers.get_all("Requires-Dist", [])],
+            [str(extra) for extra in headers.get_all("Provides-Extra", [])],
+            headers["Requires-Python"],
+        )
+        url = ireq.link.url_without_fragment
+        self.direct[url] = ireq.download_info
+        self.seen[url] = metadata
+        return metadata
+
+
+def file_name(file: File) -> str:
+    """Return the normalised distribution name of a wheel's file name."""
+    return str(canonicalize_name(file.filename.partition("-")[0]))
+
+
+class _Target(TargetPython):  # type: ignore[misc] # pip is not typed
+    """A target whose tags are given, not computed: pip does not widen manylinux tags of foreign platforms."""
+
+    __slots__ = ("_given", "_given_set")
+
+    def __init__(self, version: tuple[int, ...], tags: list[Tag]) -> None:
+        super().__init__(py_version_info=version)
+        self._given = tags
+        self._given_set = set(tags)
+
+    def get_sorted_tags(self) -> list[Tag]:
+        return self._given
+
+    def get_unsorted_tags(self) -> set[Tag]:
+        return self._given_set
+
+    get_tags = get_sorted_tags
+
+
+class _Opening:
+    """Makes pip's install command for the target; the doors are built as soon as pip's session is there."""
+
+    def __init__(self, request: WorkerRequest, doors_of: Callable[[Any], Doors]) -> None:
+        self.doors: Doors | None = None
+        opening = self
+        version = tuple(int(part) for part in request.python_full_version.split(".")[:3])
+        target = _Target(version, [Tag(*tag.split("-")) for tag in request.tags])
+
+        class TargetCommand(InstallCommand):  # type: ignore[misc] # pip is not typed
+            """pip-tools hands neither target_python to the finder nor py_version_info to the resolver."""
+
+            def _build_package_finder(self, options: Any, session: Any, *_: Any, **more: Any) -> Any:
+                more["target_python"] = target
+                finder = super()._build_package_finder(options, session, **more)
+                opening.doors = doors_of(session)
+                finder.find_all_candidates = opening.doors.candidates
+                return finder
+
+            @classmethod
+            def make_requirement_preparer(cls, *args: Any, **more: Any) -> Any:
+                preparer = super().make_requirement_preparer(*args, **more)
+                doors = opening.doors
+                assert doors is not None
+                original = preparer.prepare_linked_requirement
+                preparer.prepare_linked_requirement = lambda ireq, **_more: doors.prepare(original, ireq)
+                # pip 25.2 and older downloads every pin at the end of resolve().
+                preparer.prepare_linked_requirements_more = lambda *_args, **_more: None
+                return preparer
+
+            @classmethod
+            def make_resolver(cls, *args: Any, **more: Any) -> Any:
+                more["py_version_info"] = version
+                return super().make_resolver(*args, **more)
+
+        self.command = lambda *_args, **_more: TargetCommand("install", "install")
+
+
+def install() -> None:
+    """Apply what cannot be handed in.
+
+    pip checks each candidate's metadata by evaluating every requirement under every extra, twice; the worker's own
+    readers checked name, version and requirements already, so that pass is left out.
+    """
+    LinkCandidate._check_metadata_consistency = lambda *_: None  # noqa: SLF001
+
+
+def open_repository(
+    request: WorkerRequest, arguments: list[str], doors_of: Callable[[Any], Doors]
+) -> tuple[PyPIRepository, Doors]:
+    """Return pip-tools' repository, and the doors that ``doors_of`` makes from its session.
+
+    ``arguments`` are pip's options. The session is pip's own, with its credentials, proxies, certificates and cache.
+    """
+    opening = _Opening(request, doors_of)
+    original = piptools_repository.create_command
+    piptools_repository.create_command = opening.command
+    try:
+        repository = PyPIRepository(arguments, cache_dir=request.cache_dir)
+    finally:
+        piptools_repository.create_command = original
+    assert opening.doors is not None
+    return repository, opening.doors
+
+
+def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:
+    """Return pip's InstallRequirement of a requirement line or an absolute path."""
+    return _pip_api.create_install_requirement_from_line(line, comes_from=comes_from, constraint=constraint)
+
+
+def solve(repository: PyPIRepository, asked: Iterable[Any], pins: dict[str, Any]) -> set[Any]:
+    """Run pip-tools' backtracking resolver and return its pinned InstallRequirements.
+
+    Raises:
+        DistributionNotFound: there is no solution; ``__cause__`` is resolvelib's ResolutionImpossible.
+
+    """
+    resolver = BacktrackingResolver(
+        constraints=list(asked),
+        existing_constraints=pins,
+        repository=repository,
+        allow_unsafe=True,
+        unsafe_packages=set(),
+    )
+    found: set[Any] = resolver.resolve(max_rounds=len(pins) + 2)
+    return found

@@ -1,0 +1,193 @@
+"""One target's resolution: from a `WorkerRequest` to the answer that travels back as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from pip._internal.exceptions import DistributionNotFound, InstallationError, UnsupportedPythonVersion
+from pip._internal.models.index import PyPI
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.utils import canonicalize_name
+
+from kpack.resolve.worker import direct, seams
+from kpack.resolve.worker.distribution import Markers, bare
+from kpack.resolve.worker.kernel import HOST, Kernel
+from kpack.resolve.worker.metadata import MetadataStore
+from kpack.resolve.worker.pages import File, Fit, Pages
+from kpack.resolve.worker.prefetch import Prefetcher
+from kpack.resolve.worker.request import IndexAddress, WorkerRequest
+from kpack.resolve.worker.web import Unreachable, Web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Session:
+    """The worker's readers and pip-tools' repository, open for one target."""
+
+    def __init__(self, request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> None:
+        self.request = request
+        self.emit = emit
+        default = request.indexes[0] if request.indexes else IndexAddress(url="")
+        self.indexes = [IndexAddress(url=default.url or PyPI.simple_url), *request.indexes[1:]]
+        self.markers = Markers(request.environment)
+        self.repository, self.doors = seams.open_repository(request, self._arguments(), self._doors)
+        seams.install()
+        self.web = self.doors_web
+        self.prefetcher = Prefetcher(self.doors, self.web.pool.submit, dict(request.pins))
+        if request.prefetch:
+            self.doors.on_metadata = self.prefetcher.ahead
+
+    def _doors(self, session: Any) -> seams.Doors:
+        self.doors_web = web = Web(session)
+        pages = Pages(web, self.indexes, Fit(self.request))
+        metadata = MetadataStore(web, self.request.cache_dir)
+        kernel = Kernel(self.request.provided, pages, metadata)
+        return seams.Doors(self.request, pages, metadata, kernel, self.markers)
+
+    def _arguments(self) -> list[str]:
+        arguments = ["--index-url", self.indexes[0].url, "--no-input", "--retries", "2", "--timeout", "30"]
+        for index in self.indexes[1:]:
+            arguments += ["--extra-index-url", index.url]
+        if self.request.cache_dir:
+            arguments += ["--cache-dir", self.request.cache_dir]
+        else:
+            arguments += ["--no-cache-dir"]
+        return arguments
+
+    def resolve(self, asked: Iterable[tuple[str, str]], pins: dict[str, str]) -> list[Any]:
+        """Return pip-tools' pins for (line, comes_from) pairs, sorted by name."""
+        constraints = [seams.requirement(line, comes_from=comes_from) for line, comes_from in asked]
+        constraints += [
+            seams.requirement(limit.requirement, comes_from=limit.by, constraint=True) for limit in self.request.limits
+        ]
+        existing = {
+            name: seams.requirement(f"{name}=={version}", comes_from="the old lock", constraint=True)
+            for name, version in sorted(pins.items())
+        }
+        return sorted(seams.solve(self.repository, constraints, existing), key=lambda ireq: str(ireq.name))
+
+
+def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Return ``{"resolved": [...], ...}`` or ``{"error": {...}}`` for ``request``; ``emit`` gets progress."""
+    session = Session(request, emit)
+    try:
+        return _run(session)
+    except Unreachable as error:
+        return {"error": {"kind": "network", "host": error.host, "reason": error.reason, "status": error.status}}
+    finally:
+        session.web.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run(session: Session) -> dict[str, Any]:
+    request = session.request
+    asked = [(item.line, item.text) for item in request.asked]
+    accelerator = session.web.pool.submit(_accelerator, session) if request.accelerator else None
+    if request.prefetch:
+        for line, _ in asked:
+            with contextlib.suppress(InvalidRequirement):
+                session.prefetcher.want(Requirement(line))
+    try:
+        found = _resolve_with_pins(session, asked)
+    except (DistributionNotFound, UnsupportedPythonVersion, InstallationError) as error:
+        return {"error": {"kind": "no-solution", "text": str(error)}}
+    return {
+        "asked": _named(session, found),
+        "resolved": [_row(session, ireq) for ireq in found],
+        "accelerator": accelerator.result() if accelerator else None,
+        "notes": [],
+        "figures": {"requests": session.web.requests, "metadata": session.doors.metadata.reads},
+    }
+
+
+def _resolve_with_pins(session: Session, asked: list[tuple[str, str]]) -> list[Any]:
+    try:
+        return session.resolve(asked, session.request.pins)
+    except DistributionNotFound:
+        if not session.request.pins:
+            raise
+        return session.resolve(asked, {})
+
+
+def _row(session: Session, ireq: Any) -> dict[str, Any]:
+    """Describe one resolved distribution: where it comes from, and what it asks for on this target."""
+    doors = session.doors
+    name = str(canonicalize_name(ireq.name))
+    extras = sorted(canonicalize_name(extra) for extra in ireq.extras)
+    url = ireq.link.url_without_fragment
+    row: dict[str, Any] = {"name": name, "version": next(iter(ireq.req.specifier)).version, "extras": extras}
+    if url.startswith(HOST):
+        requires = doors.kernel.fetched(name).requires if extras and not doors.kernel.knows_extras(name) else None
+        lines = doors.kernel.metadata(name).requires if requires is None else requires
+        active = [line for extra in extras for line in lines if session.markers.holds(line, extra)]
+        plain = {line for line in lines if session.markers.holds(line)}
+        row["kernel"] = True
+        row["asks"] = _asks(line for line in dict.fromkeys(active) if line not in plain)
+        return row
+    file = doors.files.get(url)
+    metadata = doors.metadata(file) if file is not None and file.is_wheel else doors.seen[url]
+    row["requires_dist"] = list(metadata.requires)
+    row["asks"] = _asks(session.markers.active(metadata.requires, extras))
+    if file is None:
+        row["file"], row["source"] = direct.from_record(url, doors.direct[url])
+    elif file.is_wheel:
+        row["file"] = _file_row(file)
+    else:
+        row["source"] = direct.from_sdist(file)
+    return row
+
+
+def _named(session: Session, found: list[Any]) -> list[dict[str, str]]:
+    """Return the requests with the names that they turned out to have."""
+    by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
+    named = []
+    for item in session.request.asked:
+        try:
+            name = str(canonicalize_name(Requirement(item.line).name))
+            text = item.line
+        except InvalidRequirement:
+            link = seams.requirement(item.line, comes_from=item.text).link
+            name, text = by_url[link.url_without_fragment], item.text
+        named.append({"name": name, "requirement": text})
+    return named
+
+
+def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
+    asks = []
+    for line in lines:
+        requirement = bare(line)
+        asks.append(
+            {
+                "name": str(canonicalize_name(requirement.name)),
+                "extras": sorted(canonicalize_name(extra) for extra in requirement.extras),
+                "requirement": str(requirement),
+            }
+        )
+    return asks
+
+
+def _file_row(file: File) -> dict[str, Any]:
+    return {
+        "filename": file.filename,
+        "url": file.url,
+        "sha256": file.hashes.get("sha256"),
+        "size": file.size,
+        "upload_time": file.upload_time,
+        "index": file.index,
+    }
+
+
+def _accelerator(session: Session) -> dict[str, Any] | None:
+    """Return the newest final wheel of the accelerator that fits; None when there is none or its index is silent."""
+    name = session.request.accelerator
+    try:
+        best = session.doors.pages.best(name)
+    except Unreachable:
+        return None
+    fitting = [
+        version
+        for version, file in best.items()
+        if file.is_wheel and file.yanked is None and not version.is_prerelease and file.hashes.get("sha256")
+    ]
+    return _file_row(best[max(fitting)]) if fitting else None
