@@ -7,6 +7,9 @@ import urllib.parse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from kpack.errors import IntegrityError, NoSolution
 from kpack.files import is_sha256
 from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kpack.checkpoints import LockedCheckpoint
-    from kpack.environment import Environment
+    from kpack.environment.model import Environment, Package
     from kpack.resolve.model import Pin, Resolution, Source, TargetResolution, Wheel
 
 WHEEL_NAME = re.compile(r"[A-Za-z0-9_.+!]+(-[A-Za-z0-9_.+!]+){4,5}\.whl")
@@ -56,20 +59,34 @@ def from_resolution(
 
 
 def requests_of(environment: Environment) -> Requests:
-    """Return what ``environment`` asks for, in the words of the file, without credentials."""
+    """Return what ``environment`` asks for, without credentials.
+
+    As in `kpack.environment.meaning` spelling and order do not matter, except for the order of bases.
+    """
     return Requests(
         bases=environment.bases,
         python=environment.python,
         platform=None if environment.bases else environment.platform,
-        packages=tuple(without_secrets(package.text) for package in environment.packages),
-        exclude=tuple(e.pattern if e.version is None else f"{e.pattern}=={e.version}" for e in environment.exclude),
-        replace=environment.replace,
-        allow_source=environment.allow_source,
-        allow_broken=environment.allow_broken,
-        allow_preloaded=environment.allow_preloaded,
-        lax_record=environment.lax_record,
+        packages=tuple(sorted(_request(package) for package in environment.packages)),
+        exclude=tuple(
+            sorted(e.pattern if e.version is None else f"{e.pattern}=={e.version}" for e in environment.exclude)
+        ),
+        replace=tuple(sorted(environment.replace)),
+        allow_source=tuple(sorted(environment.allow_source)),
+        allow_broken=tuple(sorted(environment.allow_broken)),
+        allow_preloaded=tuple(sorted(environment.allow_preloaded)),
+        lax_record=tuple(sorted(environment.lax_record)),
         exclude_newer=environment.exclude_newer,
     )
+
+
+def _request(package: Package) -> str:
+    if package.requirement is None:
+        return package.path or package.text
+    requirement = Requirement(str(package.requirement))
+    requirement.name = canonicalize_name(requirement.name)
+    requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
+    return without_secrets(str(requirement))
 
 
 def without_secrets(text: str) -> str:
@@ -117,6 +134,8 @@ def _target(found: TargetResolution) -> LockedTarget:
 
 
 def _pin(pin: Pin) -> LockedPin:
+    if pin.wheel is None:
+        raise ValueError(f"{pin.name} {pin.version} is to be built before it can be locked")
     return LockedPin(
         name=pin.name,
         version=pin.version,
@@ -176,7 +195,7 @@ def _check_twins(resolution: Resolution) -> None:
                 )
             elif left.version != right.version:
                 differences.append(f"{name} is {left.version} in one and {right.version} in the other")
-            elif left.wheel.sha256 != right.wheel.sha256:
+            elif left.wheel and right.wheel and left.wheel.sha256 != right.wheel.sha256:
                 differences.append(f"{name} {left.version} is {left.wheel.filename} and {right.wheel.filename}")
         if differences:
             raise NoSolution(

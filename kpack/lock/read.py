@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kpack.checkpoints import LockedCheckpoint
-from kpack.environment import RestoreOptions
+from kpack.environment.model import RestoreOptions
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.lock.form import check_files
 from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget, Requests

@@ -33,7 +33,7 @@ def stale(
     ``meaning`` is the digest of `kpack.environment.meaning`, computed when it is not given.
     """
     if meaning is None:
-        from kpack.environment import meaning as meaning_of
+        from kpack.environment.meaning import meaning as meaning_of
 
         meaning = meaning_of(environment)
     reasons = []

@@ -1,0 +1,267 @@
+"""The last look at a resolution: base and packed distributions together, judged by ``packaging`` alone.
+
+The resolver is not trusted here. What this pass reads is what the wheels and the image say of themselves
+(Requires-Dist, core metadata specification), evaluated in the target's marker environment.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from kpack.errors import NoSolution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from kpack.environment.model import Environment
+    from kpack.resolve.model import Resolution, TargetResolution
+
+RequiresOf = Callable[[NormalizedName, Version], "tuple[str, ...] | None"]
+"""Requires-Dist lines of a base distribution that the snapshot does not know; None when nobody does."""
+
+_UNKNOWABLE = re.compile(r"\b(platform_release|platform_version)\b")
+_LISTED = 12
+
+
+def check(environment: Environment, resolution: Resolution, requires_of: RequiresOf) -> Resolution:
+    """Return ``resolution`` with what there is to say added to the notes of its targets.
+
+    For every target: each requirement of a packed distribution holds; each requirement of a base distribution on a
+    replaced one that held in the base still holds (unless ``allow-broken``); no preloaded module is replaced (unless
+    ``allow-preloaded``). ``requires_of`` is asked only for what the snapshot does not have and the check needs.
+
+    Raises:
+        NoSolution: one of these is not so; names both sides, and the words that would change it.
+
+    """
+    return replace(resolution, targets=tuple(_checked(environment, found, requires_of) for found in resolution.targets))
+
+
+def replaced(found: TargetResolution) -> dict[NormalizedName, tuple[Version, Version]]:
+    """Return the base distributions that the pack brings in another version: name → (the base's, the pack's)."""
+    base = found.target.base
+    if base is None:
+        return {}
+    return {
+        pin.name: (base.distributions[pin.name].version, pin.version)
+        for pin in found.packed
+        if pin.name in base.distributions
+    }
+
+
+def _checked(environment: Environment, found: TargetResolution, requires_of: RequiresOf) -> TargetResolution:
+    _refuse_preloaded(environment, found)
+    world = _World(environment, found, requires_of)
+    problems = list(world.packed_problems())
+    if problems:
+        raise NoSolution(
+            f"what is locked for {found.target.label} does not fit together: " + "; ".join(problems),
+            where=found.target.label,
+            next="change the requests in packages, or open the base package that stands in the way with replace",
+        )
+    world.check_base()
+    return replace(found, notes=tuple(dict.fromkeys([*found.notes, *world.notes])))
+
+
+def _refuse_preloaded(environment: Environment, found: TargetResolution) -> None:
+    base = found.target.base
+    if base is None:
+        return
+    for name, (old, new) in sorted(replaced(found).items()):
+        module = base.preloaded_by.get(name)
+        if module is None or name in environment.allow_preloaded:
+            continue
+        raise NoSolution(
+            f"{name} {old} would be replaced by {new}, but {base.name} imports {module!r} before the first cell: the "
+            "old code in memory and the new files on disk would mix, and a batch run cannot restart its kernel",
+            where=f"{name} in {base.name}",
+            next=f"take {name} out of replace and request what works with {name} {old}; "
+            f'if nothing loaded matters to you, say allow-preloaded = ["{name}"]',
+        )
+
+
+@dataclass
+class _World:
+    """Everything that one restored kernel has."""
+
+    environment: Environment
+    found: TargetResolution
+    requires_of: RequiresOf
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        base = self.found.target.base
+        self.base = base.distributions if base else {}
+        self.unknown = frozenset(base.unknown) if base else frozenset()
+        self.packed = {pin.name: pin for pin in self.found.packed}
+        self.versions: dict[NormalizedName, Version] = {name: item.version for name, item in self.base.items()}
+        for item in self.environment.exclude:
+            if item.version is not None:
+                self.versions[canonicalize_name(item.pattern)] = Version(item.version)
+        self.versions |= {name: pin.version for name, pin in self.packed.items()}
+
+    def left_out(self, name: str) -> bool:
+        """Tell whether ``exclude`` says that the kernel has ``name``, in a version that nobody named."""
+        if name in self.found.dropped:
+            return True
+        return any(e.version is None and fnmatch.fnmatchcase(name, e.pattern) for e in self.environment.exclude)
+
+    def requires(self, name: NormalizedName) -> tuple[str, ...] | None:
+        """Return the Requires-Dist lines of a distribution of this kernel, None when nobody knows them."""
+        if name in self.packed:
+            return self.packed[name].requires_dist
+        item = self.base.get(name)
+        if item is None:
+            return None
+        return item.requires_dist if item.requires_dist is not None else self.requires_of(name, item.version)
+
+    def requirements(self, name: NormalizedName, extra: str) -> Iterator[Requirement]:
+        """Yield what ``name`` asks for in this target with ``extra`` (the empty string for none)."""
+        lines = self.requires(name)
+        if lines is None:
+            self.notes.append(
+                f"{name} {self.versions[name]} is in the image and its requirements are not known: "
+                f"what {name}[{extra}] needs was not checked"
+            )
+            return
+        for line in lines:
+            try:
+                requirement = Requirement(line)
+            except InvalidRequirement:
+                self.notes.append(f"{name} {self.versions[name]} has a requirement that cannot be read: {line!r:.100}")
+                continue
+            marker = requirement.marker
+            if marker is None:
+                if not extra:
+                    yield requirement
+                continue
+            if asked := _UNKNOWABLE.search(str(marker)):
+                self.notes.append(
+                    f"{name} {self.versions[name]} asks for {asked[1]} in a marker, which cannot be known before the "
+                    f"kernel runs; it was taken as empty: {line!r:.100}"
+                )
+            plain = marker.evaluate({**self.found.target.environment, "extra": ""})
+            if plain == (not extra) and (plain or marker.evaluate({**self.found.target.environment, "extra": extra})):
+                yield requirement
+
+    def packed_problems(self) -> Iterator[str]:
+        """Follow every requirement of what is packed, extras of base distributions included."""
+        waiting = [(pin.name, extra) for pin in self.found.packed for extra in ("", *pin.extras)]
+        for package in self.environment.packages:
+            asked = package.requirement
+            if asked is not None and (
+                asked.marker is None or asked.marker.evaluate({**self.found.target.environment, "extra": ""})
+            ):
+                waiting += [(canonicalize_name(asked.name), extra) for extra in asked.extras]
+        waiting = [(name, canonicalize_name(extra)) for name, extra in waiting]
+        seen = set(waiting)
+        for pin in self.found.packed:
+            if pin.name in self.unknown:
+                self.notes.append(
+                    f"{pin.name} {pin.version} is packed, and the image has it too, in a version that the list does "
+                    "not know: a restore stops if it is another one (probe your own kernel with `kpack probe`)"
+                )
+        while waiting:
+            name, extra = waiting.pop()
+            if name not in self.packed and name not in self.base:
+                continue
+            for requirement in self.requirements(name, extra):
+                problem = self.judge(name, requirement)
+                if problem:
+                    yield problem
+                other = canonicalize_name(requirement.name)
+                for more in map(canonicalize_name, requirement.extras):
+                    if (other, more) not in seen:
+                        seen.add((other, more))
+                        waiting.append((other, more))
+
+    def judge(self, name: NormalizedName, requirement: Requirement) -> str | None:
+        """Return what is wrong with a requirement of ``name`` in this kernel, or None."""
+        other = canonicalize_name(requirement.name)
+        wanted = _words(requirement)
+        version = self.versions.get(other)
+        if version is None:
+            if other in self.unknown:
+                self.notes.append(
+                    f"{name} {self.versions[name]} needs {wanted}; the image has {other} in a version that the list "
+                    "does not know (probe your own kernel with `kpack probe`)"
+                )
+            elif not self.left_out(other):
+                return f"{name} {self.versions[name]} needs {wanted}, which is neither packed nor in the base"
+            return None
+        if not _holds(requirement, version):
+            whose = "packed" if other in self.packed else "in the base" if other in self.base else "named in exclude"
+            return f"{name} {self.versions[name]} needs {wanted}, and {other} {version} is {whose}"
+        return None
+
+    def check_base(self) -> None:
+        """Check what base distributions ask of the replaced ones."""
+        changed = replaced(self.found)
+        if not changed:
+            return
+        broken: list[tuple[NormalizedName, str]] = []
+        unknown: list[str] = []
+        for name in sorted(self.base.keys() - self.packed.keys()):
+            if self.requires(name) is None:
+                unknown.append(f"{name} {self.versions[name]}")
+                continue
+            for requirement in self.requirements(name, ""):
+                problem = self._broken_by(name, requirement, changed)
+                if problem:
+                    broken.append((name, problem))
+        if unknown:
+            self.notes.append(
+                f"the requirements of {len(unknown)} base packages are not known, so that nobody checked whether they "
+                f"go with {', '.join(f'{n} {new}' for n, (_, new) in sorted(changed.items()))}: {_list(unknown)}"
+            )
+        if broken:
+            names = list(dict.fromkeys(name for name, _ in broken))
+            quoted = ", ".join(f'"{name}"' for name in names)
+            raise NoSolution(
+                "; ".join(problem for _, problem in broken),
+                where=self.found.target.label,
+                next=f"add {quoted} to replace, so that they may move too; or, if you do not use them, say "
+                f"allow-broken = [{quoted}]",
+            )
+
+    def _broken_by(
+        self, name: NormalizedName, requirement: Requirement, changed: Mapping[NormalizedName, tuple[Version, Version]]
+    ) -> str | None:
+        other = canonicalize_name(requirement.name)
+        if other not in changed:
+            return None
+        old, new = changed[other]
+        if _holds(requirement, new):
+            return None
+        says = f"the base's {name} {self.versions[name]} needs {_words(requirement)}"
+        if not _holds(requirement, old):
+            self.notes.append(f"{says}: broken in the base already ({other} {old}), and still so with {other} {new}")
+            return None
+        if name in self.environment.allow_broken:
+            self.notes.append(f"{says}, and {other} {new} takes the place of {old}: broken, as allow-broken permits")
+            return None
+        return f"{says}, and replace brings {other} {new} in place of {old}"
+
+
+def _holds(requirement: Requirement, version: Version) -> bool:
+    """Tell whether ``version`` is what is asked for; a pre-release that is there counts, and so does any URL."""
+    return requirement.url is not None or requirement.specifier.contains(version, prereleases=True)
+
+
+def _words(requirement: Requirement) -> str:
+    """Return a requirement without its marker and without a URL, which may hold credentials."""
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{canonicalize_name(requirement.name)}{extras}{requirement.specifier}"
+
+
+def _list(items: Sequence[str]) -> str:
+    shown = ", ".join(items[:_LISTED])
+    return shown if len(items) <= _LISTED else f"{shown} and {len(items) - _LISTED} more"
