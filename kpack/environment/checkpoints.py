@@ -112,8 +112,10 @@ class _Reader:
         urls = self._urls()
         path = self._path("path")
         attached = self._path("attached")
+        if not {"url", "urls"} & self.table.keys():
+            self.say("", 'the key "url" is missing', 'add url = "https://…" (or urls = […] for mirrors)')
         sha256 = self.table.get("sha256")
-        include = self.table.get("include", ())
+        include = self.table.get("include") or ()
         assert isinstance(include, (list, tuple))
         repository = any(is_repository(url) for url in urls)
         if repository:
@@ -122,7 +124,7 @@ class _Reader:
             self.say("include", "chooses files of a repository, but the URL names one file", "remove it")
         optional = bool(urls) and all(url.startswith("hf://") for url in urls)
         if path is None and "path" not in self.table and not optional:
-            name = posixpath.basename(urllib.parse.urlsplit(urls[0]).path) if urls else "model.ckpt"
+            name = posixpath.basename(urls[0].partition("?")[0]) if urls else "model.ckpt"
             self.say("", 'the key "path" is missing', f"add path = {quoted(f'checkpoints/{name}')}")
         if len(self.mistakes) > self.before:
             return None
@@ -171,7 +173,7 @@ class _Reader:
         return normal
 
     def _known_urls(self) -> list[str]:
-        many = self.table.get("urls", [self.table.get("url")])
+        many = self.table.get("urls") or [self.table.get("url")]
         return [url for url in many if isinstance(url, str)] if isinstance(many, list) else []
 
     def _repository(self, urls: tuple[str, ...]) -> None:

@@ -95,7 +95,7 @@ def quoted(value: object) -> str:
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}…"
     escaped = "".join(
-        f"\\u{ord(character):04x}" if unprintable(character) else character
+        character if character.isprintable() else f"\\u{ord(character):04x}"
         for character in text.replace("\\", "\\\\").replace('"', '\\"')
     )
     return f'"{escaped}"'

@@ -136,14 +136,14 @@ class _Reading:
         bases = self._kernel()
         restore = self._restore()
         names = {
-            key: requirements.names(key, good.get(key, ()), mistakes)
+            key: requirements.names(key, good.get(key) or (), mistakes)
             for key in ("replace", "allow-source", "allow-broken", "allow-preloaded", "lax-record")
         }
-        exclude = requirements.exclusions(good.get("exclude", ()), mistakes)
+        exclude = requirements.exclusions(good.get("exclude") or (), mistakes)
         self._replace_and_exclude(names["replace"], [one.pattern for one in exclude], bases)
-        packages = requirements.packages(good.get("packages", ()), mistakes)
-        requests = checkpoint_tables.checkpoints(good.get("checkpoints", ()), restore.directory, mistakes)
-        indexes = self._indexes(good.get("indexes", ()))
+        packages = requirements.packages(good.get("packages") or (), mistakes)
+        requests = checkpoint_tables.checkpoints(good.get("checkpoints") or (), restore.directory, mistakes)
+        indexes = self._indexes(good.get("indexes") or ())
         exclude_newer = self._exclude_newer()
         max_size = self._max_size()
         if mistakes:
@@ -190,7 +190,7 @@ class _Reading:
                     pass
 
     def _kernel(self) -> tuple[str, ...]:
-        bases = self.good.get("base", [])
+        bases = self.good.get("base") or []
         if "base" not in self.data and "python" not in self.data:
             self.say(
                 (),
@@ -219,20 +219,20 @@ class _Reading:
                     )
 
     def _restore(self) -> RestoreOptions:
-        table = self.good.get("restore", {})
+        table = self.good.get("restore") or {}
         directory = table.get("directory")
         if directory is not None:
             try:
                 directory = checkpoint_tables.normal_path(directory)
             except ValueError as error:
                 self.say(("restore", "directory"), f"{quoted(directory)} {error}", 'write a folder, like "/kaggle/tmp"')
-        return RestoreOptions(directory=directory, env=dict(table.get("env", {})))
+        return RestoreOptions(directory=directory, env=dict(table.get("env") or {}))
 
     def _indexes(self, tables: Sequence[Mapping[str, Any]]) -> tuple[Index, ...]:
         good: list[Index] = []
         owners: list[tuple[str, int, int]] = []
         for number, table in enumerate(tables):
-            for item, text in enumerate(table.get("packages", ())):
+            for item, text in enumerate(table.get("packages") or ()):
                 if text is not None:
                     self._own(normalise(text), number, item, owners)
             name, url = table.get("name"), table.get("url")
@@ -243,7 +243,7 @@ class _Reading:
                     ("indexes", number, "name"), f"two indexes are named {quoted(name)}", "give each a name of its own"
                 )
             if name is not None and url is not None:
-                packages = tuple(normalise(text) for text in table.get("packages", ()) if text is not None)
+                packages = tuple(normalise(text) for text in table.get("packages") or () if text is not None)
                 good.append(Index(name=name, url=url, packages=packages))
         return tuple(good)
 

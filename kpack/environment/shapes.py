@@ -58,7 +58,7 @@ _SYNONYMS = {
 def check(data: Mapping[str, object], mistakes: list[Mistake]) -> dict[str, object]:
     """Return what of ``data`` has the right shape; say in ``mistakes`` what has not.
 
-    Arrays keep their length: an item with a mistake becomes None, so that the others keep their key paths.
+    A known key or array item with a mistake becomes None: it is still seen to be there.
     """
     return _Check(mistakes).table(data, DOCUMENT, ())
 
@@ -91,9 +91,7 @@ class _Check:
         good: dict[str, object] = {}
         for key, value in data.items():
             if key in known:
-                checked = self.value(value, known[key], (*at, key))
-                if checked is not None:
-                    good[key] = checked
+                good[key] = self.value(value, known[key], (*at, key))
             else:
                 self.unknown_key(key, shape, at)
         for field in shape.fields:
@@ -107,10 +105,10 @@ class _Check:
         plain = key.lower().replace("_", "-")
         near = difflib.get_close_matches(plain, right, n=1, cutoff=0.7) or [_SYNONYMS.get(plain, "")]
         top = [field.key for field in DOCUMENT.fields]
-        if near[0] in right:
-            advice = f"did you mean {quoted(near[0])}?"
-        elif at and (plain in top or _SYNONYMS.get(plain) in top):
+        if at and plain in top:
             advice = f"move it above the first [table]: it belongs to the top of the file, not to {place}"
+        elif near[0] in right:
+            advice = f"did you mean {quoted(near[0])}?"
         else:
             homes = [
                 field.key
