@@ -80,7 +80,7 @@ class _Commands(click.Group):
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 @click.pass_context
 def group(ctx: click.Context, config: Path | None, *, debug: bool) -> None:
-    """Carry a Python environment and its checkpoints into a Kaggle notebook without internet.
+    r"""Carry a Python environment and its checkpoints into a Kaggle notebook without internet.
 
     \b
     kpack init     write a kaggle-env.toml

@@ -1,7 +1,7 @@
 """The pack: one reproducible tar, its strict reader, and the line that pins it."""
 
 from kpack.pack.content import SUFFIX, BlobFile, Content, WheelFile
-from kpack.pack.read import Problem, ReadPack, read, verify
+from kpack.pack.read import Problem, ReadPack, read, startup_files, take, verify
 from kpack.pack.wheel import Admitted, admit
 from kpack.pack.write import Pack, write
 
@@ -16,6 +16,8 @@ __all__ = [
     "WheelFile",
     "admit",
     "read",
+    "startup_files",
+    "take",
     "verify",
     "write",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content:
     """Return the content of the pack of ``lock``.
 
-    ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to where it is.
+    ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to its place.
     """
     lax = set(lock.requests.lax_record)
     names = {pin.wheel.filename: pin.name for target in lock.targets for pin in target.packed}

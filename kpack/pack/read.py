@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError, KpackError, MachineError
 from kpack.pack import line, tarfmt
-from kpack.pack.wheel import Window, admit_window
+from kpack.pack.wheel import Window, admit_window, pth_files
 from kpack.pack.write import BOOTSTRAP, MANIFEST
 from kpack.restore import manifest as model
 from kpack.restore.errors import RestoreError
+from kpack.restore.wheelzip import read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
+
+    from kpack.cache import Cache
 
 _MAX_BOOTSTRAP = 1 << 20
 _PIECE = 1 << 20
@@ -142,6 +145,27 @@ def _data(size: int, more: Callable[[int], bytes], path: Path, name: str) -> byt
     return data
 
 
+def take(pack: ReadPack, cache: Cache) -> int:
+    """Put every wheel and checkpoint of ``pack`` that the cache does not have into it, verified; return how many.
+
+    Raises:
+        IntegrityError: a member's bytes are not what the manifest says.
+
+    """
+    count = 0
+    for member in pack.manifest.members:
+        if not member.path.startswith(("wheels/", "checkpoints/")) or cache.find(member.sha256, member.size):
+            continue
+        with _Bytes(pack, member) as window, cache.temporary() as folder:
+            copy = folder / "member"
+            with copy.open("wb") as stream:
+                for begin in range(0, member.size, _PIECE):
+                    stream.write(window[begin : begin + _PIECE])
+            cache.adopt(copy, member.sha256)
+        count += 1
+    return count
+
+
 class _Bytes:
     """A member's bytes as a window over a mapped file."""
 
@@ -231,3 +255,25 @@ def _frame(pack: ReadPack) -> Iterator[Problem]:
         stream.seek(position)
         if stream.read() != tarfmt.END:
             yield Problem("end", f"the file must have {pack.size} bytes and end in zeros")
+
+
+def startup_files(pack: ReadPack) -> dict[str, tuple[str, ...]]:
+    """Return, by wheel, the ``.pth`` files that it installs: they may run code at every start of the interpreter.
+
+    Raises:
+        IntegrityError: a wheel's directory is not what the manifest says.
+
+    """
+    found = {}
+    for member in pack.manifest.members:
+        if not member.path.startswith("wheels/"):
+            continue
+        with _Bytes(pack, member) as window:
+            last = member.spans[-1]
+            tail = window[last.offset : member.size]
+        if hashlib.sha256(tail).hexdigest() != last.sha256:
+            raise IntegrityError("its directory is damaged", where=member.path, next="kpack verify says more")
+        names = pth_files(read_directory(tail, last.offset, member.path))
+        if names:
+            found[member.path.removeprefix("wheels/")] = names
+    return found

@@ -35,7 +35,7 @@ from kpack.restore.wheelzip import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
@@ -156,7 +156,7 @@ def _admit(data: Window, size: int, filename: str, *, lax_record: bool) -> Admit
         cuts=cuts(entries, start),
         unpacked=sum(entry.size for entry in entries),
         files=len(files),
-        top_pth=tuple(sorted(_pth(entries, info))),
+        top_pth=pth_files(entries),
         lax=tuple(problems),
     )
 
@@ -379,13 +379,13 @@ def _differences(row: _Row, digest: bytes, size: int) -> list[str]:
     return []
 
 
-def _pth(entries: list[Entry], info: str) -> list[str]:
-    data = info.removesuffix(".dist-info") + ".data"
-    found = []
+def pth_files(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return the ``.pth`` files that a wheel puts where the interpreter looks for them, sorted."""
+    found = set()
     for entry in entries:
         parts = entry.name.split("/")
-        if parts[0] == data and len(parts) > 2 and parts[1] in ("purelib", "platlib"):
+        if parts[0].endswith(".data") and len(parts) == 3 and parts[1] in ("purelib", "platlib"):
             parts = parts[2:]
         if len(parts) == 1 and parts[0].endswith(".pth"):
-            found.append(parts[0])
-    return found
+            found.add(parts[0])
+    return tuple(sorted(found))

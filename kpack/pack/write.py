@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kpack import __version__
-from kpack.errors import IntegrityError, MachineError
+from kpack.errors import CheckFailed, IntegrityError, MachineError
 from kpack.files import replacing
 from kpack.pack import line, tarfmt
 from kpack.pack.engine import engine
@@ -69,18 +69,20 @@ def write(
     content: Content,
     out: Path,
     *,
+    max_size: int | None = None,
     on_bytes: Callable[[int], None] | None = None,
     admission: Callable[[WheelFile], Admitted] | None = None,
     workers: int | None = None,
 ) -> Pack:
     """Write the pack of ``content`` to ``out`` and return it.
 
-    ``on_bytes`` is told how many bytes of members were just written. ``admission`` judges one wheel (by default
-    `kpack.pack.wheel.admit`; a caller that remembers verdicts by digest may bring its own). Whatever stood at
-    ``out`` stays until the new pack is whole. The bytes depend on ``content``, the engine's sources and kpack's
-    version alone.
+    ``max_size`` (bytes) is how large the file may become. ``on_bytes`` is told how many bytes of members were just
+    written. ``admission`` judges one wheel (by default `kpack.pack.wheel.admit`; a caller that remembers verdicts by
+    digest may bring its own). Whatever stood at ``out`` stays until the new pack is whole. The bytes depend on
+    ``content``, the engine's sources and kpack's version alone.
 
     Raises:
+        CheckFailed: the pack would be larger than ``max_size``; the message names its ten largest members.
         IntegrityError: a file does not have the digest that ``content`` says, or a wheel may not enter a pack.
         MachineError: a file cannot be read, or ``out`` cannot be written.
 
@@ -90,6 +92,8 @@ def write(
         verdicts = dict(zip((w.filename for w in content.wheels), pool.map(judge, content.wheels), strict=True))
         planned = _plan(content, verdicts)
         origin, offsets, total = _layout(content, planned)
+        if max_size is not None and total > max_size:
+            raise _too_large(planned, total, max_size)
         with replacing(out) as stream:
             descriptor = stream.fileno()
             os.truncate(descriptor, total)
@@ -120,6 +124,15 @@ def write(
         size=total,
         line=line.line(content.name, identity, len(code)),
         lax={name: verdict.lax for name, verdict in verdicts.items() if verdict.lax},
+    )
+
+
+def _too_large(planned: list[_Planned], total: int, max_size: int) -> CheckFailed:
+    largest = sorted(planned, key=lambda item: -item.size)[:10]
+    rows = "".join(f"\n  {item.size:>14,} {item.path}" for item in largest)
+    return CheckFailed(
+        f"the pack would have {total:,} bytes, max-size allows {max_size:,}; the largest members are{rows}",
+        next="exclude what the kernel has already, attach a checkpoint as its own dataset, or raise max-size",
     )
 
 

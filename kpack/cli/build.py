@@ -1,0 +1,113 @@
+"""``kpack build``: the pack, and the line to paste."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kpack import project as projects
+from kpack.cache import Cache
+from kpack.cli.progress import counted, fetching
+from kpack.cli.session import Session, answer, human_size, json_option, say, tell
+from kpack.errors import CheckFailed, IntegrityError, MachineError
+from kpack.files import sha256_of
+
+if TYPE_CHECKING:
+    from kpack.pack import Pack
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; default dist/NAME.kpack.bin.")
+@click.option("--check", is_flag=True, help="Build again, beside, and compare with the pack that is there.")
+@click.option("--expect", metavar="ID", help="Exit 1 when the pack has another id.")
+@click.option("--offline", is_flag=True, help="Use the cache only.")
+@click.option(
+    "--from",
+    "take_from",
+    multiple=True,
+    metavar="PACK",
+    type=click.Path(path_type=Path),
+    help="Take the files that the lock still names from an older pack.",
+)
+@json_option
+@click.pass_obj
+def build(
+    session: Session,
+    output: Path | None,
+    expect: str | None,
+    take_from: tuple[Path, ...],
+    *,
+    check: bool,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    r"""Fetch what the lock names, verify it, and write one reproducible pack.
+
+    \b
+    kpack build
+    kpack build --check --expect 3f1c…   rebuild and compare: same lock, same bytes
+    """
+    project = projects.Project.find(session.config)
+    out = output or project.pack_path
+    if check:
+        made = _checked(project, out, expect, offline=offline, take_from=take_from)
+    else:
+        made = _build(project, out, offline=offline, take_from=take_from)
+        _expected(made, expect)
+    if as_json:
+        answer({"pack": str(out), "id": made.id, "sha256": made.sha256, "size": made.size, "bootstrap": made.line})
+        return
+    for filename, problems in made.lax.items():
+        say(f"note: {filename}: RECORD is wrong and was let in by lax-record: {problems[0]}")
+    tell(f"{out}: {'the same bytes again' if check else 'built'}, {human_size(made.size)}, id {made.id}")
+    tell("Paste this line in the notebook:")
+    tell("")
+    tell(made.line)
+
+
+def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> Pack:
+    made = project.current_lock()
+    total = sum(wheel.size or 0 for wheel in made.wheels())
+    total += sum({c.sha256: c.size for c in made.checkpoints if c.attached is None}.values())
+    with fetching(total) as on_fetch, counted("packing", total) as on_bytes:
+        return projects.build(
+            project,
+            Cache(),
+            out=out,
+            offline=offline,
+            take_from=take_from,
+            on_fetch=on_fetch,
+            on_bytes=on_bytes,
+        )
+
+
+def _checked(
+    project: projects.Project, out: Path, expect: str | None, *, offline: bool, take_from: tuple[Path, ...]
+) -> Pack:
+    """Build beside, compare, and leave the pack that is there alone."""
+    from kpack import pack
+
+    before = pack.read(out).id if expect is None else expect
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".kpack-check-", dir=out.parent)
+    except OSError as error:
+        raise MachineError(f"cannot write: {error.strerror}", where=str(out.parent)) from error
+    with folder as place:
+        made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
+        _expected(made, before)
+        if expect is None and made.sha256 != sha256_of(out):
+            raise IntegrityError("the pack that is there is damaged", where=str(out), next="run kpack build")
+    return made
+
+
+def _expected(made: Pack, expect: str | None) -> None:
+    if expect is not None and made.id != expect:
+        raise CheckFailed(
+            f"the pack's id is {made.id}, {expect} was expected",
+            where=str(made.path),
+            next="kpack diff shows what differs between two packs",
+        )

@@ -1,0 +1,122 @@
+"""``kpack lock``: kaggle-env.toml compiled for the kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kpack import project as projects
+from kpack.cache import Cache
+from kpack.cli.session import Session, answer, human_size, json_option, say, tell
+from kpack.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kpack.lock import LockedTarget
+
+
+@click.command()
+@click.option("--upgrade", is_flag=True, help="Let go of all pins of the old lock.")
+@click.option("-P", "--upgrade-package", "names", multiple=True, metavar="NAME", help="Let go of one pin.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock is stale or missing, and say why.")
+@click.option("--strict", is_flag=True, help="Refuse checkpoints without sha256.")
+@json_option
+@click.pass_obj
+def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool, strict: bool, as_json: bool) -> int:
+    r"""Compile kaggle-env.toml to a hashed lock for the kernel's Python and image, from any machine.
+
+    \b
+    kpack lock
+    kpack lock --upgrade-package sentencepiece
+    kpack lock --check                     in CI: is the lock still true?
+    """
+    project = projects.Project.find(session.config)
+    if check:
+        return _check(project, as_json=as_json)
+    from packaging.utils import canonicalize_name
+
+    done = projects.lock(
+        project,
+        Cache(),
+        upgrade=upgrade or frozenset(canonicalize_name(name) for name in names),
+        strict=strict,
+    )
+    for note in done.notes:
+        say(f"note: {note}")
+    if as_json:
+        answer(
+            {
+                "lock": str(done.path),
+                "changed": done.changed,
+                "targets": [_target(target) for target in done.lock.targets],
+                "checkpoints": [
+                    {"path": c.path, "urls": list(c.urls), "sha256": c.sha256, "size": c.size, "attached": c.attached}
+                    for c in done.lock.checkpoints
+                ],
+            }
+        )
+        return int(ExitCode.DONE)
+    if not done.changed:
+        tell(f"{done.path}: up to date")
+        return int(ExitCode.DONE)
+    from kpack.cli.table import print_lock
+
+    print_lock(done.lock)
+    total = sum(wheel.size or 0 for wheel in done.lock.wheels())
+    total += sum({c.sha256: c.size for c in done.lock.checkpoints if c.attached is None}.values())
+    tell(f"{done.path}: written; the pack will have about {human_size(total)}. Next: kpack build")
+    return int(ExitCode.DONE)
+
+
+def _check(project: projects.Project, *, as_json: bool) -> int:
+    reasons = project.stale()
+    if as_json:
+        answer({"lock": str(project.lock_path), "ok": not reasons, "reasons": list(reasons)})
+    elif reasons:
+        say(f"kpack: {project.lock_path}: stale")
+        for reason in reasons:
+            say(f"  {reason}")
+        say("  → run kpack lock")
+    else:
+        tell(f"{project.lock_path}: up to date")
+    return int(ExitCode.CHECK_FAILED if reasons else ExitCode.DONE)
+
+
+def _target(target: LockedTarget) -> dict[str, object]:
+    return {
+        "base": target.base,
+        "python": target.python,
+        "packed": [
+            {
+                "name": pin.name,
+                "version": str(pin.version),
+                "file": pin.wheel.filename,
+                "size": pin.wheel.size,
+                "sha256": pin.wheel.sha256,
+                "replaces": _text(pin.replaces),
+                "needed_by": _needs(need.by for need in pin.needed_by),
+            }
+            for pin in target.packed
+        ],
+        "from_base": [
+            {"name": use.name, "version": str(use.version), "needed_by": _needs(need.by for need in use.needed_by)}
+            for use in target.leans
+        ],
+        "held_back": [
+            {"name": held.name, "version": str(held.version), "newest": str(held.newest), "because": held.because}
+            for held in target.held_back
+        ],
+        "dropped": list(target.dropped),
+        "notes": list(target.notes),
+    }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _needs(names: Iterable[str]) -> list[str]:
+    """Return who asks, kaggle-env.toml by its name."""
+    return sorted({name or "kaggle-env.toml" for name in names})

@@ -1,0 +1,243 @@
+"""A project: one kaggle-env.toml, the lock beside it, the pack in ``dist``; and the two steps between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kpack import environment as environments
+from kpack import lock as locks
+from kpack.errors import CheckFailed, UsageError
+from kpack.files import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from typing import Any
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from kpack.base import BaseImage
+    from kpack.cache import Cache
+    from kpack.environment import Environment
+    from kpack.fetch import Download, Event
+    from kpack.lock import Lock
+    from kpack.pack import Pack
+
+
+@dataclass(frozen=True)
+class Project:
+    """The files of one environment; reading them is put off until they are asked for."""
+
+    config: Path
+    """kaggle-env.toml."""
+
+    @classmethod
+    def find(cls, config: Path | None) -> Project:
+        """Return the project of ``config``, or of the nearest kaggle-env.toml upwards.
+
+        Raises:
+            UsageError: there is none.
+
+        """
+        return cls(environments.find(Path.cwd()) if config is None else config)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The checked kaggle-env.toml; raises UsageError with every mistake in it."""
+        return environments.load(self.config)
+
+    @cached_property
+    def meaning(self) -> str:
+        """SHA-256 of what the file means."""
+        return environments.meaning(self.environment)
+
+    @cached_property
+    def bases(self) -> tuple[BaseImage, ...]:
+        """The base images that the file names."""
+        from kpack import base
+
+        return tuple(base.load(ref, self.config.parent) for ref in self.environment.bases)
+
+    @property
+    def lock_path(self) -> Path:
+        """``pylock.<stem>.toml``."""
+        return self.config.parent / locks.filename(self.config)
+
+    @property
+    def pack_path(self) -> Path:
+        """``dist/<name>.kpack.bin``."""
+        return self.config.parent / "dist" / f"{self.environment.name}.kpack.bin"
+
+    @cached_property
+    def lock(self) -> Lock | None:
+        """The lock, or None when there is none; raises IntegrityError for one that kpack did not write."""
+        return locks.load(self.lock_path) if self.lock_path.exists() else None
+
+    def stale(self) -> tuple[str, ...]:
+        """Return why the lock does not speak for the file any more; empty when it does."""
+        if self.lock is None:
+            return (f"there is no {self.lock_path.name}",)
+        return locks.stale(self.lock, self.environment, self.bases, meaning=self.meaning)
+
+    def current_lock(self) -> Lock:
+        """Return the lock that speaks for the file.
+
+        Raises:
+            UsageError: there is none.
+            CheckFailed: it is stale.
+
+        """
+        if self.lock is None:
+            raise UsageError("there is no lock", where=str(self.lock_path), next="run kpack lock first")
+        if reasons := self.stale():
+            raise CheckFailed(
+                "the lock is stale: " + "; ".join(reasons), where=str(self.lock_path), next="run kpack lock, then build"
+            )
+        return self.lock
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What `lock` did."""
+
+    path: Path
+    lock: Lock
+    changed: bool
+    """The file was written anew."""
+    notes: tuple[str, ...] = ()
+    """What was found out on the way and is not kept in the lock."""
+
+
+def lock(
+    project: Project,
+    cache: Cache,
+    *,
+    upgrade: bool | frozenset[NormalizedName] = False,
+    strict: bool = False,
+    offline: bool = False,
+    on_resolve: Callable[[dict[str, Any]], None] | None = None,
+    on_fetch: Callable[[Event], None] | None = None,
+) -> Locked:
+    """Bring the lock up to date and return it; a lock that speaks for the file is answered without the network.
+
+    ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256.
+
+    Raises:
+        UsageError: kaggle-env.toml is wrong.
+        NoSolution: the requirements conflict.
+        NetworkError: an index or a checkpoint's server failed.
+        IntegrityError: a checkpoint is not what its sha256 says, or the old lock is damaged.
+
+    """
+    environment = project.environment
+    if strict:
+        _strict(project)
+    old = project.lock if upgrade is not True else None
+    if old is not None and not upgrade and not project.stale():
+        return Locked(project.lock_path, old, changed=False)
+    from kpack import checkpoints, resolve, source, target
+    from kpack.resolve import consistency
+
+    targets = target.targets(environment, project.bases)
+    resolution = resolve.resolve(
+        environment,
+        targets,
+        pins=_pins(old),
+        upgrade=upgrade,
+        cache_dir=cache.http_dir,
+        on_event=on_resolve,
+    )
+    resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
+    resolution = consistency.settle(environment, resolution, cache_dir=cache.http_dir)
+    found = checkpoints.lock(
+        environment.checkpoints, cache, relative_to=project.config.parent, strict=strict, on_event=on_fetch
+    )
+    made = locks.from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
+    text = locks.dumps(made)
+    changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
+    if changed:
+        write_text(project.lock_path, text)
+    return Locked(project.lock_path, made, changed, notes=tuple(item.note for item in found if item.note))
+
+
+def _strict(project: Project) -> None:
+    for number, item in enumerate(project.environment.checkpoints):
+        if item.sha256 is None:
+            raise UsageError(
+                "the checkpoint has no sha256, and --strict asks for one",
+                where=f"{project.config}: checkpoints[{number}]",
+                next="run kpack lock without --strict once: it fetches the file and says its sha256",
+            )
+
+
+def _pins(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Version]]:
+    if old is None:
+        return {}
+    return {target.label: {pin.name: pin.version for pin in target.packed} for target in old.targets}
+
+
+def build(
+    project: Project,
+    cache: Cache,
+    *,
+    out: Path | None = None,
+    offline: bool = False,
+    take_from: Collection[Path] = (),
+    on_fetch: Callable[[Event], None] | None = None,
+    on_bytes: Callable[[int], None] | None = None,
+) -> Pack:
+    """Make the pack of the project's lock and return it.
+
+    ``out`` is the file to write (default: ``dist/<name>.kpack.bin``); ``take_from`` are older packs whose files
+    are used instead of the network.
+
+    Raises:
+        UsageError: there is no lock.
+        CheckFailed: the lock is stale, or the pack would be larger than ``max-size``.
+        NetworkError: a file cannot be fetched.
+        IntegrityError: a file is not what the lock says, or a wheel may not enter a pack.
+        MachineError: no space, no permission.
+
+    """
+    from kpack import pack
+    from kpack.fetch import fetch
+    from kpack.pack.layout import content_of
+
+    made = project.current_lock()
+    for older in take_from:
+        pack.take(pack.read(older), cache)
+    downloads = downloads_of(project, made, cache, offline=offline)
+    fetched = fetch(downloads, cache, offline=offline, on_event=on_fetch)
+    files = {item.sha256: item.path for item in fetched.values()}
+    return pack.write(
+        content_of(made, project.lock_path.name, files),
+        out or project.pack_path,
+        max_size=project.environment.max_size,
+        on_bytes=on_bytes,
+    )
+
+
+def downloads_of(project: Project, made: Lock, cache: Cache, *, offline: bool = False) -> tuple[Download, ...]:
+    """Return what the pack of ``made`` has to fetch; wheels that kpack builds are built into the cache on the way."""
+    from kpack import checkpoints, source
+    from kpack.fetch import Download, authenticated
+
+    known = [index.url for index in project.environment.indexes]
+    wanted = []
+    for wheel in made.wheels():
+        if wheel.url is None:
+            continue
+        wanted.append(
+            Download(
+                name=wheel.filename,
+                urls=(authenticated(wheel.url, known),),
+                sha256=wheel.sha256,
+                size=wheel.size,
+            )
+        )
+    wanted += source.rebuilt(made, cache, relative_to=project.config.parent, offline=offline)
+    wanted += checkpoints.downloads(made.checkpoints, relative_to=project.config.parent)
+    return tuple(wanted)
