@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HUB_FOLDER = "huggingface/hub"
+"""Where repositories without a ``path`` land below the restore directory, in the layout of the Hugging Face cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +23,8 @@ class LockedCheckpoint:
     """Where it lands: relative to the restore directory, absolute, or below ``~``."""
     urls: tuple[str, ...]
     """Where it is fetched, tried in order, without credentials: https, http, file (absolute, or ``file:`` and a path
-    relative to kaggle-env.toml), data, ``hf://org/repo@<commit>/file``, ``kaggle://…`` with a version."""
+    relative to kaggle-env.toml), data, ``hf://org/repo@<commit>/file``, ``kaggle://…`` with a version. A fragment of
+    the last two keeps what was asked for, when that was not a commit or version."""
     sha256: str
     size: int
     """Bytes."""
@@ -24,3 +32,13 @@ class LockedCheckpoint:
     """Absolute path in the kernel where the file is mounted already: not packed, verified at restore."""
     note: str | None = None
     """A sentence for the user on how the pin came about; not part of the lock."""
+
+
+def variables(checkpoints: Iterable[LockedCheckpoint]) -> dict[str, str]:
+    """Return the environment variables that make a kernel find these checkpoints.
+
+    ``{directory}`` in a value stands for the folder where relative checkpoint paths start, known at restore.
+    """
+    if any(checkpoint.path.startswith(f"{HUB_FOLDER}/") for checkpoint in checkpoints):
+        return {"HF_HUB_CACHE": f"{{directory}}/{HUB_FOLDER}", "HF_HUB_OFFLINE": "1"}
+    return {}

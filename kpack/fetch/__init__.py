@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kpack.cache import Cache
     from kpack.fetch.part import Part
 
-__all__ = ["Download", "Event", "EventKind", "Fetched", "Patience", "authenticated", "fetch", "shown"]
+__all__ = ["Download", "Event", "EventKind", "Fetched", "Patience", "authenticated", "fetch", "remote_size", "shown"]
 
 WORKERS = 16
 """Files fetched at once."""
@@ -79,6 +79,29 @@ def fetch(
             if error is not None and not isinstance(error, Stopped):
                 raise error
         return {download: futures[download].result() for download in wanted}
+
+
+def remote_size(download: Download, *, patience: Patience | None = None) -> int | None:
+    """Ask how many bytes a file has, without fetching it; None when the server does not say.
+
+    Raises:
+        NetworkError: none of the http and https URLs can be reached.
+
+    """
+    failures: list[KpackError] = []
+    with Client(connections=1, patience=patience) as client:
+        for url in download.urls:
+            headers = {name: value for of, name, value in download.headers if of == url}
+            try:
+                with client.open(url, headers=headers, first=0, last=0) as body:
+                    return body.total
+            except (Transient, Refused) as trouble:
+                failures.append(
+                    NetworkError(
+                        f"cannot fetch: {trouble.reason}", where=_where(download, url), next=_advice(trouble.reason)
+                    )
+                )
+    raise _verdict(failures)
 
 
 def authenticated(url: str, known: Iterable[str]) -> str:

@@ -22,8 +22,8 @@ class Download:
     """64 lower-case hexadecimal digits; None to take what comes and report its digest."""
     size: int | None = None
     """Bytes."""
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Request headers (an Authorization that the URL cannot carry); not sent on to another host."""
+    headers: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    """(URL, name, value): request headers for one of the URLs, such as an Authorization; sent to no other host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,9 +251,8 @@ class Transfer:
             self.tell(EventKind.PROGRESS, self.part.progress.received, self.part.progress.total, "")
 
     def _open(self, *, first: int | None, last: int | None, validator: str | None = None) -> Body:
-        return self.client.open(
-            self.url, headers=dict(self.download.headers), first=first, last=last, validator=validator
-        )
+        headers = {name: value for url, name, value in self.download.headers if url == self.url}
+        return self.client.open(self.url, headers=headers, first=first, last=last, validator=validator)
 
     def _patiently(self, action: Callable[[], T], position: Callable[[], int]) -> T:
         """Run ``action`` again after passing trouble, as long as patience lasts; a new byte renews it."""

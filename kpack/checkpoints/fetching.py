@@ -1,0 +1,97 @@
+"""Locked checkpoints -> verified files on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from kpack import fetch as http
+from kpack.checkpoints import hub, kaggle
+from kpack.checkpoints.address import hub_address, kaggle_address
+from kpack.errors import IntegrityError, MachineError, NetworkError
+from kpack.fetch import Download, Fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from kpack.cache import Cache
+    from kpack.checkpoints import LockedCheckpoint
+    from kpack.checkpoints.address import KaggleAddress
+    from kpack.fetch import Event, Patience
+
+
+def fetch(
+    checkpoints: Iterable[LockedCheckpoint],
+    cache: Cache,
+    *,
+    folder: Path,
+    offline: bool = False,
+    credentials: Iterable[str] = (),
+    on_event: Callable[[Event], None] | None = None,
+    patience: Patience | None = None,
+) -> Mapping[str, Fetched]:
+    """Have the file of every checkpoint that is packed (not ``attached``); the keys are their SHA-256.
+
+    ``folder`` is that of kaggle-env.toml, where relative ``file:`` URLs start. ``credentials`` are URLs as
+    kaggle-env.toml has them, for what the lock leaves out.
+
+    Raises:
+        IntegrityError, NetworkError, MachineError: as `kpack.fetch.fetch`.
+        UsageError: the client that hf:// or kaggle:// needs is not installed.
+
+    """
+    known = tuple(credentials)
+    locked = {checkpoint.sha256: checkpoint for checkpoint in checkpoints if checkpoint.attached is None}
+    web: list[Download] = []
+    mirrored: list[tuple[KaggleAddress, Download]] = []
+    for checkpoint in locked.values():
+        cached = cache.find(checkpoint.sha256, checkpoint.size) is not None
+        file = download(
+            checkpoint.path, checkpoint.urls, checkpoint.sha256, checkpoint.size, folder, known, cached=cached
+        )
+        on_kaggle = [url for url in checkpoint.urls if urlsplit(url).scheme == "kaggle"]
+        if on_kaggle and not cached:
+            mirrored.append((kaggle_address(on_kaggle[0]), file))
+        else:
+            web.append(file)
+    fetched = dict(http.fetch(web, cache, offline=offline, on_event=on_event, patience=patience))
+    left = []
+    for address, file in mirrored:
+        try:
+            fetched |= http.fetch([file] if file.urls else [], cache, offline=offline, patience=patience)
+        except (NetworkError, IntegrityError, MachineError):
+            left.append((address, file))  # the other mirrors failed; Kaggle has it too
+        else:
+            left += [(address, file)] if not file.urls else []
+    fetched |= kaggle.fetch(left, cache, offline=offline, on_event=on_event)
+    return {item.sha256: item for item in fetched.values()}
+
+
+def download(
+    name: str,
+    urls: Iterable[str],
+    sha256: str | None,
+    size: int | None,
+    folder: Path,
+    credentials: tuple[str, ...] = (),
+    *,
+    cached: bool = False,
+) -> Download:
+    """Return what to ask the HTTP client for; URLs on Kaggle are left out.
+
+    For a file that is ``cached`` no client of a hub is needed, and its hf:// URLs are left as they are.
+    """
+    plain: list[str] = []
+    headers: list[tuple[str, str, str]] = []
+    for url in urls:
+        scheme = urlsplit(url).scheme
+        if scheme == "hf" and not cached:
+            address, sent = hub.request(hub_address(url))
+            plain.append(address)
+            headers += [(address, key, value) for key, value in sent]
+        elif scheme == "file":
+            plain.append((folder / unquote(urlsplit(url).path)).absolute().as_uri())
+        elif scheme != "kaggle":
+            plain.append(http.authenticated(url, credentials))
+    return Download(name=name, urls=tuple(plain), sha256=sha256, size=size, headers=tuple(headers))

@@ -1,0 +1,91 @@
+"""Repositories of the Hugging Face Hub, through its own client ``huggingface_hub`` (extra ``hf``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kpack.errors import NetworkError, UsageError
+
+if TYPE_CHECKING:
+    from kpack.checkpoints.address import HubAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubFile:
+    """A file of a repository, as the Hub lists it."""
+
+    path: str
+    size: int | None
+    """Bytes."""
+    sha256: str | None
+    """Known for files in large-file storage; None for those in git."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubListing:
+    """The files of a repository at one commit, sorted by path."""
+
+    commit: str
+    files: tuple[HubFile, ...]
+
+
+def listing(address: HubAddress) -> HubListing:
+    """Ask the Hub which commit a revision is and which files it has.
+
+    Raises:
+        UsageError: ``huggingface_hub`` is not installed.
+        NetworkError: the Hub cannot be reached, or does not show that repository or revision.
+
+    """
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise _not_installed() from None
+    try:
+        info = huggingface_hub.HfApi().repo_info(
+            address.repo, repo_type=address.kind, revision=address.revision, files_metadata=True, timeout=30
+        )
+    except Exception as error:  # its own errors, and those of whichever HTTP client its version uses
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise NetworkError(
+            f"the Hub does not answer for it: {type(error).__name__}: {first}",
+            where=str(address),
+            next="check the name and the network; a private or gated repository needs `hf auth login` or HF_TOKEN",
+        ) from error
+    files = [
+        HubFile(
+            path=sibling.rfilename,
+            size=sibling.lfs.size if sibling.lfs else sibling.size,
+            sha256=sibling.lfs.sha256 if sibling.lfs else None,
+        )
+        for sibling in info.siblings or ()
+    ]
+    return HubListing(commit=str(info.sha), files=tuple(sorted(files, key=lambda file: file.path)))
+
+
+def request(address: HubAddress) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the URL from which one file is fetched, and the headers (with the user's token, if any) to send.
+
+    Raises:
+        UsageError: ``huggingface_hub`` is not installed.
+
+    """
+    try:
+        import huggingface_hub
+        from huggingface_hub.utils import build_hf_headers
+    except ImportError:
+        raise _not_installed() from None
+    url = huggingface_hub.hf_hub_url(
+        address.repo,
+        address.path,
+        repo_type=address.kind,
+        revision=address.revision,
+        endpoint=huggingface_hub.HfApi().endpoint,
+    )
+    headers = build_hf_headers(library_name="kpack")
+    return str(url), tuple(sorted((str(key), str(value)) for key, value in headers.items()))
+
+
+def _not_installed() -> UsageError:
+    return UsageError("hf:// needs the package huggingface_hub", next="pip install 'kpack[hf]'")

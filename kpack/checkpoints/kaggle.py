@@ -1,0 +1,171 @@
+"""Datasets and models of Kaggle, through its own client ``kagglehub`` (extra ``kaggle``), in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kpack.cache import locked
+from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
+from kpack.fetch.model import Download, Event, EventKind, Fetched
+from kpack.files import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from kpack.cache import Cache
+    from kpack.checkpoints.address import KaggleAddress
+
+# The client keeps what it gets in a folder of its own, prints progress and warnings, and reads its settings at
+# import: a process apart keeps all that away from the caller.
+_CHILD = """
+import json, sys
+import kagglehub
+kind, handle, path = json.load(sys.stdin)
+get = {"datasets": kagglehub.dataset_download, "models": kagglehub.model_download}[kind]
+found = get(handle, path=path)
+sys.stdout.flush()
+print("\\n" + json.dumps(found))
+"""
+
+
+@contextlib.contextmanager
+def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path]]:
+    """Have the client bring a file or all files of an address; yield its version and the folder or file.
+
+    What was brought is removed at the end; an interrupted download stays for the next try.
+
+    Raises:
+        UsageError: ``kagglehub`` is not installed.
+        NetworkError: Kaggle cannot be reached, or does not show that dataset or model.
+
+    """
+    if importlib.util.find_spec("kagglehub") is None:
+        raise UsageError("kaggle:// needs the package kagglehub", next="pip install 'kpack[kaggle]'")
+    kind, _, handle = address.handle.partition("/")
+    if address.version is not None:
+        handle += f"/versions/{address.version}" if kind == "datasets" else f"/{address.version}"
+    key = hashlib.sha256(f"{kind}/{handle}/{address.path}".encode()).hexdigest()[:24]
+    folder = cache.parts_dir / f"kaggle-{key}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("ab")
+    except OSError as error:
+        raise MachineError(f"the cache cannot be used: {error.strerror or error}", where=str(folder)) from error
+    with lock, locked(lock):
+        child = subprocess.run(
+            [sys.executable, "-c", _CHILD],
+            input=json.dumps([kind, handle, address.path if address.is_file else None]),
+            env={**os.environ, "KAGGLEHUB_CACHE": str(folder), "KAGGLEHUB_VERBOSITY": "error"},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if child.returncode != 0:
+            said = [row for row in child.stderr.strip().splitlines() if row.strip()] or ["it said nothing"]
+            raise NetworkError(
+                f"kagglehub failed: {said[-1].strip()}",
+                where=str(address),
+                next="check the name and the network; what is private needs KAGGLE_USERNAME and KAGGLE_KEY",
+            )
+        found = Path(json.loads(child.stdout.splitlines()[-1]))
+        yield _version(address, found), found
+        # Elsewhere it is the read-only mount of a Kaggle notebook.
+        if found.is_relative_to(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _version(address: KaggleAddress, found: Path) -> int:
+    """Read the version off the place that the client chose: ``…/versions/3/…``, or ``…/variation/3/…``."""
+    if address.version is not None:
+        return address.version
+    root = Path(str(found).removesuffix("/" + address.path)) if address.is_file else found
+    if root.name.isdecimal():
+        return int(root.name)
+    raise UsageError(
+        "the client does not say which version it brought", where=str(address), next="write the version: …@3"
+    )
+
+
+def keep(path: Path, cache: Cache) -> str:
+    """Bring a file that the client downloaded into the cache and return its SHA-256."""
+    sha256 = sha256_of(path)
+    if cache.find(sha256, path.stat().st_size) is None:
+        with cache.temporary() as folder:
+            copy = folder / "file"
+            if path.is_relative_to(cache.root):
+                shutil.move(path, copy)
+            else:
+                shutil.copyfile(path, copy)
+            cache.adopt(copy, sha256)
+    return sha256
+
+
+def fetch(
+    addresses: Iterable[tuple[KaggleAddress, Download]],
+    cache: Cache,
+    *,
+    offline: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> dict[Download, Fetched]:
+    """Have every locked file, from the cache or from Kaggle.
+
+    Raises:
+        IntegrityError: a file is not the one that was locked.
+        NetworkError: Kaggle cannot be reached, or ``offline`` and the cache does not have it.
+
+    """
+    done: dict[Download, Fetched] = {}
+    missing: dict[KaggleAddress, list[tuple[KaggleAddress, Download]]] = {}
+    for address, download in addresses:
+        assert download.sha256 is not None
+        path = cache.find(download.sha256, download.size)
+        if path is not None:
+            done[download] = Fetched(path=path, sha256=download.sha256, size=path.stat().st_size, hashed=False)
+        elif offline:
+            raise NetworkError(
+                "not in the cache, and --offline forbids to fetch it",
+                where=f"{download.name} ({address})",
+                next="run once without --offline, or point KPACK_CACHE at a cache that has it",
+            )
+        else:
+            assert address.version is not None
+            missing.setdefault(address.at(address.version, ""), []).append((address, download))
+    for whole, wanted in missing.items():
+        # One file is asked for alone; of several the client gets the archive of all.
+        asked = wanted[0][0] if len(wanted) == 1 else whole
+        for _, download in wanted:
+            _tell(on_event, EventKind.STARTED, download)
+        with downloaded(asked, cache) as (_, found):
+            for address, download in wanted:
+                path = found if asked.is_file else found / address.path
+                if not path.is_file():
+                    raise IntegrityError("the file is not there any more", where=str(address))
+                sha256 = keep(path, cache)
+                if sha256 != download.sha256:
+                    raise IntegrityError(
+                        f"sha256 is {sha256}, not {download.sha256}",
+                        where=str(address),
+                        next="the file was altered on the way or at its source: find out before you lock it anew",
+                    )
+                place = cache.find(sha256)
+                assert place is not None
+                size = place.stat().st_size
+                done[download] = Fetched(path=place, sha256=sha256, size=size, hashed=True)
+                _tell(on_event, EventKind.FINISHED, download, size)
+    return done
+
+
+def _tell(on_event: Callable[[Event], None] | None, kind: EventKind, download: Download, received: int = 0) -> None:
+    if on_event is not None:
+        on_event(Event(kind=kind, download=download, received=received, total=download.size))
