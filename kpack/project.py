@@ -204,6 +204,7 @@ def build(
     """
     from kpack import pack
     from kpack.fetch import fetch
+    from kpack.pack.admission import Verdicts
     from kpack.pack.layout import content_of
 
     made = project.current_lock()
@@ -217,6 +218,7 @@ def build(
         out or project.pack_path,
         max_size=project.environment.max_size,
         on_bytes=on_bytes,
+        admission=Verdicts(cache.root / "admitted"),
     )
 
 
