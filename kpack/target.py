@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -136,6 +137,7 @@ def platform_tags(machine: str, glibc: tuple[int, int]) -> Iterator[str]:
     yield f"linux_{machine}"
 
 
+@functools.cache
 def supported_tags(python_version: str, machine: str, glibc: tuple[int, int]) -> tuple[Tag, ...]:
     """Return the wheel tags that CPython ``python_version`` (``3.12``) takes on that platform, best first."""
     major, minor = map(int, python_version.split("."))
