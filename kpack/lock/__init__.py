@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kpack.lock.form import from_resolution
-from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests
+from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests, filename
 from kpack.lock.read import load, loads
 from kpack.lock.stale import stale
 from kpack.lock.write import dumps, relative, requirements
@@ -14,6 +14,7 @@ __all__ = [
     "LockedTarget",
     "Requests",
     "dumps",
+    "filename",
     "from_resolution",
     "load",
     "loads",

@@ -10,6 +10,7 @@ from kpack.target import marker, supported_tags
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from packaging.tags import Tag
     from packaging.utils import NormalizedName
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The format number of ``[tool.kpack]``."""
+
+
+def filename(environment_file: Path) -> str:
+    """Return the lock's file name for a kaggle-env.toml: ``pylock.<stem>.toml``; dots in the stem become ``-``."""
+    return f"pylock.{environment_file.stem.replace('.', '-')}.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
