@@ -64,7 +64,7 @@ class Project:
     @property
     def lock_path(self) -> Path:
         """``pylock.<stem>.toml``."""
-        return self.config.parent / locks.filename(self.config)
+        return self.environment.lock_path
 
     @property
     def pack_path(self) -> Path:
@@ -133,12 +133,12 @@ def lock(
 
     """
     environment = project.environment
-    if strict:
-        _strict(project)
     old = project.lock if upgrade is not True else None
-    if old is not None and not upgrade and not project.stale():
+    if old is not None and not upgrade and not strict and not project.stale():
         return Locked(project.lock_path, old, changed=False)
-    from kpack import checkpoints, resolve, source, target
+    from kpack import resolve, target
+    from kpack.base.metadata import RequiresDist
+    from kpack.checkpoints import locking
     from kpack.resolve import consistency
 
     targets = target.targets(environment, project.bases)
@@ -150,10 +150,16 @@ def lock(
         cache_dir=cache.http_dir,
         on_event=on_resolve,
     )
-    resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
-    resolution = consistency.settle(environment, resolution, cache_dir=cache.http_dir)
-    found = checkpoints.lock(
-        environment.checkpoints, cache, relative_to=project.config.parent, strict=strict, on_event=on_fetch
+    with RequiresDist(cache.http_dir, indexes=environment.indexes) as requires_of:
+        resolution = consistency.check(environment, resolution, requires_of)
+    found = locking.lock(
+        environment.checkpoints,
+        cache,
+        folder=project.config.parent,
+        strict=strict,
+        offline=offline,
+        known=() if old is None or upgrade is True else old.checkpoints,
+        on_event=on_fetch,
     )
     made = locks.from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
     text = locks.dumps(made)
@@ -161,16 +167,6 @@ def lock(
     if changed:
         write_text(project.lock_path, text)
     return Locked(project.lock_path, made, changed, notes=tuple(item.note for item in found if item.note))
-
-
-def _strict(project: Project) -> None:
-    for number, item in enumerate(project.environment.checkpoints):
-        if item.sha256 is None:
-            raise UsageError(
-                "the checkpoint has no sha256, and --strict asks for one",
-                where=f"{project.config}: checkpoints[{number}]",
-                next="run kpack lock without --strict once: it fetches the file and says its sha256",
-            )
 
 
 def _pins(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Version]]:
@@ -203,6 +199,7 @@ def build(
 
     """
     from kpack import pack
+    from kpack.checkpoints import fetching
     from kpack.fetch import fetch
     from kpack.pack.admission import Verdicts
     from kpack.pack.layout import content_of
@@ -210,9 +207,18 @@ def build(
     made = project.current_lock()
     for older in take_from:
         pack.take(pack.read(older), cache)
-    downloads = downloads_of(project, made, cache, offline=offline)
-    fetched = fetch(downloads, cache, offline=offline, on_event=on_fetch)
+    known = [index.url for index in project.environment.indexes]
+    fetched = fetch(_downloads(made, known), cache, offline=offline, on_event=on_fetch)
     files = {item.sha256: item.path for item in fetched.values()}
+    weights = fetching.fetch(
+        made.checkpoints,
+        cache,
+        folder=project.config.parent,
+        offline=offline,
+        credentials=[url for item in project.environment.checkpoints for url in item.urls],
+        on_event=on_fetch,
+    )
+    files |= {digest: item.path for digest, item in weights.items()}
     return pack.write(
         content_of(made, project.lock_path.name, files),
         out or project.pack_path,
@@ -222,24 +228,12 @@ def build(
     )
 
 
-def downloads_of(project: Project, made: Lock, cache: Cache, *, offline: bool = False) -> tuple[Download, ...]:
-    """Return what the pack of ``made`` has to fetch; wheels that kpack builds are built into the cache on the way."""
-    from kpack import checkpoints, source
+def _downloads(made: Lock, known: list[str]) -> list[Download]:
+    """Return what to fetch of the index; ``known`` are URLs with the credentials that the lock leaves out."""
     from kpack.fetch import Download, authenticated
 
-    known = [index.url for index in project.environment.indexes]
-    wanted = []
-    for wheel in made.wheels():
-        if wheel.url is None:
-            continue
-        wanted.append(
-            Download(
-                name=wheel.filename,
-                urls=(authenticated(wheel.url, known),),
-                sha256=wheel.sha256,
-                size=wheel.size,
-            )
-        )
-    wanted += source.rebuilt(made, cache, relative_to=project.config.parent, offline=offline)
-    wanted += checkpoints.downloads(made.checkpoints, relative_to=project.config.parent)
-    return tuple(wanted)
+    return [
+        Download(name=wheel.filename, urls=(authenticated(wheel.url, known),), sha256=wheel.sha256, size=wheel.size)
+        for wheel in made.wheels()
+        if wheel.url is not None
+    ]

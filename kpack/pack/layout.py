@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kpack import lock as locks
+from kpack.checkpoints import variables
 from kpack.pack.content import BlobFile, Content, WheelFile
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
 
@@ -44,7 +45,7 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
             for item in lock.checkpoints
         ),
         directory=lock.restore.directory,
-        env=lock.restore.env,
+        env={**variables(lock.checkpoints), **lock.restore.env},
     )
 
 
