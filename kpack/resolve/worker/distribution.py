@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING
 
 from pip._internal.metadata.importlib import Distribution
@@ -53,6 +54,9 @@ class Metadata:
         )
 
 
+_UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")
+
+
 @functools.cache
 def parsed(line: str) -> Requirement:
     """Return the requirement that a Requires-Dist line spells.
@@ -78,6 +82,8 @@ class Markers:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
         self._known: dict[tuple[str, str], bool] = {}
+        self.unknowable: list[str] = []
+        """Lines whose marker names what cannot be known of a kernel: ``platform_release``, ``platform_version``."""
 
     def holds(self, line: str, extra: str = "") -> bool:
         """Tell whether the requirement ``line`` counts for the target when ``extra`` is asked for."""
@@ -85,6 +91,8 @@ class Markers:
         if known is None:
             marker = parsed(line).marker
             known = marker is None or marker.evaluate({**self._environment, "extra": extra})
+            if marker is not None and _UNKNOWABLE.search(line) and line not in self.unknowable:
+                self.unknowable.append(line)
             self._known[line, extra] = known
         return known
 

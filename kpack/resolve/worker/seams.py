@@ -8,6 +8,7 @@ hands the target's Python version and tags to the parts that look at them.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +54,16 @@ class Doors:
     """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
     seen: dict[str, Metadata] = field(default_factory=dict)
     """Metadata of what pip prepared itself, by URL."""
-    _candidates: dict[str, list[InstallationCandidate]] = field(default_factory=dict)
+    until: float | None = None
+    """Moment of `time.monotonic` after which no more questions are answered."""
+    known: dict[str, list[InstallationCandidate]] = field(default_factory=dict)
 
     def candidates(self, project_name: str) -> list[InstallationCandidate]:
         """Answer `PackageFinder.find_all_candidates`."""
-        known = self._candidates.get(project_name)
-        if known is None:
-            known = self._candidates[project_name] = self._find(project_name)
-        return known
+        found = self.known.get(project_name)
+        if found is None:
+            found = self.known[project_name] = self._find(project_name)
+        return found
 
     def _find(self, name: str) -> list[InstallationCandidate]:
         has = self.kernel.version(name)
@@ -81,6 +84,8 @@ class Doors:
 
     def prepare(self, original: Callable[..., Any], ireq: Any) -> TargetDistribution:
         """Answer `RequirementPreparer.prepare_linked_requirement`; ``original`` is pip's own, for sources."""
+        if self.until is not None and time.monotonic() > self.until:
+            raise TimeoutError
         url = ireq.link.url_without_fragment
         name = self.kernel.name_of(url)
         if name is not None:
@@ -208,6 +213,17 @@ def open_repository(
         piptools_repository.create_command = original
     assert opening.doors is not None
     return repository, opening.doors
+
+
+def forget(repository: PyPIRepository, doors: Doors) -> None:
+    """Find all candidates anew when they are next asked for."""
+    doors.known.clear()
+    finder = repository.finder
+    for cache in ("_all_candidates", "_best_candidates"):
+        getattr(finder, cache, {}).clear()
+    clear = getattr(finder.find_best_candidate, "cache_clear", None)  # pip 25.0 and older
+    if clear is not None:
+        clear()
 
 
 def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:

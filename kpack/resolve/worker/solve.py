@@ -11,7 +11,9 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import direct, seams
+from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import Markers, bare
+from kpack.resolve.worker.held_back import HeldBack
 from kpack.resolve.worker.kernel import HOST, Kernel
 from kpack.resolve.worker.metadata import MetadataStore
 from kpack.resolve.worker.pages import File, Fit, Pages
@@ -56,8 +58,16 @@ class Session:
             arguments += ["--no-cache-dir"]
         return arguments
 
-    def resolve(self, asked: Iterable[tuple[str, str]], pins: dict[str, str]) -> list[Any]:
-        """Return pip-tools' pins for (line, comes_from) pairs, sorted by name."""
+    def resolve(
+        self, asked: Iterable[tuple[str, str]], pins: dict[str, str], *, until: float | None = None
+    ) -> list[Any]:
+        """Return pip-tools' pins for (line, comes_from) pairs, sorted by name.
+
+        Raises:
+            TimeoutError: it was not done by ``until`` (a moment of `time.monotonic`).
+
+        """
+        self.doors.until = until
         constraints = [seams.requirement(line, comes_from=comes_from) for line, comes_from in asked]
         constraints += [
             seams.requirement(limit.requirement, comes_from=limit.by, constraint=True) for limit in self.request.limits
@@ -67,6 +77,10 @@ class Session:
             for name, version in sorted(pins.items())
         }
         return sorted(seams.solve(self.repository, constraints, existing), key=lambda ireq: str(ireq.name))
+
+    def forget(self) -> None:
+        """Ask anew for candidates: what the kernel has was opened or closed."""
+        seams.forget(self.repository, self.doors)
 
 
 def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -84,19 +98,25 @@ def _run(session: Session) -> dict[str, Any]:
     request = session.request
     asked = [(item.line, item.text) for item in request.asked]
     accelerator = session.web.pool.submit(_accelerator, session) if request.accelerator else None
-    if request.prefetch:
-        for line, _ in asked:
-            with contextlib.suppress(InvalidRequirement):
-                session.prefetcher.want(Requirement(line))
+    for line, _ in asked:
+        with contextlib.suppress(InvalidRequirement):
+            requirement = Requirement(line)
+            if request.prefetch:
+                session.prefetcher.want(requirement)
+            if session.doors.kernel.fixed(canonicalize_name(requirement.name)):
+                session.web.pool.submit(session.doors.pages.page, canonicalize_name(requirement.name))
     try:
         found = _resolve_with_pins(session, asked)
     except (DistributionNotFound, UnsupportedPythonVersion, InstallationError) as error:
-        return {"error": {"kind": "no-solution", "text": str(error)}}
+        return {"error": Diagnosis(session, asked).error(error)}
+    named = _named(session, found)
+    rows = [_row(session, ireq) for ireq in found]
     return {
-        "asked": _named(session, found),
-        "resolved": [_row(session, ireq) for ireq in found],
+        "asked": named,
+        "resolved": rows,
+        "held_back": HeldBack(session.doors, session.markers, rows).list(named),
         "accelerator": accelerator.result() if accelerator else None,
-        "notes": [],
+        "notes": _notes(session, rows),
         "figures": {"requests": session.web.requests, "metadata": session.doors.metadata.reads},
     }
 
@@ -130,6 +150,7 @@ def _row(session: Session, ireq: Any) -> dict[str, Any]:
     row["requires_dist"] = list(metadata.requires)
     row["asks"] = _asks(session.markers.active(metadata.requires, extras))
     if file is None:
+        row["direct"] = True
         row["file"], row["source"] = direct.from_record(url, doors.direct[url])
     elif file.is_wheel:
         row["file"] = _file_row(file)
@@ -165,6 +186,39 @@ def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
             }
         )
     return asks
+
+
+def _notes(session: Session, rows: list[dict[str, Any]]) -> list[str]:
+    """Return what the user should hear of although it is no error."""
+    doors, notes = session.doors, []
+    for row in rows:
+        name, asked = row["name"], set(row["extras"])
+        url = row.get("file", {}).get("url") if row.get("file") else None
+        file = doors.files.get(url) if url else None
+        if file is not None and file.yanked is not None:
+            reason = f": {file.yanked}" if file.yanked else ""
+            notes.append(f"{name} {row['version']} was yanked from its index{reason}")
+        if row.get("kernel") and name in doors.kernel.unknown_extras:
+            notes.append(f"{name} {row['version']}: what [{', '.join(row['extras'])}] adds could not be found out")
+            continue
+        missing = sorted(asked - set(_provided_extras(session, row, file))) if asked else []
+        if missing:
+            notes.append(f"{name} {row['version']} has no extra {', '.join(missing)}")
+    notes += [
+        f"{line!r} depends on the kernel's release, which is not known: taken as empty"
+        for line in session.markers.unknowable
+    ]
+    return notes
+
+
+def _provided_extras(session: Session, row: dict[str, Any], file: File | None) -> tuple[str, ...]:
+    doors, name = session.doors, row["name"]
+    if row.get("kernel"):
+        metadata = doors.kernel.metadata(name) if doors.kernel.knows_extras(name) else doors.kernel.fetched(name)
+        return metadata.extras
+    if file is not None:
+        return doors.metadata(file).extras
+    return next((seen.extras for seen in doors.seen.values() if canonicalize_name(seen.name) == name), ())
 
 
 def _file_row(file: File) -> dict[str, Any]:

@@ -1,0 +1,200 @@
+"""Says why there is no solution, and which words in kaggle-env.toml would help."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from typing import TYPE_CHECKING, Any
+
+from pip._internal.exceptions import PipError
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.specifiers import SpecifierSet
+from pip._vendor.packaging.utils import canonicalize_name
+
+from kpack.resolve.worker.walk import Clash, Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kpack.resolve.worker.solve import Session
+
+SECONDS = 15.0
+"""Time spent at most on finding words that help."""
+IMPORT_NAMES = {
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "faiss": "faiss-cpu",
+    "fitz": "pymupdf",
+    "osgeo": "gdal",
+    "pil": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Modules whose distribution has another name, for "did you mean"."""
+
+
+class Diagnosis:
+    """One failed resolution, looked at again."""
+
+    def __init__(self, session: Session, asked: Sequence[tuple[str, str]]) -> None:
+        self._session = session
+        self._doors = session.doors
+        self._kernel = session.doors.kernel
+        self._asked = asked
+        self._until = time.monotonic() + SECONDS
+
+    def error(self, error: PipError) -> dict[str, Any]:
+        """Return the ``error`` object of the answer: what is wrong, and what to write."""
+        causes = list(getattr(error.__cause__, "causes", ()))
+        names = {canonicalize_name(cause.requirement.project_name) for cause in causes}
+        clashes = Walk(self._doors, self._session.markers, self._asked, self._until).clashes()
+        relevant = [clash for clash in clashes if clash.name in names] or clashes
+        if not relevant:
+            return {"kind": "no-solution", "text": _from_causes(causes) or str(error), "next": ""}
+        opened, found = self._try_opening(relevant, names)
+        if opened:
+            relevant = [clash for clash in clashes if clash.name in opened] or relevant
+        clash = min(relevant, key=lambda clash: (clash.kind == "two", len(clash.chain)))
+        return {
+            "kind": "no-solution",
+            "text": self._text(clash),
+            "next": self._next(clash, opened, found),
+            "name": clash.name,
+            "because": clash.kind if clash.verdict is None else clash.verdict.kind,
+            "replace": sorted(opened),
+        }
+
+    def _try_opening(self, clashes: Sequence[Clash], names: set[str]) -> tuple[set[str], list[Any]]:
+        """Open the clashing kernel names and solve again, so that the advice is one that works."""
+        if not self._session.request.explain:
+            return set(), []
+        grown = {clash.name for clash in clashes if clash.kind == "kernel"}
+        grown |= {name for name in names if self._kernel.fixed(name) and grown}
+        before = self._kernel.opened
+        while grown and time.monotonic() < self._until:
+            self._open(before | grown)
+            try:
+                found = self._session.resolve(self._asked, {}, until=self._until)
+            except PipError as error:
+                causes = getattr(error.__cause__, "causes", ())
+                more = {canonicalize_name(cause.requirement.project_name) for cause in causes}
+                more = {name for name in more if self._kernel.fixed(name)} - grown
+                if not more:
+                    break
+                grown |= more
+                continue
+            except TimeoutError:
+                break
+            finally:
+                self._open(before)
+            changed = {
+                str(canonicalize_name(ireq.name)): ireq
+                for ireq in found
+                if canonicalize_name(ireq.name) in grown
+                and self._kernel.name_of(ireq.link.url_without_fragment) is None
+            }
+            return set(changed), [changed[name] for name in sorted(changed)]
+        return set(), []
+
+    def _is_kernels(self, ireq: Any) -> bool:
+        return self._kernel.name_of(ireq.link.url_without_fragment) is not None
+
+    def _open(self, names: frozenset[str] | set[str]) -> None:
+        self._kernel.opened = frozenset(names)
+        self._session.forget()
+
+    def _newest_that_fits(self, clash: Clash) -> str:
+        """Return ``name version``: the newest version of the request behind ``clash`` that has a solution."""
+        text = clash.chain[0][1]
+        line = next((line for line, other in self._asked if other == text), None)
+        if line is None or not self._session.request.explain:
+            return ""
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            return ""
+        if not requirement.specifier or self._kernel.fixed(canonicalize_name(requirement.name)):
+            return ""
+        requirement.specifier = SpecifierSet()
+        others = [(str(requirement), text) if other == text else (one, other) for one, other in self._asked]
+        try:
+            found = self._session.resolve(others, {}, until=self._until)
+        except (PipError, TimeoutError):
+            return ""
+        name = canonicalize_name(requirement.name)
+        version = next((next(iter(ireq.req.specifier)).version for ireq in found if ireq.name == name), None)
+        return f"{name} {version}" if version else ""
+
+    def _has(self, name: str) -> str:
+        item = self._kernel.provided[name]
+        owner = f"the base image {self._session.request.label}" if item.by != "exclude" else "the kernel (exclude)"
+        return f"{owner} has {name} {item.version}"
+
+    def _text(self, clash: Clash) -> str:
+        by, words = clash.chain[-1]
+        who = by or "kaggle-env.toml"
+        if clash.kind == "kernel":
+            first = f"{who} needs {words}, but {self._has(clash.name)}"
+        elif clash.kind == "unknown":
+            first = f"{who} needs {words}, but there is no {clash.name} on {self._doors.pages.page(clash.name).index}"
+        elif clash.kind == "two":
+            other_by, other_words = clash.other[-1]
+            first = f"{who} needs {words}, but {other_by or 'kaggle-env.toml'} needs {other_words}"
+        elif clash.verdict is not None:
+            first = f"{who} needs {words}, but {clash.name} {clash.verdict.version} {clash.verdict.words}"
+        else:
+            first = f"{who} needs {words}, but the newest {clash.name} is {clash.exists}"
+        lines = [first]
+        for chain in (clash.chain, clash.other):
+            if len(chain) > 1:
+                steps = [f"{asker or 'kaggle-env.toml'} asks for {wish}" for asker, wish in chain]
+                lines.append("  " + "; ".join(steps))
+        return "\n".join(lines)
+
+    def _next(self, clash: Clash, opened: set[str], found: Sequence[Any]) -> str:
+        advice = []
+        if clash.kind == "kernel":
+            if opened:
+                names = ", ".join(f'"{name}"' for name in sorted({*self._kernel_replaced(), *opened}))
+                packed = ", ".join(f"{ireq.name} {next(iter(ireq.req.specifier)).version}" for ireq in found)
+                advice.append(f"write replace = [{names}] to pack {packed} over what the kernel has")
+            else:
+                advice.append(f'opening {clash.name} alone (replace = ["{clash.name}"]) was not seen to help')
+        elif clash.kind == "unknown":
+            close = self._close(clash.name)
+            advice.append(
+                f"did you mean {close}?" if close else "check the spelling, or add its index under [[indexes]]"
+            )
+        elif clash.verdict is not None and clash.verdict.sdist:
+            advice.append(f'write allow-source = ["{clash.name}"] to let kpack build it')
+        elif clash.verdict is not None and clash.verdict.kind == "yanked":
+            advice.append(f"write {clash.name}=={clash.verdict.version} to take it all the same")
+        elif clash.verdict is not None and clash.verdict.kind == "exclude-newer":
+            advice.append("move exclude-newer to a later day")
+        fits = self._newest_that_fits(clash) if clash.kind != "unknown" else ""
+        if fits:
+            advice.append(f"the newest that fits is {fits}")
+        elif clash.newest is not None and clash.kind == "none":
+            advice.append(f"the newest {clash.name} that this target can take is {clash.newest}")
+        elif clash.kind == "two":
+            advice.append("loosen one of the two")
+        return "; or ".join(advice)
+
+    def _kernel_replaced(self) -> Iterable[str]:
+        return (item.name for item in self._kernel.provided.values() if item.opened)
+
+    def _close(self, name: str) -> str:
+        if name in IMPORT_NAMES:
+            return IMPORT_NAMES[name]
+        return next(iter(difflib.get_close_matches(name, list(self._kernel.provided), 1, 0.8)), "")
+
+
+def _from_causes(causes: Iterable[Any]) -> str:
+    """Return the resolver's own causes, when the walk found nothing better."""
+    lines = []
+    for cause in causes:
+        parent = "kaggle-env.toml" if cause.parent is None else f"{cause.parent.name} {cause.parent.version}"
+        lines.append(f"{parent} needs {cause.requirement}")
+    return "; ".join(dict.fromkeys(lines))

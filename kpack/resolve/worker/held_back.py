@@ -1,0 +1,138 @@
+"""Which distributions are older than the newest, and what holds each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
+
+from kpack.resolve.worker.distribution import TargetDistribution, bare
+from kpack.resolve.worker.judge import Judge
+from kpack.resolve.worker.metadata import BadMetadata
+from kpack.resolve.worker.web import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pip._vendor.packaging.specifiers import SpecifierSet
+
+    from kpack.resolve.worker.distribution import Markers
+    from kpack.resolve.worker.pages import File
+    from kpack.resolve.worker.seams import Doors
+
+
+class HeldBack:
+    """Compares an answer with what the indexes have."""
+
+    def __init__(self, doors: Doors, markers: Markers, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._doors = doors
+        self._markers = markers
+        self._judge = Judge(doors.pages.fit, doors.request.tags)
+        self._rows = {row["name"]: row for row in rows}
+        self._asks: dict[str, list[tuple[str, SpecifierSet, str]]] = {}
+        for row in rows:
+            for ask in row["asks"]:
+                by = f"{row['name']} {row['version']}"
+                self._ask(ask["name"], by, ask["requirement"])
+        for limit in doors.request.limits:
+            self._ask(
+                str(canonicalize_name(bare(limit.requirement).name)), f"{limit.by} of the base", limit.requirement
+            )
+
+    def _ask(self, name: str, by: str, requirement: str) -> None:
+        self._asks.setdefault(name, []).append((by, bare(requirement).specifier, requirement))
+
+    def list(self, asked: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+        """Return what is held back among the packed and the requested, given the requests by name."""
+        for item in asked:
+            if "@" not in item["requirement"] and "/" not in item["requirement"]:
+                self._ask(item["name"], "kaggle-env.toml", item["requirement"])
+        requested = {item["name"] for item in asked}
+        found = []
+        for name, row in sorted(self._rows.items()):
+            if row.get("kernel") and name not in requested:
+                continue
+            if row.get("direct"):
+                continue
+            try:
+                held = self._judge_one(name, Version(row["version"]))
+            except Unreachable:
+                continue  # the answer stands without the index's newest version
+            if held is not None:
+                found.append(held)
+        return found
+
+    def _judge_one(self, name: str, taken: Version) -> dict[str, str] | None:
+        page = self._doors.pages.page(name)
+        versions = {
+            version: files
+            for version, files in self._judge.versions(page).items()
+            if version > Version(taken.public)
+            and (taken.is_prerelease or not version.is_prerelease)
+            and any(file.yanked is None for file in files)
+        }
+        if not versions:
+            return None
+        newest = next(iter(versions))
+        reasons: list[str] = []
+        for version, files in versions.items():
+            verdict = self._judge.verdict(name, version, files)
+            if verdict is None:
+                reasons.append(self._reason(name, taken, version))
+                break
+            if not reasons:
+                reasons.append(f"{version} {verdict.words}")
+        return {"name": name, "version": str(taken), "newest": str(newest), "because": "; ".join(reasons)}
+
+    def _reason(self, name: str, taken: Version, version: Version) -> str:
+        """Return what keeps a usable ``version`` from being taken."""
+        kernel = self._doors.kernel
+        if kernel.fixed(name):
+            item = kernel.provided[name]
+            return f"{'exclude says' if item.by == 'exclude' else 'the base image has'} {item.version}"
+        for by, specifier, requirement in self._asks.get(name, ()):
+            if not specifier.contains(version, prereleases=True):
+                return f"{by} needs {requirement}"
+        own = next(self._own_needs(self._doors.pages.best(name).get(version)), None)
+        if own is not None:
+            return f"{version} {own}"
+        if self._doors.request.pins.get(name) == str(taken):
+            return f"the old lock has {taken} (--upgrade-package {name} lets go of it)"
+        return f"{version} clashes with what else was taken"
+
+    def _own_needs(self, file: File | None) -> Iterator[str]:
+        """Yield what that version needs and this answer does not have."""
+        if file is None or not file.is_wheel:
+            return
+        try:
+            metadata = self._doors.metadata(file)
+        except BadMetadata as error:
+            yield f"cannot be read: {error}"
+            return
+        request = self._doors.request
+        admitted = TargetDistribution(metadata, self._markers).requires_python
+        if not admitted.contains(request.python_full_version, prereleases=True):
+            yield f"needs Python {admitted}, the target has {request.python_full_version}"
+        extras = self._rows[str(canonicalize_name(metadata.name))]["extras"]
+        later = []
+        for line in self._markers.active(metadata.requires, extras):
+            requirement = bare(line)
+            other = str(canonicalize_name(requirement.name))
+            has = self._doors.kernel.version(other) if self._doors.kernel.fixed(other) else None
+            if has is not None:
+                if not requirement.specifier.contains(has, prereleases=True):
+                    yield f"needs {requirement}, and the kernel has {has}"
+            elif other in self._rows:
+                got = self._rows[other]["version"]
+                if not requirement.specifier.contains(got, prereleases=True):
+                    later.append(f"needs {requirement}, and {got} was taken")
+            elif not requirement.url and not list(requirement.specifier.filter(self._doors.pages.best(other))):
+                page = self._doors.pages.page(other)
+                newest = next(iter(requirement.specifier.filter(self._judge.versions(page))), None)
+                files = [file for file in page.files if file.version == newest]
+                verdict = self._judge.verdict(other, newest, files) if newest is not None else None
+                yield f"needs {requirement}, " + (
+                    f"and {newest} {verdict.words}" if verdict else "of which there is none"
+                )
+        yield from later

@@ -1,0 +1,111 @@
+"""Why a version cannot be taken, in words: the file-level reasons that conflicts and held-back lists share."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pip._vendor.packaging.version import Version
+
+    from kpack.resolve.worker.pages import File, Fit, Page
+
+_GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_")
+LISTED = 4
+"""Tags named at most in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why no file of one version is usable."""
+
+    version: Version
+    kind: str
+    """``exclude-newer``, ``python``, ``sdist``, ``interpreter``, ``glibc``, ``platform`` or ``yanked``."""
+    words: str
+    """What follows "name version": ``needs Python >=3.13, the target has 3.12.13``."""
+    sdist: bool = False
+    """An sdist of that version exists that the target's Python admits."""
+
+
+class Judge:
+    """Gives verdicts for one target."""
+
+    def __init__(self, fit: Fit, tags: Sequence[str]) -> None:
+        self._fit = fit
+        parts = [tag.split("-") for tag in tags]
+        self._interpreters = {(interpreter, abi) for interpreter, abi, _ in parts}
+        self._own = parts[0][0] if parts else ""
+        self._machine = parts[0][2].partition("_2_")[2].partition("_")[2] if parts else ""
+        levels = [tuple(map(int, found.groups())) for _, _, platform in parts if (found := _GLIBC.match(platform))]
+        self._glibc = ".".join(map(str, max(levels))) if levels else ""
+
+    def versions(self, page: Page) -> dict[Version, list[File]]:
+        """Return the files of every version, newest first."""
+        found: dict[Version, list[File]] = {}
+        for file in page.files:
+            found.setdefault(file.version, []).append(file)
+        return {version: found[version] for version in sorted(found, reverse=True)}
+
+    def verdict(self, name: str, version: Version, files: Iterable[File]) -> Verdict | None:
+        """Return why no file of ``version`` is usable; None when one is."""
+        files = list(files)
+        usable = [file for file in files if self._fit.usable(name, file)]
+        if usable:
+            if any(file.yanked is None for file in usable):
+                return None
+            reason = f" ({usable[0].yanked})" if usable[0].yanked else ""
+            return Verdict(version, "yanked", f"was yanked{reason}")
+        old = [file for file in files if not self._fit.too_new(file)]
+        if not old:
+            times = sorted(file.upload_time for file in files if file.upload_time)
+            if not times:
+                return Verdict(version, "exclude-newer", "has no upload time on its index, which exclude-newer needs")
+            return Verdict(version, "exclude-newer", f"was uploaded on {times[0][:10]}, after exclude-newer")
+        admitted = [file for file in old if self._fit.python_fits(file)]
+        if not admitted:
+            wanted = sorted({file.requires_python for file in old if file.requires_python})
+            words = f"needs Python {' or '.join(wanted)}, the target has {self._fit.python}"
+            return Verdict(version, "python", words)
+        sdist = any(not file.is_wheel for file in admitted)
+        wheels = [file for file in admitted if file.is_wheel]
+        if not wheels:
+            return Verdict(version, "sdist", "exists as an sdist only", sdist=True)
+        kind, words = self._tags(wheels)
+        return Verdict(version, kind, words + (", and an sdist" if sdist else ""), sdist=sdist)
+
+    def _tags(self, wheels: Sequence[File]) -> tuple[str, str]:
+        ours = [wheel for wheel in wheels if self._interpreter_fits(wheel)]
+        if not ours:
+            names = _listed(sorted({name for wheel in wheels for name in wheel.tags[0].split(".")}, key=_natural))  # type: ignore[index]
+            return "interpreter", f"has wheels for {names} but none for {self._own}"
+        platforms = {platform for wheel in ours for platform in wheel.tags[2].split(".")}  # type: ignore[index]
+        levels = [
+            (int(found[1]), int(found[2]))
+            for platform in platforms
+            if (found := _GLIBC.match(platform)) and platform.endswith(self._machine)
+        ]
+        if levels and self._glibc:
+            lowest = ".".join(map(str, min(levels)))
+            return "glibc", f"has wheels that need glibc {lowest}, the target has {self._glibc}"
+        return "platform", f"has wheels for {_listed(sorted(platforms))} only, none for Linux on {self._machine}"
+
+    def _interpreter_fits(self, wheel: File) -> bool:
+        interpreters, abis, _ = wheel.tags or ("", "", "")
+        return any(
+            (interpreter, abi) in self._interpreters
+            for interpreter in interpreters.split(".")
+            for abi in abis.split(".")
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", text)]

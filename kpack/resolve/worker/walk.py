@@ -1,0 +1,158 @@
+"""The way of the newest versions, breadth-first from the requests, and the requirements that cannot be met on it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.utils import canonicalize_name
+
+from kpack.resolve.worker import seams
+from kpack.resolve.worker.distribution import TargetDistribution, bare
+from kpack.resolve.worker.judge import Judge, Verdict
+from kpack.resolve.worker.metadata import BadMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pip._vendor.packaging.specifiers import SpecifierSet
+    from pip._vendor.packaging.version import Version
+
+    from kpack.resolve.worker.distribution import Markers, Metadata
+    from kpack.resolve.worker.pages import File
+
+STEPS = 400
+"""Requirements that the walk follows at most."""
+
+Chain = tuple[tuple[str, str], ...]
+"""(who asks, in which words), from kaggle-env.toml ('') to the clash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A requirement that cannot be met."""
+
+    name: str
+    chain: Chain
+    kind: str
+    """``kernel``, ``none`` (no usable file), ``unknown`` (no such project), ``two`` (two requirements clash)."""
+    verdict: Verdict | None = None
+    other: Chain = ()
+    """For ``two``: the chain of the other requirement."""
+    newest: Version | None = None
+    """Newest usable version, whatever was asked."""
+    exists: Version | None = None
+    """Newest version of all that the index lists."""
+
+
+class Walk:
+    """Follows the newest fitting version of everything."""
+
+    def __init__(self, doors: seams.Doors, markers: Markers, asked: Sequence[tuple[str, str]], until: float) -> None:
+        self._doors = doors
+        self._kernel = doors.kernel
+        self._markers = markers
+        self._asked = asked
+        self._until = until
+        self._judge = Judge(doors.pages.fit, doors.request.tags)
+
+    def clashes(self) -> list[Clash]:
+        """Return what clashes, in the order of the walk."""
+        waiting: deque[tuple[Requirement, Chain]] = deque()
+        for line, text in self._asked:
+            try:
+                requirement = Requirement(line)
+            except InvalidRequirement:
+                requirement = None
+            if requirement is None or requirement.url:
+                waiting.extend(self._direct(line, text))
+            else:
+                waiting.append((requirement, (("", text),)))
+        wanted: dict[str, list[tuple[SpecifierSet, Chain]]] = {}
+        followed: set[tuple[str, str, tuple[str, ...]]] = set()
+        clashes: dict[str, Clash] = {}
+        steps = 0
+        while waiting and steps < STEPS and time.monotonic() < self._until:
+            steps += 1
+            requirement, chain = waiting.popleft()
+            name = str(canonicalize_name(requirement.name))
+            if requirement.url or name in clashes:
+                continue
+            wanted.setdefault(name, []).append((requirement.specifier, chain))
+            version, metadata, clash = self._choose(name, wanted[name])
+            if clash is not None:
+                clashes[name] = clash
+                continue
+            extras = tuple(sorted(canonicalize_name(extra) for extra in requirement.extras))
+            if metadata is None or (name, str(version), extras) in followed:
+                continue
+            followed.add((name, str(version), extras))
+            for line in self._markers.active(metadata.requires, extras):
+                inner = bare(line)
+                waiting.append((inner, (*chain, (f"{name} {version}", str(inner)))))
+        return list(clashes.values())
+
+    def _direct(self, line: str, text: str) -> Iterable[tuple[Requirement, Chain]]:
+        """Yield what a direct URL or folder asks for, when pip got as far as its metadata."""
+        link = seams.requirement(line, comes_from=text).link
+        metadata = self._doors.seen.get(link.url_without_fragment) if link is not None else None
+        if metadata is not None:
+            for inner in self._markers.active(metadata.requires):
+                yield bare(inner), (("", text), (f"{metadata.name} {metadata.version}", str(bare(inner))))
+
+    def _choose(
+        self, name: str, wanted: Sequence[tuple[SpecifierSet, Chain]]
+    ) -> tuple[Version | None, Metadata | None, Clash | None]:
+        """Return the version that meets all of ``wanted`` (the last is new) and its metadata, or the clash."""
+        specifier, chain = wanted[-1]
+        has = self._kernel.version(name)
+        if self._kernel.fixed(name):
+            assert has is not None
+            if not specifier.contains(has, prereleases=True):
+                return None, None, Clash(name, chain, "kernel")
+            return has, self._kernel.metadata(name), None
+        best = self._doors.pages.best(name)
+        usable = [version for version, file in best.items() if file.yanked is None]
+        usable += [] if has is None else [has]
+        everything = specifier
+        for other, _ in wanted:
+            everything &= other
+        for version in sorted(everything.filter(usable), reverse=True):
+            if version == has:
+                return version, self._kernel.metadata(name), None
+            metadata = self._metadata(best[version])
+            if metadata is not None:
+                return version, metadata, None
+            if not best[version].is_wheel:
+                return version, None, None
+        return None, None, self._nothing(name, wanted, usable)
+
+    def _metadata(self, file: File) -> Metadata | None:
+        """Return the metadata of ``file`` if it is known or a wheel's, and admits the target's Python."""
+        if not file.is_wheel:
+            return self._doors.seen.get(file.url)
+        try:
+            metadata = self._doors.metadata(file)
+        except BadMetadata:
+            return None
+        admitted = TargetDistribution(metadata, self._markers).requires_python
+        return metadata if admitted.contains(self._doors.request.python_full_version, prereleases=True) else None
+
+    def _nothing(self, name: str, wanted: Sequence[tuple[SpecifierSet, Chain]], usable: Sequence[Version]) -> Clash:
+        """Return why none of ``usable`` meets ``wanted``."""
+        specifier, chain = wanted[-1]
+        page = self._doors.pages.page(name)
+        if not page.files:
+            return Clash(name, chain, "unknown")
+        newest = max((version for version in usable if not version.is_prerelease), default=max(usable, default=None))
+        if len(wanted) > 1 and any(True for _ in specifier.filter(usable)):
+            against = [line for spec, line in wanted[:-1] if not any(True for _ in (spec & specifier).filter(usable))]
+            return Clash(name, chain, "two", other=(against or [wanted[0][1]])[0], newest=newest)
+        versions = self._judge.versions(page)
+        matching = list(specifier.filter(versions)) or [v for v in versions if specifier.contains(v, prereleases=True)]
+        verdicts = (self._judge.verdict(name, version, versions[version]) for version in matching)
+        verdict = next((verdict for verdict in verdicts if verdict is not None), None)
+        return Clash(name, chain, "none", verdict, newest=newest, exists=max(versions, default=None))

@@ -1,0 +1,170 @@
+"""A request that cannot be met says so with the chain that led there and the words that help."""
+
+from __future__ import annotations
+
+import tarfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.errors import NetworkError, NoSolution
+from tests.resolve.scenario import packed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.resolve.scenario import Scenario
+
+
+def sdist(scenario: Scenario, name: str, version: str) -> Path:
+    path = scenario.folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz"):
+        pass
+    return scenario.index.add(path)
+
+
+def test_request_against_the_base_names_both_versions_and_the_word_to_add(scenario: Scenario) -> None:
+    for version in ("0.21", "0.22"):
+        scenario.wheel("tokenizers", version)
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("tokenizers>=0.22", base={"tokenizers": "0.21"})
+    assert caught.value.what == (
+        "kaggle-env.toml needs tokenizers>=0.22, but the base image kernel has tokenizers 0.21"
+    )
+    assert 'replace = ["tokenizers"]' in caught.value.next
+    assert "tokenizers 0.22" in caught.value.next
+
+
+def test_transitive_clash_shows_every_step_and_the_newest_that_fits(scenario: Scenario) -> None:
+    scenario.wheel("app", "1.0", "mid>=1")
+    scenario.wheel("app", "0.5", "other")
+    scenario.wheel("other", "1.0")
+    scenario.wheel("mid", "1.0", "tokenizers>=0.22")
+    scenario.wheel("tokenizers", "0.22")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("app>=1", base={"tokenizers": "0.21"})
+    assert caught.value.what.splitlines() == [
+        "mid 1.0 needs tokenizers>=0.22, but the base image kernel has tokenizers 0.21",
+        "  kaggle-env.toml asks for app>=1; app 1.0 asks for mid>=1; mid 1.0 asks for tokenizers>=0.22",
+    ]
+    assert 'replace = ["tokenizers"] to pack tokenizers 0.22' in caught.value.next
+    assert "newest that fits is app 0.5" in caught.value.next
+
+
+def test_advice_names_all_that_must_be_replaced_together(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "transformers>=5", "numpy")
+    scenario.wheel("transformers", "5.0", "tokenizers>=0.23")
+    scenario.wheel("tokenizers", "0.23")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top", base={"transformers": "4.5", "tokenizers": "0.21", "numpy": "2.0"})
+    assert 'replace = ["tokenizers", "transformers"]' in caught.value.next
+
+
+def test_advice_works_when_it_is_followed(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "transformers>=5")
+    scenario.wheel("transformers", "5.0", "tokenizers>=0.23")
+    scenario.wheel("tokenizers", "0.23")
+    base = {"transformers": "4.5", "tokenizers": "0.21"}
+    answer = scenario.lock("top", base=base, replace=["tokenizers", "transformers"])
+    assert packed(answer) == {"tokenizers": "0.23", "top": "1.0", "transformers": "5.0"}
+
+
+def test_excluded_pin_that_clashes_is_named_as_such(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "torch>=3")
+    with pytest.raises(NoSolution, match=r"top 1.0 needs torch>=3, but the kernel \(exclude\) has torch 2.0"):
+        scenario.lock("top", exclude=["torch==2.0"], python="3.12")
+
+
+def test_only_an_sdist_gives_the_word_that_allows_it(scenario: Scenario) -> None:
+    sdist(scenario, "antlr", "4.9")
+    scenario.wheel("top", "1.0", "antlr>=4")
+    with pytest.raises(NoSolution, match=r"top 1.0 needs antlr>=4, but antlr 4.9 exists as an sdist only") as caught:
+        scenario.lock("top")
+    assert 'allow-source = ["antlr"]' in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ("cp311-cp311-manylinux_2_17_x86_64", "has wheels for cp311 but none for cp312"),
+        ("cp312-cp312-manylinux_2_38_x86_64", "has wheels that need glibc 2.38, the target has 2.35"),
+        ("py3-none-win_amd64", "has wheels for win_amd64 only, none for Linux on x86_64"),
+        ("cp312-cp312-manylinux_2_17_aarch64", "has wheels for manylinux_2_17_aarch64 only, none for Linux on x86_64"),
+    ],
+)
+def test_wheels_that_do_not_fit_say_for_what_they_are(scenario: Scenario, tag: str, words: str) -> None:
+    scenario.wheel("top", "2.0", tag=tag)
+    scenario.wheel("top", "1.0")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top>=2")
+    assert caught.value.what == f"kaggle-env.toml needs top>=2, but top 2.0 {words}"
+    assert "the newest that fits is top 1.0" in caught.value.next
+
+
+def test_wheels_for_another_python_with_an_sdist_offer_to_build_it(scenario: Scenario) -> None:
+    scenario.wheel("top", "2.0", tag="cp311-cp311-manylinux_2_17_x86_64")
+    sdist(scenario, "top", "2.0")
+    with pytest.raises(NoSolution, match="none for cp312, and an sdist") as caught:
+        scenario.lock("top")
+    assert 'allow-source = ["top"]' in caught.value.next
+
+
+def test_requires_python_that_does_not_admit_the_target_is_said(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", requires_python=">=3.13")
+    with pytest.raises(NoSolution, match=r"top 1.0 needs Python >=3.13, the target has 3.12.13"):
+        scenario.lock("top")
+
+
+def test_exclude_newer_that_hides_everything_is_said(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", upload_time="2026-05-01T00:00:00Z")
+    with pytest.raises(NoSolution, match=r"top 1.0 was uploaded on 2026-05-01, after exclude-newer") as caught:
+        scenario.lock("top", exclude_newer=datetime(2026, 4, 1, tzinfo=UTC))
+    assert "exclude-newer" in caught.value.next
+
+
+def test_version_that_does_not_exist_names_the_newest(scenario: Scenario) -> None:
+    scenario.wheel("top", "2.0")
+    with pytest.raises(NoSolution, match=r"kaggle-env.toml needs top>=3, but the newest top is 2.0"):
+        scenario.lock("top>=3")
+
+
+@pytest.mark.parametrize(("name", "meant"), [("nump", "numpy"), ("sklearn", "scikit-learn")])
+def test_unknown_name_suggests_what_was_meant(scenario: Scenario, name: str, meant: str) -> None:
+    with pytest.raises(NoSolution, match=f"there is no {name} on http") as caught:
+        scenario.lock(name, base={"numpy": "2.0"})
+    assert caught.value.next == f"did you mean {meant}?"
+
+
+def test_requirements_that_exclude_each_other_show_both_chains(scenario: Scenario) -> None:
+    scenario.wheel("left", "1.0", "shared<2")
+    scenario.wheel("right", "1.0", "shared>=2")
+    for version in ("1.0", "2.0"):
+        scenario.wheel("shared", version)
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("left", "right")
+    assert caught.value.what.splitlines() == [
+        "right 1.0 needs shared>=2, but left 1.0 needs shared<2",
+        "  kaggle-env.toml asks for right; right 1.0 asks for shared>=2",
+        "  kaggle-env.toml asks for left; left 1.0 asks for shared<2",
+    ]
+
+
+def test_unreachable_index_is_a_network_error_without_credentials(scenario: Scenario) -> None:
+    environment = scenario.environment("top")
+    from kpack.resolve import resolve
+    from kpack.target import targets
+    from tests.resolve.scenario import base_image
+
+    with pytest.raises(NetworkError) as caught:
+        resolve(
+            environment,
+            targets(environment, [base_image({})]),
+            cache_dir=None,
+            index_url="http://user:s3cret@127.0.0.1:9/simple/",
+        )
+    text = str(caught.value.to_dict())
+    assert "127.0.0.1:9" in text
+    assert "refused" in text
+    assert "s3cret" not in text
+    assert "user" not in text

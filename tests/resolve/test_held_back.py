@@ -1,0 +1,102 @@
+"""What is older than the newest is listed with what holds it."""
+
+from __future__ import annotations
+
+import tarfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kpack.resolve.model import HeldBack
+from tests.resolve.scenario import known, packed
+
+if TYPE_CHECKING:
+    from kpack.resolve.model import TargetResolution
+    from tests.resolve.scenario import Scenario
+
+
+def held(answer: TargetResolution) -> dict[str, tuple[str, str, str]]:
+    return {item.name: (str(item.version), str(item.newest), item.because) for item in answer.held_back}
+
+
+def test_nothing_is_held_back_when_all_is_newest(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0rc1")
+    assert scenario.lock("top").held_back == ()
+
+
+def test_base_version_that_a_newer_one_does_not_accept(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "torch")
+    scenario.wheel("top", "2.0", "torch>=3")
+    answer = scenario.lock("top", base={"torch": "2.0"})
+    assert isinstance(answer.held_back[0], HeldBack)
+    assert held(answer) == {"top": ("1.0", "2.0", "2.0 needs torch>=3, and the kernel has 2.0")}
+
+
+def test_requested_base_package_that_is_older(scenario: Scenario) -> None:
+    scenario.wheel("torch", "3.0")
+    answer = scenario.lock("torch", base={"torch": "2.0+cu128"})
+    assert held(answer) == {"torch": ("2.0+cu128", "3.0", "the base image has 2.0+cu128")}
+
+
+def test_requirement_of_another_package(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "dep<2")
+    for version in ("1.0", "2.0"):
+        scenario.wheel("dep", version)
+    assert held(scenario.lock("top")) == {"dep": ("1.0", "2.0", "top 1.0 needs dep<2")}
+
+
+def test_request_of_the_file(scenario: Scenario) -> None:
+    for version in ("1.0", "2.0"):
+        scenario.wheel("dep", version)
+    assert held(scenario.lock("dep<2")) == {"dep": ("1.0", "2.0", "kaggle-env.toml needs dep<2")}
+
+
+def test_missing_wheel_and_the_reason_of_the_newest_usable_one(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0", "absent")
+    path = scenario.folder / "top-3.0.tar.gz"
+    with tarfile.open(path, "w:gz"):
+        pass
+    scenario.index.add(path)
+    assert held(scenario.lock("top")) == {
+        "top": ("1.0", "3.0", "3.0 exists as an sdist only; 2.0 needs absent, of which there is none")
+    }
+
+
+def test_dependency_that_is_an_sdist_only(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0", "antlr")
+    path = scenario.folder / "antlr-4.9.tar.gz"
+    with tarfile.open(path, "w:gz"):
+        pass
+    scenario.index.add(path)
+    assert held(scenario.lock("top")) == {"top": ("1.0", "2.0", "2.0 needs antlr, and 4.9 exists as an sdist only")}
+
+
+def test_requires_python_and_exclude_newer(scenario: Scenario) -> None:
+    for name in ("one", "two"):
+        scenario.wheel(name, "1.0", upload_time="2026-01-01T00:00:00Z")
+    scenario.wheel("one", "2.0", requires_python=">=3.13")
+    scenario.wheel("two", "2.0", upload_time="2026-05-01T00:00:00Z")
+    answer = scenario.lock("one", "two", exclude_newer=datetime(2026, 5, 1, tzinfo=UTC))
+    assert held(answer) == {
+        "one": ("1.0", "2.0", "2.0 needs Python >=3.13, the target has 3.12.13"),
+        "two": ("1.0", "2.0", "2.0 was uploaded on 2026-05-01, after exclude-newer"),
+    }
+
+
+def test_old_pin_that_was_kept(scenario: Scenario) -> None:
+    for version in ("1.0", "2.0"):
+        scenario.wheel("top", version)
+    answer = scenario.lock("top", pins={"top": "1.0"})
+    assert packed(answer) == {"top": "1.0"}
+    assert held(answer) == {"top": ("1.0", "2.0", "the old lock has 1.0 (--upgrade-package top lets go of it)")}
+
+
+def test_limit_of_a_base_package_on_a_replaced_one(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "tokenizers")
+    for version in ("0.22", "0.23"):
+        scenario.wheel("tokenizers", version)
+    base = {"tokenizers": "0.21", "transformers": known("transformers", "4.5", ["tokenizers<0.23"])}
+    answer = scenario.lock("top", base=base, replace=["tokenizers"])
+    assert held(answer) == {"tokenizers": ("0.22", "0.23", "transformers 4.5 of the base needs tokenizers<0.23")}
