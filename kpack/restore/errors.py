@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Dict, Union
 
-USAGE = 2
+OPTIONS = 2
 """Wrong options."""
 INTEGRITY = 5
 """A hash, size, RECORD or pack does not match."""
@@ -23,17 +21,14 @@ class RestoreError(Exception):
     empty); ``next`` says what to do (may be empty).
     """
 
-    code = MACHINE
-
-    def __init__(self, what: str, *, where: str = "", next: str = "", code: int | None = None) -> None:  # noqa: A002 - the JSON key's name
+    def __init__(self, code: int, what: str, *, where: str = "", next: str = "") -> None:  # noqa: A002 - the JSON key's name
         super().__init__(what)
+        self.code = code
         self.what = what
         self.where = where
         self.next = next
-        if code is not None:
-            self.code = code
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Dict[str, Union[int, str]]:
         """Return the ``error`` object of a failing ``--json`` call."""
         return {"code": self.code, "what": self.what, "where": self.where, "next": self.next}
 
@@ -41,25 +36,22 @@ class RestoreError(Exception):
         return ": ".join(part for part in (self.where, self.what) if part)
 
 
-class OptionError(RestoreError):
-    """The options of this restore contradict each other or the pack."""
+def machine_error(error: OSError, doing: str, where: str = "") -> RestoreError:
+    """Return the error for a system call that failed while ``doing`` (``"write"``, ``"read the pack"``).
 
-    code = USAGE
-
-
-class IntegrityError(RestoreError):
-    """Bytes of the pack are not what their digest, size or format says."""
-
-    code = INTEGRITY
-
-
-class MisfitError(RestoreError):
-    """The interpreter, the image or what is installed does not fit the pack."""
-
-    code = MISFIT
-
-
-class MachineError(RestoreError):
-    """The machine said no."""
-
-    code = MACHINE
+    ``where`` is the path; without it the one that the system names.
+    """
+    path = where or str(error.filename or "")
+    reason = error.strerror or str(error)
+    hints = {
+        13: "run as a user who may write there, or restore with --target DIR",
+        28: "free some space, or let [restore] directory or --target point to a larger disk",
+        30: "the place is read-only: restore with --target DIR",
+        122: "the quota is used up: free some space, or restore with --target DIR",
+    }
+    return RestoreError(
+        MACHINE,
+        "cannot {}: {}".format(doing, reason),
+        where=path,
+        next=hints.get(error.errno or 0, "nothing was installed; try again when this is solved"),
+    )

@@ -49,6 +49,8 @@ class PackedDistribution:
     wheel: str
     replaces: Optional[str] = None
     """The base's version that it takes the place of."""
+    lax_record: bool = False
+    """Whether the wheel was let in by name although its RECORD is wrong; restore then digests what it wrote."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def dumps(manifest: Manifest) -> bytes:
                 "python": target.python,
                 "machine": target.machine,
                 "glibc": list(target.glibc),
-                "distributions": [vars(item) for item in target.distributions],
+                "distributions": [_distribution(item) for item in target.distributions],
                 "leans": [
                     {"name": lean.name, "version": lean.version, "specifiers": [vars(item) for item in lean.specifiers]}
                     for lean in target.leans
@@ -168,6 +170,13 @@ def dumps(manifest: Manifest) -> bytes:
     if manifest.links:
         raw["links"] = [vars(item) for item in manifest.links]
     return (json.dumps(raw, sort_keys=True, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def _distribution(item: PackedDistribution) -> Dict[str, Any]:
+    raw = dict(vars(item))
+    if not item.lax_record:
+        del raw["lax_record"]
+    return raw
 
 
 def loads(data: bytes) -> Manifest:
@@ -234,6 +243,12 @@ class _Table:
             self.raw.pop(key, None)
             return None
         return self.text(key)
+
+    def flag(self, key: str) -> bool:
+        value = self.raw.pop(key, False)
+        if not isinstance(value, bool):
+            raise _bad("{}.{}".format(self.where, key), "expected true or false")
+        return value
 
     def digest(self, key: str) -> str:
         return _digest(self._take(key), "{}.{}".format(self.where, key))
@@ -329,6 +344,7 @@ def _target(table: _Table) -> PackTarget:
                 version=item.text("version"),
                 wheel=item.text("wheel"),
                 replaces=item.optional_text("replaces"),
+                lax_record=item.flag("lax_record"),
             ),
         ),
         leans=table.tables(

@@ -1,0 +1,109 @@
+"""The trust code of a pack, run by the pasted line after it has checked this file against its own digest.
+
+It checks kpack.json against the digest in the last line, restore.bin (the engine) against the one in kpack.json,
+and hands over. It uses nothing of a pack that it has not hashed, and writes only to a private folder.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+ENGINE = "kpack_restore"  # the package inside restore.bin
+
+
+class Untrusted(Exception):
+    """A part of the pack is not what its digest says; the code is 5, or 7 when it cannot be read."""
+
+
+def run(pack, sha256, size):
+    """Restore ``pack``, a file or the folder it became, whose kpack.json has this digest and size in bytes.
+
+    Raises SystemExit with the exit code when that fails; the message is on stderr by then.
+    """
+    options = globals().get("OPTIONS", {})
+    folder = None
+    try:
+        boot, manifest, engine = parts(pack, sha256, size)
+        folder = tempfile.mkdtemp(prefix="kpack-")
+        code = hand_over(folder, engine, pack, manifest, hashlib.sha256(boot).hexdigest(), options)
+    except (Untrusted, OSError) as error:
+        code = fail(error, pack, options)
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if code:
+        raise SystemExit(code)
+
+
+def parts(pack, sha256, size):
+    """Return bootstrap.py, kpack.json and the engine; the last two verified."""
+    if sys.version_info < (3, 8):
+        raise Untrusted("the pack needs Python 3.8 or newer, this is " + sys.version.split()[0])
+    whole = os.path.isfile(pack)
+    names = [os.path.join(pack, name) for name in ("bootstrap.py", "kpack.json")]
+    if whole:
+        # A tar header is one block of 512 bytes; the size in it is octal. Data is padded to whole blocks.
+        length = int(read(pack, 124, 11), 8)
+        start = 512 + (length + 511) // 512 * 512 + 512
+        boot, manifest = read(pack, 512, length), read(pack, start, size)
+    else:
+        boot, manifest = read(names[0]), read(names[1])
+    check("kpack.json", manifest, sha256)
+    table = json.loads(manifest.decode("ascii"))
+    member = next(item for item in table["members"] if item["path"] == table["engine"])
+    if whole:
+        engine = read(pack, start + (size + 511) // 512 * 512 + member["offset"], member["size"])
+    else:
+        engine = read(os.path.join(pack, member["path"]))
+    check(member["path"], engine, member["sha256"])
+    return boot, manifest, engine
+
+
+def read(path, offset=0, size=-1):
+    """Return bytes of a file."""
+    with open(path, "rb") as stream:
+        stream.seek(offset)
+        return stream.read(size)
+
+
+def check(name, data, sha256):
+    """Stop unless the bytes have the digest."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise Untrusted("{} is damaged: sha256 is {}, expected {}".format(name, found, sha256))
+
+
+def hand_over(folder, engine, pack, manifest, identity, options):
+    """Import the engine from ``folder`` under a name of its own and run it; return the exit code."""
+    path = os.path.join(folder, "restore.zip")
+    with open(path, "xb") as stream:
+        stream.write(engine)
+    forget()
+    sys.path.insert(0, path)
+    try:
+        return importlib.import_module(ENGINE + ".main").main(pack, manifest, identity, options)
+    finally:
+        sys.path[:] = [item for item in sys.path if item != path]
+        sys.path_importer_cache.pop(path, None)
+        forget()
+
+
+def forget():
+    """Drop the engine's modules, so that another pack brings its own."""
+    for name in [name for name in sys.modules if name.split(".")[0] == ENGINE]:
+        del sys.modules[name]
+
+
+def fail(error, pack, options):
+    """Say what went wrong and return the exit code."""
+    code = 5 if isinstance(error, Untrusted) else 7
+    advice = "upload or copy the pack again" if code == 5 else "check that the input is attached"
+    if options.get("json"):
+        print(json.dumps({"error": {"code": code, "what": str(error), "where": pack, "next": advice}}))
+    else:
+        print("kpack: {}: {}\n  next: {}".format(pack, error, advice), file=sys.stderr)
+    return code

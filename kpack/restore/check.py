@@ -1,0 +1,195 @@
+"""Everything that can be known before the first byte is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import zlib
+from typing import TYPE_CHECKING, Dict, Iterable, List, Set, Tuple
+
+from .checkpoints import refuse_occupied, verify_attached
+from .errors import MACHINE, MISFIT, RestoreError
+from .wheels import METADATA, PLAIN, RECORD, File
+
+if TYPE_CHECKING:
+    from .drift import Drift
+    from .plan import Plan
+
+_BLOCK = 4096
+"""Bytes that a small file takes on most file systems."""
+
+
+def refuse_drift(found: Iterable[Drift]) -> None:
+    """Stop when something packed cannot work with what the base has. Raises RestoreError (code 6)."""
+    breaking = [item for item in found if item.breaks]
+    if breaking:
+        words = "; ".join(
+            "{} {} (locked against {}): {}".format(item.name, item.found or "missing", item.locked, item.why)
+            for item in breaking
+        )
+        raise RestoreError(
+            MISFIT,
+            "the image has drifted from the one that the pack was locked for: " + words,
+            next="lock for this image and build again, or pin the notebook's image; KPACK_DRIFT=note restores anyway",
+        )
+
+
+def refuse_imported(plan: Plan, modules: Iterable[str]) -> None:
+    """Stop when a distribution is to be replaced that this process has imported. Raises RestoreError (code 6)."""
+    loaded = imported(plan, modules)
+    if loaded:
+        raise RestoreError(
+            MISFIT,
+            "this process has already imported what the pack replaces: " + ", ".join(loaded),
+            next="run the line before anything else in a fresh session; if it is loaded even there, it cannot be "
+            "replaced inside a notebook: KPACK_DRIFT=note replaces it for subprocesses",
+        )
+
+
+def imported(plan: Plan, modules: Iterable[str]) -> List[str]:
+    """Return the top-level modules of distributions to be replaced that are in ``modules``."""
+    replaced = [wheel for wheel in plan.wheels if wheel.name in plan.replaced]
+    top: Set[str] = set()
+    for wheel in replaced:
+        start = len(wheel.lib) + 1
+        for file in wheel.files:
+            if file.kind == PLAIN and file.path.startswith(wheel.lib + "/"):
+                top.add(file.path[start:].partition("/")[0].partition(".")[0])
+    return sorted(top & {name for name in modules if "." not in name})
+
+
+def existing(files: Iterable[File], missing: Set[str], ours: Set[str]) -> Tuple[Set[str], List[str]]:
+    """Return, of the files to be written, (those that are there with the same content, those with another).
+
+    ``missing`` are the folders that are not there, ``ours`` what will be moved away.
+    """
+    same = set()
+    other = []
+    for file in files:
+        path = file.path
+        if file.kind in (METADATA, RECORD) or path.rpartition("/")[0] in missing or path in ours:
+            continue
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            continue
+        if (
+            file.kind == PLAIN
+            and stat.S_ISREG(status.st_mode)
+            and status.st_size == file.entry.size
+            and _crc(path) == file.entry.crc
+        ):
+            same.add(path)
+        else:
+            other.append(path)
+    return same, other
+
+
+def refuse_clashes(paths: List[str]) -> None:
+    """Stop when files are in the way that no distribution to be replaced owns. Raises RestoreError (code 6)."""
+    if paths:
+        shown = ", ".join(paths[:5]) + (" and {} more".format(len(paths) - 5) if len(paths) > 5 else "")
+        raise RestoreError(
+            MISFIT,
+            "{} of the files to install are there already with other content: {}".format(len(paths), shown),
+            next="restore with --target DIR, or start a fresh session; KPACK_DRIFT=note overwrites them as pip would",
+        )
+
+
+def refuse_links_outside(plan: Plan, folders: Iterable[str]) -> None:
+    """Stop when a folder to be written leaves its scheme through a symbolic link. Raises RestoreError (code 6)."""
+    scheme = plan.scheme
+    roots = sorted({scheme.purelib, scheme.platlib, scheme.scripts, scheme.include, scheme.data}, key=len, reverse=True)
+    real = {root: os.path.realpath(root) for root in roots}
+    for folder in folders:
+        for root in roots:
+            if folder == root or folder.startswith(root + "/"):
+                found = os.path.realpath(folder)
+                if found != real[root] and not found.startswith(real[root].rstrip("/") + "/"):
+                    raise RestoreError(
+                        MISFIT,
+                        "a symbolic link leads out of {}, to {}".format(root, found),
+                        where=folder,
+                        next="remove the link, or restore with --target DIR",
+                    )
+                break
+
+
+def refuse_unwritable(folders: Iterable[str]) -> None:
+    """Stop when a folder cannot be written or made. Raises RestoreError (code 7)."""
+    for folder in sorted(set(folders)):
+        place = _there(folder)
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise RestoreError(
+                MACHINE,
+                "it cannot be written",
+                where=place,
+                next="run as a user who may write there, or restore with --target DIR",
+            )
+
+
+def refuse_too_full(sizes: Dict[str, Tuple[int, int]]) -> None:
+    """Stop when there is too little room for ``sizes``: (bytes, files) by folder. Raises RestoreError (code 7)."""
+    needs: Dict[int, Tuple[int, int, str]] = {}
+    for folder, (size, files) in sizes.items():
+        place = _there(folder)
+        device = os.stat(place).st_dev
+        bytes_before, files_before, _ = needs.get(device, (0, 0, ""))
+        needs[device] = (bytes_before + size, files_before + files, place)
+    for size, files, place in needs.values():
+        free = os.statvfs(place)
+        if size > free.f_bavail * free.f_frsize:
+            raise RestoreError(
+                MACHINE,
+                "{} are needed, {} are free".format(megabytes(size), megabytes(free.f_bavail * free.f_frsize)),
+                where=place,
+                next="free some space, or restore to a larger disk (--target, [restore] directory)",
+            )
+        if free.f_files and files > free.f_favail:
+            raise RestoreError(
+                MACHINE,
+                "{} new files are needed, the file system has room for {}".format(files, free.f_favail),
+                where=place,
+                next="free some, or restore to another disk (--target, [restore] directory)",
+            )
+
+
+def on_disk(size: int) -> int:
+    """Return the bytes that a file of ``size`` bytes takes, about."""
+    return (size + _BLOCK - 1) // _BLOCK * _BLOCK
+
+
+def check_checkpoints(plan: Plan, *, tolerant: bool) -> None:
+    """Check the places of checkpoints and those attached on their own. Raises RestoreError (codes 5, 6, 7)."""
+    if not tolerant:
+        refuse_occupied(plan.checkpoints)
+    for item in plan.checkpoints:
+        if item.attached and not item.present:
+            verify_attached(item)
+
+
+def loaded_modules() -> List[str]:
+    """Return the names of the modules that this process has imported."""
+    return list(sys.modules)
+
+
+def megabytes(size: int) -> str:
+    """Return a size as people read it."""
+    if size < 10 * 1000 * 1000:
+        return "{:.1f} MB".format(size / 1e6)
+    return "{:.0f} MB".format(size / 1e6) if size < 10 * 1000**3 else "{:.1f} GB".format(size / 1e9)
+
+
+def _there(folder: str) -> str:
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _crc(path: str) -> int:
+    value = 0
+    with open(path, "rb") as stream:
+        for piece in iter(lambda: stream.read(1 << 20), b""):
+            value = zlib.crc32(piece, value)
+    return value

@@ -1,0 +1,219 @@
+"""Checkpoints: where they go, whether they are there, and copying them in verified spans."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
+
+from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, machine_error
+
+if TYPE_CHECKING:
+    from .manifest import Manifest, Member, PackedCheckpoint, Span
+    from .parallel import Crew
+    from .source import Pack
+
+ON_KAGGLE = "/kaggle/tmp"
+"""Where relative paths start on Kaggle: large, and not part of the notebook's output."""
+
+
+@dataclass
+class CheckpointPlan:
+    """A checkpoint and where it goes."""
+
+    path: str
+    """Absolute."""
+    sha256: str
+    size: int
+    member: Optional[Member]
+    """None for a checkpoint that is attached on its own."""
+    attached: Optional[str] = None
+    present: bool = False
+    """Whether the right bytes are there already."""
+    occupied: bool = False
+    """Whether something else is there."""
+
+    def part(self, run: str) -> str:
+        """Return the temporary name beside the final one."""
+        folder, name = os.path.split(self.path)
+        return os.path.join(folder, ".{}.{}.part".format(name[:100], run))
+
+
+def on_kaggle() -> bool:
+    """Tell whether this is a Kaggle kernel."""
+    return "KAGGLE_KERNEL_RUN_TYPE" in os.environ or os.path.isdir("/kaggle/input")
+
+
+def directory(manifest: Manifest, *, target: Optional[str], kaggle: bool, allow_absolute: bool) -> str:
+    """Return the absolute folder where relative checkpoint paths start.
+
+    Raises RestoreError (code 2) for an absolute ``[restore] directory`` outside Kaggle.
+    """
+    start = target or (ON_KAGGLE if kaggle else os.getcwd())
+    wanted = manifest.directory
+    if not wanted:
+        return start
+    if not os.path.isabs(os.path.expanduser(wanted)):
+        return os.path.join(start, _inside(wanted))
+    if kaggle or allow_absolute:
+        return os.path.abspath(os.path.expanduser(wanted))
+    if target:
+        return target
+    raise _absolute(wanted, "[restore] directory")
+
+
+def destination(path: str, start: str, *, kaggle: bool, allow_absolute: bool) -> str:
+    """Return the absolute path of a checkpoint.
+
+    Raises RestoreError: code 2 for an absolute path outside Kaggle, 5 for one with ``..``.
+    """
+    if not path.startswith(("/", "~")):
+        return os.path.join(start, _inside(path))
+    if not (kaggle or allow_absolute):
+        raise _absolute(path, "a checkpoint")
+    _inside(path.lstrip("/~") or ".")
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def plan(
+    pack: Pack, marked: List[Dict[str, Any]], *, start: str, kaggle: bool, allow_absolute: bool
+) -> List[CheckpointPlan]:
+    """Return where the pack's checkpoints go and which of them are there.
+
+    ``marked`` are the checkpoints of earlier restores: an unchanged file is not hashed again. Raises RestoreError
+    as `destination`.
+    """
+    known = {item["path"]: item for item in marked}
+    found = []
+    for item in pack.manifest.checkpoints:
+        path = destination(item.path, start, kaggle=kaggle, allow_absolute=allow_absolute)
+        member = None if item.attached else pack.members["checkpoints/" + item.sha256]
+        planned = CheckpointPlan(path, item.sha256, item.size, member, item.attached)
+        planned.present, planned.occupied = _status(item, path, known.get(path))
+        found.append(planned)
+    return found
+
+
+def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -> Tuple[bool, bool]:
+    """Return (the right bytes are there, something else is there that no earlier restore made)."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return False, os.path.lexists(path) and not item.attached
+    except OSError as error:
+        raise machine_error(error, "read", path) from error
+    ours = mark is not None and (mark["size"], mark["modified"]) == (status.st_size, status.st_mtime_ns)
+    if mark is not None and ours and mark["sha256"] == item.sha256:
+        return True, False
+    if stat.S_ISREG(status.st_mode) and status.st_size == item.size and sha256_of(path) == item.sha256:
+        return True, False
+    return False, not ours
+
+
+def sha256_of(path: str) -> str:
+    """Return the SHA-256 of a file. Raises RestoreError (code 7) when it cannot be read."""
+    hasher = hashlib.sha256()
+    buffer = memoryview(bytearray(1 << 20))
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            while True:
+                count = stream.readinto(buffer)
+                if not count:
+                    return hasher.hexdigest()
+                hasher.update(buffer[:count])
+    except OSError as error:
+        raise machine_error(error, "read", path) from error
+
+
+class CopyJob(NamedTuple):
+    """One span of a checkpoint and the open file that it goes to."""
+
+    member: Member
+    span: Span
+    descriptor: int
+    path: str
+
+    @property
+    def weight(self) -> int:
+        """Roughly how long it takes, in the unit of the wheels' jobs."""
+        return 2 * self.span.size
+
+
+class Copier:
+    """Copies spans; one object for all threads."""
+
+    def __init__(self, pack: Pack, crew: Crew) -> None:
+        self.done = 0
+        self._pack = pack
+        self._crew = crew
+        self._local = threading.local()
+        self._guard = threading.Lock()
+
+    def work(self, job: CopyJob) -> None:
+        """Read a span, verify it, write it to its place.
+
+        Raises RestoreError: code 5 for bytes that are not what the manifest names, 7 when the machine refuses.
+        """
+        self._crew.check()
+        buffer: Optional[bytearray] = getattr(self._local, "buffer", None)
+        if buffer is None or len(buffer) < job.span.size:
+            self._local.buffer = buffer = bytearray(job.span.size)
+        view = self._pack.read_into(job.member, job.span, memoryview(buffer))
+        position = job.span.offset
+        try:
+            while view:
+                count = os.pwrite(job.descriptor, view, position)
+                view = view[count:]
+                position += count
+        except OSError as error:
+            raise machine_error(error, "write", job.path) from error
+        with self._guard:
+            self.done += job.span.size
+
+
+def verify_attached(item: CheckpointPlan) -> None:
+    """Check a checkpoint that is attached on its own.
+
+    Raises RestoreError: code 7 when it is not there, 5 when it is another one.
+    """
+    path = item.attached or ""
+    if not os.path.isfile(path):
+        raise RestoreError(MACHINE, "the checkpoint is not attached", where=path, next="attach the input that holds it")
+    size = os.stat(path).st_size
+    found = sha256_of(path) if size == item.size else "another one"
+    if found != item.sha256:
+        raise RestoreError(
+            INTEGRITY,
+            "sha256 is {} ({} bytes), the lock says {} ({} bytes)".format(found, size, item.sha256, item.size),
+            where=path,
+            next="attach the version that was locked, or lock again",
+        )
+
+
+def refuse_occupied(items: List[CheckpointPlan]) -> None:
+    """Refuse to overwrite files that no earlier restore made. Raises RestoreError (code 6)."""
+    paths = [item.path for item in items if item.occupied]
+    if paths:
+        raise RestoreError(
+            MISFIT,
+            "a different file is where a checkpoint belongs: " + ", ".join(paths),
+            next="move it away, or set another [restore] directory; KPACK_DRIFT=note overwrites it",
+        )
+
+
+def _inside(path: str) -> str:
+    parts = path.split("/")
+    if ".." in parts:
+        raise RestoreError(INTEGRITY, "a path may not climb with '..'", where=path, next="build the pack again")
+    return os.path.join(*[part for part in parts if part not in ("", ".")] or ["."])
+
+
+def _absolute(path: str, what: str) -> RestoreError:
+    return RestoreError(
+        OPTIONS,
+        "{} has the absolute path {!r}, and this is not Kaggle".format(what, path),
+        next="allow it with --allow-absolute, or restore with --target DIR",
+    )

@@ -1,0 +1,278 @@
+"""The way of a restore: plan, check, write, mark."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
+
+from . import check, checkpoints, drift, record, tags
+from .accelerator import Accelerator
+from .errors import OPTIONS, RestoreError
+from .finish import finish, pth_files, refuse_environment
+from .install import Run, prepare
+from .plan import Plan, choose_target, plan_wheels, sort
+from .report import Report
+from .scheme import default, for_target, refuse_managed
+from .source import Pack
+from .state import Mark, State
+from .versions import normalize_name
+from .wheels import refuse_unfit
+
+if TYPE_CHECKING:
+    from .manifest import Manifest, PackTarget
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to restore."""
+
+    target: Optional[str] = None
+    """Folder to install to instead of the interpreter's own scheme."""
+    dry_run: bool = False
+    compile: bool = False
+    """Byte-compile what is installed."""
+    allow_absolute: bool = False
+    """Take absolute checkpoint paths outside Kaggle."""
+    obey_managed: bool = False
+    """Obey EXTERNALLY-MANAGED."""
+    tolerate: Optional[bool] = None
+    """Make drift, other versions and files in the way notes; None asks ``KPACK_DRIFT``."""
+    kaggle: Optional[bool] = None
+    """Whether this is a Kaggle kernel; None looks."""
+
+
+def restore(
+    path: str,
+    manifest: Manifest,
+    *,
+    id: str,  # noqa: A002 - the word of the design
+    options: Optional[Options] = None,
+    on_progress: Optional[Callable[[int, int], None]] = None,
+    on_wait: Optional[Callable[[], None]] = None,
+) -> Report:
+    """Restore a pack whose manifest is verified into the running interpreter, or the folder of the options.
+
+    ``path`` is the pack file or the folder that it became, ``id`` the pack id. ``on_progress`` is told bytes
+    done and bytes in all; ``on_wait`` is called when another restore into the same place must end first.
+
+    Raises RestoreError: code 2 for options that do not fit the pack, 5 for damage, 6 when interpreter or image do
+    not fit, 7 when the machine refuses. Whatever was begun is taken back before.
+    """
+    began = time.monotonic()
+    options = options or Options()
+    pack = Pack(path, manifest)
+    try:
+        report = _Restore(pack, id, options, on_progress, on_wait).run()
+    finally:
+        pack.close()
+    report.seconds = time.monotonic() - began
+    return report
+
+
+class _Restore:
+    """One restore; its parts in the order in which they happen."""
+
+    def __init__(
+        self,
+        pack: Pack,
+        pack_id: str,
+        options: Options,
+        on_progress: Optional[Callable[[int, int], None]],
+        on_wait: Optional[Callable[[], None]],
+    ) -> None:
+        self.pack = pack
+        self.id = pack_id
+        self.options = options
+        self.on_progress = on_progress
+        self.on_wait = on_wait
+        self.manifest = pack.manifest
+        self.kaggle = checkpoints.on_kaggle() if options.kaggle is None else options.kaggle
+        self.scheme = default() if options.target is None else for_target(options.target)
+        self.tolerant = _tolerant(options)
+        self.interpreter = tags.running()
+        self.state = State(self.scheme.state)
+        self.notes: List[str] = []
+
+    def run(self) -> Report:
+        if not sys.executable:
+            raise RestoreError(OPTIONS, "this Python does not know its own path", next="use a regular interpreter")
+        if self.options.obey_managed and self.options.target is None:
+            refuse_managed()
+        refuse_environment(self.manifest.env)
+        target = choose_target(self.manifest, self.interpreter, self._visible())
+        with contextlib.ExitStack() as stack:
+            if not self.options.dry_run:
+                check.refuse_unwritable([self.scheme.purelib])
+                stack.enter_context(self.state.locked(self.on_wait))
+                if self.state.recover():
+                    self.notes.append("an earlier restore had not finished; it was cleaned up first")
+            return self._under_lock(target)
+
+    def _visible(self) -> Dict[str, drift.Installed]:
+        """Return what the environment holds: what drift is judged by."""
+        folders = [*sys.path, self.scheme.purelib, self.scheme.platlib]
+        if self.scheme.target is not None:
+            folders = [self.scheme.target, *sys.path]
+        return drift.installed(folders)
+
+    def _under_lock(self, target: PackTarget) -> Report:
+        visible = self._visible()
+        versions = {name: item.version for name, item in visible.items()}
+        packed = {normalize_name(item.name) for item in target.distributions}
+        found = drift.judge([lean for lean in target.leans if normalize_name(lean.name) not in packed], versions)
+        if not self.tolerant and self.scheme.target is None:
+            check.refuse_drift(found)
+        mark = self.state.mark(self.manifest.name)
+        there = visible if self.scheme.target is None else drift.installed([self.scheme.target])
+        broken = _broken(self.state.marks())
+        sorted_ = sort(target, there, broken, tolerant=self.tolerant)
+        start = checkpoints.directory(
+            self.manifest,
+            target=self.scheme.target,
+            kaggle=self.kaggle,
+            allow_absolute=self.options.allow_absolute,
+        )
+        planned = checkpoints.plan(
+            self.pack,
+            [item for one in self.state.marks() for item in one.checkpoints],
+            start=start,
+            kaggle=self.kaggle,
+            allow_absolute=self.options.allow_absolute,
+        )
+        if mark is not None and mark.id == self.id and not sorted_.install and all(item.present for item in planned):
+            report = self._report(target, [], planned, found)
+            report.notes = self.notes
+            self._finish()
+            return report
+        refuse_unfit(sorted_.install, self.interpreter)
+        with Accelerator(self.pack, target.accelerator, self.interpreter) as inflater:
+            wheels = plan_wheels(self.pack, sorted_.install, self.scheme, inflater)
+            plan = Plan(
+                self.manifest,
+                target,
+                self.scheme,
+                wheels,
+                sorted_.present,
+                sorted_.kept,
+                sorted_.replaced,
+                planned,
+                found,
+            )
+            return self._carry_out(plan, inflater)
+
+    def _carry_out(self, plan: Plan, inflater: Any) -> Report:
+        if not self.tolerant and self.scheme.target is None:
+            check.refuse_imported(plan, check.loaded_modules())
+        check.check_checkpoints(plan, tolerant=self.tolerant)
+        run = uuid.uuid4().hex
+        prepared = prepare(plan, run, sys.executable, tolerant=self.tolerant)
+        notes = [*self.notes, *prepared.notes]
+        notes += [
+            "{} {} is there and stays; the pack brings {}".format(item.name, version, item.version)
+            for item, version in plan.kept
+        ]
+        stale = check.imported(plan, check.loaded_modules())
+        if stale:
+            notes.append("already imported, so this process goes on with the old one: " + ", ".join(stale))
+        size = plan.unpacked
+        if not self.options.dry_run:
+            Run(
+                prepared,
+                self.pack,
+                self.state,
+                inflater,
+                pack_id=self.id,
+                executable=sys.executable,
+                compile=self.options.compile,
+                on_progress=self.on_progress,
+            ).carry_out()
+            self._finish()
+        replaced = [
+            (wheel.name, plan.replaced[normalize_name(wheel.name)].version, wheel.version)
+            for wheel in plan.wheels
+            if normalize_name(wheel.name) in plan.replaced
+        ]
+        report = self._report(plan.target, replaced, plan.checkpoints, plan.drift)
+        report.notes = notes
+        report.bytes = size
+        report.changed = True
+        return report
+
+    def _finish(self) -> None:
+        if not self.options.dry_run:
+            finish(self.scheme, self.manifest.env, self._pth())
+
+    def _pth(self) -> List[str]:
+        """Return the ``.pth`` files that this pack has installed."""
+        mark = self.state.mark(self.manifest.name)
+        infos = {item["info"] for item in mark.installed} if mark else set()
+        wanted = set()
+        for info in infos:
+            lib = os.path.dirname(info)
+            with contextlib.suppress(OSError), open(os.path.join(info, "RECORD"), "rb") as stream:
+                wanted |= {
+                    os.path.join(lib, path)
+                    for path in record.listed(stream.read(), info)
+                    if path.endswith(".pth") and "/" not in path
+                }
+        return [path for path in pth_files({self.scheme.purelib, self.scheme.platlib}) if path in wanted]
+
+    def _report(
+        self,
+        target: PackTarget,
+        replaced: List[Tuple[str, str, str]],
+        planned: List[checkpoints.CheckpointPlan],
+        found: Tuple[drift.Drift, ...],
+    ) -> Report:
+        return Report(
+            pack=self.pack.path,
+            name=self.manifest.name,
+            id=self.id,
+            target=target.base or "python-" + target.python,
+            installed=[(item.name, item.version) for item in target.distributions],
+            checkpoints=[(item.path, item.sha256, item.size) for item in planned],
+            drift=found,
+            replaced=replaced,
+            dry_run=self.options.dry_run,
+        )
+
+
+def _tolerant(options: Options) -> bool:
+    if options.tolerate is not None:
+        return options.tolerate
+    value = os.environ.get("KPACK_DRIFT", "")
+    if value not in ("", "note"):
+        raise RestoreError(
+            OPTIONS,
+            "KPACK_DRIFT is {!r}".format(value),
+            next="unset it, or set it to note to restore in spite of drift",
+        )
+    return value == "note"
+
+
+def _broken(marks: List[Mark]) -> Set[str]:
+    """Return the distributions (normalised) of earlier restores that are not whole any more."""
+    found = set()
+    for mark in marks:
+        for item in mark.installed:
+            if not whole(item["info"]):
+                found.add(normalize_name(item["name"]))
+    return found
+
+
+def whole(info: str) -> bool:
+    """Tell whether every file that an installed RECORD lists is there with its size."""
+    lib = os.path.dirname(info)
+    try:
+        with open(os.path.join(info, "RECORD"), "rb") as stream:
+            rows = record.parse(stream.read(), info)
+        return all(
+            not row.size or os.stat(os.path.join(lib, path)).st_size == int(row.size) for path, row in rows.items()
+        )
+    except (OSError, ValueError, RestoreError):
+        return False

@@ -1,0 +1,62 @@
+"""The end of a restore in the running process: what was installed is importable, here and in child processes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import site
+import sys
+from typing import TYPE_CHECKING, Iterable, List, Mapping
+
+from .errors import INTEGRITY, RestoreError
+
+if TYPE_CHECKING:
+    from .scheme import Scheme
+
+_REFUSED = ("LD_", "PYTHON")
+
+
+def refuse_environment(env: Mapping[str, str]) -> None:
+    """Refuse variables that change how programs start. Raises RestoreError (code 5)."""
+    for name in env:
+        if name.startswith(_REFUSED) or name == "PATH" or not name or "=" in name:
+            raise RestoreError(
+                INTEGRITY, "[restore] env may not set {}".format(name), where="kpack.json", next="build the pack again"
+            )
+
+
+def finish(scheme: Scheme, env: Mapping[str, str], pth: Iterable[str]) -> None:
+    """Set variables and paths, run the hooks of new ``.pth`` files (absolute paths), drop import caches."""
+    os.environ.update(env)
+    before = list(sys.path)
+    if scheme.target is not None:
+        _front(scheme.target)
+        _variable("PATH", scheme.scripts)
+    known = {os.path.abspath(path) for path in sys.path}
+    for path in pth:
+        site.addpackage(os.path.dirname(path), os.path.basename(path), known)
+    if scheme.target is not None:
+        # Child processes do not read .pth files in a folder of PYTHONPATH, so they get what came of them.
+        for path in reversed([scheme.target, *(item for item in sys.path if item not in before)]):
+            _variable("PYTHONPATH", path)
+    importlib.invalidate_caches()
+
+
+def pth_files(folders: Iterable[str]) -> List[str]:
+    """Return the ``.pth`` files directly in ``folders``, sorted."""
+    found = []
+    for folder in sorted(set(folders)):
+        found += [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".pth")]
+    return sorted(found)
+
+
+def _front(folder: str) -> None:
+    """Put a folder before everything but the place of the running script."""
+    while folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(1 if sys.path[:1] == [""] else 0, folder)
+
+
+def _variable(name: str, folder: str) -> None:
+    items = [item for item in os.environ.get(name, "").split(os.pathsep) if item and item != folder]
+    os.environ[name] = os.pathsep.join([folder, *items])

@@ -1,0 +1,419 @@
+"""One run of changes: journal, files, metadata, and the moves that make them count; a failure takes all of it back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Set, Tuple, Union
+
+from . import check, record
+from .bytecode import cached_names, compile_files
+from .checkpoints import CheckpointPlan, Copier, CopyJob
+from .errors import machine_error
+from .parallel import Crew, cores
+from .plan import Plan, drop, missing_folders, share_files
+from .replace import Old, read_old, relocate
+from .scripts import command
+from .state import Journal, Mark, State, undo
+from .wheels import METADATA, RECORD, Job, WheelPlan
+from .write import Writer, part_names
+
+if TYPE_CHECKING:
+    from .inflate import Inflater
+    from .source import Pack
+
+INSTALLER = b"kpack\n"
+
+
+@dataclass
+class Prepared:
+    """A plan with every path known: what the checks look at and the journal names."""
+
+    plan: Plan
+    run: str
+    scripts: Dict[str, Tuple[WheelPlan, bytes]]
+    """Entry point scripts by path: (their wheel, their content)."""
+    old: Dict[str, Old]
+    """What is replaced, by name of the distribution."""
+    staged: Dict[str, str] = field(default_factory=dict)
+    """Files of distributions that replace another: final path to where they wait."""
+    overwritten: List[str] = field(default_factory=list)
+    """Files in the way that are moved aside (``KPACK_DRIFT=note``)."""
+    missing: List[str] = field(default_factory=list)
+    """Folders that are not there, parents first."""
+    notes: List[str] = field(default_factory=list)
+
+    @property
+    def libs(self) -> Set[str]:
+        """The folders that receive modules."""
+        return {self.plan.scheme.purelib, *(wheel.lib for wheel in self.plan.wheels)}
+
+
+def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepared:
+    """Work out every path and check that all of it can be written; nothing is.
+
+    Raises RestoreError: code 6 for files in the way, distributions that cannot be replaced and links that lead
+    out of the scheme, 7 for folders that cannot be written and too little space.
+    """
+    notes = share_files(plan.wheels)
+    scripts: Dict[str, Tuple[WheelPlan, bytes]] = {}
+    for wheel in plan.wheels:
+        for point in wheel.points:
+            path = "{}/{}".format(plan.scheme.scripts, point.name)
+            if path in scripts and scripts[path][0] is not wheel:
+                notes.append(
+                    "{} and {} both bring the command {}; the second one's stays".format(
+                        scripts[path][0].name, wheel.name, point.name
+                    )
+                )
+            scripts[path] = (wheel, command(point, executable))
+    prepared = Prepared(plan, run, scripts, {}, notes=notes)
+    for wheel in plan.wheels:
+        there = plan.replaced.get(wheel.name)
+        if there is not None:
+            prepared.old[wheel.name] = read_old(there, prepared.libs)
+    ours = {path for old in prepared.old.values() for path in old.files}
+    folders = {os.path.dirname(file.path) for wheel in plan.wheels for file in wheel.files}
+    folders |= {os.path.dirname(path) for path in scripts}
+    folders |= {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
+    folders |= {wheel.lib for wheel in plan.wheels} | {plan.scheme.purelib}
+    prepared.missing = missing_folders(folders)
+    missing = set(prepared.missing)
+    _clashes(prepared, missing, ours, tolerant=tolerant)
+    check.refuse_links_outside(plan, folders - missing)
+    check.refuse_unwritable(folders)
+    check.refuse_too_full(_sizes(prepared))
+    return prepared
+
+
+def _clashes(prepared: Prepared, missing: Set[str], ours: Set[str], *, tolerant: bool) -> None:
+    plan = prepared.plan
+    other: List[str] = []
+    for wheel in plan.wheels:
+        same, differing = check.existing(wheel.files, missing, ours)
+        other += differing
+        if same:
+            drop(wheel, same)
+        if os.path.lexists(wheel.final) and wheel.final not in ours and not _within(wheel.final, ours):
+            other.append(wheel.final)
+    for path, (_, content) in list(prepared.scripts.items()):
+        if path in ours or os.path.dirname(path) in missing or not os.path.lexists(path):
+            continue
+        if not _has(path, content):
+            other.append(path)
+        else:
+            del prepared.scripts[path]
+    if other and not tolerant:
+        check.refuse_clashes(other)
+    if any(os.path.isdir(path) and not os.path.islink(path) for path in other):
+        check.refuse_clashes(other)
+    prepared.overwritten = other
+    if other:
+        prepared.notes.append("{} files were in the way and were overwritten: {}".format(len(other), ", ".join(other)))
+
+
+def _within(folder: str, files: Set[str]) -> bool:
+    return any(path.startswith(folder + "/") for path in files)
+
+
+def _has(path: str, content: bytes) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(len(content) + 1) == content
+    except OSError:
+        return False
+
+
+def _sizes(prepared: Prepared) -> Dict[str, Tuple[int, int]]:
+    """Return (bytes, files) that each folder receives, by the root of the scheme or the checkpoint's folder."""
+    plan = prepared.plan
+    found: Dict[str, Tuple[int, int]] = {}
+
+    def add(folder: str, size: int, files: int) -> None:
+        before = found.get(folder, (0, 0))
+        found[folder] = (before[0] + size, before[1] + files)
+
+    for wheel in plan.wheels:
+        entries = [file.entry.size for job in wheel.jobs for file in job.files]
+        add(wheel.lib, sum(map(check.on_disk, entries)), len(entries))
+    add(plan.scheme.purelib, 4096 * len(prepared.missing), len(prepared.missing))
+    for item in plan.checkpoints:
+        if not item.present and item.member is not None:
+            add(os.path.dirname(item.path), check.on_disk(item.size), 1)
+    return found
+
+
+class Run:
+    """Carries a prepared plan out."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        pack: Pack,
+        state: State,
+        inflater: Inflater,
+        *,
+        pack_id: str,
+        executable: str,
+        compile: bool,  # noqa: A002 - the option's name
+        on_progress: Optional[Callable[[int, int], None]] = None,
+    ) -> None:
+        self.prepared = prepared
+        self.plan = prepared.plan
+        self._pack = pack
+        self._state = state
+        self._id = pack_id
+        self._compile = compile
+        self._on_progress = on_progress
+        self._crew = Crew(_threads())
+        self._writer = Writer(pack, inflater, executable, self._crew)
+        self._copier = Copier(pack, self._crew)
+        self._bytecode: Dict[str, List[str]] = {}
+        self._waiting: List[str] = []
+
+    def carry_out(self) -> Mark:
+        """Do all of it and return the mark.
+
+        Raises RestoreError after everything was taken back; so does any other exception.
+        """
+        journal = self._journal()
+        self._state.begin(journal)
+        try:
+            self._folders(journal)
+            self._fill()
+            if self._compile:
+                self._compile_all()
+            for wheel in self.plan.wheels:
+                self._metadata(wheel)
+            self._commit(journal)
+            mark = self._mark()
+            self._state.finish(mark)
+        except BaseException:
+            undo(journal)
+            self._state.end(journal)
+            raise
+        self._state.end(journal)
+        for old in self.prepared.old.values():
+            old.remove_empty_folders()
+        return mark
+
+    def _journal(self) -> Journal:
+        """Name everything that this run may create or move; files of replacing distributions get a waiting place."""
+        prepared, plan = self.prepared, self.plan
+        journal = Journal(prepared.run, self._id, plan.manifest.name, folders=list(prepared.missing))
+        away = os.path.join(self._state.folder, "aside")
+        places = [path for old in prepared.old.values() for path in old.files] + prepared.overwritten
+        places += [item.path for item in plan.checkpoints if not item.present and os.path.lexists(item.path)]
+        journal.aside = [(place, os.path.join(away, str(number))) for number, place in enumerate(places)]
+        there = set(places)
+        for wheel in plan.wheels:
+            for job in wheel.jobs:
+                journal.files += [file.path for file in job.files if file.kind not in (METADATA, RECORD)]
+            journal.files += part_names(wheel.jobs)
+            journal.metadata.append(wheel.final)
+            if self._compile:
+                self._bytecode[wheel.name] = cached_names(
+                    file.path for file in wheel.files if file.kind not in (METADATA, RECORD)
+                )
+                journal.files += self._bytecode[wheel.name]
+            self._stage(wheel, None if wheel.name in prepared.old else there)
+        journal.files += list(prepared.scripts)
+        for item in plan.checkpoints:
+            if not item.present:
+                journal.files += [item.path, item.part(prepared.run)]
+        journal.files += [self._link_place(link.path) for link in plan.manifest.links]
+        journal.files = [path for path in journal.files if path not in there]
+        journal.staging = [*sorted(lib + "/.kpack/new" for lib in prepared.libs), away]
+        return journal
+
+    def _link_place(self, path: str) -> str:
+        return path
+
+    def _stage(self, wheel: WheelPlan, only: Optional[Set[str]]) -> None:
+        """Let files (all, or those in ``only``) wait beside until what is in their place has moved."""
+        folder = wheel.staged + ".files"
+        staged = self.prepared.staged
+        before = len(staged)
+
+        def wait(path: str) -> str:
+            if only is None or path in only:
+                staged[path] = "{}/{}".format(folder, len(staged))
+                return staged[path]
+            return path
+
+        wheel.jobs = [
+            job._replace(
+                files=tuple(
+                    file if file.kind in (METADATA, RECORD) else file._replace(path=wait(file.path))
+                    for file in job.files
+                )
+            )
+            for job in wheel.jobs
+        ]
+        for path, (owner, _) in self.prepared.scripts.items():
+            if owner is wheel:
+                wait(path)
+        for path in self._bytecode.get(wheel.name, ()):
+            wait(path)
+        if len(staged) > before:
+            self._waiting.append(folder)
+
+    def _folders(self, journal: Journal) -> None:
+        wanted = list(journal.folders)
+        wanted += [*journal.staging, *self._waiting]
+        for wheel in self.plan.wheels:
+            wanted.append(wheel.staged)
+            wanted += sorted({os.path.dirname(file.path) for file in wheel.files if file.kind == METADATA})
+        for folder in wanted:
+            _make(folder)
+
+    def _fill(self) -> None:
+        """Write every file and checkpoint that the plan names, in parallel, the heaviest parts first."""
+        opened: List[int] = []
+        jobs: List[Union[CopyJob, Job]] = [job for wheel in self.plan.wheels for job in wheel.jobs]
+        try:
+            for item in self.plan.checkpoints:
+                if not item.present and item.member is not None:
+                    jobs += self._copies(item, opened)
+            jobs.sort(key=lambda job: job.weight, reverse=True)
+            self._crew.run(jobs, self._work, self._tick if self._on_progress else None)
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    def _copies(self, item: CheckpointPlan, opened: List[int]) -> List[CopyJob]:
+        assert item.member is not None
+        path = item.part(self.prepared.run)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(path, flags, 0o666)
+            opened.append(descriptor)
+            os.truncate(descriptor, item.size)
+        except OSError as error:
+            raise machine_error(error, "write", path) from error
+        return [CopyJob(item.member, span, descriptor, item.path) for span in item.member.spans]
+
+    def _work(self, job: Union[CopyJob, Job]) -> None:
+        if isinstance(job, CopyJob):
+            self._copier.work(job)
+        else:
+            self._writer.work(job)
+
+    def _tick(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(self._writer.done + self._copier.done, self.plan.packed)
+
+    def _compile_all(self) -> None:
+        staged = self.prepared.staged
+        sources = []
+        for wheel in self.plan.wheels:
+            paths = [file.path for file in wheel.files if file.kind not in (METADATA, RECORD)]
+            for path in paths:
+                if path.endswith(".py"):
+                    cache = cached_names([path])[0]
+                    sources.append((staged.get(path, path), path, staged.get(cache, cache)))
+        compile_files(sources, cores())
+
+    def _metadata(self, wheel: WheelPlan) -> None:
+        """Write the scripts of a wheel's entry points, INSTALLER and RECORD; the metadata folder stays staged."""
+        prepared, writer = self.prepared, self._writer
+        listed = record.parse(writer.kept.pop(wheel.staged + "/RECORD"), wheel.member.path)
+        rows = []
+        for file in wheel.files:
+            if file.kind == RECORD:
+                continue
+            there = file.path if file.kind == METADATA else prepared.staged.get(file.path, file.path)
+            row = listed.get(file.entry.name)
+            if there in writer.rewritten:
+                digest, size = writer.rewritten[there]
+            elif row is None or not row.digest or wheel.lax_record:
+                digest, number = record.digest_of(there)
+                size = str(number)
+            else:
+                digest, size = row.digest, row.size or str(file.entry.size)
+            final = wheel.final + file.path[len(wheel.staged) :] if file.kind == METADATA else file.path
+            rows.append(record.Row(_relative(final, wheel.lib), digest, size))
+        for point in wheel.points:
+            path = "{}/{}".format(self.plan.scheme.scripts, point.name)
+            owner = prepared.scripts.get(path)
+            if owner is not None and owner[0] is wheel:
+                self._script(prepared.staged.get(path, path), owner[1])
+            content = command(point, self._executable)
+            rows.append(record.Row(_relative(path, wheel.lib), record.digest(content), str(len(content))))
+        rows += [
+            record.Row(_relative(path, wheel.lib), "", "")
+            for path in self._bytecode.get(wheel.name, ())
+            if os.path.exists(prepared.staged.get(path, path))
+        ]
+        rows.append(record.Row(wheel.info + "/INSTALLER", record.digest(INSTALLER), str(len(INSTALLER))))
+        rows.append(record.Row(wheel.info + "/RECORD", "", ""))
+        _store(wheel.staged + "/INSTALLER", INSTALLER)
+        _store(wheel.staged + "/RECORD", record.dumps({row.path: row for row in rows}.values()))
+
+    @property
+    def _executable(self) -> str:
+        return self._writer.executable
+
+    def _script(self, path: str, content: bytes) -> None:
+        _store(path, content, executable=True)
+
+    def _commit(self, journal: Journal) -> None:
+        """Move what was there aside, and what waits into place; each step is one that `undo` can take back."""
+        for place, away in journal.aside:
+            if os.path.lexists(place):
+                relocate(place, away)
+        for final, waiting in self.prepared.staged.items():
+            if os.path.lexists(waiting):  # not every source compiles
+                relocate(waiting, final)
+        for item in self.plan.checkpoints:
+            if not item.present:
+                if item.member is not None:
+                    relocate(item.part(self.prepared.run), item.path)
+                else:
+                    os.symlink(item.attached or "", item.path)
+        for wheel in self.plan.wheels:
+            relocate(wheel.staged, wheel.final)
+
+    def _mark(self) -> Mark:
+        plan = self.plan
+        checkpoints = []
+        for item in plan.checkpoints:
+            status = os.stat(item.path)
+            checkpoints.append(
+                {"path": item.path, "sha256": item.sha256, "size": item.size, "modified": status.st_mtime_ns}
+            )
+        installed = [{"name": wheel.name, "version": wheel.version, "info": wheel.final} for wheel in plan.wheels]
+        before = self._state.mark(plan.manifest.name)
+        if before is not None:
+            names = {item["name"] for item in installed}
+            present = {item.name for item in plan.present}
+            installed += [item for item in before.installed if item["name"] in present - names]
+        return Mark(self.prepared.run, self._id, plan.manifest.name, plan.target.label, installed, checkpoints)
+
+
+def _threads() -> int:
+    return cores()
+
+
+def _relative(path: str, lib: str) -> str:
+    """Return how RECORD in ``lib`` spells ``path``."""
+    return path[len(lib) + 1 :] if path.startswith(lib + "/") else os.path.relpath(path, lib)
+
+
+def _make(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise machine_error(error, "write", folder) from error
+
+
+def _store(path: str, data: bytes, *, executable: bool = False) -> None:
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o777 if executable else 0o666)
+        with os.fdopen(descriptor, "wb") as stream:
+            if executable:
+                os.fchmod(descriptor, os.fstat(descriptor).st_mode | 0o111)
+            stream.write(data)
+    except OSError as error:
+        raise machine_error(error, "write", path) from error

@@ -1,0 +1,68 @@
+"""The engine as the bootstrap calls it: options in, text or JSON out, an exit code back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Dict, Mapping
+
+from .engine import Options, restore
+from .errors import OPTIONS, RestoreError
+from .manifest import loads
+from .report import Progress, printable
+
+_FIELDS = ("target", "dry_run", "compile", "allow_absolute", "obey_managed", "tolerate", "kaggle")
+
+
+def main(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -> int:
+    """Restore and say so; return the exit code.
+
+    ``manifest`` are verified bytes. ``options`` are the fields of `Options`, and ``json`` for one object on
+    stdout instead of text. Errors go to stderr, or with ``json`` to stdout as ``{"error": ...}``.
+    """
+    try:
+        report = _run(pack, manifest, pack_id, options)
+    except RestoreError as error:
+        say(error, options)
+        return error.code
+    if options.get("json"):
+        sys.stdout.write(json.dumps(report.to_dict()) + "\n")
+    else:
+        sys.stdout.write("\n".join([report.summary(), *report.lines()]) + "\n")
+    sys.stdout.flush()
+    return 0
+
+
+def _run(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -> Any:
+    unknown = sorted(set(options) - {*_FIELDS, "json"})
+    if unknown:
+        raise RestoreError(OPTIONS, "unknown option {!r}".format(unknown[0]))
+    chosen: Dict[str, Any] = {key: options[key] for key in _FIELDS if key in options}
+    progress = Progress()
+    try:
+        return restore(
+            pack,
+            loads(manifest),
+            id=pack_id,
+            options=Options(**chosen),
+            on_progress=None if options.get("json") else progress,
+            on_wait=_waiting,
+        )
+    finally:
+        progress.close()
+
+
+def _waiting() -> None:
+    sys.stderr.write("kpack: another restore into the same place is running, waiting for it\n")
+
+
+def say(error: RestoreError, options: Mapping[str, Any]) -> None:
+    """Print an error: to stderr as text, or to stdout as JSON."""
+    if options.get("json"):
+        sys.stdout.write(json.dumps({"error": error.to_dict()}) + "\n")
+        sys.stdout.flush()
+        return
+    lines = ["kpack: " + printable(str(error))]
+    if error.next:
+        lines.append("  next: " + printable(error.next))
+    sys.stderr.write("\n".join(lines) + "\n")

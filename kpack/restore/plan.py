@@ -1,0 +1,206 @@
+"""The plan of a restore: what goes where, what is there already, what must move; nothing is written for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Dict, List, Optional, Set, Tuple
+
+from . import drift, tags
+from .errors import MISFIT, RestoreError
+from .parallel import Crew, cores
+from .versions import normalize_name, same_version
+from .wheels import WheelPlan, read_wheel
+
+if TYPE_CHECKING:
+    from .checkpoints import CheckpointPlan
+    from .inflate import Inflater
+    from .manifest import Manifest, PackedDistribution, PackTarget
+    from .scheme import Scheme
+    from .source import Pack
+
+
+@dataclass
+class Plan:
+    """All that a restore is going to do."""
+
+    manifest: Manifest
+    target: PackTarget
+    scheme: Scheme
+    wheels: List[WheelPlan]
+    """Distributions to install."""
+    present: List[PackedDistribution]
+    """Distributions that are there already, in the same version."""
+    kept: List[Tuple[PackedDistribution, str]]
+    """Distributions that are there in another version, which stays (``KPACK_DRIFT=note``)."""
+    replaced: Dict[str, drift.Installed]
+    """By name: what makes room for a distribution to install."""
+    checkpoints: List[CheckpointPlan]
+    drift: Tuple[drift.Drift, ...]
+    notes: List[str] = field(default_factory=list)
+
+    @property
+    def unpacked(self) -> int:
+        """Bytes of all files to be written, checkpoints included."""
+        wheels = sum(file.entry.size for wheel in self.wheels for job in wheel.jobs for file in job.files)
+        return wheels + sum(item.size for item in self.checkpoints if not item.present)
+
+    @property
+    def packed(self) -> int:
+        """Bytes of the pack to be read."""
+        wheels = sum(span.size for wheel in self.wheels for job in wheel.jobs for span in job.spans)
+        return wheels + sum(item.size for item in self.checkpoints if not item.present and item.member)
+
+
+def choose_target(
+    manifest: Manifest, interpreter: tags.Interpreter, installed: Dict[str, drift.Installed]
+) -> PackTarget:
+    """Return the target of the pack that fits the interpreter, the one with the least drift first.
+
+    Raises RestoreError (code 6) that lists the pack's targets when none fits.
+    """
+    fitting = [
+        target
+        for target in manifest.targets
+        if target.python == "{}.{}".format(*interpreter.python)
+        and target.machine == interpreter.machine
+        and target.glibc <= interpreter.glibc
+    ]
+    if not fitting:
+        listed = "; ".join(
+            "{} (Python {}, {}, glibc {}.{})".format(target.label, target.python, target.machine, *target.glibc)
+            for target in manifest.targets
+        )
+        raise RestoreError(
+            MISFIT,
+            "the pack is for {}; this is {}".format(listed, interpreter),
+            next="pin the notebook to the image that the pack was made for, or add this one to base and build again",
+        )
+    versions = {name: item.version for name, item in installed.items()}
+
+    def distance(target: PackTarget) -> Tuple[int, int]:
+        found = drift.judge(target.leans, versions)
+        return sum(item.breaks for item in found), len(found)
+
+    return min(fitting, key=distance)
+
+
+@dataclass
+class Sorted:
+    """The distributions of a target by what must happen to them."""
+
+    install: List[PackedDistribution] = field(default_factory=list)
+    present: List[PackedDistribution] = field(default_factory=list)
+    kept: List[Tuple[PackedDistribution, str]] = field(default_factory=list)
+    replaced: Dict[str, drift.Installed] = field(default_factory=dict)
+
+
+def sort(target: PackTarget, installed: Dict[str, drift.Installed], broken: Set[str], *, tolerant: bool) -> Sorted:
+    """Hold the distributions of a target against what is installed.
+
+    ``broken`` names those (normalised) that an earlier restore installed and that are not whole any more: they are
+    installed again. With ``tolerant`` another version of a distribution stays instead of being an error. Raises
+    RestoreError (code 6) otherwise.
+    """
+    found = Sorted()
+    wrong = []
+    for item in target.distributions:
+        name = normalize_name(item.name)
+        there = installed.get(name)
+        if there is None:
+            found.install.append(item)
+        elif same_version(there.version, item.version) and name not in broken:
+            found.present.append(item)
+        elif item.replaces is not None or name in broken:
+            found.install.append(item)
+            found.replaced[name] = there
+        elif tolerant:
+            found.kept.append((item, there.version))
+        else:
+            wrong.append("{} {} (the pack brings {})".format(item.name, there.version, item.version))
+    if wrong:
+        raise RestoreError(
+            MISFIT,
+            "another version is installed already: " + ", ".join(wrong),
+            next="start a fresh session, or name it in replace and build again; KPACK_DRIFT=note keeps what is there",
+        )
+    return found
+
+
+def plan_wheels(pack: Pack, items: List[PackedDistribution], scheme: Scheme, inflater: Inflater) -> List[WheelPlan]:
+    """Read the directories of the wheels, several at a time.
+
+    Raises RestoreError: code 5 for a wheel that is damaged or was not written by kpack, 6 for files of two wheels
+    that exclude each other, 7 when the pack cannot be read.
+    """
+    found: Dict[str, WheelPlan] = {}
+
+    def read(item: PackedDistribution) -> None:
+        found[item.name] = read_wheel(pack, item, scheme, inflater)
+
+    Crew(min(16, 4 * cores())).run(items, read)
+    return [found[item.name] for item in items]
+
+
+def share_files(wheels: List[WheelPlan]) -> List[str]:
+    """Let every path be written once where several wheels bring it; return what there is to say about it.
+
+    Files with the same content are shared. Of files that differ, the last wheel's stays, which is what pip does.
+    """
+    owner: Dict[str, Tuple[WheelPlan, int, int]] = {}
+    dropped: Dict[int, Set[str]] = {}
+    notes = []
+    for wheel in wheels:
+        for file in wheel.files:
+            path = file.path
+            if path not in owner:
+                owner[path] = (wheel, file.entry.size, file.entry.crc)
+                continue
+            other, size, crc = owner[path]
+            if (size, crc) == (file.entry.size, file.entry.crc):
+                dropped.setdefault(id(wheel), set()).add(path)
+                continue
+            notes.append("{} and {} both bring {}; the second one's stays".format(other.name, wheel.name, path))
+            dropped.setdefault(id(other), set()).add(path)
+            owner[path] = (wheel, file.entry.size, file.entry.crc)
+    for wheel in wheels:
+        paths = dropped.get(id(wheel))
+        if paths:
+            drop(wheel, paths)
+    return notes
+
+
+def drop(wheel: WheelPlan, paths: Set[str]) -> None:
+    """Take files out of a wheel's jobs; they stay in its RECORD."""
+    wheel.jobs = [job._replace(files=tuple(file for file in job.files if file.path not in paths)) for job in wheel.jobs]
+
+
+def missing_folders(paths: Set[str]) -> List[str]:
+    """Return the folders (given, and their parents) that are not there, parents first.
+
+    Raises RestoreError (code 6) when one of them is a file.
+    """
+    known: Dict[str, bool] = {}
+
+    def there(folder: str) -> bool:
+        answer: Optional[bool] = known.get(folder)
+        if answer is None:
+            parent = os.path.dirname(folder)
+            if not there(parent):
+                answer = False
+            else:
+                answer = os.path.isdir(folder)
+                if not answer and os.path.lexists(folder):
+                    raise RestoreError(
+                        MISFIT,
+                        "a folder is needed where a file is",
+                        where=folder,
+                        next="remove it, or restore with --target DIR",
+                    )
+            known[folder] = answer
+        return answer
+
+    known["/"] = True
+    for path in paths:
+        there(path)
+    return sorted(folder for folder, answer in known.items() if not answer)

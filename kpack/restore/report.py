@@ -1,0 +1,129 @@
+"""What a restore has done, as a value, as one line, and as progress while it runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+if TYPE_CHECKING:
+    from .drift import Drift
+
+
+@dataclass
+class Report:
+    """The outcome of a restore, or of its dry run."""
+
+    pack: str
+    name: str
+    id: str
+    target: str
+    """Name of the base, or ``python-3.12``."""
+    installed: List[Tuple[str, str]]
+    """(name, version) of everything the pack brings for this target and that is now there."""
+    checkpoints: List[Tuple[str, str, int]]
+    """(path, sha256, bytes)."""
+    seconds: float = 0.0
+    bytes: int = 0
+    """Written, unpacked."""
+    drift: Tuple[Drift, ...] = ()
+    changed: bool = False
+    replaced: List[Tuple[str, str, str]] = field(default_factory=list)
+    """(name, version before, version now)."""
+    notes: List[str] = field(default_factory=list)
+    dry_run: bool = False
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the object of ``kpack restore --json``."""
+        return {
+            "pack": self.pack,
+            "name": self.name,
+            "id": self.id,
+            "target": self.target,
+            "installed": [{"name": name, "version": version} for name, version in self.installed],
+            "checkpoints": [{"path": path, "sha256": digest, "size": size} for path, digest, size in self.checkpoints],
+            "seconds": round(self.seconds, 3),
+            "bytes": self.bytes,
+            "drift": [item.to_dict() for item in self.drift],
+            "changed": self.changed,
+            "replaced": [{"name": name, "from": old, "to": new} for name, old, new in self.replaced],
+            "notes": self.notes,
+            "dry_run": self.dry_run,
+        }
+
+    def summary(self) -> str:
+        """Return the one line that the restore prints."""
+        what = _count(len(self.installed), "package")
+        if self.checkpoints:
+            what += ", " + _count(len(self.checkpoints), "checkpoint")
+        head = "kpack: {} {}".format(self.name, self.id[:12])
+        if self.dry_run:
+            return "{} would restore {} ({})".format(head, what, _size(self.bytes))
+        if not self.changed:
+            return "{} is restored already: {}".format(head, what)
+        return "{} restored: {} ({}) in {:.1f} s".format(head, what, _size(self.bytes), self.seconds)
+
+    def lines(self) -> List[str]:
+        """Return what there is to say beside the summary, one sentence each."""
+        said = ["replaced {} {} with {}".format(name, old, new) for name, old, new in self.replaced]
+        for item in self.drift:
+            found = "has {}".format(item.found) if item.found else "is missing"
+            said.append("drift: {} {}, locked against {} ({})".format(item.name, found, item.locked, item.why))
+        return ["  " + printable(line) for line in [*said, *self.notes]]
+
+
+class Progress:
+    """A line that grows while a restore runs longer than `DELAY` seconds: in the notebook's cell, or on stderr."""
+
+    DELAY = 2.0
+    """Seconds before anything is shown."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.monotonic()
+        self._display: Any = None
+        self._plain = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` bytes are worked through."""
+        now = time.monotonic()
+        if now - self._begin < self.DELAY or now - self._last < 0.5 or not total:
+            return
+        self._last = now
+        text = "kpack: {} of {} ({:.0f} %)".format(_size(done), _size(total), 100 * done / total)
+        ipython: Optional[Any] = sys.modules.get("IPython")
+        if ipython is not None and ipython.get_ipython() is not None:
+            self._in_cell(text)
+        elif self._plain:
+            sys.stderr.write("\r" + text)
+            sys.stderr.flush()
+
+    def _in_cell(self, text: str) -> None:
+        from IPython.display import display  # type: ignore[import-not-found,unused-ignore]
+
+        data = {"text/plain": text}
+        if self._display is None:
+            self._display = display(data, raw=True, display_id=True)
+        else:
+            self._display.update(data, raw=True)
+
+    def close(self) -> None:
+        """End the line on a terminal."""
+        if self._plain and self._last != self._begin:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def printable(text: str) -> str:
+    """Return text whose control characters are escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _count(number: int, word: str) -> str:
+    return "{} {}{}".format(number, word, "" if number == 1 else "s")
+
+
+def _size(size: int) -> str:
+    if size >= 10**9:
+        return "{:.2f} GB".format(size / 1e9)
+    return "{:.1f} MB".format(size / 1e6) if size >= 10**5 else "{:.1f} kB".format(size / 1e3)

@@ -1,0 +1,216 @@
+"""Writing: spans are read once, verified, and turned into files, each opened once and never over another one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from . import record
+from .errors import INTEGRITY, RestoreError, machine_error
+from .inflate import Inflater, Stream
+from .scripts import rewrite
+from .wheels import PLAIN, RECORD, SCRIPT, File, Job
+from .wheelzip import DEFLATED, LOCAL_HEADER, Entry, data_offset
+
+if TYPE_CHECKING:
+    from .manifest import Member, Span
+    from .parallel import Crew
+    from .source import Pack
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_DIRECT = 1 << 16
+"""Compressed bytes up to which an entry is inflated in one call and written in one."""
+
+
+class Modes(NamedTuple):
+    """Permissions of new files, as pip sets them."""
+
+    plain: int
+    executable: int
+    fix: bool
+    """Whether the umask takes executable bits away that pip would set."""
+
+    @classmethod
+    def of_process(cls) -> Modes:
+        """Return the modes under this process's umask."""
+        umask = os.umask(0o022)
+        os.umask(umask)
+        executable = (0o777 & ~umask) | 0o111
+        return cls(0o666, 0o777, executable != 0o777 & ~umask)
+
+
+class Writer:
+    """Turns jobs into files; one object for all threads.
+
+    ``kept`` receives the content of RECORD files by path, ``rewritten`` the new RECORD digest and size of
+    scripts whose interpreter line was changed, by path.
+    """
+
+    def __init__(self, pack: Pack, inflater: Inflater, executable: str, crew: Crew) -> None:
+        self.kept: Dict[str, bytes] = {}
+        self.rewritten: Dict[str, Tuple[str, str]] = {}
+        self.done = 0
+        """Bytes of the pack that were worked through."""
+        self._pack = pack
+        self._inflater = inflater
+        self.executable = executable
+        self._crew = crew
+        self._modes = Modes.of_process()
+        self._local = threading.local()
+        self._guard = threading.Lock()
+
+    def work(self, job: Job) -> None:
+        """Write the files of a job.
+
+        Raises RestoreError: code 5 for bytes that are not what the manifest names, 7 when the machine refuses.
+        """
+        if len(job.spans) == 1:
+            span = job.spans[0]
+            view = memoryview(job.known) if job.known is not None else self._read(job.member, span)
+            self._crew.check()
+            for file in job.files:
+                self._whole(file, view, file.entry.offset - span.offset, job.member)
+            self._count(span.size)
+        else:
+            self._chain(job)
+
+    def _read(self, member: Member, span: Span) -> memoryview:
+        buffer: Optional[bytearray] = getattr(self._local, "buffer", None)
+        if buffer is None or len(buffer) < span.size:
+            self._local.buffer = buffer = bytearray(span.size)
+        return self._pack.read_into(member, span, memoryview(buffer))
+
+    def _count(self, size: int) -> None:
+        with self._guard:
+            self.done += size
+
+    def _whole(self, file: File, view: memoryview, begin: int, member: Member) -> None:
+        entry = file.entry
+        begin += _data_offset(view, begin, entry, member)
+        data = view[begin : begin + entry.compressed]
+        if len(data) != entry.compressed:
+            raise _across(entry, member)
+        if file.kind in (RECORD, SCRIPT):
+            content = self._inflater.whole(data, entry.size, entry.name) if entry.method == DEFLATED else bytes(data)
+            if file.kind == RECORD:
+                self.kept[file.path] = content
+                return
+            changed = rewrite(content, self.executable)
+            if changed != content:
+                self.rewritten[file.path] = (record.digest(changed), str(len(changed)))
+            descriptor = self._create(file, executable=True)
+            self._write(descriptor, file.path, (changed,))
+        elif entry.method == DEFLATED and len(data) <= _DIRECT:
+            content = self._inflater.whole(data, entry.size, entry.name)
+            descriptor = self._create(file, executable=entry.executable)
+            self._write(descriptor, file.path, (content,))
+        elif entry.method == DEFLATED:
+            self._streamed(file, iter((data,)))
+        else:
+            descriptor = self._create(file, executable=entry.executable)
+            self._write(descriptor, file.path, (data,))
+
+    def _chain(self, job: Job) -> None:
+        """Write the one file of several spans, under a temporary name until all of them are verified."""
+        if len(job.files) > 1:
+            raise RestoreError(INTEGRITY, "a large entry shares its spans with others", where=job.member.path)
+        if not job.files:
+            for span in job.spans:
+                self._crew.check()
+                self._read(job.member, span)
+                self._count(span.size)
+            return
+        file = job.files[0]
+        part = file._replace(path=file.path + PART)
+        if file.kind != PLAIN:
+            raise RestoreError(INTEGRITY, "a script or metadata file of this size", where=file.entry.name)
+        parts = self._parts(job, file.entry)
+        if file.entry.method == DEFLATED:
+            self._streamed(part, parts)
+        else:
+            self._write(self._create(part, executable=file.entry.executable), part.path, parts)
+        try:
+            os.rename(part.path, file.path)
+        except OSError as error:
+            raise machine_error(error, "write", file.path) from error
+
+    def _parts(self, job: Job, entry: Entry) -> Iterator[memoryview]:
+        """Yield the compressed bytes of the entry that fills the spans of a job."""
+        left = entry.compressed
+        for index, span in enumerate(job.spans):
+            self._crew.check()
+            view = self._read(job.member, span)
+            if not index:
+                view = view[_data_offset(view, 0, entry, job.member) :]
+            view = view[:left]
+            left -= len(view)
+            yield view
+            self._count(span.size)
+        if left:
+            raise _across(entry, job.member)
+
+    def _streamed(self, file: File, parts: Iterator[memoryview]) -> None:
+        descriptor = self._create(file, executable=file.entry.executable)
+        try:
+            stream = Stream(self._inflater, file.entry.size, file.entry.name, lambda piece: _all(descriptor, piece))
+            for part in parts:
+                stream.feed(part)
+            stream.finish()
+        except OSError as error:
+            raise machine_error(error, "write", file.path) from error
+        finally:
+            os.close(descriptor)
+
+    def _create(self, file: File, *, executable: bool) -> int:
+        modes = self._modes
+        try:
+            descriptor = os.open(file.path, _FLAGS, modes.executable if executable else modes.plain)
+            if executable and modes.fix:
+                os.fchmod(descriptor, os.fstat(descriptor).st_mode | 0o111)
+        except OSError as error:
+            raise machine_error(error, "write", file.path) from error
+        return descriptor
+
+    def _write(self, descriptor: int, path: str, parts: Iterator[memoryview] | Tuple[bytes | memoryview, ...]) -> None:
+        try:
+            for part in parts:
+                _all(descriptor, part)
+        except OSError as error:
+            raise machine_error(error, "write", path) from error
+        finally:
+            os.close(descriptor)
+
+
+PART = ".kpack-part"
+"""Suffix of a file whose spans are not all verified yet."""
+
+
+def part_names(jobs: List[Job]) -> List[str]:
+    """Return the temporary names that the jobs use."""
+    return [file.path + PART for job in jobs if len(job.spans) > 1 for file in job.files]
+
+
+def _data_offset(view: memoryview, begin: int, entry: Entry, member: Member) -> int:
+    """Return the bytes from a local header to the data behind it, after comparing it with the directory."""
+    if begin < 0 or len(view) < begin + LOCAL_HEADER:
+        raise _across(entry, member)
+    extra = view[begin + 28] | view[begin + 29] << 8
+    return data_offset(view[begin : begin + LOCAL_HEADER + len(entry.raw_name) + extra].tobytes(), entry, member.path)
+
+
+def _all(descriptor: int, data: bytes | memoryview) -> None:
+    count = os.write(descriptor, data)
+    if count != len(data):
+        view = memoryview(data)
+        while count < len(view):
+            count += os.write(descriptor, view[count:])
+
+
+def _across(entry: Entry, member: Member) -> RestoreError:
+    return RestoreError(
+        INTEGRITY,
+        "{!r} does not lie within its spans".format(entry.name),
+        where=member.path,
+        next="the pack was not written by kpack: build it again",
+    )
