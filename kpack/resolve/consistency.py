@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
     from kpack.resolve.model import Resolution, TargetResolution
 
 RequiresOf = Callable[[NormalizedName, Version], "tuple[str, ...] | None"]
-"""Requires-Dist lines of a base distribution that the snapshot does not know; None when nobody does."""
+"""Requires-Dist lines of a base distribution that the snapshot does not know; None when nobody does.
+
+It is called from several threads.
+"""
 
 _UNKNOWABLE = re.compile(r"\b(platform_release|platform_version)\b")
 _LISTED = 12
+_READERS = 16
 
 
 def check(environment: Environment, resolution: Resolution, requires_of: RequiresOf) -> Resolution:
@@ -209,8 +214,12 @@ class _World:
             return
         broken: list[tuple[NormalizedName, str]] = []
         unknown: list[str] = []
-        for name in sorted(self.base.keys() - self.packed.keys()):
-            if self.requires(name) is None:
+        others = sorted(self.base.keys() - self.packed.keys())
+        # Most of the time of a callback is waiting for the index.
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="kpack-requires") as pool:
+            known = dict(zip(others, pool.map(self.requires, others), strict=True))
+        for name in others:
+            if known[name] is None:
                 unknown.append(f"{name} {self.versions[name]}")
                 continue
             for requirement in self.requirements(name, ""):
