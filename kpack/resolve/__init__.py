@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpack.resolve.ask import question
+from kpack.resolve.ask import question, unknown_requires
 from kpack.resolve.assemble import assemble
 from kpack.resolve.child import ask
 from kpack.resolve.model import Resolution
+from kpack.resolve.requires import BaseRequires
+
+__all__ = ["BaseRequires", "Resolution", "resolve"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +53,11 @@ def resolve(
         mine = {} if upgrade is True else dict(old.get(target.label, {}))
         if isinstance(upgrade, frozenset):
             mine = {name: version for name, version in mine.items() if name not in upgrade}
-        requests.append(question(environment, target, pins=mine, cache_dir=cache_dir, index_url=index_url))
+        requires_of = BaseRequires(environment, target, cache_dir=cache_dir, index_url=index_url)
+        requires_of.fetch(unknown_requires(environment, target))
+        requests.append(
+            question(environment, target, pins=mine, cache_dir=cache_dir, index_url=index_url, requires_of=requires_of)
+        )
     answers = ask(requests, on_event)
     return Resolution(
         targets=tuple(assemble(environment, target, answer) for target, answer in zip(targets, answers, strict=True))

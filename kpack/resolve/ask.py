@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from kpack.errors import UsageError
 from kpack.resolve.worker.request import Asked, IndexAddress, Limit, Provided, WorkerRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
-    from kpack.environment import Environment, Index, Package
+    from kpack.environment import Environment, Package
     from kpack.target import Target
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-Pins = "Mapping[NormalizedName, Version]"
 
 
 def question(
@@ -35,18 +29,17 @@ def question(
     pins: Mapping[NormalizedName, Version],
     cache_dir: Path | None,
     index_url: str | None,
-    base_requires: Mapping[NormalizedName, tuple[str, ...]] | None = None,
+    requires_of: Callable[[NormalizedName, Version], tuple[str, ...] | None] = lambda _name, _version: None,
 ) -> WorkerRequest:
     """Return the worker's request for ``target``.
 
-    ``base_requires`` gives Requires-Dist of base packages whose snapshot has none.
+    ``requires_of`` gives Requires-Dist of base packages whose snapshot has none; it is asked when ``replace`` is used.
 
     Raises:
         UsageError: an index URL names an environment variable that is not set.
 
     """
-    provided = tuple(_provided(environment, target))
-    default = index_url or os.environ.get("KPACK_INDEX_URL", "")
+    provided = tuple(_provided(environment, target, requires_of))
     return WorkerRequest(
         label=target.label,
         python_version=target.python_version,
@@ -55,11 +48,11 @@ def question(
         tags=tuple(str(tag) for tag in target.tags),
         asked=tuple(_asked(environment, target)),
         provided=provided,
-        limits=tuple(limits(environment, target, base_requires or {})),
+        limits=tuple(_limits(environment, target, provided)),
         pins={str(name): str(version) for name, version in sorted(pins.items())},
         allow_source=tuple(sorted(environment.allow_source)),
         exclude_newer=environment.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if environment.exclude_newer else None,
-        indexes=(IndexAddress(url=default), *(_index(environment, index) for index in environment.indexes)),
+        indexes=address(environment, index_url),
         cache_dir=str(cache_dir) if cache_dir else "",
     )
 
@@ -88,19 +81,32 @@ def _local(environment: Environment, package: Package) -> str:
     return str((environment.path.parent / package.path).resolve())
 
 
-def _provided(environment: Environment, target: Target) -> list[Provided]:
+def unknown_requires(environment: Environment, target: Target) -> list[tuple[NormalizedName, Version]]:
+    """Return the base packages whose requirements a resolution needs and the snapshot does not know."""
+    if target.base is None or not environment.replace:
+        return []
+    return [(item.name, item.version) for item in target.base.distributions.values() if item.requires_dist is None]
+
+
+def _provided(
+    environment: Environment,
+    target: Target,
+    requires_of: Callable[[NormalizedName, Version], tuple[str, ...] | None],
+) -> list[Provided]:
     """Return what the kernel has: the base, overlaid by the pins of ``exclude``."""
     opened = frozenset(environment.replace)
-    found = {
-        str(name): Provided(
-            name=str(name),
-            version=str(distribution.version),
-            requires_dist=distribution.requires_dist,
-            provides_extra=distribution.provides_extra,
+    found = {}
+    for name, item in (target.base.distributions if target.base else {}).items():
+        requires = item.requires_dist
+        if requires is None and opened:
+            requires = requires_of(name, item.version)
+        found[str(name)] = Provided(
+            name=name,
+            version=str(item.version),
+            requires_dist=requires,
+            provides_extra=item.provides_extra,
             opened=name in opened,
         )
-        for name, distribution in (target.base.distributions if target.base else {}).items()
-    }
     for exclusion in environment.exclude:
         if exclusion.version is not None:
             name = canonicalize_name(exclusion.pattern)
@@ -109,36 +115,27 @@ def _provided(environment: Environment, target: Target) -> list[Provided]:
     return [found[name] for name in sorted(found)]
 
 
-def limits(
-    environment: Environment, target: Target, base_requires: Mapping[NormalizedName, tuple[str, ...]]
-) -> list[Limit]:
-    """Return what base packages that stay ask of names that ``replace`` opens, as far as the base itself holds it."""
-    if target.base is None or not environment.replace:
-        return []
-    opened = frozenset(environment.replace)
+def _limits(environment: Environment, target: Target, provided: Sequence[Provided]) -> Iterator[Limit]:
+    """Yield what base packages that stay ask of names that ``replace`` opens, as far as the base itself holds it."""
+    opened = {item.name: item for item in provided if item.opened}
+    if not opened:
+        return
     broken = frozenset(environment.allow_broken)
-    found = []
-    for name, distribution in sorted(target.base.distributions.items()):
-        if name in opened or name in broken:
+    for item in provided:
+        if item.opened or item.name in broken:
             continue
-        lines = distribution.requires_dist if distribution.requires_dist is not None else base_requires.get(name, ())
-        for line in lines:
-            if not any(str(other) in canonicalize_name(line) for other in opened):
-                continue
+        for line in item.requires_dist or ():
             try:
                 requirement = Requirement(line)
             except InvalidRequirement:
-                continue  # the consistency pass names it
-            other = canonicalize_name(requirement.name)
-            has = target.base.distributions.get(other)
-            if other not in opened or has is None or requirement.url or not requirement.specifier:
+                continue  # the consistency pass reads it too, and speaks of it
+            other = opened.get(canonicalize_name(requirement.name))
+            if other is None or requirement.url or not requirement.specifier:
                 continue
             if requirement.marker is not None and not requirement.marker.evaluate({**target.environment, "extra": ""}):
                 continue
-            if requirement.specifier.contains(has.version, prereleases=True):
-                text = f"{other}{requirement.specifier}"
-                found.append(Limit(by=f"{name} {distribution.version}", requirement=text))
-    return found
+            if requirement.specifier.contains(other.version, prereleases=True):
+                yield Limit(by=f"{item.name} {item.version}", requirement=f"{other.name}{requirement.specifier}")
 
 
 def excluded(environment: Environment, name: str) -> bool:
@@ -146,17 +143,13 @@ def excluded(environment: Environment, name: str) -> bool:
     return any(item.version is None and fnmatch.fnmatchcase(name, item.pattern) for item in environment.exclude)
 
 
-def _index(environment: Environment, index: Index) -> IndexAddress:
-    """Return the address with ``${NAME}`` replaced from the process's environment, as pip does."""
+def address(environment: Environment, index_url: str | None) -> tuple[IndexAddress, ...]:
+    """Return the indexes, the default one first, with ``${NAME}`` in their URLs replaced.
 
-    def value(match: re.Match[str]) -> str:
-        found = os.environ.get(match[1])
-        if found is None:
-            raise UsageError(
-                f"the URL of index {index.name!r} needs the environment variable {match[1]}, which is not set",
-                where=environment.path.name,
-                next=f"set it for this call: {match[1]}=... kpack lock",
-            )
-        return found
+    Raises:
+        UsageError: such a variable is not set.
 
-    return IndexAddress(url=_VARIABLE.sub(value, index.url), packages=tuple(index.packages))
+    """
+    default = index_url or os.environ.get("KPACK_INDEX_URL", "")
+    more = (IndexAddress(url=index.location(), packages=tuple(index.packages)) for index in environment.indexes)
+    return (IndexAddress(url=default), *more)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kpack.errors import MachineError, NetworkError, NoSolution
+from kpack.errors import MachineError, MisfitError, NetworkError, NoSolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,5 +112,11 @@ def _error(request: WorkerRequest, error: dict[str, Any]) -> Exception:
             f"{error['host']}: {error['reason']}",
             where=request.label,
             next=error.get("next") or "check the network, the URL in [[indexes]] or KPACK_INDEX_URL, and try again",
+        )
+    if error["kind"] == "old-pip":
+        return MisfitError(
+            "exclude-newer cannot be kept for the build dependencies of sdists by this pip",
+            where=request.label,
+            next="install pip 26.0 or newer beside kpack",
         )
     return NoSolution(error["text"], where=request.label, next=error.get("next", ""))

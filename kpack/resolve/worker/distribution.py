@@ -30,9 +30,9 @@ class Metadata:
         self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in extras))
         self.requires_python = requires_python
 
-    @classmethod
-    def parse(cls, content: bytes) -> Metadata:
-        """Read the headers (RFC 822 with folded lines) up to the first empty line."""
+    @staticmethod
+    def fields(content: bytes) -> dict[str, list[str]]:
+        """Return the headers (RFC 822 with folded lines, names lower-cased) up to the first empty line."""
         head = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
         fields: dict[str, list[str]] = {}
         values: list[str] | None = None
@@ -45,13 +45,28 @@ class Metadata:
             if colon:
                 values = fields.setdefault(key.strip().lower(), [])
                 values.append(value.strip())
+        return fields
+
+    @classmethod
+    def parse(cls, content: bytes) -> Metadata:
+        """Read METADATA or PKG-INFO."""
+        fields = cls.fields(content)
         return cls(
-            (fields.get("name") or [""])[0],
-            (fields.get("version") or [""])[0],
+            next(iter(fields.get("name", ())), ""),
+            next(iter(fields.get("version", ())), ""),
             fields.get("requires-dist", []),
             fields.get("provides-extra", []),
             next(iter(fields.get("requires-python", ())), None),
         )
+
+    def dumps(self) -> bytes:
+        """Return headers that `parse` reads as the same value."""
+        lines = [f"Name: {self.name}", f"Version: {self.version}"]
+        if self.requires_python:
+            lines.append(f"Requires-Python: {self.requires_python}")
+        lines += [f"Provides-Extra: {extra}" for extra in self.extras]
+        lines += [f"Requires-Dist: {line}" for line in self.requires]
+        return ("\n".join(lines) + "\n").encode()
 
 
 _UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")

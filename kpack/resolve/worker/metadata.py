@@ -66,7 +66,7 @@ class MetadataStore:
         self.reads += 1
         content = self._announced(file) or self._from_wheel(file)
         if kept is not None:
-            _keep(kept, content)
+            keep(kept, content)
         return content
 
     def _kept(self, file: File) -> Path | None:
@@ -165,7 +165,7 @@ class RemoteFile(io.RawIOBase):
         return self.read(size)
 
 
-def _keep(path: Path, content: bytes) -> None:
+def keep(path: Path, content: bytes) -> None:
     """Write beside and rename; a cache that cannot be written is no reason to fail a lock."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

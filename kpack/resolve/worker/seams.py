@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import piptools.repositories.pypi as piptools_repository
+from pip._internal.cli import cmdoptions
 from pip._internal.commands.install import InstallCommand
 from pip._internal.exceptions import MetadataInconsistent
 from pip._internal.models.candidate import InstallationCandidate
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
     from kpack.resolve.worker.metadata import MetadataStore
     from kpack.resolve.worker.pages import File, Pages
     from kpack.resolve.worker.request import WorkerRequest
+    from kpack.resolve.worker.sdist import SdistMetadata
+
+
+UPLOADED_PRIOR_TO = hasattr(cmdoptions, "uploaded_prior_to")
+"""pip 26.0 and newer: hides files from the isolated build environment that are too new."""
+
+
+class OldPip(Exception):
+    """This pip cannot keep newer files out of build environments."""
 
 
 @dataclass
@@ -44,6 +54,7 @@ class Doors:
     request: WorkerRequest
     pages: Pages
     metadata: MetadataStore
+    sdists: SdistMetadata
     kernel: Kernel
     markers: Markers
     on_metadata: Callable[[File], None] = lambda _file: None
@@ -92,7 +103,12 @@ class Doors:
             later = None if self.kernel.knows_extras(name) else lambda: self.kernel.fetched(name)
             return TargetDistribution(self.kernel.metadata(name), self.markers, later)
         file = self.files.get(url)
-        metadata = self._of_wheel(ireq, file) if file is not None and file.is_wheel else self._of_source(original, ireq)
+        if file is None:
+            metadata = self._of_source(original, ireq)
+        elif file.is_wheel:
+            metadata = self._of_wheel(ireq, file)
+        else:
+            metadata = self._of_sdist(original, ireq, file)
         wrong = check(metadata)
         if wrong:
             raise MetadataInconsistent(ireq, "Requires-Dist", "valid requirements", wrong)
@@ -109,8 +125,21 @@ class Doors:
             raise MetadataInconsistent(ireq, "name", file.filename, metadata.name)
         return metadata
 
+    def _of_sdist(self, original: Callable[..., Any], ireq: Any, file: File) -> Metadata:
+        try:
+            metadata = self.sdists.known(file)
+        except BadMetadata as error:
+            raise MetadataInconsistent(ireq, "PKG-INFO", file.filename, str(error)) from error
+        if metadata is None:
+            metadata = self._of_source(original, ireq)
+            self.sdists.keep(file, metadata)
+        self.seen[file.url] = metadata
+        return metadata
+
     def _of_source(self, original: Callable[..., Any], ireq: Any) -> Metadata:
         """Let pip download, unpack and ask the build backend, in isolation."""
+        if self.request.exclude_newer and not UPLOADED_PRIOR_TO and not ireq.link.is_wheel:
+            raise OldPip
         distribution = original(ireq, parallel_builds=True)
         headers = distribution.metadata
         metadata = Metadata(

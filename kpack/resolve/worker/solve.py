@@ -15,10 +15,11 @@ from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import Markers, bare
 from kpack.resolve.worker.held_back import HeldBack
 from kpack.resolve.worker.kernel import HOST, Kernel
-from kpack.resolve.worker.metadata import MetadataStore
+from kpack.resolve.worker.metadata import BadMetadata, MetadataStore
 from kpack.resolve.worker.pages import File, Fit, Pages
 from kpack.resolve.worker.prefetch import Prefetcher
 from kpack.resolve.worker.request import IndexAddress, WorkerRequest
+from kpack.resolve.worker.sdist import SdistMetadata
 from kpack.resolve.worker.web import Unreachable, Web
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Session:
         pages = Pages(web, self.indexes, Fit(self.request))
         metadata = MetadataStore(web, self.request.cache_dir)
         kernel = Kernel(self.request.provided, pages, metadata)
-        return seams.Doors(self.request, pages, metadata, kernel, self.markers)
+        sdists = SdistMetadata(web, self.request.cache_dir)
+        return seams.Doors(self.request, pages, metadata, sdists, kernel, self.markers)
 
     def _arguments(self) -> list[str]:
         arguments = ["--index-url", self.indexes[0].url, "--no-input", "--retries", "2", "--timeout", "30"]
@@ -56,6 +58,8 @@ class Session:
             arguments += ["--cache-dir", self.request.cache_dir]
         else:
             arguments += ["--no-cache-dir"]
+        if self.request.exclude_newer and seams.UPLOADED_PRIOR_TO:
+            arguments += ["--uploaded-prior-to", f"{self.request.exclude_newer}+00:00"]
         return arguments
 
     def resolve(
@@ -87,9 +91,11 @@ def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[
     """Return ``{"resolved": [...], ...}`` or ``{"error": {...}}`` for ``request``; ``emit`` gets progress."""
     session = Session(request, emit)
     try:
-        return _run(session)
+        return _requires(session) if request.only_requires else _run(session)
     except Unreachable as error:
         return {"error": {"kind": "network", "host": error.host, "reason": error.reason, "status": error.status}}
+    except seams.OldPip:
+        return {"error": {"kind": "old-pip"}}
     finally:
         session.web.pool.shutdown(wait=False, cancel_futures=True)
 
@@ -119,6 +125,21 @@ def _run(session: Session) -> dict[str, Any]:
         "notes": _notes(session, rows),
         "figures": {"requests": session.web.requests, "metadata": session.doors.metadata.reads},
     }
+
+
+def _requires(session: Session) -> dict[str, Any]:
+    """Return Requires-Dist of everything that is provided; None for what no wheel of the index tells."""
+    kernel = session.doors.kernel
+    names = list(kernel.provided)
+
+    def requires(name: str) -> list[str] | None:
+        try:
+            found = kernel.fetched(name)
+        except BadMetadata:
+            return None
+        return None if name in kernel.unknown_extras else list(found.requires)
+
+    return {"requires": dict(zip(names, session.web.pool.map(requires, names), strict=True))}
 
 
 def _resolve_with_pins(session: Session, asked: list[tuple[str, str]]) -> list[Any]:

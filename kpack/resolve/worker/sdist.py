@@ -1,0 +1,101 @@
+"""Metadata of sdists: what PKG-INFO promises (PEP 643), what was built before; only then pip builds."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kpack.resolve.worker.distribution import Metadata
+from kpack.resolve.worker.metadata import BadMetadata, keep
+from kpack.resolve.worker.web import Unreachable, Web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kpack.resolve.worker.pages import File
+
+LIMIT = 1 << 20
+"""Bytes that a PKG-INFO may have."""
+_NEEDED = ("requires-dist", "provides-extra", "requires-python")
+
+
+class SdistMetadata:
+    """Knows the metadata of an index's sdists that need no build."""
+
+    def __init__(self, web: Web, cache_dir: str) -> None:
+        self._web = web
+        self._folder = Path(cache_dir) / "metadata-sdist" if cache_dir else None
+
+    def known(self, file: File) -> Metadata | None:
+        """Return the metadata if it was built before, or if PKG-INFO says that a build would not change it.
+
+        Raises:
+            BadMetadata: the file does not have the digest that its index gives, or is no archive.
+            Unreachable: its host did not answer.
+
+        """
+        path = self._path(file)
+        if path is not None and path.exists():
+            return Metadata.parse(path.read_bytes())
+        found = self._promised(file)
+        if found is not None:
+            self.keep(file, found)
+        return found
+
+    def keep(self, file: File, metadata: Metadata) -> None:
+        """Keep what was found out about ``file`` for this interpreter."""
+        path = self._path(file)
+        if path is not None:
+            keep(path, metadata.dumps())
+
+    def _path(self, file: File) -> Path | None:
+        digest = file.hashes.get("sha256", "")
+        if self._folder is None or len(digest) != 64 or not digest.isalnum():
+            return None
+        # A build backend may look at the interpreter that runs it.
+        return self._folder / digest[:2] / f"{digest[2:]}-{sys.implementation.cache_tag}-{sys.platform}"
+
+    def _promised(self, file: File) -> Metadata | None:
+        answer = self._web.get(file.url, {"Accept-Encoding": "identity"})
+        if answer.status != 200:
+            raise Unreachable(file.url, f"it answered HTTP {answer.status} for a file that its index lists")
+        digest = file.hashes.get("sha256")
+        if digest and hashlib.sha256(answer.body).hexdigest() != digest:
+            raise BadMetadata(f"{file.filename} does not have the sha256 that its index gives")
+        try:
+            content = next(_pkg_info(answer.body), None)
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+            raise BadMetadata(f"{file.filename} is no readable archive") from error
+        if content is None:
+            return None
+        fields = Metadata.fields(content)
+        version = tuple(
+            int(part) for part in (fields.get("metadata-version") or ["1.0"])[0].split(".") if part.isdigit()
+        )
+        dynamic = {value.lower() for value in fields.get("dynamic", ())}
+        if version < (2, 2) or dynamic & {*_NEEDED, "version", "name"}:
+            return None
+        return Metadata.parse(content)
+
+
+def _pkg_info(body: bytes) -> Iterator[bytes]:
+    """Yield PKG-INFO of an sdist's top folder."""
+    if body[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            for entry in archive.infolist():
+                if entry.filename.count("/") == 1 and entry.filename.endswith("/PKG-INFO") and entry.file_size < LIMIT:
+                    yield archive.read(entry)
+        return
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        for member in tar:
+            if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/PKG-INFO"):
+                stream = tar.extractfile(member) if member.size < LIMIT else None
+                with contextlib.ExitStack() as stack:
+                    if stream is not None:
+                        yield stack.enter_context(stream).read()
