@@ -57,9 +57,9 @@ class _Commands(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            if near:
-                error.message += f" Did you mean {near[0]!r}?"
-            raise
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading in dict.fromkeys(COMMANDS.values()):
@@ -112,7 +112,7 @@ def run(arguments: list[str]) -> int:
     except (KpackError, RestoreError) as error:
         if session.debug:
             raise
-        return _fail(session, error.to_dict())
+        return _fail(session, {**error.to_dict()})
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.MACHINE)

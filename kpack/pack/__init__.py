@@ -1,7 +1,7 @@
 """The pack: one reproducible tar, its strict reader, and the line that pins it."""
 
 from kpack.pack.content import SUFFIX, BlobFile, Content, WheelFile
-from kpack.pack.read import Problem, ReadPack, read, startup_files, take, verify
+from kpack.pack.read import Problem, ReadPack, bootstrap_of, read, startup_files, take, verify
 from kpack.pack.wheel import Admitted, admit
 from kpack.pack.write import Pack, write
 
@@ -15,6 +15,7 @@ __all__ = [
     "ReadPack",
     "WheelFile",
     "admit",
+    "bootstrap_of",
     "read",
     "startup_files",
     "take",

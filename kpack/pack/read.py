@@ -277,3 +277,18 @@ def startup_files(pack: ReadPack) -> dict[str, tuple[str, ...]]:
         if names:
             found[member.path.removeprefix("wheels/")] = names
     return found
+
+
+def bootstrap_of(pack: ReadPack) -> bytes:
+    """Return bootstrap.py of ``pack``, the very bytes that its id is the digest of.
+
+    Raises:
+        IntegrityError: they are others now than when the pack was read.
+
+    """
+    path = pack.path / BOOTSTRAP if pack.is_folder else pack.path
+    with path.open("rb") as stream:
+        code = stream.read() if pack.is_folder else _first(stream.read(tarfmt.BLOCK), stream.read, path)
+    if hashlib.sha256(code).hexdigest() != pack.id:
+        raise IntegrityError("the pack was changed while it was read", where=str(pack.path), next="try again")
+    return code

@@ -165,12 +165,18 @@ def cuts(entries: list[Entry], directory: int) -> tuple[int, ...]:
     """Return where the spans of a wheel begin.
 
     Spans end at entry boundaries and aim at `SPAN` bytes; an entry that is larger is cut every `SPAN` bytes and
-    shares none of its spans with others. The last span runs from the central directory to the end.
+    shares none of its spans with others. The last span runs from the central directory to the end. Metadata that
+    stands right before it begins a span of its own, so that a restore can plan with both and read nothing else.
     """
+    metadata = directory
+    for entry in reversed(entries):
+        if not entry.name.partition("/")[0].endswith(".dist-info"):
+            break
+        metadata = entry.offset
     found = [0] if entries else []
     for index, entry in enumerate(entries):
         end = entries[index + 1].offset if index + 1 < len(entries) else directory
-        if end - found[-1] > SPAN and entry.offset > found[-1]:
+        if entry.offset > found[-1] and (end - found[-1] > SPAN or entry.offset == metadata):
             found.append(entry.offset)
         if end - found[-1] > SPAN:
             found.extend(range(found[-1] + SPAN, end, SPAN))

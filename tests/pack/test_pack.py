@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack import bootstrap, pack
+from kpack import pack
 from kpack.errors import IntegrityError, MachineError
 from kpack.restore.manifest import SPAN, PackedCheckpoint, PackedDistribution, PackTarget
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-assert bootstrap
 
 
 def content(folder: Path, name: str = "tiny", blob: bytes = b"weights" * 1000) -> pack.Content:

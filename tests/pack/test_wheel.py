@@ -75,7 +75,7 @@ def test_admits_entries_with_data_descriptors(tmp_path: Path) -> None:
     path = wheel(tmp_path)
     with zipfile.ZipFile(path) as archive:
         entries = [(info.filename, archive.read(info)) for info in archive.infolist()]
-    with path.open("wb") as stream, zipfile.ZipFile(Unseekable(stream), "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]
+    with path.open("wb") as stream, zipfile.ZipFile(Unseekable(stream), "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in entries:
             archive.writestr(name, data)
     assert admit(path).files == len(FILES) + 3
