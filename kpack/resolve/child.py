@@ -97,7 +97,7 @@ def _ask(request: WorkerRequest, on_event: Callable[[dict[str, Any]], None] | No
             raise
         code = child.wait()
     if answer is None:
-        last = [line for line in complaint.result().splitlines() if line.strip()][-1:]
+        last = [line for line in complaint.result().splitlines() if line[:1].strip()][-1:]
         raise MachineError(
             f"the resolver ended without an answer (exit status {code}): {''.join(last) or 'it said nothing'}",
             where=request.label,

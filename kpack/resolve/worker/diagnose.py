@@ -14,7 +14,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from kpack.resolve.worker.walk import Clash, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from kpack.resolve.worker.solve import Session
 
@@ -51,6 +51,8 @@ class Diagnosis:
         names = {canonicalize_name(cause.requirement.project_name) for cause in causes}
         clashes = Walk(self._doors, self._session.markers, self._asked, self._until).clashes()
         relevant = [clash for clash in clashes if clash.name in names] or clashes
+        if not any(clash.kind == "kernel" for clash in relevant):
+            relevant = clashes
         if not relevant:
             return {"kind": "no-solution", "text": _from_causes(causes) or str(error), "next": ""}
         opened, found = self._try_opening(relevant, names)
@@ -60,7 +62,7 @@ class Diagnosis:
         return {
             "kind": "no-solution",
             "text": self._text(clash),
-            "next": self._next(clash, opened, found),
+            "next": self._next(clash, relevant, opened, found),
             "name": clash.name,
             "because": clash.kind if clash.verdict is None else clash.verdict.kind,
             "replace": sorted(opened),
@@ -153,7 +155,7 @@ class Diagnosis:
                 lines.append("  " + "; ".join(steps))
         return "\n".join(lines)
 
-    def _next(self, clash: Clash, opened: set[str], found: Sequence[Any]) -> str:
+    def _next(self, clash: Clash, clashes: Sequence[Clash], opened: set[str], found: Sequence[Any]) -> str:
         advice = []
         if clash.kind == "kernel":
             if opened:
@@ -168,7 +170,9 @@ class Diagnosis:
                 f"did you mean {close}?" if close else "check the spelling, or add its index under [[indexes]]"
             )
         elif clash.verdict is not None and clash.verdict.sdist:
-            advice.append(f'write allow-source = ["{clash.name}"] to let kpack build it')
+            sdists = {other.name for other in clashes if other.verdict is not None and other.verdict.sdist}
+            names = ", ".join(f'"{name}"' for name in sorted({*sdists, *self._session.request.allow_source}))
+            advice.append(f"write allow-source = [{names}] to let kpack build {_them(sdists)}")
         elif clash.verdict is not None and clash.verdict.kind == "yanked":
             advice.append(f"write {clash.name}=={clash.verdict.version} to take it all the same")
         elif clash.verdict is not None and clash.verdict.kind == "exclude-newer":
@@ -189,6 +193,10 @@ class Diagnosis:
         if name in IMPORT_NAMES:
             return IMPORT_NAMES[name]
         return next(iter(difflib.get_close_matches(name, list(self._kernel.provided), 1, 0.8)), "")
+
+
+def _them(names: Collection[str]) -> str:
+    return "them" if len(names) > 1 else "it"
 
 
 def _from_causes(causes: Iterable[Any]) -> str:

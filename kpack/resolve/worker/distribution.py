@@ -26,7 +26,7 @@ class Metadata:
     ) -> None:
         self.name = name
         self.version = version
-        self.requires = tuple(requires)
+        self.requires = tuple(repaired(line) for line in requires)
         self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in extras))
         self.requires_python = requires_python
 
@@ -70,6 +70,19 @@ class Metadata:
 
 
 _UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")
+
+
+_STAR = re.compile(r"((?:[<>]=?|~=)\s*[0-9][0-9.]*)\.\*")
+
+
+@functools.cache
+def repaired(line: str) -> str:
+    """Return a Requires-Dist line with ``>=1.7.*`` read as ``>=1.7`` (as uv does); others as they are."""
+    try:
+        Requirement(line)
+    except InvalidRequirement:
+        return _STAR.sub(r"\1", line)
+    return line
 
 
 @functools.cache
@@ -182,11 +195,11 @@ def only_extra(line: str) -> bool:
     return "extra" in line.partition(";")[2]
 
 
-def check(metadata: Metadata) -> str | None:
-    """Return what is wrong with the requirements of ``metadata``, or None."""
+def invalid(metadata: Metadata) -> str | None:
+    """Return the first Requires-Dist line that is no requirement, or None."""
     for line in metadata.requires:
         try:
             parsed(line)
         except InvalidRequirement:
-            return f"Requires-Dist {line!r} is no valid requirement"
+            return line
     return None

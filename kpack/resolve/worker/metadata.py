@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kpack.resolve.worker.distribution import Metadata
+from kpack.resolve.worker.distribution import Metadata, invalid
 from kpack.resolve.worker.web import Answer, Once, Unreachable, Web, host_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MetadataStore:
         self._missed: dict[str, int] = {}
         self._lock = threading.Lock()
         self._read = Once(self._fetch)
-        self._parsed = Once(lambda url: Metadata.parse(self._read(url)))
+        self._parsed = Once(self._parse)
         self.reads = 0
 
     def __call__(self, file: File) -> Metadata:
@@ -57,6 +57,13 @@ class MetadataStore:
     def known(self, file: File) -> Metadata | None:
         """Return the metadata if it was read already."""
         return self._parsed.known(file.url)
+
+    def _parse(self, url: str) -> Metadata:
+        metadata = Metadata.parse(self._read(url))
+        line = invalid(metadata)
+        if line is not None:
+            raise BadMetadata(f"Requires-Dist {line!r} is no valid requirement")
+        return metadata
 
     def _fetch(self, url: str) -> bytes:
         file = self._files[url]

@@ -26,7 +26,7 @@ from piptools._internal import _pip_api
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
-from kpack.resolve.worker.distribution import Markers, Metadata, TargetDistribution, check
+from kpack.resolve.worker.distribution import Markers, Metadata, TargetDistribution, invalid
 from kpack.resolve.worker.metadata import BadMetadata
 
 if TYPE_CHECKING:
@@ -109,9 +109,6 @@ class Doors:
             metadata = self._of_wheel(ireq, file)
         else:
             metadata = self._of_sdist(original, ireq, file)
-        wrong = check(metadata)
-        if wrong:
-            raise MetadataInconsistent(ireq, "Requires-Dist", "valid requirements", wrong)
         return TargetDistribution(metadata, self.markers)
 
     def _of_wheel(self, ireq: Any, file: File) -> Metadata:
@@ -149,6 +146,9 @@ class Doors:
             [str(extra) for extra in headers.get_all("Provides-Extra", [])],
             headers["Requires-Python"],
         )
+        line = invalid(metadata)
+        if line is not None:
+            raise MetadataInconsistent(ireq, "Requires-Dist", "a valid requirement", line)
         url = ireq.link.url_without_fragment
         self.direct[url] = ireq.download_info
         self.seen[url] = metadata

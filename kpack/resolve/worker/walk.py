@@ -153,6 +153,8 @@ class Walk:
             return Clash(name, chain, "two", other=(against or [wanted[0][1]])[0], newest=newest)
         versions = self._judge.versions(page)
         matching = list(specifier.filter(versions)) or [v for v in versions if specifier.contains(v, prereleases=True)]
-        verdicts = (self._judge.verdict(name, version, versions[version]) for version in matching)
-        verdict = next((verdict for verdict in verdicts if verdict is not None), None)
+        judged = [self._judge.verdict(name, version, versions[version]) for version in matching]
+        verdicts = [verdict for verdict in judged if verdict is not None]
+        # What is too new for exclude-newer is no news while an older version has a reason of its own.
+        verdict = next((found for found in verdicts if found.kind != "exclude-newer"), next(iter(verdicts), None))
         return Clash(name, chain, "none", verdict, newest=newest, exists=max(versions, default=None))
