@@ -1,0 +1,149 @@
+"""Sources -> normalised wheels whose digest a second machine reproduces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from kpack.cache import Cache
+    from kpack.environment import Environment
+    from kpack.fetch import Download, Event
+    from kpack.lock import Lock
+    from kpack.resolve.model import Pin, Resolution
+    from kpack.source.build import Builder, BuiltWheel
+    from kpack.target import Target
+
+
+def fill(
+    environment: Environment,
+    resolution: Resolution,
+    cache: Cache,
+    *,
+    offline: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> Resolution:
+    """Return the resolution with the wheel of every pin that has a source: built, or found where the user put it.
+
+    The source is filled in too (digest, build requirements, the host of a compiled wheel). What is worth saying is
+    added to the notes.
+
+    Raises:
+        MisfitError: a compiled wheel does not fit a target; the error names the two ways out.
+        IntegrityError, MachineError, NetworkError, NoSolution, UsageError: a source cannot be had or built.
+
+    """
+    if not any(pin.source for target in resolution.targets for pin in target.packed):
+        return resolution
+    builder = _builder(environment, cache, offline=offline, on_event=on_event)
+    built: dict[object, BuiltWheel] = {}
+    targets = []
+    for found in resolution.targets:
+        packed = tuple(_filled(pin, found.target, builder, built) for pin in found.packed)
+        targets.append(replace(found, packed=packed))
+    notes = tuple(item.note for item in built.values() if item.note)
+    return replace(resolution, targets=tuple(targets), notes=resolution.notes + notes)
+
+
+def _filled(pin: Pin, target: Target, builder: Builder, built: dict[object, BuiltWheel]) -> Pin:
+    from kpack.source.build import check_target
+
+    if pin.source is None:
+        return pin
+    if pin.source not in built:
+        built[pin.source] = builder.build(pin.source, name=pin.name, version=pin.version)
+    made = built[pin.source]
+    check_target(made, target, name=pin.name)
+    return replace(pin, wheel=made.wheel, source=made.source)
+
+
+def rebuilt(
+    made: Lock,
+    environment: Environment,
+    cache: Cache,
+    *,
+    offline: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> tuple[Download, ...]:
+    """Have every wheel of the lock that comes from a source in the cache, and return them as downloads that are hits.
+
+    What the cache lacks is built again from the locked source with the locked build requirements.
+
+    Raises:
+        CheckFailed: a local folder or wheel changed since it was locked.
+        IntegrityError: a source or the wheel made from it is not what the lock says.
+        MisfitError, MachineError, NetworkError, NoSolution, UsageError: as `fill`.
+
+    """
+    from kpack.fetch import Download
+
+    pins = {
+        pin.wheel.filename: pin
+        for target in made.targets
+        for pin in target.packed
+        if pin.source is not None and pin.wheel.url is None
+    }
+    if not pins:
+        return ()
+    builder = _builder(environment, cache, offline=offline, on_event=on_event)
+    wanted = []
+    for filename, pin in sorted(pins.items()):
+        assert pin.source is not None
+        built = builder.build(pin.source, name=pin.name, version=pin.version, expected=pin.wheel)
+        wanted.append(Download(name=filename, urls=(), sha256=built.sha256, size=built.size))
+    return tuple(wanted)
+
+
+def changed(made: Lock, relative_to: Path) -> tuple[str, ...]:
+    """Return a sentence for each local folder or wheel that is not the one that was locked any more."""
+    local = {
+        pin.source.url: (pin.source, pin.wheel)
+        for target in made.targets
+        for pin in target.packed
+        if pin.source is not None and pin.source.kind in {"directory", "wheel"}
+    }
+    if not local:
+        return ()
+    from kpack.files import sha256_of
+    from kpack.source.tree import digest_of_folder
+
+    sentences = []
+    for url, (source, wheel) in sorted(local.items()):
+        path = relative_to / url
+        if source.kind == "directory" and path.is_dir():
+            same = digest_of_folder(path) == source.sha256
+        elif source.kind == "wheel" and path.is_file():
+            same = sha256_of(path) == wheel.sha256
+        else:
+            continue  # gone; the cache may still have the wheel, and build says so if not
+        if not same:
+            sentences.append(f"{url} changed")
+    return tuple(sentences)
+
+
+def _builder(
+    environment: Environment, cache: Cache, *, offline: bool, on_event: Callable[[Event], None] | None
+) -> Builder:
+    from kpack.resolve.ask import address
+    from kpack.source.build import Builder
+    from kpack.source.environment import Indexes
+
+    indexes = address(environment, None)
+    return Builder(
+        cache,
+        relative_to=environment.path.parent,
+        indexes=Indexes(
+            addresses=indexes,
+            exclude_newer=environment.exclude_newer,
+            credentials=_with_users(index.url for index in indexes),
+        ),
+        offline=offline,
+        on_event=on_event,
+    )
+
+
+def _with_users(urls: Iterable[str]) -> tuple[str, ...]:
+    return tuple(url for url in urls if "@" in url)

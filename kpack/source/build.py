@@ -1,0 +1,369 @@
+"""One source -> one normalised wheel, and the proof that it can be made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from packaging.utils import canonicalize_name
+
+from kpack import fetch as http
+from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, UsageError
+from kpack.fetch import Download
+from kpack.files import sha256_of, write_text
+from kpack.resolve.model import Source, Wheel
+from kpack.source import environment, tree, wheel
+from kpack.source.environment import BuildEnvironment, Indexes
+from kpack.source.host import this_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from packaging.version import Version
+
+    from kpack.cache import Cache
+    from kpack.fetch import Event
+    from kpack.target import Target
+
+FORMAT = 1
+"""Of the notes on built wheels; another way of building or normalising is another format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltWheel:
+    """A wheel that was made from a source, in the cache."""
+
+    path: Path
+    filename: str
+    sha256: str
+    size: int
+    """Bytes."""
+    source: Source
+    """With everything filled in that a rebuild needs."""
+    pure: bool
+    requires_dist: tuple[str, ...]
+    note: str | None = None
+    """A sentence for the user: the build is not reproducible, and where."""
+
+    @property
+    def wheel(self) -> Wheel:
+        """The wheel as a resolution has it."""
+        return Wheel(filename=self.filename, sha256=self.sha256, size=self.size, url=None)
+
+
+class Builder:
+    """Builds sources for one project.
+
+    ``relative_to`` is the folder of kaggle-env.toml; ``indexes`` say where build requirements come from.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        relative_to: Path,
+        indexes: Indexes,
+        offline: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.cache = cache
+        self.relative_to = relative_to
+        self.indexes = indexes
+        self.offline = offline
+        self.on_event = on_event
+
+    def build(self, source: Source, *, name: str, version: Version, expected: Wheel | None = None) -> BuiltWheel:
+        """Return the wheel of ``source``.
+
+        Without ``expected`` (at lock time) a wheel that this machine built from the same source is taken up again,
+        and a new one is built twice to see whether it is reproducible. With ``expected`` the locked build
+        requirements are used, and the result must be that wheel.
+
+        Raises:
+            IntegrityError: the source is not the locked one, or the wheel comes out differently.
+            CheckFailed: a local folder changed since it was locked.
+            MisfitError: a platform wheel is expected, and this host cannot build it.
+            MachineError, NetworkError, NoSolution, UsageError: it cannot be fetched or built.
+
+        """
+        if source.kind == "wheel":
+            return self._local_wheel(source, expected)
+        if expected is not None:
+            return self._again(source, expected, name, version)
+        with self.cache.temporary() as folder:
+            source, root = self._tree(source, folder / "source", name)
+            known = self._remembered(source)
+            if known is not None:
+                return known
+            project = tree.inside(root, source.subdirectory, name=name)
+            source = replace(source, build_requires=self._requirements(project, folder, name))
+            first = self._made(source, project, folder / "first", name, version)
+            _, other = self._tree(source, folder / "again", name)
+            project = tree.inside(other, source.subdirectory, name=name)
+            second = self._made(source, project, folder / "second", name, version)
+            built = self._adopt(first, source)
+            if sha256_of(second) != built.sha256:
+                files = ", ".join(wheel.differing(built.path, second)[:5])
+                return replace(built, note=f"{name}: its build is not reproducible: {files} came out differently")
+            self._remember(source, built)
+            return built
+
+    def _again(self, source: Source, expected: Wheel, name: str, version: Version) -> BuiltWheel:
+        """Build what the lock names; the cache's copy is the same wheel, if it has one."""
+        path = self.cache.find(expected.sha256, expected.size)
+        if path is not None:
+            return self._known(path, expected.filename, expected.sha256, source)
+        host = this_host()
+        if source.built_on not in {None, host.marker}:
+            raise MisfitError(
+                f"its wheel is compiled for {source.built_on}, this machine is {host.marker}",
+                where=name,
+                next="build in the chained kernel (kpack notebook), or give a wheel's path in packages",
+            )
+        with self.cache.temporary() as folder:
+            filled, root = self._tree(source, folder / "source", name)
+            project = tree.inside(root, source.subdirectory, name=name)
+            made = self._made(filled, project, folder / "first", name, version)
+            found = sha256_of(made)
+            if found == expected.sha256 and made.name == expected.filename:
+                return self._adopt(made, source)
+            _, other = self._tree(source, folder / "again", name)
+            second = self._made(
+                filled, tree.inside(other, source.subdirectory, name=name), folder / "second", name, version
+            )
+            files = wheel.differing(made, second)
+        why = (
+            f"two builds here differ in {', '.join(files[:5])}"
+            if files
+            else "two builds here agree, so this machine's compiler or Python makes the difference"
+        )
+        raise IntegrityError(
+            f"the build gives {made.name} with sha256 {found}, the lock says {expected.filename} with "
+            f"{expected.sha256}; {why}",
+            where=name,
+            next="lock and build on one machine (its cache keeps the wheel), or give a wheel's path in packages",
+        )
+
+    def _tree(self, source: Source, folder: Path, name: str) -> tuple[Source, Path]:
+        """Lay the sources out below ``folder``; return them with their digest and the root."""
+        if source.kind == "directory":
+            place = self.relative_to / source.url
+            digest = tree.digest_of_folder(place)
+            if source.sha256 not in {None, digest}:
+                raise CheckFailed(
+                    f"the folder {source.url} changed since it was locked", where=name, next="run kpack lock"
+                )
+            return replace(source, sha256=digest), tree.copy_folder(place, folder)
+        if source.kind == "vcs":
+            assert source.commit is not None
+            if self.offline and urlsplit(source.url).scheme != "git+file":
+                raise _offline(name, source)
+            return source, tree.check_out(source.url, source.commit, folder)
+        archive, digest = self._archive(source, name)
+        folder.mkdir()
+        return replace(source, sha256=digest), tree.unpack(archive, folder, name=name)
+
+    def _archive(self, source: Source, name: str) -> tuple[Path, str]:
+        url = source.url
+        if urlsplit(url).scheme in {"http", "https", "file"}:
+            url = http.authenticated(url, self.indexes.credentials)
+        else:
+            url = (self.relative_to / url).absolute().as_uri()
+        download = Download(name=name, urls=(url,), sha256=source.sha256)
+        fetched = http.fetch([download], self.cache, offline=self.offline, on_event=self.on_event)[download]
+        return (fetched.path if fetched.hashed else self.cache.path(fetched.sha256)), fetched.sha256
+
+    def _requirements(self, project: Path, folder: Path, name: str) -> tuple[Wheel, ...]:
+        """Lock what the build needs: what pyproject.toml says, then also what the backend says when it runs."""
+        system = environment.build_system(project, name=name)
+        if self.offline:
+            raise MachineError(
+                "--offline, and its build requirements are not locked yet", where=name, next="lock without --offline"
+            )
+        found = environment.resolve(system.requires, self.indexes, self.cache, name=name)
+        room = folder / "asking"
+        room.mkdir()
+        place = BuildEnvironment(room, name=name)
+        place.install(found, self.indexes, self.cache, offline=self.offline, on_event=self.on_event)
+        more = place.dynamic_requires(project, system)
+        if more:
+            found = environment.resolve([*system.requires, *more], self.indexes, self.cache, name=name)
+        return found
+
+    def _made(self, source: Source, project: Path, room: Path, name: str, version: Version) -> Path:
+        """Build in a fresh environment, and return the normalised wheel below ``room``."""
+        room.mkdir()
+        wheels = source.build_requires
+        if not environment.fits(wheels):
+            # Locked on another Python: the same versions for this one; the wheel's digest is the judge.
+            wheels = environment.resolve(environment.pinned(wheels), self.indexes, self.cache, name=name)
+        place = BuildEnvironment(room, name=name)
+        place.install(wheels, self.indexes, self.cache, offline=self.offline, on_event=self.on_event)
+        raw = place.wheel(project, room / "raw")
+        out = room / "out"
+        out.mkdir()
+        wheel.normalise(raw, out / raw.name)
+        facts = wheel.facts(out / raw.name)
+        if (facts.name, facts.version) != (canonicalize_name(name), version):
+            raise IntegrityError(f"the build gives {facts.name} {facts.version}, not {name} {version}", where=name)
+        return out / raw.name
+
+    def _adopt(self, path: Path, source: Source) -> BuiltWheel:
+        filename, sha256 = path.name, sha256_of(path)
+        facts = wheel.facts(path)
+        built_on = None if facts.pure else this_host().marker
+        kept = self.cache.adopt(path, sha256, hashed=True)
+        return BuiltWheel(
+            path=kept,
+            filename=filename,
+            sha256=sha256,
+            size=kept.stat().st_size,
+            source=replace(source, built_on=built_on),
+            pure=facts.pure,
+            requires_dist=facts.requires_dist,
+        )
+
+    def _local_wheel(self, source: Source, expected: Wheel | None) -> BuiltWheel:
+        """Keep a wheel that the user gives, byte for byte."""
+        path = self.relative_to / source.url
+        if expected is not None:
+            cached = self.cache.find(expected.sha256, expected.size)
+            if cached is not None and not path.exists():
+                return self._known(cached, expected.filename, expected.sha256, source)
+        if not path.is_file():
+            raise MachineError("there is no such wheel", where=source.url, next="check the path in kaggle-env.toml")
+        sha256 = sha256_of(path)
+        if expected is not None and sha256 != expected.sha256:
+            raise CheckFailed(f"the wheel {source.url} changed since it was locked", next="run kpack lock")
+        with self.cache.temporary() as folder:
+            copy = folder / path.name
+            copy.write_bytes(path.read_bytes())
+            facts = wheel.facts(copy)
+            size = copy.stat().st_size
+            kept = self.cache.adopt(copy, sha256)
+        return BuiltWheel(
+            path=kept,
+            filename=path.name,
+            sha256=sha256,
+            size=size,
+            source=replace(source, sha256=sha256),
+            pure=facts.pure,
+            requires_dist=facts.requires_dist,
+        )
+
+    def _known(self, path: Path, filename: str, sha256: str, source: Source) -> BuiltWheel:
+        return BuiltWheel(
+            path=path,
+            filename=filename,
+            sha256=sha256,
+            size=path.stat().st_size,
+            source=source,
+            pure=source.built_on is None,
+            requires_dist=(),
+        )
+
+    def _note_path(self, source: Source) -> Path:
+        """Return where the wheel of a source is remembered: by all that can change its bytes."""
+        host = this_host()
+        newer = self.indexes.exclude_newer
+        key = json.dumps(
+            [
+                FORMAT,
+                source.kind,
+                source.url if source.kind == "vcs" else None,
+                source.sha256,
+                source.commit,
+                source.subdirectory,
+                host.python_full_version,
+                host.marker,
+                newer.isoformat() if newer else None,
+                [address.url for address in self.indexes.addresses],
+            ]
+        )
+        return self.cache.built_dir / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+    def _remember(self, source: Source, built: BuiltWheel) -> None:
+        if source.sha256 is None and source.commit is None:
+            return
+        note = {
+            "filename": built.filename,
+            "sha256": built.sha256,
+            "size": built.size,
+            "requires_dist": built.requires_dist,
+            "built_on": built.source.built_on,
+            "build_requires": [
+                {
+                    "filename": item.filename,
+                    "sha256": item.sha256,
+                    "size": item.size,
+                    "url": item.url,
+                    "index": item.index,
+                }
+                for item in source.build_requires
+            ],
+        }
+        write_text(self._note_path(source), json.dumps(note))
+
+    def _remembered(self, source: Source) -> BuiltWheel | None:
+        try:
+            note = json.loads(self._note_path(source).read_text(encoding="utf-8"))
+            requires = tuple(Wheel(**item) for item in note["build_requires"])
+            path = self.cache.find(note["sha256"], note["size"])
+            if path is None or sha256_of(path) != note["sha256"]:
+                return None
+            return BuiltWheel(
+                path=path,
+                filename=note["filename"],
+                sha256=note["sha256"],
+                size=note["size"],
+                source=replace(source, build_requires=requires, built_on=note["built_on"]),
+                pure=note["built_on"] is None,
+                requires_dist=tuple(note["requires_dist"]),
+            )
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, UsageError):  # another version's note: build again
+            return None
+
+
+def check_target(built: BuiltWheel, target: Target, *, name: str) -> None:
+    """Refuse a wheel that the target cannot take.
+
+    Raises:
+        MisfitError: it names the two ways out.
+
+    """
+    tags = wheel.tags_of(built.filename)
+    host = this_host()
+    fits = bool(tags & frozenset(target.tags))
+    too_new = not built.pure and built.source.kind != "wheel" and (host.glibc or (99, 0)) > target.glibc
+    if fits and not too_new:
+        return
+    if built.source.kind == "wheel":
+        what = (
+            f"the wheel {built.filename} is not for {target.label} ({target.machine}, Python {target.python_version})"
+        )
+    else:
+        libc = f", glibc {host.glibc[0]}.{host.glibc[1]}" if host.glibc else ""
+        what = (
+            f"its build gives {built.filename}: made here (Python {host.python}, {host.machine}{libc}), "
+            f"not for {target.label} (Python {target.python_version}, {target.machine}, "
+            f"glibc {'.'.join(map(str, target.glibc))})"
+        )
+    raise MisfitError(
+        what,
+        where=name,
+        next="build in the chained kernel (kpack notebook), or give the path of a wheel for it in packages",
+    )
+
+
+def _offline(name: str, source: Source) -> MachineError:
+    return MachineError(
+        "--offline, and the wheel built from it is not in the cache",
+        where=f"{name} ({http.shown(source.url)})",
+        next="run once without --offline",
+    )

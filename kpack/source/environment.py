@@ -1,0 +1,270 @@
+"""The environment that a source is built in: locked wheels in a fresh venv, and nothing of the caller's settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import parse_wheel_filename
+
+from kpack import fetch as http
+from kpack.errors import IntegrityError, MachineError, NoSolution, UsageError
+from kpack.fetch import Download
+from kpack.files import is_sha256
+from kpack.resolve.child import ask
+from kpack.resolve.model import Wheel
+from kpack.resolve.worker.request import Asked, IndexAddress, WorkerRequest
+from kpack.source.host import this_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from kpack.cache import Cache
+    from kpack.fetch import Event
+
+SOURCE_DATE_EPOCH = 315532800
+"""1980-01-01: the first moment that a zip can hold."""
+
+_KEPT = frozenset({"PATH", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "COMSPEC", "PATHEXT", "CC", "CXX", "CUDA_HOME"})
+"""Variables of the caller that a build may see: where programs are."""
+
+_PIPS_OWN = ("note:", "hint:", "[end of output]")
+
+# PEP 517: hooks run in a process of their own, in the source tree, with backend-path in front of sys.path.
+_HOOK = """
+import importlib, json, sys
+name, paths = json.load(sys.stdin)
+sys.path[:0] = paths
+module, _, thing = name.partition(":")
+backend = importlib.import_module(module)
+for part in filter(None, thing.split(".")):
+    backend = getattr(backend, part)
+hook = getattr(backend, "get_requires_for_build_wheel", None)
+wanted = list(hook({})) if hook else []
+sys.stdout.flush()
+print("\\n" + json.dumps(wanted))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexes:
+    """Where build requirements come from; the same as for the project's own packages."""
+
+    addresses: tuple[IndexAddress, ...] = ()
+    exclude_newer: datetime | None = None
+    credentials: tuple[str, ...] = ()
+    """URLs as kaggle-env.toml has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSystem:
+    """The ``[build-system]`` table (PEP 518), with its defaults."""
+
+    requires: tuple[str, ...]
+    backend: str
+    backend_path: tuple[str, ...]
+
+
+def build_system(project: Path, *, name: str) -> BuildSystem:
+    """Read a project's build system.
+
+    Raises:
+        UsageError: its pyproject.toml is no TOML, or the table is not as the specification says.
+
+    """
+    path = project / "pyproject.toml"
+    try:
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("build-system") if path.exists() else None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"its pyproject.toml cannot be read: {error}", where=name) from error
+    if table is None:
+        return BuildSystem(
+            requires=("setuptools>=40.8.0",), backend="setuptools.build_meta:__legacy__", backend_path=()
+        )
+    requires, backend = table.get("requires"), table.get("build-backend", "setuptools.build_meta:__legacy__")
+    paths = table.get("backend-path", [])
+    if not (isinstance(requires, list) and isinstance(backend, str) and isinstance(paths, list)):
+        raise UsageError("the [build-system] of its pyproject.toml is not valid", where=name)
+    return BuildSystem(requires=tuple(requires), backend=backend, backend_path=tuple(paths))
+
+
+def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name: str) -> tuple[Wheel, ...]:
+    """Choose the wheels of a build environment for this host, sorted by file name.
+
+    Raises:
+        NoSolution: they conflict, or one has no wheel.
+        NetworkError: an index did not answer.
+
+    """
+    host = this_host()
+    request = WorkerRequest(
+        label=f"the build of {name}",
+        python_version=host.python,
+        python_full_version=host.python_full_version,
+        environment=dict(host.environment),
+        tags=tuple(str(tag) for tag in host.tags),
+        asked=tuple(Asked(text=line, line=line) for line in requirements),
+        exclude_newer=indexes.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if indexes.exclude_newer else None,
+        indexes=indexes.addresses or (IndexAddress(url=""),),
+        cache_dir=str(cache.http_dir),
+        accelerator="",
+    )
+    wheels = []
+    for row in ask([request])[0]["resolved"]:
+        file = row.get("file")
+        if not file or row.get("source"):
+            raise NoSolution(
+                f"{row['name']} {row['version']}, which the build needs, has no wheel",
+                where=request.label,
+                next="build the wheel yourself and give its path in packages",
+            )
+        if not is_sha256(file["sha256"] or ""):
+            raise IntegrityError(f"the index gives no valid sha256 for {file['filename']}", where=request.label)
+        wheels.append(
+            Wheel(
+                filename=file["filename"],
+                sha256=file["sha256"],
+                size=file["size"],
+                url=file["url"],
+                index=file["index"] or None,
+            )
+        )
+    return tuple(sorted(wheels, key=lambda wheel: wheel.filename))
+
+
+def fits(wheels: Sequence[Wheel]) -> bool:
+    """Tell whether this host takes all the wheels."""
+    mine = frozenset(this_host().tags)
+    return all(mine & parse_wheel_filename(wheel.filename)[3] for wheel in wheels)
+
+
+def pinned(wheels: Sequence[Wheel]) -> tuple[str, ...]:
+    """Return the wheels' versions as requirements."""
+    parsed = (parse_wheel_filename(wheel.filename) for wheel in wheels)
+    return tuple(f"{name}=={version}" for name, version, _, _ in parsed)
+
+
+class BuildEnvironment:
+    """A venv in ``folder``; see `install` and `wheel`."""
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder / "venv")
+        self.python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        (folder / "home").mkdir()
+
+    def install(
+        self,
+        wheels: Sequence[Wheel],
+        indexes: Indexes,
+        cache: Cache,
+        *,
+        offline: bool,
+        on_event: Callable[[Event], None] | None,
+    ) -> None:
+        """Fetch and install exactly these wheels."""
+        downloads = {
+            Download(
+                name=wheel.filename,
+                urls=(http.authenticated(wheel.url, indexes.credentials),) if wheel.url else (),
+                sha256=wheel.sha256,
+                size=wheel.size,
+            ): wheel
+            for wheel in wheels
+        }
+        fetched = http.fetch(downloads, cache, offline=offline, on_event=on_event)
+        named = self.folder / "wheels"
+        named.mkdir()
+        paths = []
+        for download, wheel in downloads.items():
+            # pip goes by the file name; `Cache.path` hashes what was only found in the cache.
+            found = fetched[download]
+            copy = named / wheel.filename
+            shutil.copyfile(found.path if found.hashed else cache.path(wheel.sha256), copy)
+            paths.append(str(copy))
+        if paths:
+            self._pip(["install", "--no-deps", "--no-index", "--no-compile", "--no-cache-dir", "--quiet", *paths])
+
+    def dynamic_requires(self, project: Path, system: BuildSystem) -> tuple[str, ...]:
+        """Ask the backend what more it needs to build a wheel (PEP 517, get_requires_for_build_wheel)."""
+        paths = [str((project / path).resolve()) for path in system.backend_path]
+        said = self._run([str(self.python), "-c", _HOOK], project, stdin=json.dumps([system.backend, paths]))
+        wanted = json.loads(said.splitlines()[-1])
+        return tuple(str(item) for item in wanted)
+
+    def wheel(self, project: Path, out: Path) -> Path:
+        """Have pip build the project's wheel into ``out`` (a new folder) and return it."""
+        out.mkdir()
+        arguments = ["wheel", "--no-build-isolation", "--no-deps", "--no-index", "--no-cache-dir", "--use-pep517"]
+        self._pip([*arguments, "--wheel-dir", str(out), str(project)], project)
+        built = list(out.glob("*.whl"))
+        if len(built) != 1:
+            raise UsageError(f"the build made {len(built)} wheels instead of one", where=self.name)
+        return built[0]
+
+    def _pip(self, arguments: list[str], project: Path | None = None) -> None:
+        command = [sys.executable, "-m", "pip", "--python", str(self.python), "--disable-pip-version-check"]
+        self._run([*command, *arguments], project)
+
+    def _run(self, command: list[str], project: Path | None, *, stdin: str = "") -> str:
+        child = subprocess.run(
+            command,
+            input=stdin,
+            cwd=project or self.folder,
+            env=self._variables(project),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            umask=0o022 if os.name == "posix" else -1,
+        )
+        if child.returncode != 0:
+            raise _failed(self.name, child)
+        return child.stdout
+
+    def _variables(self, project: Path | None) -> dict[str, str]:
+        """Return the environment variables of a build: the same on every machine but for where programs are."""
+        variables = {key: value for key, value in os.environ.items() if key in _KEPT}
+        programs = str(self.python.parent)
+        variables["PATH"] = os.pathsep.join(filter(None, [programs, variables.get("PATH", "")]))
+        if project is not None and os.name == "posix":
+            # Debug information must not tell in which folder the sources lay.
+            variables["CFLAGS"] = variables["CXXFLAGS"] = f"-ffile-prefix-map={project.resolve()}=."
+        return {
+            **variables,
+            "HOME": str(self.folder / "home"),
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_INPUT": "1",
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONUTF8": "1",
+            "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
+            "GIT_OPTIONAL_LOCKS": "0",
+        }
+
+
+def _failed(name: str, child: subprocess.CompletedProcess[str]) -> MachineError:
+    """Say what a build said when it failed: its last words, without the frame that pip draws around them."""
+    rows = [row.rstrip() for row in (child.stdout + "\n" + child.stderr).splitlines()]
+    telling = [row for row in rows if any(map(str.isalnum, row)) and not row.lstrip().startswith(_PIPS_OWN)]
+    return MachineError(
+        "it cannot be built:\n" + "\n".join(telling[-12:]),
+        where=name,
+        next="build the wheel yourself and give its path in packages, or take a version that has a wheel",
+    )
