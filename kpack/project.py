@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kpack import environment as environments
 from kpack import lock as locks
+from kpack import source
 from kpack.errors import CheckFailed, UsageError
 from kpack.files import write_text
 
@@ -80,7 +81,8 @@ class Project:
         """Return why the lock does not speak for the file any more; empty when it does."""
         if self.lock is None:
             return (f"there is no {self.lock_path.name}",)
-        return locks.stale(self.lock, self.environment, self.bases, meaning=self.meaning)
+        reasons = locks.stale(self.lock, self.environment, self.bases, meaning=self.meaning)
+        return (*reasons, *source.changed(self.lock, self.config.parent))
 
     def current_lock(self) -> Lock:
         """Return the lock that speaks for the file.
@@ -150,6 +152,7 @@ def lock(
         cache_dir=cache.http_dir,
         on_event=on_resolve,
     )
+    resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
     with RequiresDist(cache.http_dir, indexes=environment.indexes) as requires_of:
         resolution = consistency.check(environment, resolution, requires_of)
     found = locking.lock(
@@ -207,8 +210,9 @@ def build(
     made = project.current_lock()
     for older in take_from:
         pack.take(pack.read(older), cache)
-    known = [index.url for index in project.environment.indexes]
-    fetched = fetch(_downloads(made, known), cache, offline=offline, on_event=on_fetch)
+    known = [index.location() for index in project.environment.indexes]
+    built = source.rebuilt(made, project.environment, cache, offline=offline, on_event=on_fetch)
+    fetched = fetch([*_downloads(made, known), *built], cache, offline=offline, on_event=on_fetch)
     files = {item.sha256: item.path for item in fetched.values()}
     weights = fetching.fetch(
         made.checkpoints,

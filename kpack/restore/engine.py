@@ -97,6 +97,7 @@ class _Restore:
         self.interpreter = tags.running()
         self.state = State(self.scheme.state)
         self.notes: List[str] = []
+        self.start = ""
 
     def run(self) -> Report:
         if not sys.executable:
@@ -131,7 +132,7 @@ class _Restore:
         there = visible if self.scheme.target is None else drift.installed([self.scheme.target])
         broken = _broken(self.state.marks())
         sorted_ = sort(target, there, broken, tolerant=self.tolerant)
-        start = checkpoints.directory(
+        self.start = checkpoints.directory(
             self.manifest,
             target=self.scheme.target,
             kaggle=self.kaggle,
@@ -140,7 +141,7 @@ class _Restore:
         planned = checkpoints.plan(
             self.pack,
             [item for one in self.state.marks() for item in one.checkpoints],
-            start=start,
+            start=self.start,
             kaggle=self.kaggle,
             allow_absolute=self.options.allow_absolute,
         )
@@ -205,7 +206,10 @@ class _Restore:
 
     def _finish(self) -> None:
         if not self.options.dry_run:
-            finish(self.scheme, self.manifest.env, self._pth())
+            # A variable may point below the folder where checkpoints land, which is known only here.
+            start = os.path.abspath(self.start)
+            env = {name: value.replace("{directory}", start) for name, value in self.manifest.env.items()}
+            finish(self.scheme, env, self._pth())
 
     def _pth(self) -> List[str]:
         """Return the ``.pth`` files that this pack has installed."""
