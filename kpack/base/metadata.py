@@ -7,6 +7,7 @@ an end. Sources: Simple API (PEP 503, 691), ``.metadata`` files (PEP 658), and M
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import html.parser
 import io
@@ -126,10 +127,11 @@ class RequiresDist:
         path = self._folder / place / name / f"{version}.json"
         # A file that cannot be read as what it should be is read anew from the index and replaced.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-            return tuple(map(str, json.loads(path.read_text(encoding="utf-8"))["requires-dist"]))
+            kept = json.loads(path.read_text(encoding="utf-8"))["requires-dist"]
+            return None if kept is None else tuple(map(str, kept))
+        # That the index has no wheel of an image's version is kept too: a release of months ago gets none any more.
         lines = self._read(location, name, version)
-        if lines is not None:
-            write_text(path, json.dumps({"requires-dist": lines}, indent=1) + "\n")
+        write_text(path, json.dumps({"requires-dist": lines}, indent=1) + "\n")
         return lines
 
     def _read(self, location: str, name: NormalizedName, version: Version) -> tuple[str, ...] | None:
@@ -208,7 +210,7 @@ def _files(content: bytes, kind: str, final: str, page: str) -> list[dict[str, A
     if "json" in kind:
         try:
             rows = json.loads(content)["files"]
-            return [{**row, "url": urllib.parse.urljoin(final, row["url"])} for row in rows]
+            return [{**row, "url": _absolute(final, row["url"])} for row in rows]
         except (ValueError, KeyError, TypeError) as error:
             raise Refused(f"the page {shown(page)} is not the Simple API") from error
     anchors = _Anchors()
@@ -219,6 +221,10 @@ def _files(content: bytes, kind: str, final: str, page: str) -> list[dict[str, A
         name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2])
         rows.append({"filename": name, "url": url})
     return rows
+
+
+def _absolute(base: str, url: str) -> str:
+    return url if url.startswith(("https://", "http://")) else urllib.parse.urljoin(base, url)
 
 
 class _Anchors(html.parser.HTMLParser):
@@ -236,11 +242,27 @@ def _wheels(files: Sequence[Mapping[str, Any]], name: NormalizedName, version: V
     found = []
     for file in files:
         filename = str(file.get("filename", ""))
+        if not filename.endswith(".whl") or not _is(version, filename):
+            continue  # most files of a long page are of other versions: they are not worth parsing
         with contextlib.suppress(InvalidWheelFilename, InvalidVersion):
             project, has, _, _ = parse_wheel_filename(filename)
             if project == name and has == version:
                 found.append((not filename.endswith("-none-any.whl"), filename, file))
     return [file for _, _, file in sorted(found, key=lambda item: item[:2])[:2]]
+
+
+def _is(version: Version, filename: str) -> bool:
+    """Tell whether the second part of a wheel's file name spells ``version``."""
+    spelled = filename.split("-", 2)[1:2]
+    return bool(spelled) and _version(spelled[0]) == version
+
+
+@functools.lru_cache(maxsize=4096)
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
 def _requires(text: bytes, name: NormalizedName, version: Version) -> tuple[str, ...] | None:

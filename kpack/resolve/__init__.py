@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpack.resolve.ask import question, unknown_requires
+from kpack.resolve.ask import question
 from kpack.resolve.assemble import assemble
 from kpack.resolve.child import ask
 from kpack.resolve.model import Resolution
-from kpack.resolve.requires import BaseRequires
-
-__all__ = ["BaseRequires", "Resolution", "resolve"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,12 +50,34 @@ def resolve(
         mine = {} if upgrade is True else dict(old.get(target.label, {}))
         if isinstance(upgrade, frozenset):
             mine = {name: version for name, version in mine.items() if name not in upgrade}
-        requires_of = BaseRequires(environment, target, cache_dir=cache_dir, index_url=index_url)
-        requires_of.fetch(unknown_requires(environment, target))
+        requires = _base_requires(environment, target, cache_dir, index_url, on_event)
         requests.append(
-            question(environment, target, pins=mine, cache_dir=cache_dir, index_url=index_url, requires_of=requires_of)
+            question(environment, target, pins=mine, cache_dir=cache_dir, index_url=index_url, requires=requires)
         )
     answers = ask(requests, on_event)
     return Resolution(
         targets=tuple(assemble(environment, target, answer) for target, answer in zip(targets, answers, strict=True))
     )
+
+
+def _base_requires(
+    environment: Environment,
+    target: Target,
+    cache_dir: Path | None,
+    index_url: str | None,
+    on_event: Callable[[dict[str, Any]], None] | None,
+) -> Mapping[NormalizedName, tuple[str, ...]]:
+    """Return Requires-Dist of the base packages, read from the index where the snapshot has none.
+
+    Only ``replace`` needs them: base packages that stay have a say in what takes the place of others.
+    """
+    if target.base is None or not environment.replace:
+        return {}
+    distributions = target.base.distributions.values()
+    if on_event is not None:
+        unknown = sum(item.requires_dist is None for item in distributions)
+        on_event({"target": target.label, "event": "base-requires", "count": unknown})
+    from kpack.base.metadata import RequiresDist
+
+    with RequiresDist.of(environment, cache_dir, index_url=index_url) as requires_of:
+        return requires_of.all_of(distributions)

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from kpack.resolve.worker.request import Asked, IndexAddress, Limit, Provided, WorkerRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -29,17 +29,17 @@ def question(
     pins: Mapping[NormalizedName, Version],
     cache_dir: Path | None,
     index_url: str | None,
-    requires_of: Callable[[NormalizedName, Version], tuple[str, ...] | None] = lambda _name, _version: None,
+    requires: Mapping[NormalizedName, tuple[str, ...]],
 ) -> WorkerRequest:
     """Return the worker's request for ``target``.
 
-    ``requires_of`` gives Requires-Dist of base packages whose snapshot has none; it is asked when ``replace`` is used.
+    ``requires`` gives Requires-Dist of base packages as far as they are known and the resolution needs them.
 
     Raises:
         UsageError: an index URL names an environment variable that is not set.
 
     """
-    provided = tuple(_provided(environment, target, requires_of))
+    provided = tuple(_provided(environment, target, requires))
     return WorkerRequest(
         label=target.label,
         python_version=target.python_version,
@@ -81,29 +81,17 @@ def _local(environment: Environment, package: Package) -> str:
     return str((environment.path.parent / package.path).resolve())
 
 
-def unknown_requires(environment: Environment, target: Target) -> list[tuple[NormalizedName, Version]]:
-    """Return the base packages whose requirements a resolution needs and the snapshot does not know."""
-    if target.base is None or not environment.replace:
-        return []
-    return [(item.name, item.version) for item in target.base.distributions.values() if item.requires_dist is None]
-
-
 def _provided(
-    environment: Environment,
-    target: Target,
-    requires_of: Callable[[NormalizedName, Version], tuple[str, ...] | None],
+    environment: Environment, target: Target, requires: Mapping[NormalizedName, tuple[str, ...]]
 ) -> list[Provided]:
     """Return what the kernel has: the base, overlaid by the pins of ``exclude``."""
     opened = frozenset(environment.replace)
     found = {}
     for name, item in (target.base.distributions if target.base else {}).items():
-        requires = item.requires_dist
-        if requires is None and opened:
-            requires = requires_of(name, item.version)
         found[str(name)] = Provided(
             name=name,
             version=str(item.version),
-            requires_dist=requires,
+            requires_dist=requires.get(name, item.requires_dist),
             provides_extra=item.provides_extra,
             opened=name in opened,
         )

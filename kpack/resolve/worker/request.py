@@ -72,8 +72,6 @@ class WorkerRequest:
     cache_dir: str = ""
     accelerator: str = "isal"
     """Name of the distribution whose best wheel is reported on the side; empty for none."""
-    only_requires: bool = False
-    """Resolve nothing: say what the index knows of the requirements of ``provided``."""
     prefetch: bool = True
     explain: bool = True
     """Look for the words that would help when there is no solution."""

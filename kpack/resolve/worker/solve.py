@@ -15,7 +15,7 @@ from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import Markers, bare
 from kpack.resolve.worker.held_back import HeldBack
 from kpack.resolve.worker.kernel import HOST, Kernel
-from kpack.resolve.worker.metadata import BadMetadata, MetadataStore
+from kpack.resolve.worker.metadata import MetadataStore
 from kpack.resolve.worker.pages import File, Fit, Pages
 from kpack.resolve.worker.prefetch import Prefetcher
 from kpack.resolve.worker.request import IndexAddress, WorkerRequest
@@ -91,7 +91,7 @@ def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[
     """Return ``{"resolved": [...], ...}`` or ``{"error": {...}}`` for ``request``; ``emit`` gets progress."""
     session = Session(request, emit)
     try:
-        return _requires(session) if request.only_requires else _run(session)
+        return _run(session)
     except Unreachable as error:
         return {"error": {"kind": "network", "host": error.host, "reason": error.reason, "status": error.status}}
     except seams.OldPip:
@@ -125,21 +125,6 @@ def _run(session: Session) -> dict[str, Any]:
         "notes": _notes(session, rows),
         "figures": {"requests": session.web.requests, "metadata": session.doors.metadata.reads},
     }
-
-
-def _requires(session: Session) -> dict[str, Any]:
-    """Return Requires-Dist of everything that is provided; None for what no wheel of the index tells."""
-    kernel = session.doors.kernel
-    names = list(kernel.provided)
-
-    def requires(name: str) -> list[str] | None:
-        try:
-            found = kernel.fetched(name)
-        except BadMetadata:
-            return None
-        return None if name in kernel.unknown_extras else list(found.requires)
-
-    return {"requires": dict(zip(names, session.web.pool.map(requires, names), strict=True))}
 
 
 def _resolve_with_pins(session: Session, asked: list[tuple[str, str]]) -> list[Any]:
