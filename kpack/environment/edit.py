@@ -1,0 +1,297 @@
+"""Edits of a kaggle-env.toml that leave comments, order and spelling of all else alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from kpack.environment.checkpoints import normal_path
+from kpack.environment.mistakes import quoted, shown_path
+from kpack.environment.positions import lines
+from kpack.environment.reading import parse
+from kpack.environment.requirements import NotAPackageError, package
+from kpack.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tomlkit import TOMLDocument
+    from tomlkit.items import Array
+
+    from kpack.environment.model import Environment, Package
+
+
+@dataclass(slots=True)
+class Edit:
+    """The new text of a file, and what is different in it."""
+
+    text: str
+    added: list[str] = field(default_factory=list)
+    changed: list[tuple[str, str]] = field(default_factory=list)
+    """What stood there, and what stands there now."""
+    removed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    """What was asked for and stands there already."""
+
+
+def add_packages(text: str, path: Path, entries: Sequence[str]) -> Edit:
+    """Return ``text``, the content of the file at ``path``, with ``entries`` among its ``packages``.
+
+    An entry whose name is there already takes the place of the old one, unless it is a bare name or path.
+
+    Raises:
+        UsageError: the file has mistakes, or an entry cannot be read.
+
+    """
+    environment = parse(text, path)
+    wanted = [_read(entry) for entry in entries]
+    edit = Edit(text)
+    held = [package.text for package in environment.packages]
+    for new in wanted:
+        places = [number for number, old in enumerate(held) if _same(package(old), new)]
+        if not places:
+            held.append(new.text)
+            edit.added.append(new.text)
+        elif len(places) > 1:
+            raise UsageError(
+                f"{quoted(new.text)} would take the place of {', '.join(quoted(held[place]) for place in places)}",
+                where=shown_path(path),
+                next="edit the file, or `kpack remove` the name first",
+            )
+        elif held[places[0]] == new.text or _is_bare(new):
+            edit.unchanged.append(new.text)
+        else:
+            edit.changed.append((held[places[0]], new.text))
+            held[places[0]] = new.text
+
+    def change(document: TOMLDocument) -> None:
+        array = _packages(document)
+        for number, entry in enumerate(held):
+            if number >= len(array):
+                array.append(entry)
+            elif array[number] != entry:
+                array[number] = entry
+
+    if edit.added or edit.changed:
+        edit.text = _edited(text, path, change)
+        _expect(edit.text, path, held)
+    return edit
+
+
+def remove_packages(text: str, path: Path, names: Sequence[str]) -> Edit:
+    """Return ``text``, the content of the file at ``path``, without the ``packages`` of these names or paths.
+
+    Raises:
+        UsageError: the file has mistakes, or does not have one of the names.
+
+    """
+    environment = parse(text, path)
+    edit = Edit(text)
+    gone: set[int] = set()
+    for name in names:
+        wanted = _read(name)
+        places = [
+            number
+            for number, old in enumerate(environment.packages)
+            if _key(old) == _key(wanted) and (wanted.requirement is None) == (old.requirement is None)
+        ]
+        if not places:
+            raise _not_there(name, environment, path)
+        gone.update(places)
+    edit.removed = [environment.packages[number].text for number in sorted(gone)]
+
+    def change(document: TOMLDocument) -> None:
+        for number in sorted(gone, reverse=True):
+            del _packages(document)[number]
+
+    if gone:
+        edit.text = _edited(text, path, change)
+        _expect(
+            edit.text,
+            path,
+            [package.text for number, package in enumerate(environment.packages) if number not in gone],
+        )
+    return edit
+
+
+def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None, lands: str | None = None) -> Edit:
+    """Return ``text``, the content of the file at ``path``, with one more ``[[checkpoints]]`` table.
+
+    ``lands`` is its ``path``; without, it is ``checkpoints/`` and the file's name (``hf://`` needs none). A table
+    with the same URL takes the new ``sha256`` and ``path``.
+
+    Raises:
+        UsageError: the file has mistakes, or the new table has.
+
+    """
+    environment = parse(text, path)
+    if lands is None and not url.startswith("hf://"):
+        name = url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2]
+        lands = f"checkpoints/{name}"
+    given = {"sha256": sha256, "path": lands}
+    values = {"url": url, **{key: value for key, value in given.items() if value is not None}}
+    place = next((number for number, one in enumerate(environment.checkpoints) if one.urls == (url,)), None)
+
+    def change(document: TOMLDocument) -> None:
+        import tomlkit
+
+        if place is not None:
+            table: Any = document["checkpoints"][place]
+            table.update(values)
+            return
+        written = document.get("checkpoints")
+        if isinstance(written, tomlkit.items.Array):
+            inline = tomlkit.inline_table()
+            inline.update(values)
+            written.append(inline)
+            return
+        fresh = tomlkit.table()
+        fresh.update(values)
+        if written is None:
+            document["checkpoints"] = tomlkit.aot()
+        document["checkpoints"].append(fresh)
+
+    edit = Edit(text)
+    edit.text = _edited(text, path, change)
+    after = parse(edit.text, path).checkpoints
+    if place is None:
+        edit.added.append(url)
+    elif after == environment.checkpoints:
+        edit.text = text
+        edit.unchanged.append(url)
+    else:
+        edit.changed.append((url, url))
+    return edit
+
+
+def remove_checkpoint(text: str, path: Path, which: str) -> Edit:
+    """Return ``text``, the content of the file at ``path``, without the checkpoint of that path or URL.
+
+    Raises:
+        UsageError: the file has mistakes, or no such checkpoint.
+
+    """
+    environment = parse(text, path)
+    try:
+        lands: str | None = normal_path(which)
+    except ValueError:
+        lands = None
+    places = [
+        number
+        for number, one in enumerate(environment.checkpoints)
+        if which in one.urls or (lands is not None and lands == one.path)
+    ]
+    if not places:
+        known = [one.path or one.urls[0] for one in environment.checkpoints]
+        raise UsageError(
+            f"there is no checkpoint {quoted(which)}",
+            where=shown_path(path),
+            next=f"known: {', '.join(quoted(one) for one in known)}" if known else "the file has no checkpoints",
+        )
+    edit = Edit(_without_table(text, path, places[0]), removed=[which])
+    left = [one for place, one in enumerate(environment.checkpoints) if place != places[0]]
+    if list(parse(edit.text, path).checkpoints) != left:
+        raise _by_hand(path)
+    return edit
+
+
+def _without_table(text: str, path: Path, number: int) -> str:
+    """Cut one table by its lines: in a tomlkit document the comments above the next table would go with it."""
+    found = lines(text)
+    first = found["checkpoints", number]
+    rows = re.split(r"(?<=\n)", text)
+    if not rows[first - 1].lstrip().startswith("[["):
+
+        def change(document: TOMLDocument) -> None:
+            del document["checkpoints"][number]
+
+        return _edited(text, path, change)
+    later = [line for key, line in found.items() if line > first and key[:2] != ("checkpoints", number)]
+    end = min(later, default=len(rows) + 1) - 1
+    while end > first and (not rows[end - 1].strip() or rows[end - 1].lstrip().startswith("#")):
+        end -= 1
+    if end < len(rows) and not rows[end].strip():
+        end += 1
+    return "".join(rows[: first - 1] + rows[end:])
+
+
+def _read(entry: str) -> Package:
+    try:
+        return package(entry.strip())
+    except NotAPackageError as error:
+        raise UsageError(error.what, next=error.advice) from error
+
+
+def _key(entry: Package) -> NormalizedName | str:
+    return canonicalize_name(entry.requirement.name) if entry.requirement else (entry.path or "").rstrip("/")
+
+
+def _same(old: Package, new: Package) -> bool:
+    """Tell whether ``new`` asks for what ``old`` asks for: by name and, where both have one, by marker."""
+    if _key(old) != _key(new) or (old.requirement is None) != (new.requirement is None):
+        return False
+    before = old.requirement.marker if old.requirement else None
+    after = new.requirement.marker if new.requirement else None
+    return before is None or after is None or str(before) == str(after)
+
+
+def _is_bare(entry: Package) -> bool:
+    """Tell whether an entry is a name or a path and nothing more."""
+    requirement = entry.requirement
+    return requirement is None or str(requirement) == requirement.name
+
+
+def _not_there(name: str, environment: Environment, path: Path) -> UsageError:
+    import difflib
+
+    known = [str(_key(one)) for one in environment.packages]
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    checkpoints = [one.path or one.urls[0] for one in environment.checkpoints]
+    if near:
+        advice = f"did you mean {quoted(near[0])}?"
+    elif name in checkpoints:
+        advice = f"it is a checkpoint: kpack remove --checkpoint {name}"
+    else:
+        advice = f"packages has: {', '.join(known)}" if known else "packages is empty"
+    return UsageError(f"{quoted(name)} is not in packages", where=shown_path(path), next=advice)
+
+
+def _packages(document: TOMLDocument) -> Array:
+    """Return the ``packages`` array, made after the other keys of the top when it is missing."""
+    import tomlkit
+
+    if "packages" not in document:
+        document["packages"] = tomlkit.array()
+    array = document["packages"]
+    assert isinstance(array, tomlkit.items.Array)
+    return array
+
+
+def _edited(text: str, path: Path, change: Callable[[TOMLDocument], None]) -> str:
+    """Return ``text`` after ``change``, with the line ends that it had."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    windows = "\r\n" in text and "\n" not in text.replace("\r\n", "")
+    try:
+        document = tomlkit.parse(text.replace("\r\n", "\n") if windows else text)
+        change(document)
+        new = document.as_string()
+    except TOMLKitError as error:
+        raise _by_hand(path) from error
+    return new.replace("\n", "\r\n") if windows else new
+
+
+def _expect(text: str, path: Path, entries: Sequence[str]) -> None:
+    if [package.text for package in parse(text, path).packages] != list(entries):
+        raise _by_hand(path)
+
+
+def _by_hand(path: Path) -> UsageError:
+    return UsageError(
+        "the file is written in a way that kpack cannot edit", where=shown_path(path), next="edit it by hand"
+    )
