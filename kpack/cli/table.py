@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def print_lock(lock: Lock) -> None:
     """Print, for each target, what is packed, what comes from the base and what is held back."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     for target in lock.targets:
         _packed(console, target)
         _base(console, target)
