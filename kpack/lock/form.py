@@ -147,13 +147,16 @@ def _pin(pin: Pin) -> LockedPin:
     )
 
 
-def check_files(lock: Lock) -> None:
+def check_files(lock: Lock, where: str = "") -> None:
     """Check that every file of ``lock`` is pinned by a sha256 and that no two files bear one name.
+
+    ``where`` is the lock's file name for messages.
 
     Raises:
         IntegrityError: names the file.
 
     """
+    at = f"{where}: " if where else ""
     digests: dict[str, str] = {}
     for target in lock.targets:
         wheels = [pin.wheel for pin in target.packed]
@@ -161,17 +164,17 @@ def check_files(lock: Lock) -> None:
         wheels += [target.accelerator] if target.accelerator else []
         for wheel in wheels:
             if WHEEL_NAME.fullmatch(wheel.filename) is None:
-                raise IntegrityError(f"not the file name of a wheel: {wheel.filename!r:.120}")
+                raise IntegrityError(f"not the file name of a wheel: {wheel.filename!r:.120}", where=where)
             if not is_sha256(wheel.sha256):
                 raise IntegrityError(
                     f"sha256 must be 64 lower-case hexadecimal digits, not {wheel.sha256!r:.80}",
-                    where=wheel.filename,
+                    where=f"{at}{wheel.filename}",
                     next="kpack locks sha256 only; ask the index's owner to serve it",
                 )
             if digests.setdefault(wheel.filename, wheel.sha256) != wheel.sha256:
                 raise IntegrityError(
                     f"two different files bear this name: sha256 {digests[wheel.filename]} and {wheel.sha256}",
-                    where=wheel.filename,
+                    where=f"{at}{wheel.filename}",
                     next="lock the targets in two files, or take the package from one index",
                 )
 

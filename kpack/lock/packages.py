@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
 from kpack.errors import UsageError
+from kpack.files import is_sha256
 from kpack.lock.form import WHEEL_NAME
 from kpack.lock.table import Table
 from kpack.resolve.model import Source, Wheel
@@ -66,6 +67,8 @@ def _only(data: dict[str, Any], keys: tuple[str, ...], root: Table, prefix: str)
 def _wheel(wheel: PackageWheel, index: str | None, root: Table, place: str) -> Wheel:
     if set(wheel.hashes) != {"sha256"}:
         raise root.error("one sha256 is needed, nothing else", f"{place}.hashes")
+    if not is_sha256(wheel.hashes["sha256"]):
+        raise root.error("sha256 is 64 lower-case hexadecimal digits", f"{place}.hashes.sha256")
     if WHEEL_NAME.fullmatch(wheel.filename) is None:
         raise root.error(f"not the file name of a wheel: {wheel.filename!r:.120}", place)
     if wheel.path is not None and (wheel.url is not None or wheel.path != f"wheels/{wheel.filename}"):

@@ -57,10 +57,11 @@ def loads(text: str, where: str) -> Lock:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1
         raise IntegrityError(
             f"not TOML, perhaps half written: {error}",
-            where=f"{where}:{line[1]}" if line else where,
+            where=f"{where}:{line}",
             next="restore the file, or remove it and run `kpack lock`",
         ) from error
     root = Table(data, where)
@@ -79,7 +80,7 @@ def loads(text: str, where: str) -> Lock:
         )
     digest = table.sha256("digest")
     lock = _lock(table, files_of(data, where, root))
-    check_files(lock)
+    check_files(lock, where)
     if digest_of(DIGEST_LINE.sub("", text, count=1)) != digest:
         raise root.error("the text does not match its own digest", "tool.kpack.digest")
     return lock
