@@ -268,17 +268,19 @@ def _retry_after(text: str) -> float | None:
 
 def failure_of(error: BaseException, stall: float) -> Transient | Refused:
     """Say in a few words, none of them from a URL, what an exception of the client means."""
-    for cause in _causes(error):
+    causes = list(_causes(error))
+    for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Refused(f"the server's certificate is not trusted: {cause.verify_message}")
         if isinstance(cause, socket.gaierror):
             return Transient("the host's name cannot be resolved")
-        if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
-            return Transient(f"no answer for {stall:g} s")
-        if isinstance(cause, urllib3.exceptions.ProxyError):
-            return Transient("the proxy cannot be reached or refused")
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests.RequestException):
             return Transient(cause.strerror.lower())
+    # Only now: urllib3 counts a refused connection among its timeouts.
+    if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
+        return Transient(f"no answer for {stall:g} s")
+    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+        return Transient("the proxy cannot be reached or refused")
     if isinstance(error, requests.TooManyRedirects):
         return Refused("it redirects without end")
     if isinstance(error, ValueError):  # requests: InvalidURL, InvalidSchema, MissingSchema, …

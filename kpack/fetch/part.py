@@ -184,7 +184,7 @@ class _Writer:
         self.part = part
         self.segment = segment
         # A handle of its own: threads write different places of the file at once.
-        self.file = part.path.open("r+b", buffering=0)
+        self.file: io.FileIO = part.path.open("r+b", buffering=0)
         self.file.seek(segment.position)
 
     def __enter__(self) -> Self:
