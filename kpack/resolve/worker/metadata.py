@@ -71,7 +71,7 @@ class MetadataStore:
         if kept is not None and kept.exists():
             return kept.read_bytes()
         self.reads += 1
-        content = self._announced(file) or self._from_wheel(file)
+        content = self._announced(file) or self.from_wheel(file)
         if kept is not None:
             keep(kept, content)
         return content
@@ -100,7 +100,8 @@ class MetadataStore:
             raise BadMetadata(f"the metadata of {file.filename} does not have the digest that the index announces")
         return answer.body
 
-    def _from_wheel(self, file: File) -> bytes:
+    def from_wheel(self, file: File) -> bytes:
+        """Return METADATA as the wheel itself has it, read by Range."""
         try:
             with zipfile.ZipFile(RemoteFile(self._web, file.url)) as archive:
                 names = [
