@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,15 +14,20 @@ from kpack.cli.session import human_size, plain
 if TYPE_CHECKING:
     from kpack.lock import Lock, LockedTarget
 
+_SHOWN = 12
+"""Rows of what is held back; the rest is counted."""
+
+_WIDTH = 120
+"""Columns where there is no terminal to ask."""
+
 
 def print_lock(lock: Lock) -> None:
     """Print, for each target, what is packed, what comes from the base and what is held back."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
     for target in lock.targets:
         _packed(console, target)
         _base(console, target)
-        for held in target.held_back:
-            console.print(_text(f"  held back: {held.name} {held.version}, newest {held.newest}: {held.because}"))
+        _held_back(console, target)
         for name in target.dropped:
             console.print(_text(f"  left out by exclude: {name}"))
         for note in (*target.notes, *lock.notes):
@@ -29,6 +35,17 @@ def print_lock(lock: Lock) -> None:
     for checkpoint in lock.checkpoints:
         how = f"attached at {checkpoint.attached}" if checkpoint.attached else human_size(checkpoint.size)
         console.print(_text(f"checkpoint {checkpoint.path}  {how}  sha256 {checkpoint.sha256[:12]}…"))
+
+
+def _held_back(console: Console, target: LockedTarget) -> None:
+    """Print what is held back, what was asked for outright first."""
+    asked = {pin.name for pin in target.packed if any(not need.by for need in pin.needed_by)}
+    asked |= {use.name for use in target.leans if any(not need.by for need in use.needed_by)}
+    order = sorted(target.held_back, key=lambda held: (held.name not in asked, held.name))
+    for held in order[:_SHOWN]:
+        console.print(_text(f"  held back: {held.name} {held.version}, newest {held.newest}: {held.because}"))
+    if len(order) > _SHOWN:
+        console.print(_text(f"  held back: {len(order) - _SHOWN} more; kpack lock --json lists all"))
 
 
 def _packed(console: Console, target: LockedTarget) -> None:
