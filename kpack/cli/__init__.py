@@ -48,7 +48,7 @@ class _Commands(click.Group):
             return None
         command = getattr(importlib.import_module(f"kpack.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
-        return command
+        return _unwrapped(command)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
         try:
@@ -88,6 +88,15 @@ def group(ctx: click.Context, config: Path | None, *, debug: bool) -> None:
     kpack build    make the pack, and the line to paste in the notebook
     """
     ctx.obj = Session(config=config, debug=debug)
+
+
+def _unwrapped(command: click.Command) -> click.Command:
+    r"""Turn the ``\b`` that a raw docstring writes to click's mark for a paragraph that keeps its lines."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    return command
+
+
+_unwrapped(group)
 
 
 def main() -> NoReturn:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from kpack.environment.checkpoints import normal_path
-from kpack.environment.mistakes import quoted, shown_path
+from kpack.environment.mistakes import EnvironmentFileError, quoted, shown_path
 from kpack.environment.positions import lines
-from kpack.environment.reading import parse
+from kpack.environment.reading import find, parse, read
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.errors import UsageError
+from kpack.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from tomlkit import TOMLDocument
     from tomlkit.items import Array
@@ -36,6 +37,30 @@ class Edit:
     removed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     """What was asked for and stands there already."""
+
+
+def open_file(config: Path | None) -> tuple[Path, str]:
+    """Return the path and the text of ``config``, or of the nearest kaggle-env.toml upwards.
+
+    Raises:
+        UsageError: there is none.
+        MachineError: it cannot be read.
+
+    """
+    path = find(Path.cwd()) if config is None else config
+    return path, read(path).removeprefix("\ufeff")
+
+
+def save(path: Path, text: str) -> None:
+    """Write the new text to ``path`` (where it leads, if it is a link), with the permissions that the file had.
+
+    Raises:
+        MachineError: it cannot be written.
+
+    """
+    real = path.resolve()
+    with replacing(real, mode=real.stat().st_mode & 0o777) as stream:
+        stream.write(text.encode())
 
 
 def add_packages(text: str, path: Path, entries: Sequence[str]) -> Edit:
@@ -157,7 +182,13 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
 
     edit = Edit(text)
     edit.text = _edited(text, path, change)
-    after = parse(edit.text, path).checkpoints
+    try:
+        after = parse(edit.text, path).checkpoints
+    except EnvironmentFileError as error:
+        _, key, what, advice = error.mistakes[0]
+        raise UsageError(
+            f"{key.rpartition('.')[2]}: {what}", where=f"--checkpoint {quoted(url)}", next=advice
+        ) from error
     if place is None:
         edit.added.append(url)
     elif after == environment.checkpoints:

@@ -54,6 +54,17 @@ def load(path: Path) -> Environment:
         MachineError: the file cannot be read.
 
     """
+    return parse(read(path).removeprefix("\ufeff"), path)
+
+
+def read(path: Path) -> str:
+    """Return the text of the file at ``path`` with its line ends, and its byte order mark if it has one.
+
+    Raises:
+        UsageError: there is no such file, or it is not UTF-8.
+        MachineError: the file cannot be read.
+
+    """
     where = errors.shown_path(path)
     try:
         raw = path.read_bytes()
@@ -66,13 +77,12 @@ def load(path: Path) -> Environment:
             f"cannot be read: {error.strerror}", where=where, next="check the file's permissions"
         ) from error
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(
             f"is not UTF-8: byte 0x{raw[error.start]:02x}", where=f"{where}:{line}", next="save the file as UTF-8"
         ) from error
-    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> Environment:

@@ -42,8 +42,8 @@ def requirements(draw: st.DrawFn) -> str:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> dict[str, Any]:
-    """Return a document, as tomllib would read it, that is a valid kaggle-env.toml."""
+def documents(draw: st.DrawFn, *, needs: str = "") -> dict[str, Any]:
+    """Return a document, as tomllib would read it, that is a valid kaggle-env.toml; ``needs`` is a key that it has."""
     data: dict[str, Any] = {"name": draw(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}", fullmatch=True))}
     with_base = draw(st.booleans())
     if with_base:
@@ -84,7 +84,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         ),
     }
     for key, strategy in optional.items():
-        if draw(st.booleans()):
+        if key == needs:
+            data[key] = draw(strategy.filter(bool))
+        elif draw(st.booleans()):
             data[key] = draw(strategy)
     if with_base and "exclude" not in data and draw(st.booleans()):
         data["replace"] = draw(unique(NAMES))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpack.environment import parse
@@ -158,6 +158,7 @@ def comments(text: str) -> list[str]:
     return re.findall(r"# (?:\[a\] = \"x\"|a word = \[|open)", text)
 
 
+@settings(max_examples=40)
 @given(documents(), st.randoms())
 def test_added_and_removed_packages_leave_the_file_as_it_was(data: dict[str, Any], random: Any) -> None:
     text = Writer(random).write(data)
@@ -172,7 +173,8 @@ def test_added_and_removed_packages_leave_the_file_as_it_was(data: dict[str, Any
     assert comments(removed.text) == comments(text)
 
 
-@given(documents().filter(lambda data: "packages" in data and data["packages"]), st.randoms(), st.data())
+@settings(max_examples=40)
+@given(documents(needs="packages"), st.randoms(), st.data())
 def test_a_removed_package_loses_no_comment_but_its_own(data: dict[str, Any], random: Any, draw: st.DataObject) -> None:
     text = Writer(random).write(data)
     place = draw.draw(st.integers(0, len(data["packages"]) - 1))
@@ -183,7 +185,8 @@ def test_a_removed_package_loses_no_comment_but_its_own(data: dict[str, Any], ra
     assert len(comments(text)) - 1 <= len(comments(removed.text)) <= len(comments(text))
 
 
-@given(documents().filter(lambda data: data.get("checkpoints")), st.randoms(), st.data())
+@settings(max_examples=40)
+@given(documents(needs="checkpoints"), st.randoms(), st.data())
 def test_a_removed_checkpoint_leaves_all_else(data: dict[str, Any], random: Any, draw: st.DataObject) -> None:
     text = Writer(random).write(data)
     place = draw.draw(st.integers(0, len(data["checkpoints"]) - 1))
@@ -194,6 +197,7 @@ def test_a_removed_checkpoint_leaves_all_else(data: dict[str, Any], random: Any,
     assert found == {key: value for key, value in data.items() if key != "checkpoints"}
 
 
+@settings(max_examples=40)
 @given(documents(), st.randoms())
 def test_an_added_checkpoint_leaves_all_else(data: dict[str, Any], random: Any) -> None:
     text = Writer(random).write(data)

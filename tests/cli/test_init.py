@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kpack import base
+from kpack.environment import load, parse
+from kpack.environment.template import pack_name, render, slug
+from tests.cli.run import kpack
+
+
+def test_init_writes_a_file_that_is_valid_and_says_what_comes_next(tmp_path: Path) -> None:
+    folder = tmp_path / "My project (2)"
+    folder.mkdir()
+    done = kpack(folder, "init")
+    assert done.code == 0
+    assert done.out.startswith("kaggle-env.toml: written for kaggle-gpu-")
+    assert "kpack lock" in done.out
+    environment = load(folder / "kaggle-env.toml")
+    assert environment.name == "My-project-2"
+    assert environment.packages == ()
+    text = (folder / "kaggle-env.toml").read_text()
+    assert text.count("#") > 10
+
+
+def test_init_picks_the_newest_shipped_image_for_gpus(tmp_path: Path) -> None:
+    kpack(tmp_path, "init")
+    newest = next(info for info in base.shipped() if "-cpu-" not in info.name)
+    assert load(tmp_path / "kaggle-env.toml").bases == (newest.name,)
+
+
+def test_init_never_overwrites_unless_forced(tmp_path: Path) -> None:
+    path = tmp_path / "kaggle-env.toml"
+    path.write_text("mine")
+    done = kpack(tmp_path, "init", "--json")
+    assert done.code == 2
+    assert done.error["what"] == "the file is there already"
+    assert "--force" in done.error["next"]
+    assert path.read_text() == "mine"
+    assert kpack(tmp_path, "init", "--force").code == 0
+    assert load(path).name
+
+
+def test_init_takes_a_notebook_over_with_the_kernel_it_was_made_for(tmp_path: Path) -> None:
+    cells = [{"cell_type": "code", "source": ["!pip install -q 'timm>=1' sentencepiece\n", "!pip install --pre x"]}]
+    metadata = {"language_info": {"version": "3.12.12"}, "kaggle": {"isGpuEnabled": False}}
+    (tmp_path / "my notebook.ipynb").write_text(json.dumps({"cells": cells, "metadata": metadata}))
+    done = kpack(tmp_path, "init", "--from-notebook", "my notebook.ipynb", "--json")
+    assert done.code == 0
+    assert done.json["packages"] == ["timm>=1", "sentencepiece", "x"]
+    assert "--pre was used" in done.json["notes"][0]
+    environment = load(tmp_path / "kaggle-env.toml")
+    assert environment.name == "my-notebook"
+    assert [package.text for package in environment.packages] == ["timm>=1", "sentencepiece", "x"]
+    assert environment.bases[0].startswith("kaggle-cpu-py312-")
+
+
+def test_init_says_when_no_image_has_the_notebooks_python(tmp_path: Path) -> None:
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": [], "metadata": {"language_info": {"version": "3.6.6"}}}))
+    done = kpack(tmp_path, "init", "--from-notebook", "n.ipynb")
+    assert done.code == 0
+    assert "no known image has the notebook's Python 3.6" in done.err
+
+
+def test_init_takes_a_requirements_file_over(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("numpy>=1\nflask # web\n")
+    done = kpack(tmp_path, "init", "--from-requirements", "requirements.txt", "--python", "3.12", "--name", "web")
+    assert done.code == 0
+    assert "2 packages" in done.out
+    environment = load(tmp_path / "kaggle-env.toml")
+    assert (environment.name, environment.python, environment.bases) == ("web", "3.12", ())
+
+
+def test_init_writes_where_config_says(tmp_path: Path) -> None:
+    assert kpack(tmp_path, "--config", "sub/gpu.toml", "init", "--base", "kaggle-py311-2025-09").code == 0
+    assert load(tmp_path / "sub" / "gpu.toml").bases == ("kaggle-py311-2025-09",)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--name", "a b"], '"a b" is not right here'),
+        (["--python", "3"], '"3" is not right here'),
+        (["--base", "kaggle-gpu-py312"], "no base image is called"),
+        (["--base", "x", "--python", "3.12"], "exclude each other"),
+        (["--from-notebook", "none.ipynb"], "there is no such file"),
+        (["--from-requirements", "none.txt"], "there is no such file"),
+        (["--nmae", "x"], "No such option"),
+    ],
+)
+def test_init_refuses_wrong_words_and_writes_nothing(tmp_path: Path, words: list[str], what: str) -> None:
+    done = kpack(tmp_path, "init", *words, "--json")
+    assert done.code == 2
+    assert what in done.error["what"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_in_a_folder_that_cannot_be_written_is_the_machines_no(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = kpack(tmp_path, "--config", "file/kaggle-env.toml", "init", "--json")
+    assert done.code == 7
+
+
+@pytest.mark.parametrize("title", ["x", "My Project", "é", "--x--", "a" * 60, "..", "v1.2_b"])
+def test_any_title_becomes_a_valid_name(title: str) -> None:
+    name = pack_name(title)
+    text = render(name, python="3.12", packages=['quoted "x"'][:0])
+    assert parse(text, Path("kaggle-env.toml")).name == name
+    assert slug(name).endswith("-env")
