@@ -7,8 +7,8 @@ kpack's own format is one JSON object::
      "unknown": [names without a known version],
      "distributions": [{"name", "version", "from"?, "colab"?, "requires-dist"?, "provides-extra"?}]}
 
-``colab`` is the version that Colab's list names where Kaggle's own packages moved it. A probe adds ``image``
-(docker digest, build date, commit), ``tags`` and ``tool``, which are kept for the reader of the file.
+``colab`` is the version that Colab's list names where Kaggle's own packages moved it. A probe adds ``tags``,
+and for the reader of the file ``image`` (docker digest, build date, commit) and ``skipped`` (unreadable metadata).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MARKER_VARIABLES = (
 
 _KEYS = frozenset({
     "kpack-base", "name", "taken", "certainty", "environment", "glibc", "preloaded", "provenance", "default-from",
-    "unknown", "distributions", "image", "tags", "tool",
+    "unknown", "distributions", "image", "tags", "skipped",
 })  # fmt: skip
 _DISTRIBUTION_KEYS = frozenset({"name", "version", "from", "colab", "requires-dist", "provides-extra"})
 _HINT = "make the file anew with the cell that `kpack probe` prints"
@@ -187,6 +187,12 @@ class _Reader:
         glibc = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", self.text(data, "glibc"))
         if glibc is None:
             raise self.error("glibc", f"not a glibc version: {data['glibc']!r:.40}")
+        tags = data.get("tags", {})
+        self.expect(isinstance(tags, dict), "tags", "an object is needed")
+        if str(tags.get("abi", "")).endswith("t"):
+            raise self.error(
+                "tags.abi", f"a free-threaded interpreter ({tags['abi']!r:.20}) is nothing kpack locks for"
+            )
         distributions = self.distributions(data)
         unknown = tuple(sorted({canonicalize_name(n) for n in self.texts(data.get("unknown", []), "unknown")}))
         preloaded = data.get("preloaded", {})

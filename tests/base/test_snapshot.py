@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from kpack.base import load, loads, shipped
+from kpack.base.snapshot import SNAPSHOTS
+from kpack.errors import KpackError, MachineError, UsageError
+from kpack.target import marker_environment
+
+HERE = Path()
+
+
+def snapshot(**changes: Any) -> dict[str, Any]:
+    return {
+        "kpack-base": 1,
+        "name": "tiny",
+        "environment": marker_environment("3.12.13", "x86_64"),
+        "glibc": "2.35",
+        "preloaded": {"numpy": ["numpy"], "google": []},
+        "default-from": "probe",
+        "distributions": [
+            {"name": "numpy", "version": "2.0.2"},
+            {"name": "Torch", "version": "2.10.0+cu128", "requires-dist": ["numpy"], "provides-extra": []},
+        ],
+        **changes,
+    }
+
+
+def parsed(**changes: Any) -> Any:
+    return loads(json.dumps(snapshot(**changes)), Path("kaggle.json"))
+
+
+@pytest.mark.parametrize("path", sorted(SNAPSHOTS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_shipped_snapshot_is_whole(path: Path) -> None:
+    base = load(path.stem, HERE)
+    data = json.loads(path.read_text())
+    assert base.name == path.stem == data["name"]
+    assert base.shipped
+    assert len(base.certainty) > 40
+    assert base.glibc == (2, 35)
+    assert base.environment["platform_machine"] == "x86_64"
+    assert base.preloaded_by["numpy"] == "numpy"
+    assert "google" in base.preloaded
+    assert set(base.preloaded_by) <= base.distributions.keys()
+    assert not set(base.unknown) & base.distributions.keys()
+    assert len(base.distributions) > 500
+    names = [row["name"] for row in data["distributions"]]
+    assert names == sorted(names)
+    for item in base.distributions.values():
+        assert item.provenance in base.provenance
+        assert canonicalize_name(item.name) == item.name
+
+
+def test_known_facts_of_the_images_are_there() -> None:
+    gpu, cpu = load("kaggle-gpu-py312-2026-08", HERE), load("kaggle-cpu-py312-2026-08", HERE)
+    torch = canonicalize_name("torch")
+    assert gpu.python_full_version == cpu.python_full_version == "3.12.13"
+    assert str(gpu.distributions[torch].version) == "2.10.0+cu128"
+    assert str(cpu.distributions[torch].version) == "2.10.0+cpu"
+    assert gpu.unknown == ("grpcio-tools", "jupyter-kernel-gateway", "learntools", "pycuda")
+    assert load("kaggle-gpu-py313-2026-10-estimate", HERE).python_full_version == "3.13.15"
+
+
+def test_the_list_shows_the_newest_first_with_its_certainty() -> None:
+    infos = shipped()
+    assert len(infos) == 8
+    assert [info.taken for info in infos] == sorted((info.taken for info in infos), reverse=True)
+    assert all(info.certainty and info.distributions > 500 for info in infos)
+
+
+def test_an_unknown_name_is_met_with_the_nearest_one() -> None:
+    with pytest.raises(UsageError) as caught:
+        load("kaggle-gpu-py312-2026-8", HERE)
+    assert "did you mean 'kaggle-gpu-py312-2026-08'?" in caught.value.what
+    assert "kpack probe" in caught.value.next
+
+
+@pytest.mark.parametrize("ref", ["./missing.json", "kaggle.json", "/nowhere/x.json", "../../etc/passwd"])
+def test_a_path_that_leads_nowhere_is_not_taken_for_a_name(ref: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        load(ref, tmp_path / "a" / "b")
+
+
+def test_a_path_starts_at_the_folder_of_the_file_and_names_the_base(tmp_path: Path) -> None:
+    (tmp_path / "my-kernel.json").write_text(json.dumps(snapshot()))
+    for ref in ("./my-kernel.json", "my-kernel.json", str(tmp_path / "my-kernel.json")):
+        base = load(ref, tmp_path)
+        assert base.name == "my-kernel"
+        assert not base.shipped
+    torch = base.distributions[canonicalize_name("torch")]
+    assert (torch.version, torch.requires_dist) == (Version("2.10.0+cu128"), ("numpy",))
+    assert base.distributions[canonicalize_name("numpy")].requires_dist is None
+
+
+def test_a_folder_in_the_way_of_a_shipped_name_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "kaggle-gpu-py312-2026-08").mkdir()
+    assert load("kaggle-gpu-py312-2026-08", tmp_path).shipped
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"mood": 1}, "mood"),
+        ({"kpack-base": 2}, "kpack-base"),
+        ({"glibc": "musl"}, "glibc"),
+        ({"glibc": None}, "glibc"),
+        ({"environment": {}}, "environment.implementation_name"),
+        ({"environment": None}, "environment"),
+        ({"environment": {**marker_environment("3.12.1", "x86_64"), "sys_platform": "darwin"}}, "environment"),
+        ({"environment": {**marker_environment("3.12.1", "x86_64"), "implementation_name": "pypy"}}, "environment"),
+        ({"environment": {**marker_environment("x", "x86_64")}}, "environment.python_full_version"),
+        ({"distributions": {}}, "distributions"),
+        ({"distributions": ["x"]}, "distributions[0]"),
+        ({"distributions": [{"name": "x"}]}, "distributions[0].version"),
+        ({"distributions": [{"name": "x", "version": "one"}]}, "distributions[0].version"),
+        ({"distributions": [{"name": "x", "version": "1", "size": 3}]}, "distributions[0].size"),
+        ({"distributions": [{"name": "x", "version": "1", "requires-dist": "y"}]}, "distributions[0].requires-dist"),
+        ({"distributions": [{"name": "x", "version": "1"}, {"name": "X", "version": "2"}]}, "distributions[1]"),
+        ({"unknown": "x"}, "unknown"),
+        ({"preloaded": ["numpy"]}, "preloaded"),
+        ({"preloaded": {"numpy": "numpy"}}, "preloaded.numpy"),
+        ({"provenance": {"a": 1}}, "provenance"),
+        ({"tags": {"abi": "cp313t"}}, "tags.abi"),
+    ],
+)
+def test_a_bad_file_is_named_with_the_place(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(**changes)
+    assert caught.value.where == f"kaggle.json: {place}"
+    assert caught.value.next
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", "[" * 100000, '{"installed": 1, "environment": 2}'])
+def test_what_is_no_snapshot_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        loads(text, Path("kaggle.json"))
+    assert caught.value.where.startswith("kaggle.json")
+
+
+@given(
+    st.text(max_size=60)
+    | st.recursive(
+        st.none() | st.text(max_size=5),
+        lambda s: (
+            st.lists(s)
+            | st.dictionaries(st.sampled_from(["kpack-base", "installed", "environment", "distributions", "name"]), s)
+        ),
+        max_leaves=8,
+    ).map(json.dumps)
+)
+def test_no_text_brings_anything_but_an_error_that_teaches(text: str) -> None:
+    with pytest.raises(KpackError):
+        loads(text, Path("kaggle.json"))
+
+
+def test_a_file_that_cannot_be_read_is_told_from_a_bad_one(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b"\xff\xff")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load("x.json", tmp_path)
+
+
+def test_the_fingerprint_sees_what_a_resolution_sees_and_nothing_else() -> None:
+    same = parsed().fingerprint
+    rows = snapshot()["distributions"]
+    assert parsed(certainty="other", name="other", taken="1999").fingerprint == same
+    assert parsed(distributions=rows[::-1]).fingerprint == same
+    assert parsed(environment={**snapshot()["environment"], "platform_release": "6.1"}).fingerprint == same
+    assert parsed(distributions=[{**row, "from": "elsewhere"} for row in rows]).fingerprint == same
+    assert parsed(preloaded={"google": [], "numpy": ["numpy"]}).fingerprint == same
+    for other in (
+        {"distributions": rows[:1]},
+        {"distributions": [rows[0], {**rows[1], "version": "2.11"}]},
+        {"distributions": [rows[0], {**rows[1], "requires-dist": []}]},
+        {"environment": marker_environment("3.12.12", "x86_64")},
+        {"glibc": "2.36"},
+        {"preloaded": {}},
+        {"unknown": ["x"]},
+    ):
+        assert parsed(**other).fingerprint != same, other
+
+
+def test_pip_inspect_is_taken_as_it_is(tmp_path: Path) -> None:
+    report = subprocess.run(
+        [sys.executable, "-m", "pip", "inspect", "--disable-pip-version-check"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (tmp_path / "inspect.json").write_text(report.stdout)
+    if sys.platform != "linux":
+        with pytest.raises(UsageError, match="linux"):
+            load("inspect.json", tmp_path)
+        return
+    base = load("inspect.json", tmp_path)
+    pytest_found = base.distributions[canonicalize_name("pytest")]
+    assert pytest_found.version == Version(pytest.__version__)
+    assert any(line.startswith("pluggy") for line in pytest_found.requires_dist or ())
+    assert base.python_full_version == ".".join(map(str, sys.version_info[:3]))
+    assert "glibc" in base.certainty
+
+
+def test_a_missing_snapshot_file_is_a_machine_error_only_when_it_vanishes_while_reading(tmp_path: Path) -> None:
+    unreadable = tmp_path / "x.json"
+    unreadable.symlink_to(unreadable)
+    with pytest.raises((UsageError, MachineError)):
+        load("./x.json", tmp_path)
