@@ -73,4 +73,6 @@ def _package(package: Package) -> str:
 def _without_credentials(url: str) -> str:
     """Return ``url`` without user name and password."""
     parts = urllib.parse.urlsplit(url)
+    if "@" not in parts.netloc:
+        return url  # as written: Pythons differ in how they spell a URL without a host again
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
