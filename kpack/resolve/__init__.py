@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpack.resolve.ask import question
-from kpack.resolve.assemble import assemble
-from kpack.resolve.child import ask
-from kpack.resolve.model import Resolution
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -18,6 +13,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from kpack.environment import Environment
+    from kpack.resolve.model import Resolution
     from kpack.target import Target
 
 
@@ -44,6 +40,12 @@ def resolve(
         UsageError: an index URL names an environment variable that is not set.
 
     """
+    # Imported here because the worker, which imports this package, must start fast.
+    from kpack.resolve.ask import question
+    from kpack.resolve.assemble import assemble
+    from kpack.resolve.child import ask
+    from kpack.resolve.model import Resolution
+
     old = pins or {}
     requests = []
     for target in targets:

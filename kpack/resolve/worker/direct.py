@@ -11,7 +11,7 @@ from pip._internal.utils.urls import url_to_path
 from kpack.resolve.worker.web import without_credentials
 
 if TYPE_CHECKING:
-    from kpack.resolve.worker.pages import File
+    from kpack.resolve.worker.files import File
 
 
 def from_sdist(file: File) -> dict[str, Any]:

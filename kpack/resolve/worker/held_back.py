@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.specifiers import SpecifierSet
 
     from kpack.resolve.worker.distribution import Markers
-    from kpack.resolve.worker.pages import File
+    from kpack.resolve.worker.files import File
     from kpack.resolve.worker.seams import Doors
 
 
@@ -67,10 +67,8 @@ class HeldBack:
         page = self._doors.pages.page(name)
         versions = {
             version: files
-            for version, files in self._judge.versions(page).items()
-            if version > Version(taken.public)
-            and (taken.is_prerelease or not version.is_prerelease)
-            and any(file.yanked is None for file in files)
+            for version, files in self._judge.versions(page, Version(taken.public)).items()
+            if (taken.is_prerelease or not version.is_prerelease) and any(file.yanked is None for file in files)
         }
         if not versions:
             return None

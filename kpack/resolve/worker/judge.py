@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from pip._vendor.packaging.version import Version
 
-    from kpack.resolve.worker.pages import File, Fit, Page
+    from kpack.resolve.worker.files import File, Fit
+    from kpack.resolve.worker.pages import Page
 
 _GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_")
 LISTED = 4
@@ -43,11 +44,13 @@ class Judge:
         levels = [tuple(map(int, found.groups())) for _, _, platform in parts if (found := _GLIBC.match(platform))]
         self._glibc = ".".join(map(str, max(levels))) if levels else ""
 
-    def versions(self, page: Page) -> dict[Version, list[File]]:
-        """Return the files of every version, newest first."""
+    def versions(self, page: Page, above: Version | None = None) -> dict[Version, list[File]]:
+        """Return the files of every version (or of those above one), newest first."""
+        rows = page.rows if above is None else page.rows_above(above)
         found: dict[Version, list[File]] = {}
-        for file in page.files:
-            found.setdefault(file.version, []).append(file)
+        for file in page.read(rows):
+            if above is None or file.version > above:
+                found.setdefault(file.version, []).append(file)
         return {version: found[version] for version in sorted(found, reverse=True)}
 
     def verdict(self, name: str, version: Version, files: Iterable[File]) -> Verdict | None:
@@ -80,9 +83,9 @@ class Judge:
     def _tags(self, wheels: Sequence[File]) -> tuple[str, str]:
         ours = [wheel for wheel in wheels if self._interpreter_fits(wheel)]
         if not ours:
-            names = _listed(sorted({name for wheel in wheels for name in wheel.tags[0].split(".")}, key=_natural))  # type: ignore[index]
+            names = _listed(sorted({name for wheel in wheels for name in _part(wheel, 0)}, key=_natural))
             return "interpreter", f"has wheels for {names} but none for {self._own}"
-        platforms = {platform for wheel in ours for platform in wheel.tags[2].split(".")}  # type: ignore[index]
+        platforms = {platform for wheel in ours for platform in _part(wheel, 2)}
         levels = [
             (int(found[1]), int(found[2]))
             for platform in platforms
@@ -94,12 +97,14 @@ class Judge:
         return "platform", f"has wheels for {_listed(sorted(platforms))} only, none for Linux on {self._machine}"
 
     def _interpreter_fits(self, wheel: File) -> bool:
-        interpreters, abis, _ = wheel.tags or ("", "", "")
         return any(
-            (interpreter, abi) in self._interpreters
-            for interpreter in interpreters.split(".")
-            for abi in abis.split(".")
+            (interpreter, abi) in self._interpreters for interpreter in _part(wheel, 0) for abi in _part(wheel, 1)
         )
+
+
+def _part(wheel: File, place: int) -> list[str]:
+    """Return interpreters (0), ABIs (1) or platforms (2) of a wheel."""
+    return (wheel.tags or "--").split("-")[place].split(".")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,8 +12,9 @@ from kpack.resolve.worker.distribution import Metadata, only_extra, parsed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kpack.resolve.worker.files import File
     from kpack.resolve.worker.metadata import MetadataStore
-    from kpack.resolve.worker.pages import File, Pages
+    from kpack.resolve.worker.pages import Pages
     from kpack.resolve.worker.request import Provided
 
 HOST = "https://kernel.invalid/"
@@ -84,7 +85,7 @@ class Kernel:
         return None
 
     def _preference(self, file: File) -> tuple[bool, int, str]:
-        rank = self._pages.fit.rank(file)
+        rank = self._pages.fit.rank(file.tags or "")
         return rank is None, rank or 0, file.filename
 
     def _on_opened(self, line: str) -> bool:

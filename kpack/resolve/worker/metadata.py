@@ -16,7 +16,7 @@ from kpack.resolve.worker.distribution import Metadata, invalid
 from kpack.resolve.worker.web import Answer, Once, Unreachable, Web, host_of
 
 if TYPE_CHECKING:
-    from kpack.resolve.worker.pages import File
+    from kpack.resolve.worker.files import File
 
 TAIL = 1 << 16
 """Bytes read from the end of a wheel first: its central directory, and most often METADATA too."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pip._vendor.packaging.requirements import Requirement
 
-    from kpack.resolve.worker.pages import File
+    from kpack.resolve.worker.files import File
     from kpack.resolve.worker.seams import Doors
 
 AHEAD = 12

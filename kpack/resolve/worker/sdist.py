@@ -18,7 +18,7 @@ from kpack.resolve.worker.web import Unreachable, Web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kpack.resolve.worker.pages import File
+    from kpack.resolve.worker.files import File
 
 LIMIT = 1 << 20
 """Bytes that a PKG-INFO may have."""

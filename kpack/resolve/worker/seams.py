@@ -1,6 +1,6 @@
 """The places where pip and pip-tools are told about the target: every use of their internals that can break is here.
 
-pip's resolver asks two things of the outside world: which candidates a name has (`PackageFinder.find_all_candidates`),
+pip's resolver asks two things of the outside world: which candidates a name has (`PackageFinder.find_best_candidate`),
 and what a candidate's metadata is (`RequirementPreparer.prepare_linked_requirement`). Both are answered by the
 worker's own readers; version choice, backtracking, pre-releases and yanked files stay pip's. The rest of this module
 hands the target's Python version and tags to the parts that look at them.
@@ -9,6 +9,7 @@ hands the target's Python version and tags to the parts that look at them.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from pip._internal.models.target_python import TargetPython
 from pip._internal.resolution.resolvelib.candidates import LinkCandidate
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
 from piptools._internal import _pip_api
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
@@ -30,11 +32,14 @@ from kpack.resolve.worker.distribution import Markers, Metadata, TargetDistribut
 from kpack.resolve.worker.metadata import BadMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pip._vendor.packaging.specifiers import SpecifierSet
+
+    from kpack.resolve.worker.files import File
     from kpack.resolve.worker.kernel import Kernel
     from kpack.resolve.worker.metadata import MetadataStore
-    from kpack.resolve.worker.pages import File, Pages
+    from kpack.resolve.worker.pages import Pages
     from kpack.resolve.worker.request import WorkerRequest
     from kpack.resolve.worker.sdist import SdistMetadata
 
@@ -45,6 +50,33 @@ UPLOADED_PRIOR_TO = hasattr(cmdoptions, "uploaded_prior_to")
 
 class OldPip(Exception):
     """This pip cannot keep newer files out of build environments."""
+
+
+class Choice(Sequence[InstallationCandidate]):
+    """Candidates of one name, least preferred first; each is made when it is looked at: most never are."""
+
+    def __init__(self, name: str, versions: Sequence[Version], make: Callable[[Version], Link]) -> None:
+        self.name = name
+        self.versions = versions
+        self.make = make
+
+    def __len__(self) -> int:
+        return len(self.versions)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return Choice(self.name, self.versions[place], self.make)
+        version = self.versions[place]
+        return InstallationCandidate(self.name, str(version), self.make(version))
+
+    @property
+    def applicable_candidates(self) -> Choice:
+        """What pip's BestCandidateResult calls it."""
+        return self
+
+    def iter_applicable(self) -> Iterator[InstallationCandidate]:
+        """Do the same for pip 24.3 and older."""
+        return iter(self)
 
 
 @dataclass
@@ -67,31 +99,49 @@ class Doors:
     """Metadata of what pip prepared itself, by URL."""
     until: float | None = None
     """Moment of `time.monotonic` after which no more questions are answered."""
-    known: dict[str, list[InstallationCandidate]] = field(default_factory=dict)
+    known: dict[str, Choice] = field(default_factory=dict)
 
     def candidates(self, project_name: str) -> list[InstallationCandidate]:
         """Answer `PackageFinder.find_all_candidates`."""
-        found = self.known.get(project_name)
+        return list(self._choice(project_name))
+
+    def choose(self, project_name: str, specifier: SpecifierSet, **_: Any) -> Choice:
+        """Answer `PackageFinder.find_best_candidate`, in pip's order: yanked files first, then by version.
+
+        There is one file for every version already, the best of its tags, so pip's own sort by tag has nothing to do.
+        """
+        choice = self._choice(project_name)
+        admitted = set(specifier.filter(choice.versions))
+        return Choice(choice.name, [version for version in choice.versions if version in admitted], choice.make)
+
+    def _choice(self, name: str) -> Choice:
+        found = self.known.get(name)
         if found is None:
-            found = self.known[project_name] = self._find(project_name)
+            found = self.known[name] = self._find(name)
         return found
 
-    def _find(self, name: str) -> list[InstallationCandidate]:
+    def _find(self, name: str) -> Choice:
         has = self.kernel.version(name)
-        own = []
+        if self.kernel.fixed(name):
+            assert has is not None
+            return Choice(name, [has], lambda _: Link(self.kernel.url(name)))
+        best = dict(self.pages.best(name))
         if has is not None:
-            own = [InstallationCandidate(name, str(has), Link(self.kernel.url(name)))]
-            if self.kernel.fixed(name):
-                return own
-        found = []
-        for version, file in self.pages.best(name).items():
             # The kernel's own version is there already: its file is no other candidate.
-            if has is not None and str(version) in (str(has), has.public):
-                continue
+            for version in (has, Version(has.public)):
+                best.pop(version, None)
+        versions = sorted(
+            best if has is None else [*best, has], key=lambda v: (v not in best or best[v].yanked is None, v)
+        )
+
+        def link(version: Version) -> Link:
+            if version not in best:
+                return Link(self.kernel.url(name))
+            file = best[version]
             self.files[file.url] = file
-            link = Link(file.url, requires_python=None, yanked_reason=file.yanked, comes_from=file.index or None)
-            found.append(InstallationCandidate(name, str(version), link))
-        return found + own
+            return Link(file.url, yanked_reason=file.yanked, comes_from=file.index or None)
+
+        return Choice(name, versions, link)
 
     def prepare(self, original: Callable[..., Any], ireq: Any) -> TargetDistribution:
         """Answer `RequirementPreparer.prepare_linked_requirement`; ``original`` is pip's own, for sources."""
@@ -196,6 +246,7 @@ class _Opening:
                 finder = super()._build_package_finder(options, session, **more)
                 opening.doors = doors_of(session)
                 finder.find_all_candidates = opening.doors.candidates
+                finder.find_best_candidate = opening.doors.choose
                 return finder
 
             @classmethod
@@ -212,6 +263,7 @@ class _Opening:
             @classmethod
             def make_resolver(cls, *args: Any, **more: Any) -> Any:
                 more["py_version_info"] = version
+                more["wheel_cache"] = None  # of wheels that pip built for the host
                 return super().make_resolver(*args, **more)
 
         self.command = lambda *_args, **_more: TargetCommand("install", "install")
@@ -242,17 +294,6 @@ def open_repository(
         piptools_repository.create_command = original
     assert opening.doors is not None
     return repository, opening.doors
-
-
-def forget(repository: PyPIRepository, doors: Doors) -> None:
-    """Find all candidates anew when they are next asked for."""
-    doors.known.clear()
-    finder = repository.finder
-    for cache in ("_all_candidates", "_best_candidates"):
-        getattr(finder, cache, {}).clear()
-    clear = getattr(finder.find_best_candidate, "cache_clear", None)  # pip 25.0 and older
-    if clear is not None:
-        clear()
 
 
 def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:

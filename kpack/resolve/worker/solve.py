@@ -13,10 +13,11 @@ from pip._vendor.packaging.utils import canonicalize_name
 from kpack.resolve.worker import direct, seams
 from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import Markers, bare
+from kpack.resolve.worker.files import File, Fit
 from kpack.resolve.worker.held_back import HeldBack
 from kpack.resolve.worker.kernel import HOST, Kernel
 from kpack.resolve.worker.metadata import MetadataStore
-from kpack.resolve.worker.pages import File, Fit, Pages
+from kpack.resolve.worker.pages import Pages
 from kpack.resolve.worker.prefetch import Prefetcher
 from kpack.resolve.worker.request import IndexAddress, WorkerRequest
 from kpack.resolve.worker.sdist import SdistMetadata
@@ -84,7 +85,7 @@ class Session:
 
     def forget(self) -> None:
         """Ask anew for candidates: what the kernel has was opened or closed."""
-        seams.forget(self.repository, self.doors)
+        self.doors.known.clear()
 
 
 def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

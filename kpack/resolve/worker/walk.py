@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.version import Version
 
     from kpack.resolve.worker.distribution import Markers, Metadata
-    from kpack.resolve.worker.pages import File
+    from kpack.resolve.worker.files import File
 
 STEPS = 400
 """Requirements that the walk follows at most."""

@@ -1,0 +1,195 @@
+"""Files of a project page, and which of them a target may take."""
+
+from __future__ import annotations
+
+import functools
+import urllib.parse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import InvalidVersion, Version
+
+from kpack.resolve.worker.web import without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kpack.resolve.worker.request import WorkerRequest
+
+SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+Row = dict[str, Any]
+"""A file as its page describes it (PEP 691)."""
+
+
+@dataclass(slots=True)
+class File:
+    """One file of a page."""
+
+    filename: str
+    url: str
+    """Absolute, without fragment and credentials."""
+    hashes: dict[str, str]
+    size: int | None
+    upload_time: str | None
+    requires_python: str | None
+    yanked: str | None
+    """The reason (perhaps empty); None when it is not yanked."""
+    metadata_hashes: dict[str, str] | None
+    """Of the ``.metadata`` file; None when it is not announced, {} when it is without digest."""
+    version: Version
+    tags: str | None
+    """``cp312-abi3-manylinux…`` as in the file name; None for an sdist."""
+    build: tuple[int, str] = (0, "")
+    index: str = ""
+    """URL of the Simple index, without credentials."""
+
+    @property
+    def is_wheel(self) -> bool:
+        """Wheel, or else sdist."""
+        return self.tags is not None
+
+
+@functools.cache
+def version_of(text: str) -> Version | None:
+    """Return the version that ``text`` spells, or None."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+@functools.cache
+def _admits(requires_python: str, python: str) -> bool:
+    try:
+        return bool(SpecifierSet(requires_python).contains(python, prereleases=True))
+    except InvalidSpecifier:
+        return True
+
+
+def read_name(name: str, filename: str) -> tuple[Version, str | None, tuple[int, str]] | None:
+    """Return version, tags (None for an sdist) and build tag of a file of project ``name``; None when it is neither."""
+    if filename.endswith(".whl"):
+        parts = filename[:-4].split("-")
+        if len(parts) not in (5, 6) or canonicalize_name(parts[0]) != name:
+            return None
+        version = version_of(parts[1])
+        if version is None:
+            return None
+        build = (0, "")
+        if len(parts) == 6:
+            digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
+            if not digits:
+                return None
+            build = (int(parts[2][:digits]), parts[2][digits:])
+        return version, "-".join(parts[-3:]), build
+    suffix = next((suffix for suffix in SDIST_SUFFIXES if filename.endswith(suffix)), None)
+    if suffix is None:
+        return None
+    stem = filename[: -len(suffix)]
+    for position, character in enumerate(stem):
+        if character == "-" and canonicalize_name(stem[:position]) == name:
+            version = version_of(stem[position + 1 :])
+            return None if version is None else (version, None, (0, ""))
+    return None
+
+
+def read_file(name: str, row: Row, base: str, index: str) -> File | None:
+    """Return the file of project ``name`` that ``row`` of a page at ``base`` describes; None for anything else."""
+    facts = read_name(name, row["filename"])
+    if facts is None:
+        return None
+    version, tags, build = facts
+    url = row["url"]
+    if not url.startswith(("https://", "http://")):
+        url = urllib.parse.urljoin(base, url)
+    yanked = row.get("yanked")
+    announced = row.get("core-metadata", row.get("dist-info-metadata"))
+    size = row.get("size")
+    hashes = row.get("hashes")
+    return File(
+        filename=row["filename"],
+        url=without_credentials(url) if "@" in url or "#" in url else url,
+        hashes=hashes if isinstance(hashes, dict) else {},
+        size=size if isinstance(size, int) else None,
+        upload_time=_text(row.get("upload-time")),
+        requires_python=_text(row.get("requires-python")),
+        yanked=(yanked if isinstance(yanked, str) else "") if yanked else None,
+        metadata_hashes=announced if isinstance(announced, dict) else {} if announced else None,
+        version=version,
+        tags=tags,
+        build=build,
+        index=index,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+class Fit:
+    """Judges files for one target; the one place that knows tags, exclude-newer and allow-source."""
+
+    def __init__(self, request: WorkerRequest) -> None:
+        self.ranks = {tag: rank for rank, tag in reversed(list(enumerate(request.tags)))}
+        self.python = request.python_full_version
+        self.cutoff = request.exclude_newer
+        self.sources = frozenset(request.allow_source)
+        self._known: dict[str, int | None] = {}
+
+    def rank(self, tags: str) -> int | None:
+        """Return the place (0 is best) of the best of ``cp312.cp313-abi3-manylinux…``; None when none fits."""
+        if tags not in self._known:
+            parts = [part.split(".") for part in tags.split("-")]
+            found = []
+            if len(parts) == 3:
+                found = [
+                    rank
+                    for interpreter in parts[0]
+                    for abi in parts[1]
+                    for platform in parts[2]
+                    if (rank := self.ranks.get(f"{interpreter}-{abi}-{platform}")) is not None
+                ]
+            self._known[tags] = min(found, default=None)
+        return self._known[tags]
+
+    def too_new(self, file: File) -> bool:
+        """Tell whether ``exclude-newer`` hides the file; one without upload time is hidden too."""
+        if self.cutoff is None:
+            return False
+        return file.upload_time is None or file.upload_time[:19] >= self.cutoff[:19]
+
+    def python_fits(self, file: File) -> bool:
+        """Tell whether Requires-Python admits the target; an invalid one counts as none, as in pip."""
+        return not file.requires_python or _admits(file.requires_python, self.python)
+
+    def usable(self, name: str, file: File) -> bool:
+        """Tell whether the file may be chosen."""
+        fits = name in self.sources if file.tags is None else self.rank(file.tags) is not None
+        return fits and not self.too_new(file) and self.python_fits(file)
+
+    def fitting(self, name: str, rows: Iterable[Row]) -> list[Row]:
+        """Return wheels of a fitting tag, and sdists that may be built: the other rows are not worth parsing."""
+        sources = name in self.sources
+        found = []
+        for row in rows:
+            filename = row["filename"]
+            if filename.endswith(".whl"):
+                if self.rank("-".join(filename[:-4].rsplit("-", 3)[1:])) is not None:
+                    found.append(row)
+            elif sources:
+                found.append(row)
+        return found
+
+    def best(self, name: str, files: Iterable[File]) -> dict[Version, File]:
+        """Return the one file to take for every version: unyanked, then wheel, then tag, then build number."""
+        chosen: dict[Version, tuple[tuple[object, ...], File]] = {}
+        for file in files:
+            if not self.usable(name, file):
+                continue
+            rank = None if file.tags is None else self.rank(file.tags)
+            key = (file.yanked is not None, rank is None, rank or 0, (-file.build[0], file.build[1]), file.filename)
+            if file.version not in chosen or key < chosen[file.version][0]:
+                chosen[file.version] = (key, file)
+        return {version: file for version, (_, file) in chosen.items()}
