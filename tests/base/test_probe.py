@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,22 +11,10 @@ from packaging.utils import canonicalize_name
 
 from kpack.base import load
 from kpack.base.probe import cell
+from tests.support.interpreters import found
 
-SERIES = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
-
-
-def interpreters() -> list[str]:
-    """Return this interpreter, every other CPython on PATH that runs, and the system's own."""
-    named = [path for series in SERIES if (path := shutil.which(f"python{series}"))]
-    return list(dict.fromkeys([sys.executable, *filter(runs, [*named, "/usr/bin/python3"])]))
-
-
-def runs(python: str) -> bool:
-    """Tell whether it is a Python that the cell is for: a version manager's stub may lead nowhere."""
-    test = "import sys; sys.exit(sys.version_info < (3, 8))"
-    return (
-        Path(python).exists() and subprocess.run([python, "-c", test], capture_output=True, check=False).returncode == 0
-    )
+SYSTEM = "/usr/bin/python3"  # on Debian and Ubuntu patched in the way of Kaggle's own
+PYTHONS = [sys.executable, *found().values(), *([SYSTEM] if Path(SYSTEM).exists() else [])]
 
 
 def run(python: str, cwd: Path, source: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("python", interpreters())
+@pytest.mark.parametrize("python", dict.fromkeys(PYTHONS))
 def test_what_the_cell_prints_is_a_base(python: str, tmp_path: Path) -> None:
     done = run(python, tmp_path)
     assert done.returncode == 0, done.stderr
