@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from kpack import fetch as http
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, UsageError
@@ -98,13 +98,13 @@ class Builder:
             source, root = self._tree(source, folder / "source", name)
             known = self._remembered(source)
             if known is not None:
+                _check_name(known.filename, name, version)
                 return known
             project = tree.inside(root, source.subdirectory, name=name)
-            source = replace(source, build_requires=self._requirements(project, folder, name))
-            first = self._made(source, project, folder / "first", name, version)
-            _, other = self._tree(source, folder / "again", name)
-            project = tree.inside(other, source.subdirectory, name=name)
-            second = self._made(source, project, folder / "second", name, version)
+            place, requires = self._requirements(project, folder, name)
+            source = replace(source, build_requires=requires)
+            first = _made(place, project, folder / "first", name, version)
+            second = self._second(source, folder, place, name, version)
             built = self._adopt(first, source)
             if sha256_of(second) != built.sha256:
                 files = ", ".join(wheel.differing(built.path, second)[:5])
@@ -127,15 +127,12 @@ class Builder:
         with self.cache.temporary() as folder:
             filled, root = self._tree(source, folder / "source", name)
             project = tree.inside(root, source.subdirectory, name=name)
-            made = self._made(filled, project, folder / "first", name, version)
+            place = self._environment(filled, folder, name)
+            made = _made(place, project, folder / "first", name, version)
             found = sha256_of(made)
             if found == expected.sha256 and made.name == expected.filename:
                 return self._adopt(made, source)
-            _, other = self._tree(source, folder / "again", name)
-            second = self._made(
-                filled, tree.inside(other, source.subdirectory, name=name), folder / "second", name, version
-            )
-            files = wheel.differing(made, second)
+            files = wheel.differing(made, self._second(filled, folder, place, name, version))
         why = (
             f"two builds here differ in {', '.join(files[:5])}"
             if files
@@ -164,7 +161,7 @@ class Builder:
                 raise _offline(name, source)
             return source, tree.check_out(source.url, source.commit, folder)
         archive, digest = self._archive(source, name)
-        folder.mkdir()
+        folder.mkdir(parents=True)
         return replace(source, sha256=digest), tree.unpack(archive, folder, name=name)
 
     def _archive(self, source: Source, name: str) -> tuple[Path, str]:
@@ -177,40 +174,39 @@ class Builder:
         fetched = http.fetch([download], self.cache, offline=self.offline, on_event=self.on_event)[download]
         return (fetched.path if fetched.hashed else self.cache.path(fetched.sha256)), fetched.sha256
 
-    def _requirements(self, project: Path, folder: Path, name: str) -> tuple[Wheel, ...]:
-        """Lock what the build needs: what pyproject.toml says, then also what the backend says when it runs."""
+    def _requirements(self, project: Path, folder: Path, name: str) -> tuple[BuildEnvironment, tuple[Wheel, ...]]:
+        """Choose what the build needs: what pyproject.toml says, then also what the backend says when it runs."""
         system = environment.build_system(project, name=name)
         if self.offline:
             raise MachineError(
                 "--offline, and its build requirements are not locked yet", where=name, next="lock without --offline"
             )
         found = environment.resolve(system.requires, self.indexes, self.cache, name=name)
-        room = folder / "asking"
-        room.mkdir()
-        place = BuildEnvironment(room, name=name)
-        place.install(found, self.indexes, self.cache, offline=self.offline, on_event=self.on_event)
+        place = self._installed(found, folder / "environment", name)
         more = place.dynamic_requires(project, system)
-        if more:
-            found = environment.resolve([*system.requires, *more], self.indexes, self.cache, name=name)
-        return found
+        if not more:
+            return place, found
+        found = environment.resolve([*system.requires, *more], self.indexes, self.cache, name=name)
+        return self._installed(found, folder / "whole-environment", name), found
 
-    def _made(self, source: Source, project: Path, room: Path, name: str, version: Version) -> Path:
-        """Build in a fresh environment, and return the normalised wheel below ``room``."""
-        room.mkdir()
+    def _environment(self, source: Source, folder: Path, name: str) -> BuildEnvironment:
+        """Make the environment of the locked requirements."""
         wheels = source.build_requires
         if not environment.fits(wheels):
             # Locked on another Python: the same versions for this one; the wheel's digest is the judge.
             wheels = environment.resolve(environment.pinned(wheels), self.indexes, self.cache, name=name)
-        place = BuildEnvironment(room, name=name)
+        return self._installed(wheels, folder / "environment", name)
+
+    def _installed(self, wheels: tuple[Wheel, ...], folder: Path, name: str) -> BuildEnvironment:
+        folder.mkdir()
+        place = BuildEnvironment(folder, name=name)
         place.install(wheels, self.indexes, self.cache, offline=self.offline, on_event=self.on_event)
-        raw = place.wheel(project, room / "raw")
-        out = room / "out"
-        out.mkdir()
-        wheel.normalise(raw, out / raw.name)
-        facts = wheel.facts(out / raw.name)
-        if (facts.name, facts.version) != (canonicalize_name(name), version):
-            raise IntegrityError(f"the build gives {facts.name} {facts.version}, not {name} {version}", where=name)
-        return out / raw.name
+        return place
+
+    def _second(self, source: Source, folder: Path, place: BuildEnvironment, name: str, version: Version) -> Path:
+        """Build once more, from sources in another folder."""
+        _, root = self._tree(source, folder / "again" / "source", name)
+        return _made(place, tree.inside(root, source.subdirectory, name=name), folder / "second", name, version)
 
     def _adopt(self, path: Path, source: Source) -> BuiltWheel:
         filename, sha256 = path.name, sha256_of(path)
@@ -328,6 +324,24 @@ class Builder:
             return None
         except (ValueError, KeyError, TypeError, UsageError):  # another version's note: build again
             return None
+
+
+def _made(place: BuildEnvironment, project: Path, room: Path, name: str, version: Version) -> Path:
+    """Build, and return the normalised wheel below ``room``."""
+    room.mkdir()
+    raw = place.wheel(project, room / "raw")
+    out = room / "out"
+    out.mkdir()
+    wheel.normalise(raw, out / raw.name)
+    wheel.facts(out / raw.name)
+    _check_name(raw.name, name, version)
+    return out / raw.name
+
+
+def _check_name(filename: str, name: str, version: Version) -> None:
+    found, number, _, _ = parse_wheel_filename(filename)
+    if (found, number) != (canonicalize_name(name), version):
+        raise IntegrityError(f"the build gives {found} {number}, not {name} {version}", where=name)
 
 
 def check_target(built: BuiltWheel, target: Target, *, name: str) -> None:

@@ -73,7 +73,7 @@ class Origin:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        outer = self
+        outer: Origin = self
 
         class Handler(_Handler):
             origin = outer

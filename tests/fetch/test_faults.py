@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -282,13 +283,11 @@ def test_cache_that_cannot_be_written_is_exit_7(origin: Origin, tmp_path: Path) 
 def test_full_disk_is_exit_7_and_leaves_nothing(origin: Origin, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     from kpack.fetch import part
 
-    real = part._Writer
-
-    class Full(real):  # type: ignore[valid-type, misc]
-        def __init__(self, *arguments: object) -> None:
+    class Full(part._Writer):
+        def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             self.file.close()
-            self.file = open("/dev/full", "r+b", buffering=0)  # noqa: PTH123, SIM115
+            self.file = io.FileIO("/dev/full", "r+")
 
         def rewind(self) -> None:
             self.segment.position = 0

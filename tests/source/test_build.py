@@ -1,0 +1,367 @@
+"""Sources become wheels whose bytes come out the same again, from locked build requirements."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.cache import Cache
+from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, NetworkError, NoSolution, UsageError
+from kpack.files import sha256_of
+from kpack.resolve.model import Source
+from kpack.resolve.worker.request import IndexAddress
+from kpack.source.build import check_target
+from kpack.source.environment import Indexes
+from kpack.source.host import this_host
+from kpack.target import Target, marker_environment, supported_tags
+from tests.source.conftest import PYPROJECT, Shop, project_files, sdist, write
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def target(python: str = "3.12", machine: str = "x86_64", glibc: tuple[int, int] = (2, 35)) -> Target:
+    return Target(
+        base=None,
+        python_version=python,
+        python_full_version=f"{python}.0",
+        machine=machine,
+        glibc=glibc,
+        environment=marker_environment(f"{python}.0", machine),
+        tags=supported_tags(python, machine, glibc),
+    )
+
+
+def platform_tag() -> str:
+    host = this_host()
+    series = "cp" + host.python.replace(".", "")
+    return f"{series}-{series}-linux_{host.machine}"
+
+
+def test_folder_becomes_a_stored_wheel_with_its_build_requirements_locked(own: Shop) -> None:
+    built = own.build(own.project(requires=["helper>=1"]))
+    assert built.filename == "fork-1.0-py3-none-any.whl"
+    assert (built.pure, built.note, built.source.built_on) == (True, None, None)
+    assert built.requires_dist == ("helper>=1",)
+    assert [wheel.filename for wheel in built.source.build_requires] == ["carelessbackend-1.0-py3-none-any.whl"]
+    assert built.source.build_requires[0].url is not None
+    assert sha256_of(built.path) == built.sha256
+    assert built.wheel.url is None
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.read("src_fork.py") == b"X = 1\n"
+        assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+
+
+def test_wheel_is_the_same_from_another_folder_umask_zone_and_locale(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {
+        f"src_{name}.txt": name
+        for name in ("TZ", "LC_ALL", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "HOME_SET", "PIP_FIND_LINKS", "MY_SECRET")
+    }
+    first = shop.build(shop.project(variables=variables))
+    for name, value in {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MY_SECRET", "token")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    other = Shop(tmp_path / "elsewhere" / "deep", shop.index, Cache(tmp_path / "other-cache"))
+    other.folder.mkdir(parents=True)
+    old = os.umask(0o077)
+    try:
+        second = other.build(other.project(variables=variables))
+    finally:
+        os.umask(old)
+    assert second.sha256 == first.sha256
+    with zipfile.ZipFile(first.path) as archive:
+        assert archive.read("src_MY_SECRET.txt") == b"unset"
+
+
+def test_unchanged_source_is_not_built_again(shop: Shop) -> None:
+    source = shop.project(requires=["other"])
+    first = shop.build(source)
+    asked = len(shop.index.requests)
+    assert shop.build(source) == first
+    assert len(shop.index.requests) == asked
+    write(shop.folder / "fork", project_files())
+    assert shop.build(source).sha256 != first.sha256
+
+
+@pytest.mark.parametrize("name", ["fork-1.0.tar.gz", "fork-1.0.zip"])
+def test_archive_from_a_url_is_checked_then_built(shop: Shop, name: str) -> None:
+    path = sdist(shop.folder / name, project_files())
+    shop.index.add(path)
+    url = f"{shop.index.root}/files/{name}"
+    built = shop.build(Source(kind="sdist", url=url, sha256=sha256_of(path)))
+    assert built.source.sha256 == sha256_of(path)
+    folder = shop.build(shop.project("again"))
+    assert folder.sha256 == built.sha256
+    with pytest.raises(IntegrityError, match="0000"):
+        shop.build(Source(kind="archive", url=url, sha256="0" * 64))
+
+
+def test_archive_without_a_digest_is_locked_with_the_one_it_has(shop: Shop) -> None:
+    path = sdist(shop.folder / "fork-1.0.zip", project_files(), top="fork-abc123/")
+    built = shop.build(Source(kind="archive", url="fork-1.0.zip"))
+    assert built.source.sha256 == sha256_of(path)
+
+
+def test_subdirectory_of_an_archive_is_built(shop: Shop) -> None:
+    files = {f"python/{name}": text for name, text in project_files().items()}
+    sdist(shop.folder / "fork.zip", files)
+    built = shop.build(Source(kind="archive", url="fork.zip", subdirectory="python"))
+    assert built.filename.startswith("fork-1.0")
+    with pytest.raises(UsageError, match="no folder"):
+        shop.build(Source(kind="archive", url="fork.zip", subdirectory="none"))
+    with pytest.raises(UsageError, match="no folder"):
+        shop.build(Source(kind="archive", url="fork.zip", subdirectory="../.."))
+    sdist(shop.folder / "none.zip", {"README": ""})
+    with pytest.raises(UsageError, match=r"neither pyproject\.toml"):
+        shop.build(Source(kind="archive", url="none.zip"))
+
+
+def test_archive_that_is_none_is_refused(shop: Shop) -> None:
+    (shop.folder / "fork.zip").write_bytes(b"not an archive")
+    with pytest.raises(IntegrityError, match="cannot be unpacked"):
+        shop.build(Source(kind="archive", url="fork.zip"))
+
+
+def test_archive_with_an_entry_outside_its_folder_is_refused(shop: Shop) -> None:
+    sdist(shop.folder / "fork.tar.gz", {"evil": "x"}, top="../")
+    with pytest.raises(IntegrityError, match="outside"):
+        shop.build(Source(kind="archive", url="fork.tar.gz"))
+    assert not (shop.cache.root / "tmp" / "evil").exists()
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@localhost", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def repository(folder: Path) -> str:
+    """Make a repository of the project, and return its first commit."""
+    write(folder, project_files())
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "one")
+    return git(folder, "rev-parse", "HEAD")
+
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+
+
+@needs_git
+def test_repository_is_built_at_its_commit(shop: Shop) -> None:
+    commit = repository(shop.folder / "repo")
+    write(shop.folder / "repo", project_files(code="X = 2\n"))
+    git(shop.folder / "repo", "commit", "-qam", "two")
+    url = "git+" + (shop.folder / "repo").as_uri()
+    built = shop.build(Source(kind="vcs", url=url, commit=commit, revision="main"))
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.read("src_fork.py") == b"X = 1\n"
+    assert shop.build(Source(kind="vcs", url=url, commit=commit)).sha256 == built.sha256
+    with pytest.raises(NetworkError, match="git failed"):
+        shop.build(Source(kind="vcs", url=url, commit="0" * 40))
+
+
+@needs_git
+def test_only_gits_usual_transports_are_used(shop: Shop) -> None:
+    with pytest.raises(UsageError, match="cannot build from it"):
+        shop.build(Source(kind="vcs", url="git+ext::sh -c evil", commit="0" * 40))
+
+
+@needs_git
+def test_ignored_files_of_a_repository_do_not_count(shop: Shop) -> None:
+    repository(shop.folder / "repo")
+    (shop.folder / "repo" / ".gitignore").write_text("scratch\n")
+    first = shop.build(Source(kind="directory", url="repo"))
+    (shop.folder / "repo" / "scratch").write_text("x")
+    assert shop.build(first.source, expected=first.wheel).sha256 == first.sha256
+    assert shop.build(Source(kind="directory", url="repo")) == first
+
+
+def test_what_the_backend_asks_for_when_it_runs_is_locked_too(shop: Shop) -> None:
+    built = shop.build(shop.project(dynamic=["helper"], **{"import": "helper"}))
+    assert [wheel.filename.split("-")[0] for wheel in built.source.build_requires] == ["carelessbackend", "helper"]
+
+
+def test_build_sees_nothing_but_its_locked_requirements(shop: Shop) -> None:
+    with pytest.raises(MachineError, match="No module named 'helper'") as caught:
+        shop.build(shop.project(**{"import": "helper"}))
+    assert caught.value.where == "fork"
+
+
+def test_build_does_not_see_what_kpack_runs_with(shop: Shop) -> None:
+    with pytest.raises(MachineError, match="No module named 'click'"):
+        shop.build(shop.project(**{"import": "click"}))
+
+
+def test_what_a_failing_build_says_is_passed_on(shop: Shop) -> None:
+    with pytest.raises(MachineError, match="the compiler is on strike") as caught:
+        shop.build(shop.project(fail="the compiler is on strike"))
+    assert "╰─>" not in caught.value.what
+
+
+def test_build_requirement_without_a_wheel_is_no_solution(shop: Shop) -> None:
+    with pytest.raises(NoSolution):
+        shop.build(shop.project(pyproject=PYPROJECT.replace("carelessbackend", "nothere", 1)))
+
+
+def test_build_requirements_are_of_the_day_that_exclude_newer_names(own: Shop, tmp_path: Path) -> None:
+    newer = make_wheel(tmp_path / "wheels", "helper", "2.0", files={"helper.py": "X = 2\n"})
+    own.index.add(newer, upload_time="2026-06-01T00:00:00Z")
+    source = own.project(pyproject=PYPROJECT.replace('"]', '", "helper"]', 1))
+    indexes = Indexes(addresses=(IndexAddress(url=own.index.url),), exclude_newer=datetime(2026, 2, 1, tzinfo=UTC))
+    old = own.build(source, indexes=indexes)
+    assert [wheel.filename for wheel in old.source.build_requires][1].startswith("helper-1.0")
+    assert [wheel.filename for wheel in own.build(source).source.build_requires][1].startswith("helper-2.0")
+
+
+def test_wheel_is_rebuilt_from_locked_requirements_though_newer_ones_came(own: Shop, tmp_path: Path) -> None:
+    built = own.build(own.project())
+    own.index.add(make_wheel(tmp_path / "wheels", "carelessbackend", "9.9", files={"carelessbackend.py": "no"}))
+    fresh = Shop(own.folder, own.index, Cache(tmp_path / "fresh"))
+    again = fresh.build(built.source, expected=built.wheel)
+    assert (again.sha256, again.filename) == (built.sha256, built.filename)
+    assert not any(path.startswith("/simple") and "careless" in path for path in own.index.requests[-2:])
+
+
+def test_rebuild_needs_no_network_when_the_requirements_are_cached(shop: Shop) -> None:
+    built = shop.build(shop.project())
+    built.path.unlink()
+    asked = len(shop.index.requests)
+    again = shop.build(built.source, expected=built.wheel, offline=True)
+    assert again.sha256 == built.sha256
+    assert len(shop.index.requests) == asked
+
+
+def test_damaged_build_requirement_is_refused(shop: Shop) -> None:
+    built = shop.build(shop.project())
+    path = shop.cache.path(built.source.build_requires[0].sha256)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    built.path.unlink()
+    with pytest.raises(IntegrityError, match="damaged"):
+        shop.build(built.source, expected=built.wheel)
+
+
+def test_cached_wheel_is_not_built_again(shop: Shop) -> None:
+    built = shop.build(shop.project())
+    shutil.rmtree(shop.folder / "fork")
+    assert shop.build(built.source, expected=built.wheel).path == built.path
+
+
+def test_folder_that_changed_since_the_lock_is_exit_1(shop: Shop) -> None:
+    built = shop.build(shop.project())
+    built.path.unlink()
+    write(shop.folder / "fork", project_files(code="X = 2\n"))
+    with pytest.raises(CheckFailed, match="changed since it was locked"):
+        shop.build(built.source, expected=built.wheel)
+
+
+def test_unreproducible_build_is_said_at_lock_and_refused_later_by_the_files_name(shop: Shop) -> None:
+    built = shop.build(shop.project(random=["stamp.txt"]))
+    assert built.note is not None
+    assert "stamp.txt came out differently" in built.note
+    assert shop.build(built.source, expected=built.wheel).path == built.path
+    built.path.unlink()
+    with pytest.raises(IntegrityError, match=r"two builds here differ in stamp\.txt") as caught:
+        shop.build(built.source, expected=built.wheel)
+    assert built.sha256 in caught.value.what
+
+
+def test_build_that_another_machine_does_differently_is_refused(shop: Shop) -> None:
+    built = shop.build(shop.project())
+    with pytest.raises(IntegrityError, match="two builds here agree"):
+        shop.build(built.source, expected=replace(built.wheel, sha256="0" * 64))
+
+
+def test_other_name_or_version_than_locked_is_refused(shop: Shop) -> None:
+    with pytest.raises(IntegrityError, match=r"the build gives fork 1\.0, not fork 2\.0"):
+        shop.build(shop.project(), version="2.0")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a Linux wheel")
+def test_compiled_wheel_fits_only_where_host_and_target_match(shop: Shop) -> None:
+    host = this_host()
+    assert host.glibc is not None
+    built = shop.build(shop.project(tag=platform_tag()))
+    assert not built.pure
+    assert built.source.built_on == host.marker
+    check_target(built, target(host.python, host.machine, host.glibc), name="fork")
+    other = "3.9" if host.python != "3.9" else "3.10"
+    for wrong in (
+        target(other, host.machine, host.glibc),
+        target(host.python, "aarch64" if host.machine == "x86_64" else "x86_64", host.glibc),
+        target(host.python, host.machine, (host.glibc[0], host.glibc[1] - 1)),
+    ):
+        with pytest.raises(MisfitError) as caught:
+            check_target(built, wrong, name="fork")
+        assert "chained kernel" in caught.value.next
+        assert "path of a wheel" in caught.value.next
+        assert caught.value.to_dict()["code"] == 6
+
+
+def test_compiled_wheel_of_another_host_is_not_rebuilt_here(shop: Shop) -> None:
+    built = shop.build(shop.project(tag=platform_tag()))
+    built.path.unlink()
+    with pytest.raises(MisfitError, match="compiled for cp27-linux_vax"):
+        shop.build(replace(built.source, built_on="cp27-linux_vax"), expected=built.wheel)
+
+
+def test_pure_wheel_fits_every_target(shop: Shop) -> None:
+    built = shop.build(shop.project())
+    for python, machine in (("3.8", "x86_64"), ("3.13", "aarch64")):
+        check_target(built, target(python, machine), name="fork")
+
+
+def test_local_wheel_is_kept_byte_for_byte(shop: Shop) -> None:
+    path = make_wheel(shop.folder, "fork")
+    source = Source(kind="wheel", url=path.name)
+    built = shop.build(source)
+    assert built.path.read_bytes() == path.read_bytes()
+    assert built.source.sha256 == sha256_of(path)
+    assert shop.build(built.source, expected=built.wheel).sha256 == built.sha256
+    make_wheel(shop.folder, "fork", files={"fork.py": "changed"})
+    with pytest.raises(CheckFailed, match="changed since"):
+        shop.build(built.source, expected=built.wheel)
+    path.unlink()
+    assert shop.build(built.source, expected=built.wheel).path == built.path
+    built.path.unlink()
+    with pytest.raises(MachineError, match="no such wheel"):
+        shop.build(built.source, expected=built.wheel)
+
+
+def test_locked_requirements_of_another_python_are_taken_in_the_same_version(own: Shop, tmp_path: Path) -> None:
+    for tag in ("cp27-cp27m-manylinux1_x86_64", "py3-none-any"):
+        own.index.add(make_wheel(tmp_path / "w", "helper", "1.5", files={"helper.py": "X = 1\n"}, tag=tag))
+    built = own.build(own.project(dynamic=["helper"], **{"import": "helper"}))
+    elsewhere = tuple(
+        replace(wheel, filename=wheel.filename.replace("py3-none-any", "cp27-cp27m-manylinux1_x86_64"), sha256="1" * 64)
+        if wheel.filename.startswith("helper")
+        else wheel
+        for wheel in built.source.build_requires
+    )
+    built.path.unlink()
+    again = own.build(replace(built.source, build_requires=elsewhere), expected=built.wheel)
+    assert again.sha256 == built.sha256
+
+
+@pytest.mark.index
+def test_real_setuptools_builds_a_project_with_setup_py_alone(own: Shop) -> None:
+    write(
+        own.folder / "old",
+        {"setup.py": "from setuptools import setup\nsetup(name='old', version='1', py_modules=['m'])\n"},
+    )
+    (own.folder / "old" / "m.py").write_text("")
+    built = own.build(Source(kind="directory", url="old"), name="old", version="1", indexes=Indexes())
+    assert built.note is None
+    assert [wheel.filename.split("-")[0] for wheel in built.source.build_requires] == ["setuptools"]
