@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from typing import Iterable, List, Sequence, Tuple
 
@@ -28,6 +27,8 @@ def compile_files(sources: Sequence[Tuple[str, str, str]], processes: int) -> No
 
     A file that is no valid Python (templates, code for another version) is left without bytecode, as pip does.
     """
+    import subprocess
+
     count = max(1, min(processes, len(sources) // 20 + 1))
     children = [
         subprocess.Popen([sys.executable, "-I", "-S", "-c", _WORKER], stdin=subprocess.PIPE, universal_newlines=True)

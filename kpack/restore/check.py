@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .drift import Drift
     from .plan import Plan
 
-_BLOCK = 4096
-"""Bytes that a small file takes on most file systems."""
+BLOCK = 4096
+"""Bytes that a file may take beyond its size on most file systems."""
 
 
 def refuse_drift(found: Iterable[Drift]) -> None:
@@ -153,11 +153,6 @@ def refuse_too_full(sizes: Dict[str, Tuple[int, int]]) -> None:
                 where=place,
                 next="free some, or restore to another disk (--target, [restore] directory)",
             )
-
-
-def on_disk(size: int) -> int:
-    """Return the bytes that a file of ``size`` bytes takes, about."""
-    return (size + _BLOCK - 1) // _BLOCK * _BLOCK
 
 
 def check_checkpoints(plan: Plan, *, tolerant: bool) -> None:

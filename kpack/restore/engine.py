@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import time
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
@@ -66,9 +66,13 @@ def restore(
     began = time.monotonic()
     options = options or Options()
     pack = Pack(path, manifest)
+    collecting = gc.isenabled()
+    gc.disable()  # tens of thousands of small values that live to the end, beside a kernel's millions
     try:
         report = _Restore(pack, id, options, on_progress, on_wait).run()
     finally:
+        if collecting:
+            gc.enable()
         pack.close()
     report.seconds = time.monotonic() - began
     return report
@@ -170,7 +174,7 @@ class _Restore:
         if not self.tolerant and self.scheme.target is None:
             check.refuse_imported(plan, check.loaded_modules())
         check.check_checkpoints(plan, tolerant=self.tolerant)
-        run = uuid.uuid4().hex
+        run = os.urandom(16).hex()
         prepared = prepare(plan, run, sys.executable, tolerant=self.tolerant)
         notes = [*self.notes, *prepared.notes]
         notes += [

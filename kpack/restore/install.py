@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Set, Tuple, Union
 
@@ -73,15 +74,16 @@ def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepare
         if there is not None:
             prepared.old[wheel.name] = read_old(there, prepared.libs)
     ours = {path for old in prepared.old.values() for path in old.files}
-    folders = {os.path.dirname(file.path) for wheel in plan.wheels for file in wheel.files}
-    folders |= {os.path.dirname(path) for path in scripts}
+    folders = {file.path.rpartition("/")[0] for wheel in plan.wheels for file in wheel.files}
+    folders |= {plan.scheme.scripts} if scripts else set()
     folders |= {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
     folders |= {wheel.lib for wheel in plan.wheels} | {plan.scheme.purelib}
     prepared.missing = missing_folders(folders)
     missing = set(prepared.missing)
     _clashes(prepared, missing, ours, tolerant=tolerant)
-    check.refuse_links_outside(plan, folders - missing)
-    check.refuse_unwritable(folders)
+    standing = (folders | {os.path.dirname(folder) for folder in missing}) - missing
+    check.refuse_links_outside(plan, standing)
+    check.refuse_unwritable(standing)
     check.refuse_too_full(_sizes(prepared))
     return prepared
 
@@ -134,12 +136,12 @@ def _sizes(prepared: Prepared) -> Dict[str, Tuple[int, int]]:
         found[folder] = (before[0] + size, before[1] + files)
 
     for wheel in plan.wheels:
-        entries = [file.entry.size for job in wheel.jobs for file in job.files]
-        add(wheel.lib, sum(map(check.on_disk, entries)), len(entries))
-    add(plan.scheme.purelib, 4096 * len(prepared.missing), len(prepared.missing))
+        sizes = [file.entry.size for job in wheel.jobs for file in job.files]
+        add(wheel.lib, sum(sizes) + check.BLOCK * len(sizes), len(sizes))
+    add(plan.scheme.purelib, check.BLOCK * len(prepared.missing), len(prepared.missing))
     for item in plan.checkpoints:
         if not item.present and item.member is not None:
-            add(os.path.dirname(item.path), check.on_disk(item.size), 1)
+            add(os.path.dirname(item.path), item.size + check.BLOCK, 1)
     return found
 
 
@@ -170,6 +172,10 @@ class Run:
         self._copier = Copier(pack, self._crew)
         self._bytecode: Dict[str, List[str]] = {}
         self._waiting: List[str] = []
+        self._guard = threading.Lock()
+        self._left: Dict[str, int] = {}
+        """Jobs of each wheel that are not done, by member."""
+        self._owner: Dict[str, WheelPlan] = {}
 
     def carry_out(self) -> Mark:
         """Do all of it and return the mark.
@@ -183,8 +189,8 @@ class Run:
             self._fill()
             if self._compile:
                 self._compile_all()
-            for wheel in self.plan.wheels:
-                self._metadata(wheel)
+                for wheel in self.plan.wheels:
+                    self._metadata(wheel)
             self._commit(journal)
             mark = self._mark()
             self._state.finish(mark)
@@ -222,7 +228,8 @@ class Run:
             if not item.present:
                 journal.files += [item.path, item.part(prepared.run)]
         journal.files += [self._link_place(link.path) for link in plan.manifest.links]
-        journal.files = [path for path in journal.files if path not in there]
+        if there:
+            journal.files = [path for path in journal.files if path not in there]
         journal.staging = [*sorted(lib + "/.kpack/new" for lib in prepared.libs), away]
         return journal
 
@@ -231,6 +238,8 @@ class Run:
 
     def _stage(self, wheel: WheelPlan, only: Optional[Set[str]]) -> None:
         """Let files (all, or those in ``only``) wait beside until what is in their place has moved."""
+        if only is not None and not only:
+            return
         folder = wheel.staged + ".files"
         staged = self.prepared.staged
         before = len(staged)
@@ -276,6 +285,8 @@ class Run:
                 if not item.present and item.member is not None:
                     jobs += self._copies(item, opened)
             jobs.sort(key=lambda job: job.weight, reverse=True)
+            self._left = {wheel.member.path: len(wheel.jobs) for wheel in self.plan.wheels}
+            self._owner = {wheel.member.path: wheel for wheel in self.plan.wheels}
             self._crew.run(jobs, self._work, self._tick if self._on_progress else None)
         finally:
             for descriptor in opened:
@@ -298,6 +309,12 @@ class Run:
             self._copier.work(job)
         else:
             self._writer.work(job)
+            path = job.member.path
+            with self._guard:
+                self._left[path] -= 1
+                last = not self._left[path]
+            if last and not self._compile:
+                self._metadata(self._owner[path])
 
     def _tick(self) -> None:
         if self._on_progress is not None:

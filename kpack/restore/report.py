@@ -99,7 +99,7 @@ class Progress:
             sys.stderr.flush()
 
     def _in_cell(self, text: str) -> None:
-        from IPython.display import display  # type: ignore[import-not-found,unused-ignore]
+        display: Any = sys.modules["IPython"].display.display
 
         data = {"text/plain": text}
         if self._display is None:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from .errors import MACHINE, RestoreError, machine_error
@@ -130,7 +130,7 @@ class State:
 
     def begin(self, journal: Journal) -> None:
         """Write the journal. Raises RestoreError (code 7) when that fails."""
-        self._store(_JOURNAL, asdict(journal))
+        self._store(_JOURNAL, vars(journal))
 
     def end(self, journal: Journal) -> None:
         """Remove what the run moved away, its staging folders, and the journal last."""
@@ -155,7 +155,7 @@ class State:
 
     def finish(self, mark: Mark) -> None:
         """Write the mark: from here on the run counts. Raises RestoreError (code 7)."""
-        self._store(_mark_name(mark.name), asdict(mark))
+        self._store(_mark_name(mark.name), vars(mark))
 
     def forget(self, name: str) -> None:
         """Remove the mark of the pack ``name``."""

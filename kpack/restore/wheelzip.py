@@ -23,6 +23,9 @@ _CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _ALLOWED_FLAGS = 0x0002 | 0x0004 | 0x0008 | 0x0800  # deflate level, data descriptor, UTF-8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_SUSPECT = re.compile(r"\A[/.]|/[/.]|\.\Z")
+"""What every name that is not in normal form has somewhere, and few others."""
+_TYPE = 0o170000
 _MAX32 = 0xFFFFFFFF
 _MAX16 = 0xFFFF
 
@@ -143,12 +146,12 @@ def _central(tail: bytes, position: int, length: int, start: int, where: str) ->
         raise _bad("the directory is malformed at byte {}".format(start + position), where)
     raw_name = tail[after : after + name_length]
     name = _name(raw_name, flags, where)
-    extra = tail[after + name_length : after + name_length + extra_length]
-    size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
+    if extra_length or size == _MAX32 or compressed == _MAX32 or offset == _MAX32:
+        extra = tail[after + name_length : after + name_length + extra_length]
+        size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
     mode = external >> 16 if system == 3 else 0
-    kind = stat.S_IFMT(mode)
-    folder = name.endswith("/")
-    if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
+    folder = name[-1] == "/"
+    if mode & _TYPE not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
         raise _bad("{!r} is a link, a device or a folder in disguise".format(name), where)
     if flags & ~_ALLOWED_FLAGS or method not in (STORED, DEFLATED) or disk:
         raise _bad("{!r} uses a feature of zip that wheels have no need of".format(name), where)
@@ -164,10 +167,13 @@ def _name(raw: bytes, flags: int, where: str) -> str:
         name = raw.decode("utf-8" if flags & 0x0800 else "ascii")
     except UnicodeDecodeError as error:
         raise _bad("the entry name {!r} is not in the encoding it claims".format(raw), where) from error
-    body = name[:-1] if name.endswith("/") else name
-    if _CONTROL.search(name) or any(part in ("", ".", "..") for part in body.split("/")) or name[1:2] == ":":
+    if _CONTROL.search(name) or name[1:2] == ":" or not name or (_SUSPECT.search(name) and not _normal(name)):
         raise _bad("the entry name {!r} is not a plain relative path".format(name), where)
     return name
+
+
+def _normal(name: str) -> bool:
+    return all(part not in ("", ".", "..") for part in (name[:-1] if name[-1] == "/" else name).split("/"))
 
 
 def _zip64(extra: bytes, size: int, compressed: int, offset: int, where: str, name: str) -> Tuple[int, int, int]:
@@ -196,22 +202,18 @@ def _zip64(extra: bytes, size: int, compressed: int, offset: int, where: str, na
 
 
 def _no_clashes(entries: List[Entry], where: str) -> None:
-    seen = set()
-    files = set()
-    folders = set()
-    for entry in entries:
-        name = entry.name.rstrip("/")
-        if name in seen:
-            raise _bad("{!r} stands twice in the archive".format(entry.name), where)
-        seen.add(name)
-        if entry.is_folder:
-            folders.add(name)
-        else:
-            files.add(name)
-        parent = name.rpartition("/")[0]
-        while parent and parent not in folders:
-            folders.add(parent)
-            parent = parent.rpartition("/")[0]
+    files = {entry.name for entry in entries if entry.name[-1] != "/"}
+    explicit = {entry.name[:-1] for entry in entries if entry.name[-1] == "/"}
+    if len(files) + len(explicit) != len(entries):
+        names = [entry.name for entry in entries]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _bad("{!r} stands twice in the archive".format(twice), where)
+    parents = {name.rpartition("/")[0] for name in files | explicit}
+    folders = explicit | parents
+    while parents:
+        parents = {name.rpartition("/")[0] for name in parents} - folders
+        folders |= parents
+    folders.discard("")
     both = files & folders
     if both:
         raise _bad("{!r} is a file and a folder".format(min(both)), where)
