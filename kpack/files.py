@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -64,7 +65,9 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
             os.unlink(name)  # noqa: PTH108
         if isinstance(error, OSError) and error.errno is not None:
             raise MachineError(
-                f"cannot write: {error.strerror}", where=str(path), next="free some space or choose another folder"
+                f"cannot write: {error.strerror}",
+                where=str(path),
+                next="free some space" if error.errno == errno.ENOSPC else "choose another file or folder",
             ) from error
         raise
 

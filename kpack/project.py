@@ -141,8 +141,10 @@ def lock(
     from kpack import resolve, target
     from kpack.base.metadata import RequiresDist
     from kpack.checkpoints import locking
+    from kpack.environment import local
     from kpack.resolve import consistency
 
+    local.check(environment)
     targets = target.targets(environment, project.bases)
     resolution = resolve.resolve(
         environment,

@@ -54,9 +54,10 @@ def build(
     out = output or project.pack_path
     if check:
         made = _checked(project, out, expect, offline=offline, take_from=take_from)
+    elif expect is not None:
+        made = _expected_build(project, out, expect, offline=offline, take_from=take_from)
     else:
         made = _build(project, out, offline=offline, take_from=take_from)
-        _expected(made, expect)
     if as_json:
         answer({"pack": str(out), "id": made.id, "sha256": made.sha256, "size": made.size, "bootstrap": made.line})
         return
@@ -91,23 +92,37 @@ def _checked(
     from kpack import pack
 
     before = pack.read(out).id if expect is None else expect
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".kpack-check-", dir=out.parent)
-    except OSError as error:
-        raise MachineError(f"cannot write: {error.strerror}", where=str(out.parent)) from error
-    with folder as place:
+    with _beside(out) as place:
         made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
-        _expected(made, before)
+        _expected(made, before, out)
         if expect is None and made.sha256 != sha256_of(out):
             raise IntegrityError("the pack that is there is damaged", where=str(out), next="run kpack build")
     return made
 
 
-def _expected(made: Pack, expect: str | None) -> None:
-    if expect is not None and made.id != expect:
+def _expected_build(
+    project: projects.Project, out: Path, expect: str, *, offline: bool, take_from: tuple[Path, ...]
+) -> Pack:
+    """Build beside, and let the pack take its place only when it is the expected one."""
+    with _beside(out) as place:
+        made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
+        _expected(made, expect, out)
+        made.path.replace(out)
+    return made
+
+
+def _beside(out: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".kpack-check-", dir=out.parent)
+    except OSError as error:
+        raise MachineError(f"cannot write: {error.strerror}", where=str(out.parent)) from error
+
+
+def _expected(made: Pack, expect: str, out: Path) -> None:
+    if made.id != expect:
         raise CheckFailed(
             f"the pack's id is {made.id}, {expect} was expected",
-            where=str(made.path),
+            where=str(out),
             next="kpack diff shows what differs between two packs",
         )

@@ -9,10 +9,12 @@ import click
 from kpack import project as projects
 from kpack.cache import Cache
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
-from kpack.errors import ExitCode
+from kpack.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from packaging.utils import NormalizedName
 
     from kpack.lock import LockedTarget
 
@@ -35,12 +37,10 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
     project = projects.Project.find(session.config)
     if check:
         return _check(project, as_json=as_json)
-    from packaging.utils import canonicalize_name
-
     done = projects.lock(
         project,
         Cache(),
-        upgrade=upgrade or frozenset(canonicalize_name(name) for name in names),
+        upgrade=upgrade or _upgraded(project, names),
         strict=strict,
     )
     for note in done.notes:
@@ -68,6 +68,25 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
     total += sum({c.sha256: c.size for c in done.lock.checkpoints if c.attached is None}.values())
     tell(f"{done.path}: written; the pack will have about {human_size(total)}. Next: kpack build")
     return int(ExitCode.DONE)
+
+
+def _upgraded(project: projects.Project, names: tuple[str, ...]) -> frozenset[NormalizedName]:
+    """Return the names whose pins are let go of; one that has no pin is a slip of the pen."""
+    from difflib import get_close_matches
+
+    from packaging.utils import canonicalize_name
+
+    asked = frozenset(canonicalize_name(name) for name in names)
+    targets = project.lock.targets if project.lock is not None else ()
+    pinned = {pin.name for target in targets for pin in target.packed}
+    for name in sorted(asked - pinned) if project.lock is not None else ():
+        near = get_close_matches(name, sorted(pinned), 1)
+        raise UsageError(
+            f"{name!r} is not packed by the lock, so there is no pin to let go of",
+            where=str(project.lock_path),
+            next=f"did you mean {near[0]!r}?" if near else "kpack lock --upgrade lets go of all pins",
+        )
+    return asked
 
 
 def _check(project: projects.Project, *, as_json: bool) -> int:

@@ -81,4 +81,9 @@ def _interpreter(python: str | None) -> str:
         return sys.executable
     if (program := shutil.which(python)) is None:
         raise MachineError("there is no such interpreter", where=python, next="name the python of a venv or kernel")
+    asked = subprocess.run(
+        [program, "-I", "-S", "-c", "print('Python')"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    if asked.stdout.strip() != b"Python":
+        raise MachineError("this is no Python interpreter", where=python, next="name the python of a venv or kernel")
     return program

@@ -1,0 +1,54 @@
+"""The local files that a kaggle-env.toml names: there, and of a kind that can be packed."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from kpack.environment import mistakes as errors
+from kpack.environment.mistakes import Mistake, quoted
+from kpack.environment.reading import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kpack.environment.model import Environment
+
+
+def check(environment: Environment) -> None:
+    """Look at each local path of ``packages``, before anything is resolved.
+
+    Raises:
+        EnvironmentFileError: a path does not lead to a project's folder, a wheel or an sdist.
+
+    """
+    found = []
+    for number, entry in enumerate(environment.packages):
+        if entry.path is not None:
+            problem = _problem(environment.path.parent / entry.path)
+            if problem is not None:
+                what, advice = problem
+                found.append(Mistake(key=("packages", number), what=f"{quoted(entry.text)} {what}", next=advice))
+    if found:
+        raise errors.error(found, path=environment.path, text=read(environment.path))
+
+
+def _problem(path: Path) -> tuple[str, str] | None:
+    """Return what is wrong with a local path and what to do; None when nothing is."""
+    if not path.exists():
+        return "is not there", "a path is relative to the folder of this file; correct it, or bring the file"
+    if path.is_dir():
+        if (path / "pyproject.toml").is_file() or (path / "setup.py").is_file():
+            return None
+        return "is no project: it has neither pyproject.toml nor setup.py", "name the folder that holds one of them"
+    if path.suffix == ".whl":
+        try:
+            parse_wheel_filename(path.name)
+        except InvalidWheelFilename as error:
+            return f"does not have the name of a wheel: {error}", "give the file its own name back"
+        return None if zipfile.is_zipfile(path) else ("is no wheel: it is not a zip file", "bring the file again")
+    if path.name.endswith((".tar.gz", ".zip")):
+        return None
+    return "is neither a folder, a wheel nor a source archive", "name a project's folder, a .whl, .tar.gz or .zip"
