@@ -100,7 +100,7 @@ def _text(lock: Lock, *, relative: bool) -> str:
                 "name": pin.name,
                 "version": str(pin.version),
                 "marker": marker,
-                "index": None if relative else pin.wheel.index,
+                "index": pin.wheel.index,
                 "wheels": tuple(_wheel_table(wheel, relative=relative) for wheel in wheels),
             }
         )

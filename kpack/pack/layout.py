@@ -29,7 +29,7 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
         lock_name=lock_name,
         lock_text=locks.relative(lock),
         requirements=locks.requirements(lock),
-        targets=tuple(_target(target) for target in lock.targets),
+        targets=tuple(target_of(target) for target in lock.targets),
         wheels=tuple(
             WheelFile(
                 filename=wheel.filename,
@@ -49,7 +49,8 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
     )
 
 
-def _target(target: LockedTarget) -> PackTarget:
+def target_of(target: LockedTarget) -> PackTarget:
+    """Return a target as the manifest says it, from the lock."""
     return PackTarget(
         label=target.label,
         base=target.base,
