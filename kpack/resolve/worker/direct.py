@@ -5,7 +5,6 @@ from __future__ import annotations
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from pip._internal.models.direct_url import ArchiveInfo, DirInfo, VcsInfo
 from pip._internal.utils.urls import url_to_path
 
 from kpack.resolve.worker.web import without_credentials
@@ -24,19 +23,20 @@ def from_record(url: str, record: Any) -> tuple[dict[str, Any] | None, dict[str,
 
     Paths are absolute; the parent makes them relative.
     """
-    info = record.info
-    if isinstance(info, VcsInfo):
+    # The record as PEP 610 writes it: pip's own classes changed their fields in 26.x, this did not.
+    held = record.to_dict()
+    if "vcs_info" in held:
+        vcs = held["vcs_info"]
         return None, {
             "kind": "vcs",
-            "url": f"{info.vcs}+{without_credentials(record.url)}",
-            "commit": info.commit_id,
-            "revision": info.requested_revision,
-            "subdirectory": record.subdirectory,
+            "url": f"{vcs['vcs']}+{without_credentials(record.url)}",
+            "commit": vcs["commit_id"],
+            "revision": vcs.get("requested_revision"),
+            "subdirectory": held.get("subdirectory"),
         }
-    if isinstance(info, DirInfo):
+    if "dir_info" in held:
         return None, {"kind": "directory", "url": url_to_path(record.url.partition("#")[0])}
-    assert isinstance(info, ArchiveInfo)
-    digest = (info.hashes or {}).get("sha256")
+    digest = held["archive_info"].get("hashes", {}).get("sha256")
     plain = without_credentials(url)
     filename = urllib.parse.unquote(urllib.parse.urlsplit(plain).path.rpartition("/")[2])
     local = url_to_path(plain) if plain.startswith("file:") else None
@@ -45,7 +45,7 @@ def from_record(url: str, record: Any) -> tuple[dict[str, Any] | None, dict[str,
             "kind": "archive",
             "url": local or plain,
             "sha256": digest,
-            "subdirectory": record.subdirectory,
+            "subdirectory": held.get("subdirectory"),
         }
     file = {
         "filename": filename,
