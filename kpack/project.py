@@ -138,22 +138,27 @@ def lock(
     old = project.lock if upgrade is not True else None
     if old is not None and not upgrade and not strict and not project.stale():
         return Locked(project.lock_path, old, changed=False)
-    from kpack import resolve, target
-    from kpack.base.metadata import RequiresDist
-    from kpack.checkpoints import locking
     from kpack.environment import local
-    from kpack.resolve import consistency
+    from kpack.resolve.child import Workers
 
     local.check(environment)
-    targets = target.targets(environment, project.bases)
-    resolution = resolve.resolve(
-        environment,
-        targets,
-        pins=_pins(old),
-        upgrade=upgrade,
-        cache_dir=cache.http_dir,
-        on_event=on_resolve,
-    )
+    # The workers load while this process does; what comes after the resolution is imported while they work.
+    with Workers(max(1, len(environment.bases))) as workers:
+        from kpack import resolve, target
+
+        resolution = resolve.resolve(
+            environment,
+            target.targets(environment, project.bases),
+            pins=_pins(old),
+            upgrade=upgrade,
+            cache_dir=cache.http_dir,
+            on_event=on_resolve,
+            workers=workers,
+        )
+    from kpack.base.metadata import RequiresDist
+    from kpack.checkpoints import locking
+    from kpack.resolve import consistency
+
     resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
     with RequiresDist(cache.http_dir, indexes=environment.indexes) as requires_of:
         resolution = consistency.check(environment, resolution, requires_of)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from kpack.environment import Environment
+    from kpack.resolve.child import Workers
     from kpack.resolve.model import Resolution
     from kpack.target import Target
 
@@ -26,13 +27,15 @@ def resolve(
     cache_dir: Path | None,
     index_url: str | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    workers: Workers | None = None,
 ) -> Resolution:
     """Return what each target gets.
 
     ``pins`` gives the old lock's versions by target label; they are kept where they fit. ``upgrade`` lets go of all of
     them (True) or of the named ones. ``cache_dir`` keeps pages and metadata between runs (None: nothing is kept).
     ``index_url`` takes the place of the default index, as ``KPACK_INDEX_URL`` does. ``on_event`` is called from
-    other threads with ``{"target": label, "event": ..., ...}``.
+    other threads with ``{"target": label, "event": ..., ...}``. ``workers`` are processes that were started before, to
+    load while the caller was busy.
 
     Raises:
         NoSolution: the requests conflict with each other, with the base or with what the index has.
@@ -41,12 +44,26 @@ def resolve(
 
     """
     # Imported here because the worker, which imports this package, must start fast.
+    from kpack.resolve.child import Workers
+
+    with workers or Workers(len(targets)) as running:
+        return _resolve(environment, targets, pins or {}, upgrade, cache_dir, index_url, on_event, running)
+
+
+def _resolve(
+    environment: Environment,
+    targets: Sequence[Target],
+    old: Mapping[str, Mapping[NormalizedName, Version]],
+    upgrade: bool | frozenset[NormalizedName],
+    cache_dir: Path | None,
+    index_url: str | None,
+    on_event: Callable[[dict[str, Any]], None] | None,
+    workers: Workers,
+) -> Resolution:
     from kpack.resolve.ask import question
     from kpack.resolve.assemble import assemble
-    from kpack.resolve.child import ask
     from kpack.resolve.model import Resolution
 
-    old = pins or {}
     requests = []
     for target in targets:
         mine = {} if upgrade is True else dict(old.get(target.label, {}))
@@ -56,7 +73,7 @@ def resolve(
         requests.append(
             question(environment, target, pins=mine, cache_dir=cache_dir, index_url=index_url, requires=requires)
         )
-    answers = ask(requests, on_event)
+    answers = workers.ask(requests, on_event)
     return Resolution(
         targets=tuple(assemble(environment, target, answer) for target, answer in zip(targets, answers, strict=True))
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from kpack.errors import MachineError, MisfitError, NetworkError, NoSolution
 
@@ -40,33 +41,53 @@ def surroundings() -> dict[str, str]:
     }
 
 
-def ask(
-    requests: Sequence[WorkerRequest], on_event: Callable[[dict[str, Any]], None] | None = None
-) -> list[dict[str, Any]]:
-    """Return the answer to each request, in order; several run at the same time.
+class Workers:
+    """Worker processes that load pip while there is no question for them yet; those not used are ended."""
 
-    Raises:
-        NetworkError: an index or file host did not answer.
-        NoSolution: there is no solution for a target (the first in order).
-        MachineError: a worker ended without an answer.
+    def __init__(self, count: int) -> None:
+        """Start ``count`` of them.
 
-    """
-    if len(requests) == 1:
-        answers = [_ask(requests[0], on_event)]
-    else:
+        Raises:
+            MachineError: a process could not be started.
+
+        """
+        self._idle = [_start() for _ in range(count)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._idle:
+            child.kill()
+            child.__exit__(None, None, None)
+        self._idle.clear()
+
+    def ask(
+        self, requests: Sequence[WorkerRequest], on_event: Callable[[dict[str, Any]], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the answer to each request, in order; several run at the same time.
+
+        Raises:
+            NetworkError: an index or file host did not answer.
+            NoSolution: there is no solution for a target (the first in order).
+            MachineError: a worker ended without an answer.
+
+        """
+        children = [self._idle.pop() if self._idle else _start() for _ in requests]
         with ThreadPoolExecutor(max(1, len(requests))) as pool:
-            answers = list(pool.map(lambda request: _ask(request, on_event), requests))
-    for request, answer in zip(requests, answers, strict=True):
-        if "error" in answer:
-            raise _error(request, answer["error"])
-    return answers
+            answers = list(
+                pool.map(lambda pair: _ask(pair[0], pair[1], on_event), zip(children, requests, strict=True))
+            )
+        for request, answer in zip(requests, answers, strict=True):
+            if "error" in answer:
+                raise _error(request, answer["error"])
+        return answers
 
 
-def _ask(request: WorkerRequest, on_event: Callable[[dict[str, Any]], None] | None) -> dict[str, Any]:
-    command = [sys.executable, "-m", "kpack.resolve.worker"]
+def _start() -> subprocess.Popen[str]:
     try:
-        child = subprocess.Popen(
-            command,
+        return subprocess.Popen(
+            [sys.executable, "-m", "kpack.resolve.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -76,7 +97,12 @@ def _ask(request: WorkerRequest, on_event: Callable[[dict[str, Any]], None] | No
             cwd=_ROOT,
         )
     except OSError as error:
-        raise MachineError(f"the resolver could not be started: {error.strerror}", where=request.label) from error
+        raise MachineError(f"the resolver could not be started: {error.strerror}", where=sys.executable) from error
+
+
+def _ask(
+    child: subprocess.Popen[str], request: WorkerRequest, on_event: Callable[[dict[str, Any]], None] | None
+) -> dict[str, Any]:
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
@@ -84,8 +110,9 @@ def _ask(request: WorkerRequest, on_event: Callable[[dict[str, Any]], None] | No
         complaint = pool.submit(child.stderr.read)
         answer: dict[str, Any] | None = None
         try:
-            child.stdin.write(request.dumps())
-            child.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it ended already: what it said on stderr tells why
+                child.stdin.write(request.dumps())
+                child.stdin.close()
             for line in child.stdout:
                 message = json.loads(line)
                 if "answer" in message:
