@@ -31,9 +31,12 @@ import json, sys
 import kagglehub
 kind, handle, path = json.load(sys.stdin)
 get = {"datasets": kagglehub.dataset_download, "models": kagglehub.model_download}[kind]
-found = get(handle, path=path)
+try:
+    answer = {"found": get(handle, path=path)}
+except Exception as error:
+    answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())}
 sys.stdout.flush()
-print("\\n" + json.dumps(found))
+print("\\n" + json.dumps(answer))
 """
 
 
@@ -71,18 +74,23 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
             errors="replace",
             check=False,
         )
-        if child.returncode != 0:
-            said = [row for row in child.stderr.strip().splitlines() if row.strip()] or ["it said nothing"]
+        rows = child.stdout.splitlines()
+        answer = json.loads(rows[-1]) if child.returncode == 0 else {"error": _last(child.stderr)}
+        if "error" in answer:
             raise NetworkError(
-                f"kagglehub failed: {said[-1].strip()}",
+                f"kagglehub failed: {answer['error']}",
                 where=str(address),
                 next="check the name and the network; what is private needs KAGGLE_USERNAME and KAGGLE_KEY",
             )
-        found = Path(json.loads(child.stdout.splitlines()[-1]))
+        found = Path(answer["found"])
         yield _version(address, found), found
         # Elsewhere it is the read-only mount of a Kaggle notebook.
         if found.is_relative_to(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last(text: str) -> str:
+    return next((row.strip() for row in reversed(text.splitlines()) if row.strip()), "it said nothing")
 
 
 def _version(address: KaggleAddress, found: Path) -> int:

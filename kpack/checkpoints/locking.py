@@ -145,7 +145,7 @@ class _Locking:
                     size = fetched[item].size
                     if sha256 is None:
                         sha256 = fetched[item].sha256
-                        if not file.declared:
+                        if not file.declared and urlsplit(file.urls[0]).scheme not in {"hf", "kaggle"}:
                             note = f"{file.path}: sha256 {sha256} recorded from the first fetch"
             assert sha256 is not None
             assert size is not None
@@ -188,6 +188,7 @@ class _Locking:
         assert request.path is not None
         sha256, size = request.sha256, None
         declared = sha256 is not None
+        note = None
         urls: list[str] = []
         for url in request.urls:
             scheme = urlsplit(url).scheme
@@ -200,6 +201,8 @@ class _Locking:
                 sha256, size = sha256 or found.sha256, found.size
                 declared = declared or address.pinned
                 urls.append(str(address.at(listing.commit, address.path)))
+                if not address.pinned:
+                    note = f"{address.repo}: {address.revision} is commit {listing.commit}"
             elif scheme == "kaggle":
                 on_kaggle = kaggle_address(url)
                 declared = declared or on_kaggle.version is not None
@@ -210,11 +213,12 @@ class _Locking:
                         found_digest = kaggle.keep(path, self.cache)
                     if sha256 not in {None, found_digest}:
                         raise IntegrityError(f"sha256 is {found_digest}, not {sha256}", where=url)
+                    if on_kaggle.version is None:
+                        note = f"{on_kaggle.handle}: the newest version is {version}"
                     sha256, on_kaggle = found_digest, on_kaggle.at(version, on_kaggle.path)
                 urls.append(str(on_kaggle))
             else:
                 urls.append(url)
-        note = None if declared or sha256 is None else f"{request.path}: sha256 {sha256} recorded from the first fetch"
         return _Wanted(
             path=request.path,
             urls=tuple(urls),

@@ -1,0 +1,248 @@
+"""``hf://``: pinned to a commit, laid out so that the Hub's own client finds it offline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.checkpoints import LockedCheckpoint, variables
+from kpack.checkpoints.address import hub_address
+from kpack.errors import NetworkError, UsageError
+from tests.checkpoints.conftest import Bench, ask
+from tests.checkpoints.servers import put_repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fetch.origin import Origin
+
+huggingface_hub = pytest.importorskip("huggingface_hub", reason="needs the extra hf")
+
+FILES = {
+    "config.json": b'{"a": 1}',
+    "model.safetensors": b"weights" * 5000,
+    "onnx/model.onnx": b"onnx" * 100,
+    "tokenizer.json": b"{}",
+}
+LARGE = ("model.safetensors", "onnx/model.onnx")
+
+
+@pytest.fixture(autouse=True)
+def hub(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", origin.url)
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", origin.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+
+
+def restored(bench: Bench, locked: tuple[LockedCheckpoint, ...], folder: Path) -> Path:
+    """Lay the files out as a restore does."""
+    fetched = bench.fetch(*locked)
+    for item in locked:
+        path = folder / item.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(fetched[item.sha256].path.read_bytes())
+    return folder
+
+
+def test_whole_repository_lands_in_the_cache_layout_and_is_found_offline(
+    bench: Bench, origin: Origin, tmp_path: Path
+) -> None:
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    locked = bench.lock(ask("hf://org/repo", path=None))
+    root = "huggingface/hub/models--org--repo"
+    assert [item.path for item in locked] == [
+        f"{root}/refs/main",
+        *(f"{root}/snapshots/{commit}/{name}" for name in sorted(FILES)),
+    ]
+    assert locked[1].urls == (f"hf://org/repo@{commit}/config.json#main",)
+    assert [item.note for item in locked if item.note] == [f"org/repo: main is commit {commit}"]
+    folder = restored(bench, locked, tmp_path / "kaggle")
+    set_ = {name: value.replace("{directory}", str(folder)) for name, value in variables(locked).items()}
+    assert set_ == {"HF_HUB_CACHE": f"{folder}/huggingface/hub", "HF_HUB_OFFLINE": "1"}
+    code = (
+        "import huggingface_hub as h, json\n"
+        "found = [h.hf_hub_download('org/repo', name) for name in ('config.json', 'onnx/model.onnx')]\n"
+        f"found.append(h.hf_hub_download('org/repo', 'config.json', revision='{commit}'))\n"
+        "found.append(h.try_to_load_from_cache('org/repo', 'tokenizer.json'))\n"
+        "found.append(h.snapshot_download('org/repo'))\n"
+        "print(json.dumps(found))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **set_, "HF_ENDPOINT": "http://127.0.0.1:9", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    snapshot = f"{folder}/{root}/snapshots/{commit}"
+    assert found == [
+        *(f"{snapshot}/{name}" for name in ("config.json", "onnx/model.onnx", "config.json", "tokenizer.json")),
+        snapshot,
+    ]
+
+
+def test_large_files_are_locked_by_what_the_hub_says_and_fetched_at_build(bench: Bench, origin: Origin) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE)
+    locked = bench.lock(ask("hf://org/repo", path=None))
+    assert not any(seen.path.startswith("/lfs/") for seen in origin.seen)
+    weights = next(item for item in locked if item.path.endswith("model.safetensors"))
+    assert weights.sha256 == hashlib.sha256(FILES["model.safetensors"]).hexdigest()
+    assert weights.size == len(FILES["model.safetensors"])
+    assert bench.fetch(weights)[weights.sha256].path.read_bytes() == FILES["model.safetensors"]
+    assert any(seen.path.startswith("/lfs/") for seen in origin.seen)
+
+
+def test_patterns_choose_files(bench: Bench, origin: Origin) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE)
+    locked = bench.lock(ask("hf://org/repo@main", path=None, include=("*.json", "onnx/")))
+    names = sorted(item.path.rpartition("/")[2] for item in locked)
+    assert names == ["config.json", "main", "model.onnx", "tokenizer.json"]
+    with pytest.raises(UsageError, match="no such file") as caught:
+        bench.lock(ask("hf://org/repo", path=None, include=("*.bin",)))
+    assert "config.json" in caught.value.next
+
+
+def test_repository_with_a_path_lands_flat_below_it(bench: Bench, origin: Origin) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE)
+    locked = bench.lock(ask("hf://org/repo", path="models/mine"))
+    assert [item.path for item in locked] == [f"models/mine/{name}" for name in sorted(FILES)]
+    assert variables(locked) == {}
+    (folder,) = bench.lock(ask("hf://org/repo/onnx/", path="models/onnx"))
+    assert folder.path == "models/onnx/model.onnx"
+
+
+def test_one_file_is_pinned_to_the_commit_and_stays_there(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    (locked,) = bench.lock(ask("hf://org/repo/config.json", path="c.json"))
+    assert locked.urls == (f"hf://org/repo@{commit}/config.json#main",)
+    newer = put_repository(origin, "org/repo", {**FILES, "config.json": b"{}"}, large=LARGE)
+    asked = len(origin.seen)
+    assert bench.lock(ask("hf://org/repo/config.json", path="c.json"), known=[locked]) == (
+        LockedCheckpoint(path="c.json", urls=locked.urls, sha256=locked.sha256, size=locked.size),
+    )
+    assert len(origin.seen) == asked
+    (moved,) = bench.lock(ask("hf://org/repo/config.json", path="c.json"))
+    assert newer in moved.urls[0]
+    assert bench.empty().fetch(locked)[locked.sha256].path.read_bytes() == FILES["config.json"]
+
+
+def test_repository_keeps_the_commit_of_the_old_lock(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    known = bench.lock(ask("hf://org/repo", path=None))
+    put_repository(origin, "org/repo", {**FILES, "config.json": b"{}"}, large=LARGE)
+    again = bench.lock(ask("hf://org/repo", path=None), known=known)
+    assert [(item.path, item.sha256) for item in again] == [(item.path, item.sha256) for item in known]
+    assert all(commit in item.urls[0] for item in again)
+
+
+def test_commit_and_tag_are_found_by_their_name_and_by_main(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "org/repo", FILES, revisions=("v1.0",))
+    root = "huggingface/hub/models--org--repo/refs"
+    tagged = bench.lock(ask("hf://org/repo@v1.0", path=None))
+    assert {item.path for item in tagged if "/refs/" in item.path} == {f"{root}/main", f"{root}/v1.0"}
+    pinned = bench.lock(ask(f"hf://org/repo@{commit}", path=None), strict=True)
+    assert {item.path for item in pinned if "/refs/" in item.path} == {f"{root}/main"}
+    assert pinned[1].urls == (f"hf://org/repo@{commit}/config.json",)
+
+
+def test_main_that_is_asked_for_wins_over_main_as_an_alias(bench: Bench, origin: Origin) -> None:
+    put_repository(origin, "org/repo", FILES, revisions=("v1.0",))
+    main = put_repository(origin, "org/repo", {"config.json": b"new"}, revisions=("main",))
+    for order in (("v1.0", "main"), ("main", "v1.0")):
+        locked = bench.lock(*(ask(f"hf://org/repo@{revision}", path=None) for revision in order))
+        ref = next(item for item in locked if item.path.endswith("refs/main"))
+        assert ref.urls == (f"data:,{main}",)
+
+
+def test_datasets_have_their_own_kind(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "org/data", {"a.csv": b"1"}, kind="datasets")
+    locked = bench.lock(ask("hf://datasets/org/data", path=None))
+    assert f"huggingface/hub/datasets--org--data/snapshots/{commit}/a.csv" in [item.path for item in locked]
+    assert bench.empty().fetch(*locked)
+
+
+def test_strict_wants_a_commit(bench: Bench, origin: Origin) -> None:
+    put_repository(origin, "org/repo", FILES)
+    with pytest.raises(UsageError, match="strict"):
+        bench.lock(ask("hf://org/repo", path=None), strict=True)
+
+
+def test_token_is_sent_to_the_hub_and_not_to_where_it_redirects(
+    bench: Bench, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    elsewhere = origin.url.replace("127.0.0.1", "localhost")
+    at = f"/org/repo/resolve/{commit}/model.safetensors"
+    origin.redirects[at] = f"{elsewhere}/lfs/{commit}/model.safetensors"
+    (locked,) = bench.lock(ask("hf://org/repo/model.safetensors"))
+    bench.fetch(locked)
+    sent = {seen.path.partition("?")[0]: seen.headers.get("authorization") for seen in origin.seen}
+    assert sent[at] == "Bearer hf_secret"
+    assert sent[f"/lfs/{commit}/model.safetensors"] is None
+    assert "hf_secret" not in repr(locked)
+
+
+def test_cached_files_need_neither_hub_nor_client(
+    bench: Bench, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE)
+    locked = bench.lock(ask("hf://org/repo", path=None))
+    bench.fetch(*locked)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert len(bench.fetch(*locked, offline=True)) == len(FILES) + 1
+    with pytest.raises(UsageError, match="huggingface_hub") as caught:
+        bench.empty().fetch(*locked)
+    assert "kpack[hf]" in caught.value.next
+
+
+def test_unknown_repository_and_file_are_named(bench: Bench, origin: Origin) -> None:
+    put_repository(origin, "org/repo", FILES)
+    with pytest.raises(NetworkError, match="Hub"):
+        bench.lock(ask("hf://org/nothere", path=None))
+    with pytest.raises(UsageError, match="no such file") as caught:
+        bench.lock(ask("hf://org/repo/nothere.bin"))
+    assert "config.json" in caught.value.next
+    with pytest.raises(NetworkError, match="offline"):
+        bench.lock(ask("hf://org/repo", path=None), offline=True)
+
+
+def test_hub_file_can_be_a_mirror_of_a_web_file(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    urls = (origin.url + "/gone.safetensors", "hf://org/repo/model.safetensors")
+    (locked,) = bench.lock(ask(*urls))
+    assert locked.urls == (urls[0], f"hf://org/repo@{commit}/model.safetensors#main")
+    assert bench.fetch(locked)[locked.sha256].size == locked.size
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "repo", "revision", "path"),
+    [
+        ("hf://o/r", "model", "o/r", "main", ""),
+        ("hf://o/r@v1/a/b.bin", "model", "o/r", "v1", "a/b.bin"),
+        ("hf://o/r@refs%2Fpr%2F1/", "model", "o/r", "refs/pr/1", ""),
+        ("hf://datasets/o/r@x", "dataset", "o/r", "x", ""),
+        ("hf://spaces/o/r/app.py", "space", "o/r", "main", "app.py"),
+    ],
+)
+def test_address_is_taken_apart_and_put_together(url: str, kind: str, repo: str, revision: str, path: str) -> None:
+    address = hub_address(url)
+    assert (address.kind, address.repo, address.revision, address.path) == (kind, repo, revision, path)
+    pinned = address.at("c" * 40, "a b#.bin")
+    assert hub_address(str(pinned)) == pinned
+    assert pinned.wanted == revision
+
+
+@pytest.mark.parametrize("url", ["hf://o", "hf://o/r@/x", "hf://o/r/../x", "hf://o/r//x", "https://o/r"])
+def test_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        hub_address(url)
