@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -67,7 +68,7 @@ class _Commands(click.Group):
             for name in (name for name, place in COMMANDS.items() if place == heading):
                 command = self.get_command(ctx, name)
                 assert command is not None
-                rows.append((name, command.get_short_help_str(72)))
+                rows.append((name, command.get_short_help_str(200)))
             with formatter.section(heading.capitalize()):
                 formatter.write_dl(rows)
 
@@ -115,6 +116,9 @@ def run(arguments: list[str]) -> int:
         return stop.exit_code
     except click.Abort:
         return _fail(session, {"code": 130, "what": "stopped", "where": "", "next": ""})
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return int(ExitCode.USAGE)
     except click.ClickException as error:
         usage = UsageError(error.format_message(), next=_help(error))
         return _fail(session, usage.to_dict())
@@ -132,7 +136,21 @@ def run(arguments: list[str]) -> int:
             raise
         machine = MachineError(error.strerror or str(error), where=str(error.filename or ""))
         return _fail(session, machine.to_dict())
+    except Exception as error:
+        if session.debug:
+            raise
+        return _fail(session, _fault(error))
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _fault(error: Exception) -> dict[str, object]:
+    """Return what a user reads of a fault in kpack itself: no traceback, and no exit code that says a check failed."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return MachineError(
+        f"a fault in kpack itself: {type(error).__name__}: {error}",
+        where=f"{Path(place.filename).name}:{place.lineno}",
+        next="run it again as kpack --debug ... and report what it prints",
+    ).to_dict()
 
 
 def _help(error: click.ClickException) -> str:

@@ -13,9 +13,12 @@ _DAY = 24 * 3600
 
 @click.group()
 def cache() -> None:
-    """Look after the cache of fetched files.
+    r"""Look after the cache of fetched files.
 
     The cache is shared by all projects. KPACK_CACHE names another folder.
+
+    \b
+    kpack cache size
     """
 
 

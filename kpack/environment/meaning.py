@@ -19,8 +19,9 @@ _VERSION = 1
 def meaning(environment: Environment) -> str:
     """Return the SHA-256 (64 hexadecimal digits) over everything in the file that a lock depends on.
 
-    Comments, spelling, the order of keys and of names, ``[publish]``, credentials in URLs, and the file's own place
-    do not change it; neither does what a local base file holds (a lock records the fingerprints of its bases).
+    Comments, spelling, the order of keys and of names, ``[publish]``, ``max-size`` (which only a build looks at),
+    credentials in URLs, and the file's own place do not change it; neither does what a local base file
+    holds (a lock records the fingerprints of its bases).
     """
     canonical = json.dumps(_canonical(environment), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -43,7 +44,6 @@ def _canonical(environment: Environment) -> dict[str, object]:
         "allow-preloaded": sorted(environment.allow_preloaded),
         "lax-record": sorted(environment.lax_record),
         "exclude-newer": environment.exclude_newer.isoformat() if environment.exclude_newer else None,
-        "max-size": environment.max_size,
         "checkpoints": [
             {
                 "urls": [_without_credentials(url) for url in one.urls],

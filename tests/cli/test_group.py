@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack import cli
+from tests.cli.run import kpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_the_group_lists_every_command(tmp_path: Path, words: list[str]) -> None:
+    done = kpack(tmp_path, *words)
+    for name in cli.COMMANDS:
+        assert f"\n  {name} " in done.out + done.err
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help_with_an_example_on_a_line_of_its_own(tmp_path: Path, name: str) -> None:
+    done = kpack(tmp_path, name, "--help")
+    assert done.code == 0
+    assert "\\b" not in done.out
+    assert any(line.strip().startswith(f"kpack {name}") for line in done.out.splitlines())
+
+
+def test_a_misspelt_command_is_named_with_its_neighbour(tmp_path: Path) -> None:
+    done = kpack(tmp_path, "lokc", "--json")
+    assert done.code == 2
+    assert "Did you mean 'lock'?" in done.error["what"]
+
+
+def test_a_fault_in_kpack_reaches_nobody_as_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("not thought of")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kpack.environment.find", fail)
+    assert cli.run(["lock", "--check", "--json"]) == 7
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["what"] == "a fault in kpack itself: ValueError: not thought of"
+    assert "--debug" in error["next"]
+    with pytest.raises(ValueError, match="not thought of"):
+        cli.run(["--debug", "lock", "--check"])
