@@ -104,6 +104,9 @@ def check(lock: Lock, *, index_url: str | None = None) -> Opinion:
 def _questions(lock: Lock, index_url: str | None) -> tuple[list[_Question], list[Doubt]]:
     found: dict[tuple[str, str, str], _Question] = {}
     unasked: dict[str, Doubt] = {}
+    indexes = {pin.wheel.index for target in lock.targets for pin in target.packed} - {None}
+    # The lock does not say where an sdist was listed; no private name may be asked of a public index.
+    common = _default_index() if not indexes else indexes.pop() if len(indexes) == 1 else None
     for target in lock.targets:
         for pin in target.packed:
             source = pin.source
@@ -113,9 +116,14 @@ def _questions(lock: Lock, index_url: str | None) -> tuple[list[_Question], list
                     unasked[name] = Doubt(file=name, what=f"kpack built it from a {source.kind}")
                     continue
                 name, sha256 = source.url.rpartition("/")[2], source.sha256
-            index = index_url or pin.wheel.index or (_default_index() if source is not None else None)
+            index = index_url or pin.wheel.index or (common if source is not None else None)
             if index is None:
-                unasked[name] = Doubt(file=name, what="it comes from a URL of its own, not from an index")
+                what = (
+                    "its URL is its own, not an index's"
+                    if source is None
+                    else "which index has its source is not known"
+                )
+                unasked[name] = Doubt(file=name, what=what)
                 continue
             parts = urllib.parse.urlsplit(index)
             root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

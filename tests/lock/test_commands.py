@@ -1,0 +1,124 @@
+"""``kpack probe``, ``kpack why`` and ``kpack drift`` as their users call them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from kpack.base.probe import cell
+from kpack.cli import run
+from kpack.lock import dumps, from_resolution
+from kpack.target import marker_environment
+from tests.support.kernels import base, environment, pin, resolution, target, use
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = 'name = "tiny"\nbase = "./kernel.json"\npackages = ["lightning"]\n'
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a kaggle-env.toml and its lock."""
+    image = base({"torch": "2.10.0", "tokenizers": "0.22"}, name="kernel")
+    found = resolution(
+        (target(image), [pin("lightning", "2.5"), pin("tokenizers", "0.23", by="lightning", replaces=Version("0.22"))]),
+        from_base=(use("torch", "2.10.0", ("lightning", "torch<3")),),
+    )
+    (tmp_path / "kaggle-env.toml").write_text(CONFIG)
+    (tmp_path / "pylock.kaggle-env.toml").write_text(
+        dumps(from_resolution(environment("lightning"), found, meaning="0" * 64))
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def snapshot(path: Path, python: str = "3.12.13", **distributions: str) -> None:
+    rows = [{"name": name, "version": version} for name, version in distributions.items()]
+    data = {
+        "kpack-base": 1,
+        "environment": marker_environment(python, "x86_64"),
+        "glibc": "2.35",
+        "distributions": rows,
+    }
+    path.write_text(json.dumps(data))
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = run(list(words))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_probe_prints_the_cell_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "probe")
+    assert code == 0
+    assert out == cell()
+    assert "kaggle-base.json" in err
+    assert json.loads(call(capsys, "probe", "--json")[1]) == {"cell": cell()}
+
+
+def test_probe_lists_the_snapshots_with_their_certainty(capsys: pytest.CaptureFixture[str]) -> None:
+    out = call(capsys, "probe", "--list")[1]
+    assert "kaggle-gpu-py312-2026-08" in out
+    assert out.count("certainty:") == 8
+    rows = json.loads(call(capsys, "probe", "--list", "--json")[1])["bases"]
+    assert {"name", "python", "glibc", "distributions", "unknown", "certainty"} <= rows[0].keys()
+
+
+def test_why_tells_people_and_machines(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "why", "Tokenizers")
+    assert code == 0
+    assert "tokenizers 0.23 in kernel: packed" in out
+    assert "in place of the image's 0.22" in out
+    (row,) = json.loads(call(capsys, "why", "torch", "--json")[1])["targets"]
+    assert (row["state"], row["version"], row["if_excluded"]) == ("base", "2.10.0", None)
+    (row,) = json.loads(call(capsys, "why", "lightning", "--json")[1])["targets"]
+    assert row["if_excluded"]["packed"] == ["lightning", "tokenizers"]
+    assert row["if_excluded"]["leans"] == ["torch"]
+
+
+def test_why_of_a_stranger_points_to_the_nearest_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, "why", "tokenisers")
+    assert code == 2
+    assert "did you mean 'tokenizers'?" in err
+
+
+def test_why_without_a_lock_says_to_make_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "pylock.kaggle-env.toml").unlink()
+    code, _, err = call(capsys, "why", "torch")
+    assert code == 7
+    assert "kpack lock" in err
+
+
+@pytest.mark.parametrize(
+    ("distributions", "python", "code"),
+    [
+        ({"torch": "2.10.0", "tokenizers": "0.22"}, "3.12.13", 0),
+        ({"torch": "2.11.0", "tokenizers": "0.22"}, "3.12.13", 0),
+        ({"torch": "3.0", "tokenizers": "0.22"}, "3.12.13", 1),
+        ({"torch": "2.10.0", "tokenizers": "0.22"}, "3.13.15", 1),
+    ],
+)
+def test_drift_exits_1_when_something_breaks(
+    project: Path, capsys: pytest.CaptureFixture[str], distributions: dict[str, str], python: str, code: int
+) -> None:
+    snapshot(project / "new.json", python, **distributions)
+    found, out, _ = call(capsys, "drift", "pylock.kaggle-env.toml", "--base", "./new.json")
+    assert found == code
+    assert ("does not fit" in out) == bool(code)
+    found, out, _ = call(capsys, "drift", "--base", "./new.json", "--json")
+    answer: dict[str, Any] = json.loads(out)
+    assert found == code
+    assert answer["fits"] == (code == 0)
+    assert {"path", "base", "target", "fits", "drift", "notes"} <= answer.keys()
+    assert all({"name", "locked", "found", "breaks"} <= item.keys() for item in answer["drift"])
+
+
+def test_drift_against_an_unknown_base_is_wrong_words(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "drift", "--base", "kaggle-gpu-py312-2027-08", "--json")
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == 2
