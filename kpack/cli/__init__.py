@@ -114,7 +114,7 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         return _fail(session, {"code": 130, "what": "stopped", "where": "", "next": ""})
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -122,29 +122,25 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         usage = UsageError(error.format_message(), next=_help(error))
         return _fail(session, usage.to_dict())
-    except (KpackError, RestoreError) as error:
-        if session.debug:
-            raise
-        return _fail(session, {**error.to_dict()})
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.MACHINE)
-    except KeyboardInterrupt:
-        return _fail(session, {"code": 130, "what": "stopped", "where": "", "next": ""})
-    except OSError as error:
-        if session.debug:
-            raise
-        machine = MachineError(error.strerror or str(error), where=str(error.filename or ""))
-        return _fail(session, machine.to_dict())
     except Exception as error:
         if session.debug:
             raise
-        return _fail(session, _fault(error))
+        return _fail(session, _told(error))
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
 
 
-def _fault(error: Exception) -> dict[str, object]:
-    """Return what a user reads of a fault in kpack itself: no traceback, and no exit code that says a check failed."""
+def _told(error: Exception) -> dict[str, object]:
+    """Return what a user reads of an error.
+
+    A fault in kpack itself has no traceback either, and no exit code that says that a check failed.
+    """
+    if isinstance(error, (KpackError, RestoreError)):
+        return {**error.to_dict()}
+    if isinstance(error, OSError):
+        return MachineError(error.strerror or str(error), where=str(error.filename or "")).to_dict()
     place = traceback.extract_tb(error.__traceback__)[-1]
     return MachineError(
         f"a fault in kpack itself: {type(error).__name__}: {error}",
