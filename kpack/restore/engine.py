@@ -149,7 +149,11 @@ class _Restore:
             kaggle=self.kaggle,
             allow_absolute=self.options.allow_absolute,
         )
-        if mark is not None and mark.id == self.id and not sorted_.install and all(item.present for item in planned):
+        links = checkpoints.plan_links(
+            self.manifest, start=self.start, kaggle=self.kaggle, allow_absolute=self.options.allow_absolute
+        )
+        done = not sorted_.install and all(item.present for item in planned) and all(link.present for link in links)
+        if done and mark is not None and mark.id == self.id:
             report = self._report(target, [], planned, found)
             report.notes = self.notes
             self._finish()
@@ -166,6 +170,7 @@ class _Restore:
                 sorted_.kept,
                 sorted_.replaced,
                 planned,
+                links,
                 found,
             )
             return self._carry_out(plan, inflater)

@@ -32,6 +32,9 @@ def finish(scheme: Scheme, env: Mapping[str, str], pth: Iterable[str]) -> None:
     if scheme.target is not None:
         _front(scheme.target)
         _variable("PATH", scheme.scripts)
+    else:
+        # A folder that was not there when the interpreter started is not on its path.
+        sys.path += [lib for lib in dict.fromkeys((scheme.purelib, scheme.platlib)) if lib not in sys.path]
     known = {os.path.abspath(path) for path in sys.path}
     for path in pth:
         site.addpackage(os.path.dirname(path), os.path.basename(path), known)

@@ -15,7 +15,7 @@ from .parallel import Crew, cores
 from .plan import Plan, drop, missing_folders, share_files
 from .replace import Old, read_old, relocate
 from .scripts import command
-from .state import Journal, Mark, State, undo
+from .state import Journal, Mark, State, remove_empty, undo
 from .wheels import METADATA, RECORD, Job, WheelPlan
 from .write import Writer, part_names
 
@@ -77,6 +77,7 @@ def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepare
     folders = {file.path.rpartition("/")[0] for wheel in plan.wheels for file in wheel.files}
     folders |= {plan.scheme.scripts} if scripts else set()
     folders |= {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
+    folders |= {os.path.dirname(link.path) for link in plan.links if not link.present}
     folders |= {wheel.lib for wheel in plan.wheels} | {plan.scheme.purelib}
     prepared.missing = missing_folders(folders)
     missing = set(prepared.missing)
@@ -199,8 +200,6 @@ class Run:
             self._state.end(journal)
             raise
         self._state.end(journal)
-        for old in self.prepared.old.values():
-            old.remove_empty_folders()
         return mark
 
     def _journal(self) -> Journal:
@@ -211,6 +210,7 @@ class Run:
         places = [path for old in prepared.old.values() for path in old.files] + prepared.overwritten
         places += [item.path for item in plan.checkpoints if not item.present and os.path.lexists(item.path)]
         journal.aside = [(place, os.path.join(away, str(number))) for number, place in enumerate(places)]
+        journal.emptied = sorted({folder for old in prepared.old.values() for folder in old.folders})
         there = set(places)
         for wheel in plan.wheels:
             for job in wheel.jobs:
@@ -227,14 +227,11 @@ class Run:
         for item in plan.checkpoints:
             if not item.present:
                 journal.files += [item.path, item.part(prepared.run)]
-        journal.files += [self._link_place(link.path) for link in plan.manifest.links]
+        journal.files += [link.path for link in plan.links if not link.present]
         if there:
             journal.files = [path for path in journal.files if path not in there]
         journal.staging = [*sorted(lib + "/.kpack/new" for lib in prepared.libs), away]
         return journal
-
-    def _link_place(self, path: str) -> str:
-        return path
 
     def _stage(self, wheel: WheelPlan, only: Optional[Set[str]]) -> None:
         """Let files (all, or those in ``only``) wait beside until what is in their place has moved."""
@@ -379,6 +376,8 @@ class Run:
         for place, away in journal.aside:
             if os.path.lexists(place):
                 relocate(place, away)
+        for old in self.prepared.old.values():
+            remove_empty([folder for folder in old.folders if (folder + "/").startswith(old.there.info + "/")])
         for final, waiting in self.prepared.staged.items():
             if os.path.lexists(waiting):  # not every source compiles
                 relocate(waiting, final)
@@ -388,6 +387,9 @@ class Run:
                     relocate(item.part(self.prepared.run), item.path)
                 else:
                     os.symlink(item.attached or "", item.path)
+        for link in self.plan.links:
+            if not link.present:
+                os.symlink(link.to, link.path)
         for wheel in self.plan.wheels:
             relocate(wheel.staged, wheel.final)
 

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from typing import TYPE_CHECKING, List, Set
+from typing import TYPE_CHECKING, List, NamedTuple, Set
 
 from . import record
 from .errors import MISFIT, RestoreError, machine_error
@@ -15,20 +15,15 @@ if TYPE_CHECKING:
     from .drift import Installed
 
 
-class Old:
+class Old(NamedTuple):
     """What an installed distribution consists of, by its RECORD."""
 
-    def __init__(self, there: Installed, files: List[str], folders: List[str]) -> None:
-        self.there = there
-        self.files = files
-        """Absolute paths of files that are there, bytecode included."""
-        self._folders = folders
-
-    def remove_empty_folders(self) -> None:
-        """Remove the folders that the distribution has left empty."""
-        for folder in sorted(self._folders, key=len, reverse=True):
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+    there: Installed
+    files: List[str]
+    """Absolute paths of files that are there, bytecode included; its metadata first, for what has no metadata does
+    not pass for installed."""
+    folders: List[str]
+    """Folders of its own and of others that it has files in, parents first."""
 
 
 def read_old(there: Installed, libs: Set[str]) -> Old:
@@ -67,7 +62,8 @@ def read_old(there: Installed, libs: Set[str]) -> Old:
         while len(folder) > len(lib) and folder.startswith(lib + "/"):
             folders.add(folder)
             folder = os.path.dirname(folder)
-    return Old(there, sorted(files), sorted(folder for folder in folders if folder.startswith(lib + "/")))
+    ordered = sorted(files, key=lambda file: (not file.startswith(there.info + "/"), file))
+    return Old(there, ordered, sorted(folder for folder in folders if folder.startswith(lib + "/")))
 
 
 def _bytecode(sources: Set[str]) -> Set[str]:

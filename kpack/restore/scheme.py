@@ -51,7 +51,7 @@ def default() -> Scheme:
         paths = _before_310()
     include = paths["include"]
     if sys.prefix != sys.base_prefix:
-        include = os.path.join(sys.prefix, "include", "site", "python{}.{}".format(*sys.version_info[:2]))
+        include = os.path.join(sys.prefix, _venv_include())
     return Scheme(
         purelib=os.path.abspath(paths["purelib"]),
         platlib=os.path.abspath(paths["platlib"]),
@@ -75,6 +75,10 @@ def _before_310() -> Dict[str, str]:
     return paths
 
 
+def _venv_include() -> str:
+    return "include/site/python{}.{}".format(*sys.version_info[:2])
+
+
 def for_target(folder: str) -> Scheme:
     """Return the layout of ``pip install --target folder``."""
     root = os.path.abspath(os.path.expanduser(folder))
@@ -83,7 +87,7 @@ def for_target(folder: str) -> Scheme:
         platlib=root,
         scripts=os.path.join(root, "bin"),
         data=root,
-        include=os.path.join(root, "include", "python"),
+        include=os.path.join(root, _venv_include() if sys.prefix != sys.base_prefix else "include/python"),
         target=root,
     )
 

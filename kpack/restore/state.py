@@ -44,6 +44,8 @@ class Journal:
     """What was there and is moved away: (its place, where it waits)."""
     staging: List[str] = field(default_factory=list)
     """Folders of kpack's own that are emptied at the end."""
+    emptied: List[str] = field(default_factory=list)
+    """Folders of what is replaced, parents first, that are removed at the end where nothing is left in them."""
 
 
 @dataclass
@@ -78,7 +80,7 @@ class State:
         try:
             descriptor = self._acquire(path, made, on_wait)
         except OSError as error:
-            _remove_empty(made)
+            remove_empty(made)
             raise machine_error(error, "write", str(error.filename or path)) from error
         try:
             yield
@@ -86,7 +88,7 @@ class State:
             if not self._names():
                 with contextlib.suppress(OSError):
                     os.unlink(path)
-                _remove_empty(made)
+                remove_empty(made)
             raise
         finally:
             os.close(descriptor)
@@ -138,7 +140,8 @@ class State:
             _remove(away)
         for folder in journal.staging:
             shutil.rmtree(folder, ignore_errors=True)
-            _remove_empty([os.path.dirname(folder)])
+            remove_empty([os.path.dirname(folder)])
+        remove_empty(journal.emptied)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.folder, _JOURNAL))
 
@@ -232,7 +235,7 @@ def undo(journal: Journal) -> None:
                 raise machine_error(error, "move back {}".format(away), place) from error
     for folder in reversed(journal.folders):
         shutil.rmtree(os.path.join(folder, "__pycache__"), ignore_errors=True)
-        _remove_empty([folder])
+        remove_empty([folder])
 
 
 def _foreign(journal: Journal) -> Dict[str, bool]:
@@ -271,7 +274,8 @@ def make_folders(path: str, made: List[str]) -> None:
         made.append(folder)
 
 
-def _remove_empty(folders: List[str]) -> None:
+def remove_empty(folders: List[str]) -> None:
+    """Remove those of the folders, given parents first, that are empty."""
     for folder in reversed(folders):
         with contextlib.suppress(OSError):
             os.rmdir(folder)

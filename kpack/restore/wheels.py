@@ -104,7 +104,9 @@ def read_wheel(pack: Pack, item: PackedDistribution, scheme: Scheme, inflater: I
         raise _bad("it has no {}/RECORD".format(info), where)
     files = _files(entries, info, lib, scheme, points, item, where)
     jobs = _jobs(member, entries, files, held)
-    return WheelPlan(item.name, item.version, member, info, lib, files, jobs, points, lax_record=item.lax_record)
+    return WheelPlan(
+        normalize_name(item.name), item.version, member, info, lib, files, jobs, points, lax_record=item.lax_record
+    )
 
 
 class _Held:
