@@ -18,7 +18,7 @@ from kpack import fetch as http
 from kpack.errors import IntegrityError, MachineError, NoSolution, UsageError
 from kpack.fetch import Download
 from kpack.files import is_sha256
-from kpack.resolve.child import ask
+from kpack.resolve.child import Workers
 from kpack.resolve.model import Wheel
 from kpack.resolve.worker.request import Asked, IndexAddress, WorkerRequest
 from kpack.source.host import this_host
@@ -119,7 +119,9 @@ def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name
         accelerator="",
     )
     wheels = []
-    for row in ask([request])[0]["resolved"]:
+    with Workers(1) as workers:
+        rows = workers.ask([request])[0]["resolved"]
+    for row in rows:
         file = row.get("file")
         if not file or row.get("source"):
             raise NoSolution(
