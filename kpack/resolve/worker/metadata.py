@@ -12,7 +12,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pip._vendor.packaging.utils import canonicalize_name
+
 from kpack.resolve.worker.distribution import Metadata, invalid
+from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.web import Answer, Once, Unreachable, Web, host_of
 
 if TYPE_CHECKING:
@@ -59,7 +62,11 @@ class MetadataStore:
         return self._parsed.known(file.url)
 
     def _parse(self, url: str) -> Metadata:
+        file = self._files[url]
         metadata = Metadata.parse(self._read(url))
+        name = canonicalize_name(file.filename.partition("-")[0])
+        if canonicalize_name(metadata.name) != name or version_of(metadata.version) != file.version:
+            raise BadMetadata(f"{file.filename} says that it is {metadata.name} {metadata.version}")
         line = invalid(metadata)
         if line is not None:
             raise BadMetadata(f"Requires-Dist {line!r} is no valid requirement")

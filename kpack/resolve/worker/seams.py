@@ -22,7 +22,6 @@ from pip._internal.models.link import Link
 from pip._internal.models.target_python import TargetPython
 from pip._internal.resolution.resolvelib.candidates import LinkCandidate
 from pip._vendor.packaging.tags import Tag
-from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 from piptools._internal import _pip_api
 from piptools.repositories.pypi import PyPIRepository
@@ -164,13 +163,9 @@ class Doors:
     def _of_wheel(self, ireq: Any, file: File) -> Metadata:
         self.on_metadata(file)
         try:
-            metadata = self.metadata(file)
+            return self.metadata(file)
         except BadMetadata as error:
             raise MetadataInconsistent(ireq, "METADATA", file.filename, str(error)) from error
-        distribution = TargetDistribution(metadata, self.markers)
-        if distribution.canonical_name != file_name(file):
-            raise MetadataInconsistent(ireq, "name", file.filename, metadata.name)
-        return metadata
 
     def _of_sdist(self, original: Callable[..., Any], ireq: Any, file: File) -> Metadata:
         try:
@@ -203,11 +198,6 @@ class Doors:
         self.direct[url] = ireq.download_info
         self.seen[url] = metadata
         return metadata
-
-
-def file_name(file: File) -> str:
-    """Return the normalised distribution name of a wheel's file name."""
-    return str(canonicalize_name(file.filename.partition("-")[0]))
 
 
 class _Target(TargetPython):  # type: ignore[misc] # pip is not typed

@@ -36,6 +36,7 @@ class Session:
         default = request.indexes[0] if request.indexes else IndexAddress(url="")
         self.indexes = [IndexAddress(url=default.url or PyPI.simple_url), *request.indexes[1:]]
         self.markers = Markers(request.environment)
+        self.notes: list[str] = []
         self.repository, self.doors = seams.open_repository(request, self._arguments(), self._doors)
         seams.install()
         self.web = self.doors_web
@@ -156,6 +157,9 @@ def _row(session: Session, ireq: Any) -> dict[str, Any]:
     metadata = doors.metadata(file) if file is not None and file.is_wheel else doors.seen[url]
     row["requires_dist"] = list(metadata.requires)
     row["asks"] = _asks(session.markers.active(metadata.requires, extras))
+    if file is not None and "sha256" not in file.hashes:
+        file.hashes["sha256"], file.size = session.web.digest(file.url)
+        session.notes.append(f"the index gives no sha256 for {file.filename}: it was computed from the download")
     if file is None:
         row["direct"] = True
         row["file"], row["source"] = direct.from_record(url, doors.direct[url])
@@ -197,7 +201,7 @@ def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 def _notes(session: Session, rows: list[dict[str, Any]]) -> list[str]:
     """Return what the user should hear of although it is no error."""
-    doors, notes = session.doors, []
+    doors, notes = session.doors, session.notes
     for row in rows:
         name, asked = row["name"], set(row["extras"])
         url = row.get("file", {}).get("url") if row.get("file") else None

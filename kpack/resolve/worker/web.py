@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import urllib.parse
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -118,6 +119,29 @@ class Web:
             body,
             response.headers.get("Content-Range", ""),
         )
+
+    def digest(self, url: str) -> tuple[str, int]:
+        """Return sha256 (64 hexadecimal digits) and size (bytes) of the file at ``url``, read in chunks.
+
+        Raises:
+            Unreachable: it could not be read to its end.
+
+        """
+        self.requests += 1
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self.session.get(url, headers={"Accept-Encoding": "identity"}, stream=True) as response:
+                if response.status_code != 200:
+                    raise Unreachable(url, f"it answered HTTP {response.status_code} for a file that its index lists")
+                for chunk in response.iter_content(1 << 20):
+                    digest.update(chunk)
+                    size += len(chunk)
+                announced = response.headers.get("Content-Length")
+        except (RequestException, PipError, HTTPError, OSError) as error:
+            raise Unreachable(url, _reason(error)) from error
+        if announced is not None and int(announced) != size:
+            raise Unreachable(url, f"it sent {size} of {announced} bytes")
+        return digest.hexdigest(), size
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,210 @@
+"""Indexes: one per name, HTML or JSON, with credentials that never show."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import stat
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.environment import Index
+from kpack.errors import IntegrityError, NetworkError, NoSolution, UsageError
+from kpack.resolve import resolve
+from kpack.target import targets
+from tests.resolve.scenario import Scenario, base_image, packed
+from tests.support.index import IndexServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
+
+SECRET = "s3cret"
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Iterator[IndexServer]:
+    with IndexServer() as index:
+        yield index
+
+
+def test_planted_higher_version_on_the_second_index_never_wins(scenario: Scenario, second: IndexServer) -> None:
+    scenario.wheel("top", "1.0", "corp-lib")
+    scenario.wheel("corp-lib", "9.0")
+    scenario.wheel("corp-lib", "1.0", index=second)
+    scenario.wheel("top", "99.0", index=second)
+    corp = Index(name="corp", url=second.url, packages=("corp-*",))
+    answer = scenario.lock("top", indexes=[corp])
+    assert packed(answer) == {"corp-lib": "1.0", "top": "1.0"}
+    assert {pin.name: pin.wheel.index for pin in answer.packed if pin.wheel} == {
+        "corp-lib": second.url,
+        "top": scenario.index.url,
+    }
+    assert not [path for path in second.requests if "top" in path]
+    assert not [path for path in scenario.index.requests if "corp-lib" in path]
+
+
+def test_name_that_its_index_does_not_have_is_not_looked_for_elsewhere(scenario: Scenario, second: IndexServer) -> None:
+    scenario.wheel("corp-lib", "9.0")
+    corp = Index(name="corp", url=second.url, packages=("corp-*",))
+    with pytest.raises(NoSolution, match="there is no corp-lib on " + second.root):
+        scenario.lock("corp-lib", indexes=[corp])
+
+
+def test_html_only_index_gives_url_hash_and_requires_python(scenario: Scenario) -> None:
+    scenario.index.html = True
+    path = scenario.wheel("top", "1.0", "dep")
+    scenario.wheel("top", "2.0", requires_python=">=3.13")
+    scenario.wheel("dep", "1.0")
+    answer = scenario.lock("top")
+    assert packed(answer) == {"dep": "1.0", "top": "1.0"}
+    wheel = {str(pin.name): pin.wheel for pin in answer.packed}["top"]
+    assert wheel is not None
+    assert wheel.url == f"{scenario.index.root}/files/{path.name}"
+    assert wheel.size is None
+    assert wheel.upload_time is None
+
+
+def test_file_without_upload_time_is_hidden_by_exclude_newer_and_the_reason_is_said(scenario: Scenario) -> None:
+    scenario.index.html = True
+    scenario.wheel("top", "1.0")
+    with pytest.raises(NoSolution, match="no upload time on its index, which exclude-newer needs"):
+        scenario.lock("top", exclude_newer=datetime(2026, 5, 1, tzinfo=UTC))
+
+
+def test_exclude_newer_is_the_first_moment_that_does_not_count(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", upload_time="2026-04-30T23:59:59.999999Z")
+    scenario.wheel("top", "2.0", upload_time="2026-05-01T00:00:00.000001Z")
+    scenario.wheel("top", "3.0", upload_time="2026-05-01T00:00:00Z")
+    assert packed(scenario.lock("top", exclude_newer=datetime(2026, 5, 1, tzinfo=UTC))) == {"top": "1.0"}
+
+
+def test_file_without_sha256_is_hashed_and_that_is_said(scenario: Scenario) -> None:
+    path = scenario.wheel("top", "1.0")
+    row = {"filename": path.name, "url": f"../../files/{path.name}", "hashes": {"md5": "0" * 32}}
+
+    def without_sha256(handler: BaseHTTPRequestHandler) -> bool:
+        page = answering(200, json.dumps({"files": [row]}).encode(), "application/vnd.pypi.simple.v1+json")
+        return handler.path == "/simple/top/" and page(handler)
+
+    scenario.index.intercept = without_sha256
+    answer = scenario.lock("top")
+    wheel = answer.packed[0].wheel
+    assert wheel is not None
+    assert wheel.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert wheel.size == path.stat().st_size
+    assert answer.notes == (f"the index gives no sha256 for {path.name}: it was computed from the download",)
+
+
+def test_sha256_that_is_none_is_refused(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", sha256="A" * 64)
+    with pytest.raises(IntegrityError, match="no valid sha256"):
+        scenario.lock("top")
+
+
+def test_credentials_in_the_url_reach_the_index_and_nothing_else(scenario: Scenario, second: IndexServer) -> None:
+    second.auth = "Basic " + base64.b64encode(f"user:{SECRET}".encode()).decode()
+    scenario.wheel("corp-lib", "1.0", "corp-dep", index=second)
+    scenario.wheel("corp-dep", "1.0", index=second)
+    url = second.url.replace("http://", f"http://user:{SECRET}@")
+    answer = scenario.lock("corp-lib", indexes=[Index(name="corp", url=url, packages=("corp-*",))])
+    assert packed(answer) == {"corp-dep": "1.0", "corp-lib": "1.0"}
+    assert SECRET not in repr(answer.packed)
+
+
+def test_credentials_come_from_the_environment(
+    scenario: Scenario, second: IndexServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second.auth = "Basic " + base64.b64encode(f"user:{SECRET}".encode()).decode()
+    scenario.wheel("corp-lib", "1.0", index=second)
+    url = second.url.replace("http://", "http://user:${CORP_TOKEN}@")
+    corp = Index(name="corp", url=url, packages=("corp-*",))
+    with pytest.raises(UsageError, match="CORP_TOKEN"):
+        scenario.lock("corp-lib", indexes=[corp])
+    monkeypatch.setenv("CORP_TOKEN", SECRET)
+    assert packed(scenario.lock("corp-lib", indexes=[corp])) == {"corp-lib": "1.0"}
+
+
+def test_credentials_come_from_netrc(
+    scenario: Scenario, second: IndexServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    second.auth = "Basic " + base64.b64encode(f"user:{SECRET}".encode()).decode()
+    scenario.wheel("corp-lib", "1.0", index=second)
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login user password {SECRET}\n")
+    netrc.chmod(stat.S_IRUSR)
+    monkeypatch.setenv("NETRC", str(netrc))
+    corp = Index(name="corp", url=second.url, packages=("corp-*",))
+    assert packed(scenario.lock("corp-lib", indexes=[corp])) == {"corp-lib": "1.0"}
+
+
+def test_wrong_credentials_are_a_network_error_that_does_not_show_them(scenario: Scenario, second: IndexServer) -> None:
+    second.auth = "Basic something-else"
+    url = second.url.replace("http://", f"http://user:{SECRET}@")
+    corp = Index(name="corp", url=url, packages=("corp-*",))
+    with pytest.raises(NetworkError, match="credentials") as caught:
+        scenario.lock("corp-lib", indexes=[corp])
+    assert SECRET not in str(caught.value.to_dict())
+
+
+def test_environment_variable_names_the_default_index(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario.wheel("top", "1.0")
+    environment = scenario.environment("top")
+    monkeypatch.setenv("KPACK_INDEX_URL", scenario.index.url)
+    answer = resolve(environment, targets(environment, [base_image({})]), cache_dir=None)
+    assert packed(answer.targets[0]) == {"top": "1.0"}
+
+
+def test_pip_settings_of_the_host_have_no_say(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0rc1")
+    for name, value in {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple/",
+        "PIP_PRE": "1",
+        "PIP_NO_INDEX": "1",
+        "PIP_CONSTRAINT": "/nonexistent",
+        "PIP_PLATFORM": "win_amd64",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+
+
+def answering(status: int, body: bytes = b"", kind: str = "text/plain") -> Callable[[BaseHTTPRequestHandler], bool]:
+    def intercept(handler: BaseHTTPRequestHandler) -> bool:
+        handler.send_response(status)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+        return True
+
+    return intercept
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "words"),
+    [
+        (403, b"", "text/plain", "refuses access"),
+        (418, b"", "text/plain", "HTTP 418"),
+        (200, b"{", "application/vnd.pypi.simple.v1+json", "no valid JSON"),
+        (200, b'{"files": 3}', "application/vnd.pypi.simple.v1+json", "no list of files"),
+        (200, b"hello", "text/plain", "no Simple page"),
+    ],
+)
+def test_index_that_answers_nonsense_is_a_network_error(
+    scenario: Scenario, status: int, body: bytes, kind: str, words: str
+) -> None:
+    scenario.index.intercept = answering(status, body, kind)
+    with pytest.raises(NetworkError, match=words):
+        scenario.lock("top")
+
+
+def test_rows_that_are_no_files_are_passed_over(scenario: Scenario) -> None:
+    rows = b'{"files": [1, null, {"filename": 3, "url": "x"}, {"filename": "top-1.0.exe", "url": "../x"}]}'
+    scenario.index.intercept = answering(200, rows, "application/vnd.pypi.simple.v1+json")
+    with pytest.raises(NoSolution, match="there is no top"):
+        scenario.lock("top")
