@@ -97,7 +97,7 @@ def metadata_of(wheel: Path) -> bytes:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    index: IndexServer
+    index: IndexServer  # the server that the handler answers for
 
     def log_message(self, *_: object) -> None:
         pass
