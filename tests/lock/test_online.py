@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kpack import pack
+from kpack.cli import run
 from kpack.errors import NetworkError
+from kpack.files import sha256_of
 from kpack.lock import Lock, from_resolution
 from kpack.online import check
+from kpack.pack.layout import content_of
 from kpack.resolve.model import Source
 from tests.support.index import IndexServer
 from tests.support.kernels import base, environment, pin, resolution, target, wheel
+from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,3 +155,21 @@ def test_a_private_name_is_not_asked_of_another_index(index: IndexServer, tmp_pa
     )
     assert "secret-1.tar.gz" in {item.file for item in check(lock).unasked}
     assert not any("secret" in path for path in index.requests)
+
+
+def test_verify_online_asks_for_every_file_of_a_pack(
+    index: IndexServer, answers: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make_wheel(tmp_path, "x", "1")
+    found = pin("x", "1", wheel=wheel(path.name, sha256=sha256_of(path), size=path.stat().st_size, index=index.url))
+    lock = from_resolution(environment("x"), resolution((target(base({})), [found])), meaning="0" * 64)
+    out = tmp_path / "tiny.kpack.bin"
+    pack.write(content_of(lock, "pylock.kaggle-env.toml", {sha(found): path}), out)
+    answers["x"] = project("x", v1=[sha(found)])
+    assert run(["verify", str(out), "--online"]) == 0
+    assert "online: 1 of the files confirmed" in capsys.readouterr().err
+    answers["x"] = project("x", v1=["0" * 64])
+    assert run(["verify", str(out), "--online", "--json"]) == 5
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is False
+    assert said["problems"][0]["where"] == path.name
