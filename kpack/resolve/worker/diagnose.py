@@ -6,7 +6,12 @@ import difflib
 import time
 from typing import TYPE_CHECKING, Any
 
-from pip._internal.exceptions import PipError
+from pip._internal.exceptions import (
+    DistributionNotFound,
+    InstallationSubprocessError,
+    PipError,
+    UnsupportedPythonVersion,
+)
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
     from kpack.resolve.worker.solve import Session
 
+LAST_WORDS = 4
+"""Lines of a failed build that are shown."""
 SECONDS = 15.0
 """Time spent at most on finding words that help."""
 IMPORT_NAMES = {
@@ -47,6 +54,8 @@ class Diagnosis:
 
     def error(self, error: PipError) -> dict[str, Any]:
         """Return the ``error`` object of the answer: what is wrong, and what to write."""
+        if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
+            return _of_source(error)
         causes = list(getattr(error.__cause__, "causes", ()))
         names = {canonicalize_name(cause.requirement.project_name) for cause in causes}
         clashes = Walk(self._doors, self._session.markers, self._asked, self._until).clashes()
@@ -193,6 +202,23 @@ class Diagnosis:
         if name in IMPORT_NAMES:
             return IMPORT_NAMES[name]
         return next(iter(difflib.get_close_matches(name, list(self._kernel.provided), 1, 0.8)), "")
+
+
+def _of_source(error: PipError) -> dict[str, Any]:
+    """Describe trouble with a source: what pip says, and the last words of the build."""
+    output: list[str] = []
+    step: BaseException | None = error
+    while step is not None and not output:
+        if isinstance(step, InstallationSubprocessError):
+            printed = [line.strip() for line in str(step.context or "").splitlines()]
+            output = [line for line in printed if line and not line.endswith(("of output]", "[end of output]"))]
+        step = step.__cause__ or step.__context__
+    lines = [str(error).strip(), *(f"  {line}" for line in output[-LAST_WORDS:])]
+    return {
+        "kind": "no-solution",
+        "text": "\n".join(lines),
+        "next": "take another version or file of it" if output else "",
+    }
 
 
 def _them(names: Collection[str]) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from pip._internal.exceptions import DistributionNotFound, InstallationError, UnsupportedPythonVersion
+from pip._internal.exceptions import DistributionNotFound, InstallationError, PipError, UnsupportedPythonVersion
 from pip._internal.models.index import PyPI
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.requests import RequestException
 
-from kpack.resolve.worker import direct, seams
+from kpack.resolve.worker import direct, seams, trouble
 from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import Markers, bare
 from kpack.resolve.worker.files import File, Fit
@@ -115,7 +116,11 @@ def _run(session: Session) -> dict[str, Any]:
                 session.web.pool.submit(session.doors.pages.page, canonicalize_name(requirement.name))
     try:
         found = _resolve_with_pins(session, asked)
-    except (DistributionNotFound, UnsupportedPythonVersion, InstallationError) as error:
+    except (PipError, RequestException) as error:
+        if fetch := trouble.network(error, [line for line, _ in asked]):
+            return {"error": fetch}
+        if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion, InstallationError)):
+            raise
         return {"error": Diagnosis(session, asked).error(error)}
     named = _named(session, found)
     rows = [_row(session, ireq) for ireq in found]

@@ -1,0 +1,65 @@
+"""What pip says when a direct URL or a repository cannot be fetched, told apart from what cannot be solved."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pip._internal.exceptions import InstallationSubprocessError, NetworkConnectionError
+from pip._vendor.requests import RequestException
+
+from kpack.resolve.worker.web import host_of, without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_URL = re.compile(r"[a-z+]+://[^\s;\"'<>]+")
+
+
+def network(error: BaseException, asked: Iterable[str]) -> dict[str, Any] | None:
+    """Return the ``error`` object for a fetch that failed, or None when ``error`` is of another kind.
+
+    ``asked`` are the requested lines: pip's words do not always name the URL.
+    """
+    found = next((each for each in _chain(error) if _is_network(each)), None)
+    if found is None:
+        return None
+    urls = [match[0] for line in asked for match in _URL.finditer(line)]
+    words = " ".join(str(each) for each in _chain(error))
+    url = next((url for url in urls if host_of(url) in words), urls[0] if urls else "")
+    return {
+        "kind": "network",
+        "host": without_credentials(url) if url else "the index",
+        "reason": _reason(found),
+        "status": getattr(getattr(found, "response", None), "status_code", None),
+        "next": "check the URL in packages and the network, and try again",
+    }
+
+
+def _chain(error: BaseException) -> Iterable[BaseException]:
+    seen: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in seen:
+        seen.append(at)
+        at = at.__cause__ or at.__context__
+    return seen
+
+
+def _is_network(error: BaseException) -> bool:
+    if isinstance(error, InstallationSubprocessError):
+        return str(error.command_description).startswith("git ")
+    # pip 26 has a module of exceptions for this, older ones have one class and let those of requests through.
+    return isinstance(error, (NetworkConnectionError, RequestException)) or type(error).__module__.endswith(
+        "exceptions.network"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, InstallationSubprocessError):
+        command = " ".join(error.command_description.split()[:2])
+        return f"{command} failed (exit status {error.exit_code})"
+    context = getattr(error, "context", None)
+    words = str(getattr(context, "plain", context) or error)
+    return _URL.sub(
+        lambda found: without_credentials(found[0]), words.splitlines()[0] if words else type(error).__name__
+    )

@@ -1,0 +1,214 @@
+"""Sdists that are allowed, direct URLs, folders, repositories: their metadata is resolved, their source is told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import subprocess
+import tarfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.errors import NoSolution
+from kpack.resolve.model import Source
+from tests.resolve.scenario import packed
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from kpack.resolve.model import Pin, TargetResolution
+    from tests.resolve.scenario import Scenario
+
+BACKEND = """
+import os
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    info = "{name}-{version}.dist-info"
+    os.makedirs(os.path.join(folder, info))
+    with open(os.path.join(folder, info, "METADATA"), "w") as stream:
+        stream.write("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n{requires}")
+    return info
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    raise RuntimeError("nobody builds a wheel to resolve")
+"""
+
+
+def project(name: str, version: str, requires: Sequence[str] = ()) -> dict[str, str]:
+    """Return the files of a project with a build backend of its own, which needs nothing."""
+    lines = "".join(f"Requires-Dist: {line}\\n" for line in requires)
+    return {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n',
+        "own.py": BACKEND.format(name=name, version=version, requires=lines),
+    }
+
+
+def sdist(folder: Path, name: str, version: str, files: Mapping[str, str]) -> Path:
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for inner, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{inner}")
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def pin(answer: TargetResolution, name: str) -> Pin:
+    return next(item for item in answer.packed if item.name == name)
+
+
+def test_allowed_sdist_is_resolved_by_its_own_backend(scenario: Scenario) -> None:
+    path = scenario.index.add(sdist(scenario.folder, "top", "1.0", project("top", "1.0", ["dep>=1"])))
+    scenario.wheel("dep", "1.0")
+    answer = scenario.lock("top", allow_source=["top"])
+    assert packed(answer) == {"dep": "1.0", "top": "1.0"}
+    assert pin(answer, "top").wheel is None
+    assert pin(answer, "top").requires_dist == ("dep>=1",)
+    assert pin(answer, "top").source == Source(
+        kind="sdist",
+        url=f"{scenario.index.root}/files/{path.name}",
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def test_metadata_of_an_sdist_is_built_once(scenario: Scenario) -> None:
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", project("top", "1.0")))
+    scenario.lock("top", allow_source=["top"])
+    scenario.index.requests.clear()
+    scenario.lock("top", allow_source=["top"])
+    assert not [path for path in scenario.index.requests if path.endswith(".tar.gz")]
+
+
+def test_metadata_that_pkg_info_promises_needs_no_build(scenario: Scenario) -> None:
+    info = "Metadata-Version: 2.2\nName: top\nVersion: 1.0\nRequires-Dist: dep\n"
+    files = {"PKG-INFO": info, "pyproject.toml": '[build-system]\nrequires = ["absent"]\nbuild-backend = "absent"\n'}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    scenario.wheel("dep", "1.0")
+    assert packed(scenario.lock("top", allow_source=["top"])) == {"dep": "1.0", "top": "1.0"}
+
+
+def test_dynamic_metadata_is_built(scenario: Scenario) -> None:
+    info = "Metadata-Version: 2.2\nName: top\nVersion: 1.0\nDynamic: Requires-Dist\n"
+    files = {**project("top", "1.0", ["dep"]), "PKG-INFO": info}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    scenario.wheel("dep", "1.0")
+    assert packed(scenario.lock("top", allow_source=["top"])) == {"dep": "1.0", "top": "1.0"}
+
+
+def test_wheel_of_a_version_is_preferred_to_its_sdist(scenario: Scenario) -> None:
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", project("top", "1.0")))
+    scenario.wheel("top", "1.0")
+    answer = scenario.lock("top", allow_source=["top"])
+    assert pin(answer, "top").source is None
+
+
+def test_newer_sdist_is_taken_when_it_is_allowed(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.index.add(sdist(scenario.folder, "top", "2.0", project("top", "2.0")))
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+    assert packed(scenario.lock("top", allow_source=["top"])) == {"top": "2.0"}
+
+
+def test_sdist_with_another_digest_than_its_index_says_is_passed_over(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.index.add(sdist(scenario.folder, "top", "2.0", project("top", "2.0")), sha256="0" * 64)
+    assert packed(scenario.lock("top", allow_source=["top"])) == {"top": "1.0"}
+
+
+def test_exclude_newer_holds_for_build_dependencies(scenario: Scenario) -> None:
+    for version, day in (("1.0", "2026-01-01"), ("2.0", "2026-06-01")):
+        backend = BACKEND.format(name="top", version="1.0", requires=f"Requires-Dist: built-with-{version[0]}\\n")
+        scenario.wheel("tool", version, files={"tool.py": backend}, upload_time=f"{day}T00:00:00Z")
+        scenario.wheel(f"built-with-{version[0]}")
+    files = {"pyproject.toml": '[build-system]\nrequires = ["tool"]\nbuild-backend = "tool"\n'}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    answer = scenario.lock("top", allow_source=["top"], exclude_newer=datetime(2026, 3, 1, tzinfo=UTC))
+    assert packed(answer) == {"built-with-1": "1.0", "top": "1.0"}
+
+
+def test_sdist_that_does_not_build_is_named_with_its_last_words(scenario: Scenario) -> None:
+    files = {**project("top", "1.0"), "own.py": "raise RuntimeError('a compiler is missing')\n"}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    with pytest.raises(NoSolution, match="top") as caught:
+        scenario.lock("top", allow_source=["top"])
+    assert "a compiler is missing" in caught.value.what
+
+
+def test_direct_url_of_a_wheel_is_pinned_by_its_bytes(scenario: Scenario) -> None:
+    path = scenario.wheel("top", "1.0", "dep")
+    scenario.wheel("dep")
+    url = f"{scenario.index.root}/files/{path.name}"
+    answer = scenario.lock(f"top @ {url}")
+    assert packed(answer) == {"dep": "1.0", "top": "1.0"}
+    wheel = pin(answer, "top").wheel
+    assert wheel is not None
+    assert (wheel.url, wheel.sha256, wheel.index) == (url, hashlib.sha256(path.read_bytes()).hexdigest(), None)
+    assert pin(answer, "top").source is None
+
+
+def test_direct_url_of_a_wheel_for_another_target_is_refused(scenario: Scenario) -> None:
+    path = scenario.wheel("top", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64")
+    with pytest.raises(NoSolution, match="not a supported wheel"):
+        scenario.lock(f"top @ {scenario.index.root}/files/{path.name}")
+
+
+def test_direct_url_of_an_archive_gives_its_digest(scenario: Scenario) -> None:
+    path = scenario.index.add(sdist(scenario.folder, "top", "1.0", project("top", "1.0", ["dep"])))
+    scenario.wheel("dep")
+    url = f"{scenario.index.root}/files/{path.name}"
+    answer = scenario.lock(f"top @ {url}")
+    assert packed(answer) == {"dep": "1.0", "top": "1.0"}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert pin(answer, "top").source == Source(kind="archive", url=url, sha256=digest)
+    assert pin(answer, "top").wheel is None
+
+
+def test_local_folder_and_wheel_are_told_by_relative_path(scenario: Scenario) -> None:
+    folder = scenario.folder / "fork"
+    folder.mkdir()
+    for name, text in project("top", "1.0", ["dep"]).items():
+        (folder / name).write_text(text)
+    make_wheel(scenario.folder / "local", "dep", "3.0")
+    answer = scenario.lock("./fork", "./local/dep-3.0-py3-none-any.whl")
+    assert packed(answer) == {"dep": "3.0", "top": "1.0"}
+    assert pin(answer, "top").source == Source(kind="directory", url="fork")
+    assert pin(answer, "top").needed_by[0].requirement == "./fork"
+    source, wheel = pin(answer, "dep").source, pin(answer, "dep").wheel
+    assert source is not None
+    assert wheel is not None
+    assert (source.kind, source.url) == ("wheel", "local/dep-3.0-py3-none-any.whl")
+    assert (wheel.url, wheel.sha256) == (None, source.sha256)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_repository_is_pinned_to_the_commit(scenario: Scenario) -> None:
+    folder = scenario.folder / "repo"
+    folder.mkdir()
+    for name, text in project("top", "1.0", ["dep"]).items():
+        (folder / name).write_text(text)
+
+    def git(*words: str) -> str:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main", *words]
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    git("tag", "v1")
+    scenario.wheel("dep")
+    answer = scenario.lock(f"top @ git+file://{folder}@v1")
+    assert packed(answer) == {"dep": "1.0", "top": "1.0"}
+    source = pin(answer, "top").source
+    assert source is not None
+    assert (source.kind, source.revision, source.commit) == ("vcs", "v1", git("rev-parse", "HEAD"))
+    assert source.url == f"git+file://{folder}"
+
+
+def test_requirement_on_a_direct_url_must_fit_it(scenario: Scenario) -> None:
+    path = scenario.wheel("dep", "1.0")
+    scenario.wheel("top", "1.0", "dep>=2")
+    with pytest.raises(NoSolution, match=r"top 1.0 needs dep>=2"):
+        scenario.lock("top", f"dep @ {scenario.index.root}/files/{path.name}")
