@@ -112,7 +112,7 @@ def sort(target: PackTarget, installed: Dict[str, drift.Installed], broken: Set[
             found.install.append(item)
         elif same_version(there.version, item.version) and name not in broken:
             found.present.append(item)
-        elif item.replaces is not None or name in broken:
+        elif item.replaces is not None or same_version(there.version, item.version):
             found.install.append(item)
             found.replaced[name] = there
         elif tolerant:

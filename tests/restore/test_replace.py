@@ -1,0 +1,231 @@
+"""Making room for what the lock replaces, and for nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.restore import kit
+from tests.restore.test_install import check_record
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+OLD = {
+    "thing/__init__.py": "VERSION = 'old'\n",
+    "thing/only_old.py": "",
+    "thing_old_only/deep/x.py": "",
+    "thing.data.txt": "old data\n",
+}
+NEW = {
+    "thing/__init__.py": "VERSION = 'new'\ndef main():\n    print(VERSION)\n",
+    "thing/only_new.py": "",
+    "thing_new_only/y.py": "",
+    "thing.data.txt": "new data\n",
+}
+
+
+def pip_install(python: Path, wheels: Sequence[Path], *words: str) -> None:
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            str(python),
+            "install",
+            "--quiet",
+            "--no-index",
+            "--no-deps",
+            *words,
+            *map(str, wheels),
+        ],
+        check=True,
+    )
+
+
+def old(folder: Path) -> Path:
+    return make_wheel(
+        folder, "thing", "1.0", files=OLD, entry_points="[console_scripts]\nthing = thing:old\nthing-old = thing:old\n"
+    )
+
+
+def new(folder: Path) -> Path:
+    return make_wheel(folder, "thing", "2.0", files=NEW, entry_points="[console_scripts]\nthing = thing:main\n")
+
+
+@pytest.mark.parametrize("compiled", ["--compile", "--no-compile"])
+def test_replaces_what_pip_installed_and_leaves_nothing_of_it(kernel: Path, tmp_path: Path, compiled: str) -> None:
+    pip_install(kernel, [old(tmp_path)], compiled)
+    fresh = kit.make_venv("3.12", tmp_path / "fresh") if "3.12" in str(kit.purelib(kernel)) else None
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"})
+    done = kit.good(kernel, pack.path, after="import thing, thing.only_new; print(thing.VERSION)")
+    assert done.report["replaced"] == [{"name": "thing", "from": "1.0", "to": "2.0"}]
+    assert done.printed == ["new"]
+    check_record(kit.purelib(kernel) / "thing-2.0.dist-info")
+    ran = subprocess.run([kernel.parent / "thing"], capture_output=True, text=True, check=True)
+    assert ran.stdout == "new\n"
+    if fresh:
+        kit.good(fresh, pack.path)
+        caches = ["__pycache__"]
+        mine = {name for name in kit.listing(kit.purelib(kernel)) if not any(part in name for part in caches)}
+        theirs = {name for name in kit.listing(kit.purelib(fresh)) if not any(part in name for part in caches)}
+        assert mine == theirs
+        assert {path.name for path in kernel.parent.iterdir()} == {path.name for path in fresh.parent.iterdir()}
+
+
+def test_another_version_that_is_not_named_is_an_error(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [old(tmp_path)])
+    before = kit.listing(kernel.parents[1])
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path), make_wheel(tmp_path, "other")])
+    done = kit.restore(kernel, pack.path)
+    assert (done.code, done.error["code"]) == (6, 6)
+    assert "thing 1.0 (the pack brings 2.0)" in done.error["what"]
+    assert kit.listing(kernel.parents[1]) == before
+    noted = kit.good(kernel, pack.path, env={"KPACK_DRIFT": "note"}, after="import thing, other; print(thing.VERSION)")
+    assert noted.printed == ["old"]
+    assert any("thing 1.0 is there and stays" in note for note in noted.report["notes"])
+
+
+def test_the_same_version_is_left_alone(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [new(tmp_path)])
+    before = kit.listing(kit.purelib(kernel))
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path), make_wheel(tmp_path, "other")])
+    kit.good(kernel, pack.path, after="import other")
+    after = kit.listing(kit.purelib(kernel))
+    assert {name: after[name] for name in before} == before
+
+
+def test_refuses_to_replace_what_has_no_record(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [old(tmp_path)])
+    (kit.purelib(kernel) / "thing-1.0.dist-info" / "RECORD").unlink()
+    before = kit.listing(kernel.parents[1])
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"})
+    done = kit.restore(kernel, pack.path)
+    assert (done.code, done.error["code"]) == (6, 6)
+    assert "no RECORD" in done.error["what"]
+    assert "uninstall it" in done.error["next"]
+    assert kit.listing(kernel.parents[1]) == before
+
+
+def test_refuses_to_replace_what_is_imported(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [old(tmp_path)], "--no-compile")
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"})
+    before = kit.listing(kit.purelib(kernel) / "thing", without=["__pycache__"])
+    done = kit.restore(kernel, pack.path, before="import thing\n")
+    assert (done.code, done.error["code"]) == (6, 6)
+    assert "already imported what the pack replaces: thing" in done.error["what"]
+    assert kit.listing(kit.purelib(kernel) / "thing", without=["__pycache__"]) == before
+    noted = kit.good(
+        kernel,
+        pack.path,
+        before="import thing\n",
+        env={"KPACK_DRIFT": "note"},
+        after="import subprocess, sys; print(thing_version())".replace(
+            "print(thing_version())",
+            "subprocess.run([sys.executable, '-c', 'import thing; print(thing.VERSION)'], check=True)",
+        ),
+    )
+    assert noted.printed == ["new"]
+    assert any("already imported" in note for note in noted.report["notes"])
+
+
+def test_a_failure_puts_the_old_one_back(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [old(tmp_path)])
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path), make_wheel(tmp_path, "other")], replaces={"thing": "1.0"})
+    before = kit.listing(kernel.parents[1])
+    fail = (
+        "import sys\n"
+        "def hook(event, args):\n"
+        "    if event == 'os.rename' and str(args[1]).endswith('other-1.0.dist-info'):\n"
+        "        raise OSError(28, 'No space left on device', args[1])\n"
+        "sys.addaudithook(hook)\n"
+    )
+    done = kit.restore(kernel, pack.path, before=fail)
+    assert (done.code, done.error["code"]) == (7, 7), done.err
+    assert kit.listing(kernel.parents[1]) == before
+    kit.good(kernel, pack.path, after="import thing; print(thing.VERSION)")
+
+
+def test_a_damaged_installation_of_kpack_is_repaired(kernel: Path, tmp_path: Path) -> None:
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path), make_wheel(tmp_path, "other")])
+    kit.good(kernel, pack.path)
+    before = kit.listing(kernel.parents[1], without=["lib/python3.12/site-packages/.kpack"])
+    (kit.purelib(kernel) / "thing/__init__.py").write_text("cut")
+    (kit.purelib(kernel) / "thing/only_new.py").unlink()
+    done = kit.good(kernel, pack.path, after="import thing; print(thing.VERSION)")
+    assert done.report["changed"]
+    assert done.printed == ["new"]
+    after = kit.listing(kernel.parents[1], without=["lib/python3.12/site-packages/.kpack"])
+    assert {name: value for name, value in after.items() if "__pycache__" not in name} == before
+
+
+def test_files_in_the_way_are_an_error_unless_they_are_the_same(kernel: Path, tmp_path: Path) -> None:
+    lib = kit.purelib(kernel)
+    (lib / "tests").mkdir()
+    (lib / "tests" / "__init__.py").write_text("same\n")
+    (lib / "tests" / "conftest.py").write_text("another\n")
+    wheel = make_wheel(
+        tmp_path, "messy", files={"messy.py": "", "tests/__init__.py": "same\n", "tests/conftest.py": "mine\n"}
+    )
+    pack = kit.make_pack(tmp_path / "pack", [wheel])
+    before = kit.listing(kernel.parents[1])
+    done = kit.restore(kernel, pack.path)
+    assert (done.code, done.error["code"]) == (6, 6)
+    assert "tests/conftest.py" in done.error["what"]
+    assert "__init__" not in done.error["what"]
+    assert kit.listing(kernel.parents[1]) == before
+    noted = kit.good(kernel, pack.path, env={"KPACK_DRIFT": "note"})
+    assert (lib / "tests/conftest.py").read_text() == "mine\n"
+    assert any("overwritten" in note for note in noted.report["notes"])
+    check_record(lib / "messy-1.0.dist-info")
+
+
+def test_wheels_that_share_files_are_written_once(kernel: Path, tmp_path: Path) -> None:
+    wheels = [
+        make_wheel(tmp_path, "one", files={"one.py": "", "tests/__init__.py": "", "tests/a.py": "one\n"}),
+        make_wheel(tmp_path, "two", files={"two.py": "", "tests/__init__.py": "", "tests/a.py": "two\n"}),
+    ]
+    pack = kit.make_pack(tmp_path / "pack", wheels)
+    done = kit.good(kernel, pack.path)
+    lib = kit.purelib(kernel)
+    assert (lib / "tests/a.py").read_text() == "two\n"
+    assert any("one and two both bring" in note for note in done.report["notes"])
+    check_record(lib / "two-1.0.dist-info")
+    assert not kit.good(kernel, pack.path).report["changed"]
+
+
+@pytest.mark.parametrize("tolerant", [False, True])
+def test_drift_that_breaks_is_an_error_and_other_drift_a_note(kernel: Path, tmp_path: Path, tolerant: bool) -> None:
+    pip_install(kernel, [make_wheel(tmp_path, "base-one", "1.5"), make_wheel(tmp_path, "base-two", "3.0+cu128")])
+    pack = kit.make_pack(
+        tmp_path / "pack",
+        [make_wheel(tmp_path, "packed")],
+        leans={
+            "base-one": ("1.4", [("packed", "base-one>=1.4,<2")]),
+            "base-two": ("3.1+cu128", [("packed", "base-two>=3.1")]),
+            "base-three": ("1.0", [("", "base-three")]),
+        },
+    )
+    before = kit.listing(kernel.parents[1])
+    done = kit.restore(kernel, pack.path, env={"KPACK_DRIFT": "note"} if tolerant else {})
+    if tolerant:
+        assert done.code == 0
+        assert [(item["name"], item["found"], item["breaks"]) for item in done.report["drift"]] == [
+            ("base-one", "1.5", False),
+            ("base-two", "3.0+cu128", True),
+            ("base-three", None, True),
+        ]
+        return
+    assert (done.code, done.error["code"]) == (6, 6)
+    assert "base-two 3.0+cu128 (locked against 3.1+cu128): packed wants base-two>=3.1" in done.error["what"]
+    assert "base-three missing" in done.error["what"]
+    assert "base-one" not in done.error["what"]
+    assert kit.listing(kernel.parents[1]) == before
+    target = kit.good(kernel, pack.path, target=str(tmp_path / "target"))
+    assert len(target.report["drift"]) == 3
