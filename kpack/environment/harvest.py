@@ -247,7 +247,7 @@ def _named_file(option: str, value: str, where: str, folder: Path, harvest: Harv
     path = folder / value
     if option in {"-c", "--constraint"}:
         harvest.note(f"{where}: constraints of {quoted(value)} are not taken over; write them into the requirements")
-    elif opened or path.is_file():
+    elif opened or os.path.isfile(path):  # noqa: PTH113 - False for a name that no file can have
         _requirements(path, harvest, opened)
     else:
         harvest.note(f"{where}: {quoted(value)} is not here; use --from-requirements with a copy of it")
@@ -312,8 +312,8 @@ def _url(url: str, where: str, harvest: Harvest) -> None:
 
 
 def _local(word: str, where: str, folder: Path, harvest: Harvest) -> None:
-    path = folder / Path(word).expanduser()
-    if not path.exists():
+    path = folder / os.path.expanduser(word)  # noqa: PTH111 - a home that is not there is no error here
+    if not os.path.exists(path):  # noqa: PTH110 - neither is a name that no file can have
         harvest.note(f'{where}: {quoted(word)} is not here; add the package itself, or a copy as "./…"')
         return
     relative = os.path.relpath(path, harvest.folder).replace(os.sep, "/")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os.path
 import zipfile
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -14,11 +17,11 @@ from kpack.environment.reading import read
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kpack.environment.model import Environment
+    from kpack.environment.model import Environment, Package
 
 
 def check(environment: Environment) -> None:
-    """Look at each local path of ``packages``, before anything is resolved.
+    """Look at each local path (and ``file:`` URL) of ``packages``, before anything is resolved.
 
     Raises:
         EnvironmentFileError: a path does not lead to a project's folder, a wheel or an sdist.
@@ -26,8 +29,9 @@ def check(environment: Environment) -> None:
     """
     found = []
     for number, entry in enumerate(environment.packages):
-        if entry.path is not None:
-            problem = _problem(environment.path.parent / entry.path)
+        path = _path(entry)
+        if path is not None:
+            problem = _problem(environment.path.parent / path)
             if problem is not None:
                 what, advice = problem
                 found.append(Mistake(key=("packages", number), what=f"{quoted(entry.text)} {what}", next=advice))
@@ -35,9 +39,17 @@ def check(environment: Environment) -> None:
         raise errors.error(found, path=environment.path, text=read(environment.path))
 
 
+def _path(entry: Package) -> str | None:
+    """Return the local path of an entry, bare or as a file: URL."""
+    url = entry.requirement.url if entry.requirement else None
+    if url is None or not url.startswith("file:"):
+        return entry.path
+    return url2pathname(urlsplit(url).path)
+
+
 def _problem(path: Path) -> tuple[str, str] | None:
     """Return what is wrong with a local path and what to do; None when nothing is."""
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - False, too, for a name that no file can have
         return "is not there", "a path is relative to the folder of this file; correct it, or bring the file"
     if path.is_dir():
         if (path / "pyproject.toml").is_file() or (path / "setup.py").is_file():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from kpack.environment.mistakes import Mistake, quoted
@@ -51,7 +52,22 @@ def package(text: str) -> Package:
             f"{quoted(requirement.url)} is not a URL that kpack can fetch",
             'write https://…, git+https://…@revision or file:///…; a local folder stands alone, like "./fork"',
         )
+    if requirement.url is not None and urlsplit(requirement.url).path.endswith(".whl"):
+        _wheel(requirement)
     return Package(text=text, requirement=requirement)
+
+
+def _wheel(requirement: Requirement) -> None:
+    """Refuse a wheel's URL whose file name is none, or that of another distribution."""
+    filename = unquote(urlsplit(requirement.url or "").path.rpartition("/")[2])
+    try:
+        name = parse_wheel_filename(filename)[0]
+    except InvalidWheelFilename as error:
+        raise NotAPackageError(f"{quoted(filename)} is not the name of a wheel: {error}", "check the URL") from error
+    if name != canonicalize_name(requirement.name):
+        raise NotAPackageError(
+            f"{quoted(requirement.name)} is to come from a wheel of {quoted(name)}", f"write {name} @ …, or another URL"
+        )
 
 
 def _local_path(written: str) -> str:

@@ -140,6 +140,16 @@ WRONG = {
     "package_url_scheme": after(
         'packages = ["x @ ftp://host/x"]\n', key="packages[0]", what="not a URL that kpack can fetch", schema=False
     ),
+    "package_wheel_of_another": after(
+        'packages = ["x @ https://h/y-1.0-py3-none-any.whl"]\n',
+        key="packages[0]",
+        what='"x" is to come from a wheel of "y"',
+        next="write y @",
+        schema=False,
+    ),
+    "package_wheel_misnamed": after(
+        'packages = ["x @ https://h/x.whl"]\n', key="packages[0]", what="is not the name of a wheel", schema=False
+    ),
     "package_twice": after(
         'packages = ["numpy>1",\n"Num.py", "NumPy<2"]\n',
         line=1,

@@ -26,12 +26,14 @@ def test_folders_wheels_and_archives_that_are_there_pass(tmp_path: Path) -> None
     (tmp_path / "sdist-1.0.tar.gz").touch()
     wheel = make_wheel(tmp_path, "tiny")
     check(tmp_path, "./fork", "./old/", "./sdist-1.0.tar.gz", f"./{wheel.name}", f"{tmp_path}/fork", "numpy")
+    check(tmp_path, f"tiny @ {wheel.as_uri()}")
 
 
 @pytest.mark.parametrize(
     ("entry", "what"),
     [
         ("./nothere", "is not there"),
+        ("x @ file:///nothere/x%20y.zip", "is not there"),
         ("./empty", "is no project"),
         ("./tiny.whl", "does not have the name of a wheel"),
         ("./tiny-1.0-py3-none-any.whl", "is no wheel: it is not a zip file"),

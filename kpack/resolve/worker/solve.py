@@ -66,9 +66,16 @@ class Session:
         return arguments
 
     def resolve(
-        self, asked: Iterable[tuple[str, str]], pins: dict[str, str], *, until: float | None = None
+        self,
+        asked: Iterable[tuple[str, str]],
+        pins: dict[str, str],
+        *,
+        until: float | None = None,
+        limited: bool = True,
     ) -> list[Any]:
         """Return pip-tools' pins for (line, comes_from) pairs, sorted by name.
+
+        Without ``limited`` what the base asks of opened names does not count.
 
         Raises:
             TimeoutError: it was not done by ``until`` (a moment of `time.monotonic`).
@@ -77,7 +84,9 @@ class Session:
         self.doors.until = until
         constraints = [seams.requirement(line, comes_from=comes_from) for line, comes_from in asked]
         constraints += [
-            seams.requirement(limit.requirement, comes_from=limit.by, constraint=True) for limit in self.request.limits
+            seams.requirement(limit.requirement, comes_from=limit.by, constraint=True)
+            for limit in self.request.limits
+            if limited
         ]
         existing = {
             name: seams.requirement(f"{name}=={version}", comes_from="the old lock", constraint=True)
@@ -100,7 +109,7 @@ def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[
     except seams.OldPip:
         return {"error": {"kind": "old-pip"}}
     finally:
-        session.web.pool.shutdown(wait=False, cancel_futures=True)
+        session.web.close()
 
 
 def _run(session: Session) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""What a user gets wrong in kaggle-env.toml, told by ``kpack lock`` before anything is written."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.run import Done, kpack
+from tests.support.index import IndexServer
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[IndexServer]:
+    with IndexServer() as server:
+        server.add(make_wheel(tmp_path / "wheels", "tiny", requires=["small>=1"]))
+        server.add(make_wheel(tmp_path / "wheels", "small"))
+        yield server
+
+
+def closed() -> str:
+    """Return an address on loopback where nobody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return f"127.0.0.1:{held.getsockname()[1]}"
+
+
+def lock(folder: Path, index: IndexServer, text: str, *words: str) -> Done:
+    (folder / "kaggle-env.toml").write_text(f'name = "x"\npython = "3.12"\n{text}\n')
+    before = sorted(path.name for path in folder.iterdir())
+    done = kpack(folder, "lock", *words, "--json", KPACK_INDEX_URL=index.url, KPACK_CACHE=str(folder / "cache"))
+    after = sorted(path.name for path in folder.iterdir() if path.name != "cache")
+    assert after == before
+    assert "s3cret" not in done.out + done.err
+    return done
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "what"),
+    [
+        ('packages = ["nosuch"]', 3, "there is no nosuch"),
+        ('packages = ["tiny>=2"]', 3, "the newest tiny is 1.0"),
+        ('packages = ["tiny", "small<1"]', 3, "small"),
+        ('packages = ["./fork"]', 2, 'packages[0]: "./fork" is not there'),
+        ('packages = ["x @ file:///nosuch/x.zip"]', 2, "is not there"),
+        ('packages = ["x @ https://me:s3cret@CLOSED/x.zip"]', 4, "https://CLOSED/x.zip: "),
+        ('packages = ["x @ git+https://me:s3cret@CLOSED/x.git@v1"]', 4, "git clone failed"),
+        ('packages = ["x @ ROOT/nosuch.zip"]', 4, "404"),
+        (
+            'packages = ["a"]\n[[indexes]]\nname = "c"\nurl = "https://me:s3cret@CLOSED/simple"\npackages = ["a"]',
+            4,
+            "CLOSED",
+        ),
+        (
+            'packages = ["a"]\n[[indexes]]\nname = "c"\nurl = "https://${KPACK_NOT_SET}@host/simple"\npackages = ["a"]',
+            2,
+            "needs the environment variable KPACK_NOT_SET",
+        ),
+        ('packages = ["tiny"]\n[[checkpoints]]\nurl = "file:nosuch"\npath = "x"', 7, "cannot read"),
+    ],
+)
+def test_a_wrong_request_has_its_exit_code_and_leaves_no_lock(
+    tmp_path: Path, index: IndexServer, text: str, code: int, what: str
+) -> None:
+    address = closed()
+    folder = tmp_path / "project"
+    folder.mkdir()
+    done = lock(folder, index, text.replace("CLOSED", address).replace("ROOT", index.root))
+    assert done.code == code, done.out + done.err
+    assert what.replace("CLOSED", address) in done.error["what"] + done.error["where"]
+    assert done.error["next"] or code == 3
+
+
+def test_a_pin_that_is_not_there_cannot_be_let_go_of(tmp_path: Path, index: IndexServer) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "kaggle-env.toml").write_text('name = "x"\npython = "3.12"\npackages = ["tiny"]\n')
+    surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
+    assert kpack(folder, "lock", **surroundings).code == 0
+    done = kpack(folder, "lock", "--upgrade-package", "smal", "--json", **surroundings)
+    assert done.code == 2
+    assert done.error["next"] == "did you mean 'small'?"
+    assert kpack(folder, "lock", "--upgrade-package", "Small", **surroundings).code == 0
+
+
+def test_build_that_is_not_the_expected_one_leaves_the_pack_that_is_there(tmp_path: Path, index: IndexServer) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    config = folder / "kaggle-env.toml"
+    surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
+    config.write_text('name = "x"\npython = "3.12"\npackages = ["small"]\n')
+    assert kpack(folder, "lock", **surroundings).code == 0
+    first = kpack(folder, "build", "--json", **surroundings).json["id"]
+    pack = folder / "dist" / "x.kpack.bin"
+    before = pack.read_bytes()
+    config.write_text('name = "x"\npython = "3.12"\npackages = ["tiny"]\n')
+    assert kpack(folder, "lock", **surroundings).code == 0
+    done = kpack(folder, "build", "--expect", first, "--json", **surroundings)
+    assert done.code == 1
+    assert f"{first} was expected" in done.error["what"]
+    assert pack.read_bytes() == before
+    assert [path.name for path in pack.parent.iterdir()] == [pack.name]
+
+
+@pytest.mark.parametrize("words", [["--python", "/bin/true"], ["--python", "/nosuch"], []])
+def test_restore_wants_a_real_interpreter(tmp_path: Path, index: IndexServer, words: list[str]) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "kaggle-env.toml").write_text('name = "x"\npython = "3.12"\n')
+    surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
+    assert kpack(folder, "lock", **surroundings).code == 0
+    assert kpack(folder, "build", **surroundings).code == 0
+    done = kpack(folder, "restore", "dist/x.kpack.bin", *words, "--json")
+    assert done.code == (7 if words else 2)
+    assert "interpreter" in done.error["what"]
