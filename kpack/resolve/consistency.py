@@ -228,7 +228,7 @@ class _World:
                     broken.append((name, problem))
         if unknown:
             self.notes.append(
-                f"the requirements of {len(unknown)} base packages are not known, so that nobody checked whether they "
+                f"nobody knows what {len(unknown)} of the base's packages require, so that nobody checked whether they "
                 f"go with {', '.join(f'{n} {new}' for n, (_, new) in sorted(changed.items()))}: {_list(unknown)}"
             )
         if broken:

@@ -56,6 +56,8 @@ class Diagnosis:
         """Return the ``error`` object of the answer: what is wrong, and what to write."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
             return _of_source(error)
+        if broken := self._broken_base():
+            return broken
         causes = list(getattr(error.__cause__, "causes", ()))
         names = {canonicalize_name(cause.requirement.project_name) for cause in causes}
         clashes = Walk(self._doors, self._session.markers, self._asked, self._until).clashes()
@@ -75,6 +77,37 @@ class Diagnosis:
             "name": clash.name,
             "because": clash.kind if clash.verdict is None else clash.verdict.kind,
             "replace": sorted(opened),
+        }
+
+    def _broken_base(self) -> dict[str, Any] | None:
+        """Return the ``error`` object when only what base packages ask of opened names stands against a solution."""
+        limits = self._session.request.limits
+        if not limits:
+            return None
+        try:
+            found = self._session.resolve(self._asked, {}, until=self._until, limited=False)
+        except (PipError, TimeoutError):
+            return None
+        versions = {canonicalize_name(ireq.name): next(iter(ireq.req.specifier)).version for ireq in found}
+        broken = []
+        for limit in limits:
+            requirement = Requirement(limit.requirement)
+            name = canonicalize_name(requirement.name)
+            if name in versions and not requirement.specifier.contains(versions[name], prereleases=True):
+                broken.append((limit, name))
+        if not broken:
+            return None
+        owners = ", ".join(f'"{owner}"' for owner in sorted({limit.by.partition(" ")[0] for limit, _ in broken}))
+        return {
+            "kind": "no-solution",
+            "text": "; ".join(
+                f"{limit.by} of the base needs {limit.requirement}, but the requests lead to {name} {versions[name]}"
+                for limit, name in broken
+            ),
+            "next": f"add {owners} to replace, so that they may move too; or, if you do not use them, write "
+            f"allow-broken = [{owners}]",
+            "name": broken[0][1],
+            "because": "broken-base",
         }
 
     def _try_opening(self, clashes: Sequence[Clash], names: set[str]) -> tuple[set[str], list[Any]]:
