@@ -1,0 +1,49 @@
+"""Replacing a base package, from the question to the refusal, with the real resolver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.errors import NoSolution
+from kpack.resolve.consistency import check
+from tests.resolve.scenario import Scenario, base_image, known
+from tests.support.index import IndexServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BASE = {
+    "tokenizers": known("tokenizers", "0.22.1"),
+    "transformers": known("transformers", "4.57.1", ["tokenizers<=0.23.0,>=0.22.0"]),
+}
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Iterator[Scenario]:
+    with IndexServer() as index:
+        found = Scenario(tmp_path, index, cache=tmp_path / "cache")
+        for version in ("0.22.1", "0.23.0", "0.24.0"):
+            found.wheel("tokenizers", version)
+        yield found
+
+
+def test_a_request_that_would_break_a_base_package_names_it_and_the_words_to_write(scenario: Scenario) -> None:
+    asked = scenario.environment("tokenizers>=0.24", replace=["tokenizers"])
+    with pytest.raises(NoSolution) as caught:
+        scenario.resolve(asked, base_image(BASE))
+    assert "transformers 4.57.1 of the base needs tokenizers<=0.23.0,>=0.22.0" in caught.value.what
+    assert "tokenizers 0.24.0" in caught.value.what
+    assert 'add "transformers" to replace' in caught.value.next
+    assert 'allow-broken = ["transformers"]' in caught.value.next
+
+
+def test_with_allow_broken_it_is_packed_and_noted(scenario: Scenario) -> None:
+    asked = scenario.environment("tokenizers>=0.24", replace=["tokenizers"], allow_broken=["transformers"])
+    found = check(asked, scenario.resolve(asked, base_image(BASE)), lambda _name, _version: None).targets[0]
+    assert [(pin.name, str(pin.version), str(pin.replaces)) for pin in found.packed] == [
+        ("tokenizers", "0.24.0", "0.22.1")
+    ]
+    assert any("transformers 4.57.1 needs tokenizers" in note for note in found.notes)
