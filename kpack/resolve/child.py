@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kpack.errors import MachineError, MisfitError, NetworkError, NoSolution
+from kpack.errors import KpackError, MachineError, MisfitError, NetworkError, NoSolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +80,7 @@ class Workers:
             )
         for request, answer in zip(requests, answers, strict=True):
             if "error" in answer:
-                raise _error(request, answer["error"])
+                raise error_of(request, answer["error"])
         return answers
 
 
@@ -133,7 +133,8 @@ def _ask(
     return answer
 
 
-def _error(request: WorkerRequest, error: dict[str, Any]) -> Exception:
+def error_of(request: WorkerRequest, error: dict[str, Any]) -> KpackError:
+    """Return the error that the worker's ``error`` object stands for."""
     if error["kind"] == "network":
         return NetworkError(
             f"{error['host']}: {error['reason']}",

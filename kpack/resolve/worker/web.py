@@ -120,6 +120,11 @@ class Web:
             response.headers.get("Content-Range", ""),
         )
 
+    def close(self) -> None:
+        """Drop guesses that are under way, and the connections."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.session.close()
+
     def digest(self, url: str) -> tuple[str, int]:
         """Return sha256 (64 hexadecimal digits) and size (bytes) of the file at ``url``, read in chunks.
 
