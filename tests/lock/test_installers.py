@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 
 from kpack.files import sha256_of
 from kpack.lock import dumps, from_resolution, relative, requirements
-from kpack.resolve.model import Wheel
+from kpack.resolve.model import Source, Wheel
 from tests.support.index import IndexServer
 from tests.support.kernels import base, environment, pin, resolution, target
 from tests.support.wheels import make_wheel
@@ -66,6 +67,10 @@ def lock(index: IndexServer, tmp_path: Path) -> Lock:
                 [
                     pin("shared", "1.0", wheel=served("shared", "1.0")),
                     pin("differs", "1.0", wheel=served("differs", "1.0")),
+                    replace(
+                        pin("built", "7", wheel=replace(served("built", "7"), url=None, index=None)),
+                        source=Source(kind="sdist", url=f"{index.root}/files/built-7.tar.gz", sha256="0" * 64),
+                    ),
                     pin("native", "3", wheel=served("native", "3", f"{here}-{here}-linux_{machine}")),
                 ],
             ),
@@ -83,7 +88,7 @@ def lock(index: IndexServer, tmp_path: Path) -> Lock:
     )
 
 
-WANTED = {"shared-1.0.dist-info", "differs-1.0.dist-info", "native-3.dist-info"}
+WANTED = {"built-7.dist-info", "shared-1.0.dist-info", "differs-1.0.dist-info", "native-3.dist-info"}
 
 
 def installed(folder: Path) -> set[str]:
