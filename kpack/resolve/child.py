@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT"})
 """The only variables of pip's that reach the worker: certificates. All else would change the answer."""
 
+COMMAND = ("-m", "kpack.resolve.worker")
+
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -87,7 +89,7 @@ class Workers:
 def _start() -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "kpack.resolve.worker"],
+            [sys.executable, *COMMAND],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

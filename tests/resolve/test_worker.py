@@ -1,0 +1,235 @@
+"""The child process: same question, same answer, whoever runs it; and the seams by which pip is told of the target."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kpack.errors import MachineError
+from kpack.resolve import resolve
+from kpack.resolve.ask import question
+from kpack.resolve.child import Workers, surroundings
+from kpack.target import targets
+from tests.resolve.scenario import Scenario, base_image, known, packed
+
+if TYPE_CHECKING:
+    from kpack.resolve.worker.request import WorkerRequest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FAKE_HOST = """
+import json, os, platform, sys
+from kpack.resolve.worker.request import WorkerRequest
+from kpack.resolve.worker.solve import run
+system, machine, name, tag = json.loads(sys.argv[1])
+from pip._vendor.packaging import markers, tags
+sys.platform = name
+platform.system = lambda: system
+platform.machine = lambda: machine
+platform.release = lambda: "99"
+platform.python_version = lambda: "3.99.0"
+platform.python_version_tuple = lambda: ("3", "99", "0")
+tags.platform_tags = lambda: iter([tag])
+getattr(markers, "_cached_default_environment", None) and markers._cached_default_environment.cache_clear()
+assert markers.default_environment()["sys_platform"] == name
+print(json.dumps(run(WorkerRequest.loads(sys.stdin.read()), lambda message: None)))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+def busy(scenario: Scenario) -> WorkerRequest:
+    """Return a question that goes through markers, tags, extras, backtracking, a base and a replaced name."""
+    for version, tag in (("1.0", "cp312-cp312-manylinux_2_17_x86_64"), ("2.0", "cp312-cp312-macosx_11_0_arm64")):
+        scenario.wheel("native", version, tag=tag)
+    scenario.wheel("native", "3.0", tag="cp312-cp312-win_amd64")
+    for number in range(1, 5):
+        scenario.wheel("top", f"{number}.0", f"dep>={number}", "linux-only; sys_platform == 'linux'", "torch")
+    scenario.wheel("dep", "3.0", "py312; python_version == '3.12'", "other; python_version != '3.12'")
+    for name in ("linux-only", "py312", "other", "more"):
+        scenario.wheel(name)
+    for version in ("0.21", "0.22", "0.23"):
+        scenario.wheel("tokenizers", version)
+    scenario.wheel("late", "2.0", upload_time="2026-06-01T00:00:00Z")
+    base = base_image(
+        {
+            "torch": "2.10.0+cu128",
+            "tokenizers": "0.21",
+            "transformers": known("transformers", "4.5", ["tokenizers<0.23", "more; extra == 'm'"], ["m"]),
+        }
+    )
+    environment = scenario.environment("top", "native", "transformers[m]", "tokenizers", replace=["tokenizers"])
+    requires = {name: item.requires_dist for name, item in base.distributions.items() if item.requires_dist}
+    return question(
+        environment,
+        targets(environment, [base])[0],
+        pins={},
+        cache_dir=None,
+        index_url=scenario.index.url,
+        requires=requires,
+    )
+
+
+def run(python: str, request: WorkerRequest, *words: str) -> dict[str, Any]:
+    """Return the worker's answer under another interpreter, or inside a script."""
+    done = subprocess.run(
+        [python, *(words or ("-m", "kpack.resolve.worker"))],
+        input=request.dumps(),
+        capture_output=True,
+        text=True,
+        env=surroundings(),
+        cwd=ROOT,
+        check=True,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    answer = answer.get("answer", answer)
+    del answer["figures"]
+    return answer
+
+
+def test_worker_in_a_process_gives_what_it_gives_in_this_one(scenario: Scenario) -> None:
+    request = busy(scenario)
+    alone = run(sys.executable, request)
+    assert {row["name"]: row["version"] for row in alone["resolved"]} == {
+        "dep": "3.0",
+        "linux-only": "1.0",
+        "more": "1.0",
+        "native": "1.0",
+        "py312": "1.0",
+        "tokenizers": "0.22",
+        "top": "3.0",
+        "torch": "2.10.0+cu128",
+        "transformers": "4.5",
+    }
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        ("Darwin", "arm64", "darwin", "macosx_14_0_arm64"),
+        ("Windows", "AMD64", "win32", "win_amd64"),
+        ("Linux", "aarch64", "linux", "manylinux_2_17_aarch64"),
+    ],
+)
+def test_host_has_no_say(scenario: Scenario, host: tuple[str, ...]) -> None:
+    request = busy(scenario)
+    assert run(sys.executable, request, "-c", FAKE_HOST, json.dumps(host)) == run(sys.executable, request)
+
+
+def test_prefetching_changes_nothing(scenario: Scenario) -> None:
+    from dataclasses import replace
+
+    request = busy(scenario)
+    assert run(sys.executable, replace(request, prefetch=False)) == run(sys.executable, request)
+
+
+def test_hash_seed_changes_nothing(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.resolve import test_worker
+
+    request = busy(scenario)
+    first = run(sys.executable, request)
+    for seed in ("1", "4242"):
+        monkeypatch.setattr(test_worker, "surroundings", lambda seed=seed: {**surroundings(), "PYTHONHASHSEED": seed})
+        assert run(sys.executable, request) == first
+
+
+def test_several_targets_answer_what_each_answers_alone(scenario: Scenario, real_worker: None) -> None:
+    for python in ("cp311", "cp312"):
+        scenario.wheel("native", "1.0" if python == "cp311" else "2.0", tag=f"{python}-{python}-manylinux_2_17_x86_64")
+    scenario.wheel("top", "1.0", "native", "torch")
+    one = base_image({"torch": "2.0"}, python="3.11.13", name="one")
+    two = base_image({"torch": "2.1"}, python="3.12.13", name="two")
+    environment = scenario.environment("top")
+    both = resolve(environment, targets(environment, [one, two]), cache_dir=None, index_url=scenario.index.url)
+    alone = [
+        resolve(environment, targets(environment, [base]), cache_dir=None, index_url=scenario.index.url).targets[0]
+        for base in (one, two)
+    ]
+    assert [packed(target) for target in both.targets] == [
+        {"native": "1.0", "top": "1.0"},
+        {"native": "2.0", "top": "1.0"},
+    ]
+    assert list(both.targets) == alone
+
+
+def test_worker_that_dies_is_a_machine_error_with_its_last_words(
+    scenario: Scenario, real_worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kpack.resolve.child.COMMAND", ("-c", "raise RuntimeError('out of paper')"))
+    with pytest.raises(MachineError, match="out of paper"):
+        scenario.lock("top")
+
+
+def test_workers_that_are_not_asked_are_ended() -> None:
+    with Workers(1) as workers:
+        child = workers._idle[0]
+        assert child.poll() is None
+    assert child.poll() is not None
+
+
+def test_credentials_are_in_neither_words_nor_variables_of_the_worker(
+    scenario: Scenario, real_worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    original = subprocess.Popen
+
+    def watched(command: Any, **more: Any) -> Any:
+        seen.append((command, more["env"]))
+        return original(command, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", watched)
+    scenario.wheel("top")
+    environment = scenario.environment("top")
+    url = scenario.index.url.replace("http://", "http://user:s3cret@")
+    resolve(environment, targets(environment, [base_image({})]), cache_dir=None, index_url=url)
+    assert seen
+    assert "s3cret" not in repr(seen)
+
+
+# -- the seams: what pip and pip-tools must have for `kpack.resolve.worker.seams` to hold
+
+
+def test_pip_has_the_methods_that_are_answered_in_its_place() -> None:
+    from pip._internal.index.package_finder import PackageFinder
+    from pip._internal.operations.prepare import RequirementPreparer
+    from pip._internal.resolution.resolvelib.candidates import LinkCandidate
+
+    assert "project_name" in inspect.signature(PackageFinder.find_all_candidates).parameters
+    assert set(inspect.signature(PackageFinder.find_best_candidate).parameters) >= {"project_name", "specifier"}
+    assert "req" in inspect.signature(RequirementPreparer.prepare_linked_requirement).parameters
+    assert hasattr(RequirementPreparer, "prepare_linked_requirements_more")
+    assert hasattr(LinkCandidate, "_check_metadata_consistency")
+
+
+def test_pip_asks_the_command_for_finder_preparer_and_resolver() -> None:
+    from pip._internal.commands.install import InstallCommand
+
+    assert "target_python" in inspect.signature(InstallCommand._build_package_finder).parameters
+    assert "py_version_info" in inspect.signature(InstallCommand.make_resolver).parameters
+    assert "wheel_cache" in inspect.signature(InstallCommand.make_resolver).parameters
+    assert inspect.signature(InstallCommand.make_requirement_preparer).parameters
+
+
+def test_pip_tools_makes_its_command_where_the_seam_replaces_it() -> None:
+    import piptools.repositories.pypi as module
+
+    assert module.PyPIRepository.__init__.__globals__["create_command"] is module.create_command
+
+
+def test_resolver_sees_the_target_and_no_candidate_of_pips_own(scenario: Scenario) -> None:
+    from kpack.resolve.worker.request import WorkerRequest
+    from kpack.resolve.worker.solve import Session
+
+    request = WorkerRequest.loads(busy(scenario).dumps())
+    session = Session(request, lambda _message: None)
+    finder = session.repository.finder
+    assert finder.target_python.py_version_info == (3, 12, 13)
+    assert [str(tag) for tag in finder.target_python.get_sorted_tags()] == list(request.tags)
+    assert finder.find_best_candidate.__self__ is session.doors
+    session.web.close()
