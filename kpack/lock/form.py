@@ -157,7 +157,7 @@ def check_files(lock: Lock, where: str = "") -> None:
 
     """
     at = f"{where}: " if where else ""
-    digests: dict[str, str] = {}
+    seen: dict[str, Wheel] = {}
     for target in lock.targets:
         wheels = [pin.wheel for pin in target.packed]
         wheels += [wheel for pin in target.packed if pin.source for wheel in pin.source.build_requires]
@@ -171,9 +171,16 @@ def check_files(lock: Lock, where: str = "") -> None:
                     where=f"{at}{wheel.filename}",
                     next="kpack locks sha256 only; ask the index's owner to serve it",
                 )
-            if digests.setdefault(wheel.filename, wheel.sha256) != wheel.sha256:
+            first = seen.setdefault(wheel.filename, wheel)
+            if first.sha256 == wheel.sha256 and (first.url is None) != (wheel.url is None):
                 raise IntegrityError(
-                    f"two different files bear this name: sha256 {digests[wheel.filename]} and {wheel.sha256}",
+                    "kpack built this wheel for one target, and an index has it for another",
+                    where=f"{at}{wheel.filename}",
+                    next="lock the targets in two files",
+                )
+            if first.sha256 != wheel.sha256:
+                raise IntegrityError(
+                    f"two different files bear this name: sha256 {first.sha256} and {wheel.sha256}",
                     where=f"{at}{wheel.filename}",
                     next="lock the targets in two files, or take the package from one index",
                 )

@@ -70,6 +70,7 @@ def locks(draw: st.DrawFn) -> Lock:
     """Draw a lock for one to three kernels that markers tell apart; kernels may share a version of a name."""
     answers = []
     shared: dict[str, Pin] = {}
+    taken: set[str] = set()
     kernels = draw(st.lists(st.sampled_from(KERNELS), min_size=1, max_size=3, unique_by=lambda k: (k[0][:4], k[1])))
     for position, (python, machine) in enumerate(kernels):
         where = target(base({}, name=f"image-{position}", python=python, machine=machine, preloaded={"numpy": []}))
@@ -78,10 +79,10 @@ def locks(draw: st.DrawFn) -> Lock:
             made = shared.get(name)
             if made is None or not draw(st.booleans()) or made.wheel is None or "none-any" not in made.wheel.filename:
                 made = draw(pins(python, machine, name))
-                if made.wheel is not None and any(
-                    made.wheel.filename == other.wheel.filename for other in shared.values() if other.wheel
-                ):
+                assert made.wheel is not None
+                if made.wheel.filename in taken:
                     continue
+                taken.add(made.wheel.filename)
                 shared[name] = made
             packed.append(made)
         answers.append(

@@ -110,6 +110,13 @@ def test_two_files_of_one_name_are_refused() -> None:
         locked((OLD, [pin("x", "1")]), (NEW, [other]))
 
 
+def test_a_wheel_that_is_built_for_one_kernel_and_listed_for_another_is_refused() -> None:
+    made = wheel("x-1-py3-none-any.whl", url=None, index=None)
+    built = replace(pin("x", "1"), wheel=made, source=Source(kind="sdist", url="x-1.tar.gz", sha256="1" * 64))
+    with pytest.raises(IntegrityError, match="built this wheel for one target"):
+        locked((OLD, [pin("x", "1")]), (NEW, [built]))
+
+
 @pytest.mark.parametrize("name", ["../x-1-py3-none-any.whl", "x-1-py3-none-any.zip", "x\n-1-py3-none-any.whl", "x.whl"])
 def test_a_file_name_that_is_no_wheel_is_refused(name: str) -> None:
     with pytest.raises(IntegrityError, match="not the file name of a wheel"):
