@@ -9,7 +9,13 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 
 from kpack.environment.mistakes import quoted, shown_path
 from kpack.environment.requirements import NotAPackageError, package
@@ -199,7 +205,9 @@ def _commands(words: Sequence[str]) -> Iterator[list[str]]:
 def _command(words: list[str], where: str, folder: Path, harvest: Harvest) -> None:
     names = [os.path.basename(word) for word in words]  # noqa: PTH119 - words of a shell, not paths
     if "install" not in names:
-        if names[:1] in (["wget"], ["curl"], ["gdown"]):
+        if names[-3:-1] == ["spacy", "download"]:
+            harvest.note(f"{where}: spacy downloads {names[-1]}; add its wheel as name @ URL")
+        elif names[:1] in (["wget"], ["curl"], ["gdown"]):
             harvest.note(f"{where}: {names[0]} fetches a file; declare it in [[checkpoints]]")
         return
     at = names.index("install")
@@ -212,7 +220,7 @@ def _command(words: list[str], where: str, folder: Path, harvest: Harvest) -> No
 
 def _arguments(words: Sequence[str], where: str, folder: Path, harvest: Harvest, opened: tuple[Path, ...]) -> None:
     """Read the arguments of one ``pip install``."""
-    queue = list(words)
+    queue = [piece for word in words for piece in _expanded(word)]
     last = ""
     while queue:
         word = queue.pop(0)
@@ -233,7 +241,7 @@ def _arguments(words: Sequence[str], where: str, folder: Path, harvest: Harvest,
             _entry(value, where, folder, harvest)
         elif option in _FILES:
             _named_file(option, value, where, folder, harvest, opened)
-        elif option in _INDEX:
+        elif option in _INDEX and "://" in value:
             harvest.note(
                 f"{where}: {option} {quoted(value)}: declare it in [[indexes]] with the packages that it serves"
             )
@@ -314,7 +322,29 @@ def _url(url: str, where: str, harvest: Harvest) -> None:
 def _local(word: str, where: str, folder: Path, harvest: Harvest) -> None:
     path = folder / os.path.expanduser(word)  # noqa: PTH111 - a home that is not there is no error here
     if not os.path.exists(path):  # noqa: PTH110 - neither is a name that no file can have
-        harvest.note(f'{where}: {quoted(word)} is not here; add the package itself, or a copy as "./…"')
+        pin = _pin(word.rpartition("/")[2])
+        if pin is None:
+            harvest.note(f'{where}: {quoted(word)} is not here; add the package itself, or a copy as "./…"')
+        else:
+            harvest.note(f"{where}: {quoted(word)} is not here; {pin} is asked of the index instead")
+            harvest.add(pin, where)
         return
     relative = os.path.relpath(path, harvest.folder).replace(os.sep, "/")
     harvest.add(relative if relative.startswith("..") else f"./{relative}", where)
+
+
+def _pin(filename: str) -> str | None:
+    """Return ``name==version`` as the name of a wheel or sdist says it; None for any other name."""
+    for parse in (parse_wheel_filename, parse_sdist_filename):
+        try:
+            name, version, *_ = parse(filename)
+        except (InvalidWheelFilename, InvalidSdistFilename):
+            continue
+        return f"{name}=={version}"
+    return None
+
+
+def _expanded(word: str) -> list[str]:
+    """Return the words that a shell makes of ``a/{b,c}.whl``."""
+    braces = re.fullmatch(r"([^{}]*)\{([^{}]*,[^{}]*)\}([^{}]*)", word)
+    return [f"{braces[1]}{part}{braces[3]}" for part in braces[2].split(",")] if braces else [word]

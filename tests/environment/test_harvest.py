@@ -64,7 +64,8 @@ def test_takes_what_pip_lines_of_a_notebook_name(tmp_path: Path, cell: str, entr
 @pytest.mark.parametrize(
     ("cell", "note"),
     [
-        ("!pip install /kaggle/input/x/y-1.0-py3-none-any.whl", "is not here"),
+        ("!pip install /kaggle/input/x/*.whl --no-index --find-links /kaggle/input/x", "is not here"),
+        ("!python -m spacy download en_core_web_sm", "spacy downloads en_core_web_sm"),
         ("!pip install ./nowhere", "is not here"),
         ("!pip install {package}", "holds a variable"),
         ("!pip install $NAME", "holds a variable"),
@@ -72,7 +73,7 @@ def test_takes_what_pip_lines_of_a_notebook_name(tmp_path: Path, cell: str, entr
             "!pip install a --extra-index-url https://me:secret@host/simple",
             '--extra-index-url "https://***@host/simple"',
         ),
-        ("!pip install -f /x a", "[[indexes]]"),
+        ("!pip install -f https://host/wheels a", "[[indexes]]"),
         ("!pip install --no-deps a", "--no-deps was used"),
         ("!pip install --pre a", "--pre was used"),
         ("!pip install -r nowhere.txt", '"nowhere.txt" is not here'),
@@ -95,6 +96,24 @@ def test_says_what_of_a_notebook_needs_a_persons_eye(tmp_path: Path, cell: str, 
     assert note in harvest.notes[0]
     assert "n.ipynb: cell 2" in harvest.notes[0]
     assert "secret" not in harvest.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "entries"),
+    [
+        ("!pip install /kaggle/input/d/rdkit-2025.3.3-cp311-cp311-manylinux_2_28_x86_64.whl", ["rdkit==2025.3.3"]),
+        ("!pip install /kaggle/input/d/autograd-gamma-0.5.0.tar.gz > /dev/null 2>&1", ["autograd-gamma==0.5.0"]),
+        ("!pip install /kaggle/input/d/{a-1.0-py3-none-any.whl,b-2.0-py3-none-any.whl}", ["a==1.0", "b==2.0"]),
+    ],
+)
+def test_a_wheel_in_an_input_that_is_not_here_is_asked_of_the_index(
+    tmp_path: Path, cell: str, entries: list[str]
+) -> None:
+    harvest = harvested(tmp_path, cell)
+    assert list(harvest.packages.values()) == entries
+    assert [note.rpartition("; ")[2] for note in harvest.notes] == [
+        f"{entry} is asked of the index instead" for entry in entries
+    ]
 
 
 def test_reads_the_kernel_that_a_notebook_was_made_for(tmp_path: Path) -> None:
