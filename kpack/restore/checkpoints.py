@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -13,7 +12,6 @@ from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, machine_e
 
 if TYPE_CHECKING:
     from .manifest import Manifest, Member, PackedCheckpoint, Span
-    from .parallel import Crew
     from .source import Pack
 
 ON_KAGGLE = "/kaggle/tmp"
@@ -171,42 +169,17 @@ class CopyJob(NamedTuple):
     descriptor: int
     path: str
 
-    @property
-    def weight(self) -> int:
-        """Roughly how long it takes, in the unit of the wheels' jobs."""
-        return 2 * self.span.size
 
-
-class Copier:
-    """Copies spans; one object for all threads."""
-
-    def __init__(self, pack: Pack, crew: Crew) -> None:
-        self.done = 0
-        self._pack = pack
-        self._crew = crew
-        self._local = threading.local()
-        self._guard = threading.Lock()
-
-    def work(self, job: CopyJob) -> None:
-        """Read a span, verify it, write it to its place.
-
-        Raises RestoreError: code 5 for bytes that are not what the manifest names, 7 when the machine refuses.
-        """
-        self._crew.check()
-        buffer: Optional[bytearray] = getattr(self._local, "buffer", None)
-        if buffer is None or len(buffer) < job.span.size:
-            self._local.buffer = buffer = bytearray(job.span.size)
-        view = self._pack.read_into(job.member, job.span, memoryview(buffer))
-        position = job.span.offset
-        try:
-            while view:
-                count = os.pwrite(job.descriptor, view, position)
-                view = view[count:]
-                position += count
-        except OSError as error:
-            raise machine_error(error, "write", job.path) from error
-        with self._guard:
-            self.done += job.span.size
+def copy(job: CopyJob, view: memoryview) -> None:
+    """Write the verified bytes of a span to their place. Raises RestoreError (code 7)."""
+    position = job.span.offset
+    try:
+        while view:
+            count = os.pwrite(job.descriptor, view, position)
+            view = view[count:]
+            position += count
+    except OSError as error:
+        raise machine_error(error, "write", job.path) from error
 
 
 def verify_attached(item: CheckpointPlan) -> None:

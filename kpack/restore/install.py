@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Set, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from . import check, record
 from .bytecode import cached_names, compile_files
-from .checkpoints import CheckpointPlan, Copier, CopyJob
+from .checkpoints import CheckpointPlan, CopyJob, copy
 from .errors import machine_error
-from .parallel import Crew, cores
+from .feed import Feed
+from .parallel import cores
 from .plan import Plan, drop, missing_folders, share_files
 from .replace import Old, read_old, relocate
 from .scripts import command
@@ -163,14 +164,12 @@ class Run:
     ) -> None:
         self.prepared = prepared
         self.plan = prepared.plan
-        self._pack = pack
         self._state = state
         self._id = pack_id
         self._compile = compile
         self._on_progress = on_progress
-        self._crew = Crew(_threads())
-        self._writer = Writer(pack, inflater, executable, self._crew)
-        self._copier = Copier(pack, self._crew)
+        self._feed = Feed(pack)
+        self._writer = Writer(inflater, executable)
         self._bytecode: Dict[str, List[str]] = {}
         self._waiting: List[str] = []
         self._guard = threading.Lock()
@@ -276,15 +275,15 @@ class Run:
     def _fill(self) -> None:
         """Write every file and checkpoint that the plan names, in parallel, the heaviest parts first."""
         opened: List[int] = []
-        jobs: List[Union[CopyJob, Job]] = [job for wheel in self.plan.wheels for job in wheel.jobs]
+        jobs = sorted((job for wheel in self.plan.wheels for job in wheel.jobs), key=lambda job: -job.weight)
+        self._left = {wheel.member.path: len(wheel.jobs) for wheel in self.plan.wheels}
+        self._owner = {wheel.member.path: wheel for wheel in self.plan.wheels}
         try:
+            copies: List[CopyJob] = []
             for item in self.plan.checkpoints:
                 if not item.present and item.member is not None:
-                    jobs += self._copies(item, opened)
-            jobs.sort(key=lambda job: job.weight, reverse=True)
-            self._left = {wheel.member.path: len(wheel.jobs) for wheel in self.plan.wheels}
-            self._owner = {wheel.member.path: wheel for wheel in self.plan.wheels}
-            self._crew.run(jobs, self._work, self._tick if self._on_progress else None)
+                    copies += self._copies(item, opened)
+            self._feed.run(jobs, copies, self._work, copy, self._tick if self._on_progress else None)
         finally:
             for descriptor in opened:
                 os.close(descriptor)
@@ -301,21 +300,18 @@ class Run:
             raise machine_error(error, "write", path) from error
         return [CopyJob(item.member, span, descriptor, item.path) for span in item.member.spans]
 
-    def _work(self, job: Union[CopyJob, Job]) -> None:
-        if isinstance(job, CopyJob):
-            self._copier.work(job)
-        else:
-            self._writer.work(job)
-            path = job.member.path
-            with self._guard:
-                self._left[path] -= 1
-                last = not self._left[path]
-            if last and not self._compile:
-                self._metadata(self._owner[path])
+    def _work(self, job: Job, views: Iterator[memoryview]) -> None:
+        self._writer.work(job, views)
+        path = job.member.path
+        with self._guard:
+            self._left[path] -= 1
+            last = not self._left[path]
+        if last and not self._compile:
+            self._metadata(self._owner[path])
 
     def _tick(self) -> None:
         if self._on_progress is not None:
-            self._on_progress(self._writer.done + self._copier.done, self.plan.packed)
+            self._on_progress(self._feed.done, self.plan.packed)
 
     def _compile_all(self) -> None:
         staged = self.prepared.staged
@@ -408,10 +404,6 @@ class Run:
             present = {item.name for item in plan.present}
             installed += [item for item in before.installed if item["name"] in present - names]
         return Mark(self.prepared.run, self._id, plan.manifest.name, plan.target.label, installed, checkpoints)
-
-
-def _threads() -> int:
-    return cores()
 
 
 def _relative(path: str, lib: str) -> str:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import threading
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 
 from . import record
 from .errors import INTEGRITY, RestoreError, machine_error
 from .inflate import Inflater, Stream
 from .scripts import rewrite
-from .wheels import PLAIN, RECORD, SCRIPT, File, Job
+from .wheels import RECORD, SCRIPT, File, Job
 from .wheelzip import DEFLATED, LOCAL_HEADER, Entry, data_offset
 
 if TYPE_CHECKING:
-    from .manifest import Member, Span
-    from .parallel import Crew
-    from .source import Pack
+    from .manifest import Member
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _DIRECT = 1 << 16
@@ -47,43 +44,27 @@ class Writer:
     scripts whose interpreter line was changed, by path.
     """
 
-    def __init__(self, pack: Pack, inflater: Inflater, executable: str, crew: Crew) -> None:
+    def __init__(self, inflater: Inflater, executable: str) -> None:
         self.kept: Dict[str, bytes] = {}
         self.rewritten: Dict[str, Tuple[str, str]] = {}
-        self.done = 0
-        """Bytes of the pack that were worked through."""
-        self._pack = pack
         self._inflater = inflater
         self.executable = executable
-        self._crew = crew
         self._modes = Modes.of_process()
-        self._local = threading.local()
-        self._guard = threading.Lock()
 
-    def work(self, job: Job) -> None:
-        """Write the files of a job.
+    def work(self, job: Job, views: Iterator[memoryview]) -> None:
+        """Write the files of a job from the verified bytes of its spans.
 
-        Raises RestoreError: code 5 for bytes that are not what the manifest names, 7 when the machine refuses.
+        Raises RestoreError: code 5 for a wheel that kpack would not have packed, 7 when the machine refuses.
         """
+        if not job.files:
+            return
         if len(job.spans) == 1:
-            span = job.spans[0]
-            view = memoryview(job.known) if job.known is not None else self._read(job.member, span)
-            self._crew.check()
-            for file in job.files:
-                self._whole(file, view, file.entry.offset - span.offset, job.member)
-            self._count(span.size)
+            base = job.spans[0].offset
+            for view in views:
+                for file in job.files:
+                    self._whole(file, view, file.entry.offset - base, job.member)
         else:
-            self._chain(job)
-
-    def _read(self, member: Member, span: Span) -> memoryview:
-        buffer: Optional[bytearray] = getattr(self._local, "buffer", None)
-        if buffer is None or len(buffer) < span.size:
-            self._local.buffer = buffer = bytearray(span.size)
-        return self._pack.read_into(member, span, memoryview(buffer))
-
-    def _count(self, size: int) -> None:
-        with self._guard:
-            self.done += size
+            self._chain(job, views)
 
     def _whole(self, file: File, view: memoryview, begin: int, member: Member) -> None:
         entry = file.entry
@@ -111,21 +92,15 @@ class Writer:
             descriptor = self._create(file, executable=entry.executable)
             self._write(descriptor, file.path, (data,))
 
-    def _chain(self, job: Job) -> None:
+    def _chain(self, job: Job, views: Iterator[memoryview]) -> None:
         """Write the one file of several spans, under a temporary name until all of them are verified."""
         if len(job.files) > 1:
             raise RestoreError(INTEGRITY, "a large entry shares its spans with others", where=job.member.path)
-        if not job.files:
-            for span in job.spans:
-                self._crew.check()
-                self._read(job.member, span)
-                self._count(span.size)
-            return
         file = job.files[0]
         part = file._replace(path=file.path + PART)
-        if file.kind != PLAIN:
-            raise RestoreError(INTEGRITY, "a script or metadata file of this size", where=file.entry.name)
-        parts = self._parts(job, file.entry)
+        if file.kind in (RECORD, SCRIPT):
+            raise RestoreError(INTEGRITY, "a script or RECORD of this size", where=file.entry.name)
+        parts = _parts(job, file.entry, views)
         if file.entry.method == DEFLATED:
             self._streamed(part, parts)
         else:
@@ -134,21 +109,6 @@ class Writer:
             os.rename(part.path, file.path)
         except OSError as error:
             raise machine_error(error, "write", file.path) from error
-
-    def _parts(self, job: Job, entry: Entry) -> Iterator[memoryview]:
-        """Yield the compressed bytes of the entry that fills the spans of a job."""
-        left = entry.compressed
-        for index, span in enumerate(job.spans):
-            self._crew.check()
-            view = self._read(job.member, span)
-            if not index:
-                view = view[_data_offset(view, 0, entry, job.member) :]
-            view = view[:left]
-            left -= len(view)
-            yield view
-            self._count(span.size)
-        if left:
-            raise _across(entry, job.member)
 
     def _streamed(self, file: File, parts: Iterator[memoryview]) -> None:
         descriptor = self._create(file, executable=file.entry.executable)
@@ -184,6 +144,21 @@ class Writer:
 
 PART = ".kpack-part"
 """Suffix of a file whose spans are not all verified yet."""
+
+
+def _parts(job: Job, entry: Entry, views: Iterator[memoryview]) -> Iterator[memoryview]:
+    """Yield the compressed bytes of the entry that fills the spans of a job."""
+    left = entry.compressed
+    first = True
+    for view in views:
+        begin = _data_offset(view, 0, entry, job.member) if first else 0
+        first = False
+        part = view[begin : begin + left]
+        left -= len(part)
+        yield part
+        part.release()
+    if left:
+        raise _across(entry, job.member)
 
 
 def part_names(jobs: List[Job]) -> List[str]:

@@ -1,0 +1,220 @@
+"""Reading ahead: spans are read and verified by several readers while others inflate and write them.
+
+A network mount gives each handle its own bandwidth, so slow sources get more readers than there are processors; a
+fast source is left with few. Memory is bounded by a fixed number of buffers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from .parallel import Stop, cores
+
+if TYPE_CHECKING:
+    from .checkpoints import CopyJob
+    from .manifest import Member, Span
+    from .source import Pack
+    from .wheels import Job
+
+READERS = 16
+"""Readers of a slow source, and buffers (of one span each) in all."""
+
+SLOW = 400e6
+"""Bytes per second of one reader below which another one is added."""
+
+_Key = Tuple[str, int]
+
+
+class Feed:
+    """Works through jobs and copies with readers and workers; the first error stops all of them."""
+
+    def __init__(self, pack: Pack, *, workers: Optional[int] = None, readers: Optional[int] = None) -> None:
+        self._pack = pack
+        self._workers = workers or cores()
+        self._fixed = readers
+        """A fixed number of readers, for measurements; None adapts."""
+        self._change = threading.Condition()
+        self._spans: Deque[Tuple[Member, Span]] = deque()
+        self._copies: Deque[CopyJob] = deque()
+        self._buffers: List[bytearray] = []
+        self._made = 0
+        self._held = 0
+        """Spans that are being read or wait for their worker."""
+        self._ready: Dict[_Key, Tuple[memoryview, bytearray]] = {}
+        self._threads: List[threading.Thread] = []
+        self._readers = 0
+        self._stopped = False
+        self._error: Optional[BaseException] = None
+        self._largest = 0
+        self.done = 0
+        """Bytes read and verified."""
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        copies: Sequence[CopyJob],
+        work: Callable[[Job, Iterator[memoryview]], None],
+        copy: Callable[[CopyJob, memoryview], None],
+        tick: Optional[Callable[[], None]] = None,
+    ) -> None:
+        """Call ``work`` for every job with the verified bytes of its spans, and ``copy`` for every copy with its own.
+
+        Jobs are begun in the order given. ``tick`` is called about ten times a second in the calling thread. Raises the
+        first error, or what is raised in the calling thread (KeyboardInterrupt), after everything has stopped.
+        """
+        self._spans.extend(reading_order(jobs, self._workers))
+        self._copies.extend(copies)
+        sizes = [span.size for _, span in self._spans] + [item.span.size for item in copies]
+        self._largest = max(sizes, default=0)
+        waiting = deque(jobs)
+        try:
+            for _ in range(min(self._workers, len(jobs))):
+                self._start(lambda: self._work(waiting, work))
+            for _ in range(self._fixed or self._workers):
+                self._add_reader(copy)
+            while any(thread.is_alive() for thread in self._threads):
+                for thread in self._threads:
+                    if thread.is_alive():
+                        thread.join(0.1)
+                        break
+                if tick is not None:
+                    tick()
+        finally:
+            self._stop(None)
+            for thread in self._threads:
+                thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _start(self, loop: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                loop()
+            except Stop:
+                pass
+            except BaseException as error:  # noqa: BLE001 - handed to the calling thread
+                self._stop(error)
+
+        thread = threading.Thread(target=guarded, name="kpack", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _stop(self, error: Optional[BaseException]) -> None:
+        with self._change:
+            self._stopped = True
+            if self._error is None:
+                self._error = error
+            self._change.notify_all()
+
+    def _work(self, waiting: Deque[Job], work: Callable[[Job, Iterator[memoryview]], None]) -> None:
+        while not self._stopped:
+            try:
+                job = waiting.popleft()
+            except IndexError:
+                return
+            views = self._views(job)
+            work(job, views)
+            for _ in views:  # spans without a file are verified all the same
+                pass
+
+    def _views(self, job: Job) -> Iterator[memoryview]:
+        """Yield the bytes of a job's spans; each is valid until the next is asked for."""
+        if job.known is not None:
+            yield memoryview(job.known)
+            return
+        for span in job.spans:
+            key = (job.member.path, span.offset)
+            with self._change:
+                while key not in self._ready:
+                    if self._stopped:
+                        raise Stop
+                    self._change.wait()
+                view, buffer = self._ready.pop(key)
+            yield view
+            view.release()
+            with self._change:
+                self._held -= 1
+                self._buffers.append(buffer)
+                self._change.notify_all()
+
+    def _add_reader(self, copy: Callable[[CopyJob, memoryview], None]) -> None:
+        self._readers += 1
+        self._start(lambda: self._read(copy))
+
+    def _read(self, copy: Callable[[CopyJob, memoryview], None]) -> None:
+        while True:
+            with self._change:
+                task = self._next()
+                while task is None:
+                    if self._stopped or not (self._spans or self._copies):
+                        return
+                    self._change.wait()
+                    task = self._next()
+            buffer, span, item = task
+            began = time.monotonic()
+            if item is not None:
+                view = self._pack.read_into(item.member, item.span, memoryview(buffer))
+                seconds = time.monotonic() - began
+                copy(item, view)
+                view.release()
+            else:
+                assert span is not None
+                view = self._pack.read_into(span[0], span[1], memoryview(buffer))
+                seconds = time.monotonic() - began
+            with self._change:
+                if item is not None:
+                    self._buffers.append(buffer)
+                    self.done += item.span.size
+                elif span is not None:
+                    self._ready[span[0].path, span[1].offset] = (view, buffer)
+                    self.done += span[1].size
+                size = item.span.size if item is not None else span[1].size if span is not None else 0
+                more = (
+                    self._fixed is None
+                    and self._readers < min(READERS, len(self._spans) + len(self._copies))
+                    and seconds * SLOW > size
+                )
+                self._change.notify_all()
+            if more:
+                self._add_reader(copy)
+
+    def _next(self) -> Optional[Tuple[bytearray, Optional[Tuple[Member, Span]], Optional[CopyJob]]]:
+        """Return a buffer and what to read into it, or None when there is nothing, or no buffer, for it now."""
+        if self._stopped or (self._made >= READERS and not self._buffers):
+            return None
+        ahead = min(READERS if not self._copies else READERS * 5 // 8, self._workers + 2 * self._readers)
+        if self._spans and self._held < ahead:
+            self._held += 1
+            return self._buffer(), self._spans.popleft(), None
+        if self._copies:
+            return self._buffer(), None, self._copies.popleft()
+        return None
+
+    def _buffer(self) -> bytearray:
+        if self._buffers:
+            return self._buffers.pop()
+        self._made += 1
+        return bytearray(self._largest)
+
+
+def reading_order(jobs: Sequence[Job], workers: int) -> List[Tuple[Member, Span]]:
+    """Return the spans in the order in which ``workers`` will want them.
+
+    It plays the workers through, one span at a time each. So the span that is read first among those that are not
+    used yet always belongs to a job that has begun, and waiting for a buffer cannot block them all.
+    """
+    waiting = deque(job for job in jobs if job.known is None)
+    active: Deque[Deque[Tuple[Member, Span]]] = deque()
+    found = []
+    while waiting or active:
+        while waiting and len(active) < workers:
+            job = waiting.popleft()
+            active.append(deque((job.member, span) for span in job.spans))
+        first = active.popleft()
+        found.append(first.popleft())
+        if first:
+            active.append(first)
+    return found
