@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from kpack.errors import IntegrityError, NoSolution
 from kpack.files import is_sha256
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from kpack.checkpoints import LockedCheckpoint
     from kpack.environment.model import Environment, Package
     from kpack.resolve.model import Pin, Resolution, Source, TargetResolution, Wheel
+
+UNKNOWN_VERSION = Version("0+unknown")
+"""What a distribution replaces that the image has in a version which its list does not know."""
 
 WHEEL_NAME = re.compile(r"[A-Za-z0-9_.+!]+(-[A-Za-z0-9_.+!]+){4,5}\.whl")
 """A wheel's file name as the binary distribution format spells it; nothing that a path could be made of."""
@@ -46,7 +50,7 @@ def from_resolution(
         name=environment.name,
         meaning=meaning,
         requests=requests_of(environment),
-        targets=tuple(_target(found) for found in resolution.targets),
+        targets=tuple(_target(environment, found) for found in resolution.targets),
         restore=environment.restore,
         checkpoints=tuple(
             replace(c, urls=tuple(without_secrets(url) for url in c.urls), note=None)
@@ -111,8 +115,10 @@ def _clean_source(source: Source | None) -> Source | None:
     )
 
 
-def _target(found: TargetResolution) -> LockedTarget:
+def _target(environment: Environment, found: TargetResolution) -> LockedTarget:
     target = found.target
+    # In the image in a version that nobody knows, and opened: whatever is there gives way.
+    blind = frozenset(target.base.unknown if target.base else ()) & frozenset(environment.replace)
     return LockedTarget(
         base=target.base.name if target.base else None,
         fingerprint=target.base.fingerprint if target.base else None,
@@ -120,7 +126,10 @@ def _target(found: TargetResolution) -> LockedTarget:
         python_full_version=target.python_full_version,
         machine=target.machine,
         glibc=target.glibc,
-        packed=tuple(_pin(pin) for pin in sorted(found.packed, key=lambda pin: pin.name)),
+        packed=tuple(
+            _pin(replace(pin, replaces=UNKNOWN_VERSION) if pin.name in blind else pin)
+            for pin in sorted(found.packed, key=lambda pin: pin.name)
+        ),
         leans=tuple(
             replace(use, needed_by=tuple(sorted(use.needed_by, key=lambda need: (need.by, need.requirement))))
             for use in sorted(found.from_base, key=lambda use: use.name)

@@ -169,10 +169,15 @@ class _World:
         waiting = [(name, canonicalize_name(extra)) for name, extra in waiting]
         seen = set(waiting)
         for pin in self.found.packed:
-            if pin.name in self.unknown:
+            if pin.name in self.unknown and pin.name in self.environment.replace:
+                self.notes.append(
+                    f"{pin.name} {pin.version} takes the place of the image's own, whose version the list does not know"
+                )
+            elif pin.name in self.unknown:
                 self.notes.append(
                     f"{pin.name} {pin.version} is packed, and the image has it too, in a version that the list does "
-                    "not know: a restore stops if it is another one (probe your own kernel with `kpack probe`)"
+                    f'not know: a restore stops if it is another one. Write replace = ["{pin.name}"] to let it take '
+                    "the other's place, or probe your own kernel with `kpack probe`"
                 )
         while waiting:
             name, extra = waiting.pop()

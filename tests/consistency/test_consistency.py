@@ -171,6 +171,9 @@ def test_says_when_a_version_that_nobody_knows_is_touched() -> None:
     assert "kpack probe" in note
     (note,) = checked(environment("grpcio-tools"), image, pin("grpcio-tools", "1.76"))
     assert "grpcio-tools 1.76 is packed" in note
+    opened = environment("grpcio-tools", replace=(canonicalize_name("grpcio-tools"),))
+    (note,) = checked(opened, image, pin("grpcio-tools", "1.76"))
+    assert "takes the place of the image's own" in note
 
 
 def test_says_when_a_marker_asks_for_what_cannot_be_known() -> None:

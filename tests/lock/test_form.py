@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.pylock import is_valid_pylock_path
+from packaging.utils import canonicalize_name
 
 from kpack.checkpoints import LockedCheckpoint
 from kpack.environment.model import Exclusion, RestoreOptions
@@ -95,6 +96,15 @@ def test_bases_that_no_marker_tells_apart_and_differ_ask_for_two_files(
         locked((NEW, ours), (TWIN, theirs))
     assert said in caught.value.what
     assert "two files" in caught.value.next
+
+
+def test_a_name_of_unknown_version_is_replaced_whatever_it_is_when_the_file_opens_it() -> None:
+    image = base({}, unknown=("x", "y"))
+    found = resolution((target(image), [pin("x", "1"), pin("y", "1")]))
+    asked = environment("x", "y", replace=(canonicalize_name("x"),))
+    x, y = from_resolution(asked, found, meaning="0" * 64).targets[0].packed
+    assert str(x.replaces) == "0+unknown"
+    assert y.replaces is None
 
 
 def test_only_sha256_is_locked() -> None:

@@ -88,7 +88,7 @@ def test_what_is_written_is_valid(lock: Lock) -> None:
         assert is_read(tomllib.loads(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(lock=locks(), data=st.data())
 def test_an_unknown_key_is_refused_by_both(lock: Lock, data: st.DataObject) -> None:
     tree = tomllib.loads(dumps(lock))
@@ -97,7 +97,7 @@ def test_an_unknown_key_is_refused_by_both(lock: Lock, data: st.DataObject) -> N
     assert not is_read(tree)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(lock=locks(), data=st.data())
 def test_a_missing_key_or_a_value_of_another_type_is_refused_by_both_or_by_none(
     lock: Lock, data: st.DataObject
