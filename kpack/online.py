@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from kpack.errors import MachineError, NetworkError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kpack.lock import Lock
+    from kpack.resolve.model import Source, Wheel
 
 WORKERS = 8
 """Projects asked at once."""
@@ -107,30 +109,34 @@ def _questions(lock: Lock, index_url: str | None) -> tuple[list[_Question], list
     indexes = {pin.wheel.index for target in lock.targets for pin in target.packed} - {None}
     # The lock does not say where an sdist was listed; no private name may be asked of a public index.
     common = _default_index() if not indexes else indexes.pop() if len(indexes) == 1 else None
+    for project, version, wheel, source in _files(lock):
+        name, sha256 = wheel.filename, wheel.sha256
+        if source is not None:
+            if source.kind != "sdist" or source.sha256 is None:
+                unasked[name] = Doubt(file=name, what=f"kpack built it from a {source.kind}")
+                continue
+            name, sha256 = source.url.rpartition("/")[2], source.sha256
+        index = index_url or wheel.index or (common if source is not None else None)
+        if index is None:
+            what = "its URL is its own, not an index's" if source is None else "which index has its source is not known"
+            unasked[name] = Doubt(file=name, what=what)
+            continue
+        parts = urllib.parse.urlsplit(index)
+        root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        question = found.setdefault((root, project, str(version)), _Question(root, project, version))
+        if (name, sha256) not in question.files:
+            question.files.append((name, sha256))
+    return list(found.values()), list(unasked.values())
+
+
+def _files(lock: Lock) -> Iterator[tuple[str, Version, Wheel, Source | None]]:
+    """Yield project, version, wheel and source of everything that a pack of the lock holds."""
     for target in lock.targets:
         for pin in target.packed:
-            source = pin.source
-            name, sha256 = pin.wheel.filename, pin.wheel.sha256
-            if source is not None:
-                if source.kind != "sdist" or source.sha256 is None:
-                    unasked[name] = Doubt(file=name, what=f"kpack built it from a {source.kind}")
-                    continue
-                name, sha256 = source.url.rpartition("/")[2], source.sha256
-            index = index_url or pin.wheel.index or (common if source is not None else None)
-            if index is None:
-                what = (
-                    "its URL is its own, not an index's"
-                    if source is None
-                    else "which index has its source is not known"
-                )
-                unasked[name] = Doubt(file=name, what=what)
-                continue
-            parts = urllib.parse.urlsplit(index)
-            root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-            question = found.setdefault((root, pin.name, str(pin.version)), _Question(root, str(pin.name), pin.version))
-            if (name, sha256) not in question.files:
-                question.files.append((name, sha256))
-    return list(found.values()), list(unasked.values())
+            yield str(pin.name), pin.version, pin.wheel, pin.source
+        if target.accelerator is not None:
+            name, version, _, _ = parse_wheel_filename(target.accelerator.filename)
+            yield str(name), version, target.accelerator, None
 
 
 def _default_index() -> str:

@@ -1,45 +1,87 @@
-"""``kpack verify``: every byte of a pack."""
+"""``kpack verify``: every byte of a pack, and every hash of the lock by another road."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kpack import pack
 from kpack.cli.progress import counted
-from kpack.cli.session import answer, human_size, json_option, say, tell
-from kpack.errors import ExitCode
+from kpack.cli.session import Session, answer, human_size, json_option, say, tell
+from kpack.errors import ExitCode, UsageError
+from kpack.project import Project
+
+if TYPE_CHECKING:
+    from kpack.online import Opinion
 
 
 @click.command()
-@click.argument("path", metavar="PACK", type=click.Path(path_type=Path))
+@click.argument("path", metavar="[PACK]", type=click.Path(path_type=Path), required=False)
 @click.option("--expect", metavar="ID", help="The id that the pack must have (64 hexadecimal digits).")
-@click.option("--online", is_flag=True, help="Ask the index, by another road, for the hashes of every locked file.")
+@click.option("--online", is_flag=True, help="Ask the index, by another road, for the hash of every file of the lock.")
 @json_option
-def verify(path: Path, expect: str | None, *, online: bool, as_json: bool) -> int:
+@click.pass_obj
+def verify(session: Session, path: Path | None, expect: str | None, *, online: bool, as_json: bool) -> int:
     r"""Check every byte of a pack: digests, headers, padding, and each wheel against its RECORD.
+
+    With --online the project's lock is checked, too: hashin asks the JSON API of the index, which kpack itself never
+    reads, whether it reports the locked sha256 of every file.
 
     \b
     kpack verify dist/toxic-comments.kpack.bin
+    kpack verify --online
     """
-    found = pack.read(path)
+    if path is None and not online:
+        raise UsageError("verify which pack?", next="name a .kpack.bin file, or check the project's lock with --online")
+    said: dict[str, object] = {}
+    problems: list[dict[str, str]] = []
+    if path is not None:
+        found = pack.read(path)
+        problems += _problems(found, expect)
+        said |= {"pack": str(path), "id": found.id}
+    if online:
+        opinion = _opinion(session)
+        problems += [{"where": doubt.file, "what": doubt.what} for doubt in opinion.doubts]
+        said["online"] = {
+            "confirmed": list(opinion.confirmed),
+            "unasked": [{"where": doubt.file, "what": doubt.what} for doubt in opinion.unasked],
+        }
+    if as_json:
+        answer({**said, "ok": not problems, "problems": problems})
+    elif problems:
+        say(f"kpack: {path or 'the lock'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
+        for problem in problems:
+            say(f"  {problem['where']}: {problem['what']}")
+        say("  → build or download the pack again" if path else "  → kpack lock --upgrade, and compare what changes")
+    else:
+        if path is not None:
+            members = len(found.manifest.members) + 2
+            tell(f"{path}: whole ({members} members, {human_size(found.size)}), id {found.id}")
+        if online:
+            _tell_opinion(opinion)
+    return int(ExitCode.INTEGRITY if problems else ExitCode.DONE)
+
+
+def _problems(found: pack.ReadPack, expect: str | None) -> list[dict[str, str]]:
     with counted("verifying", found.size) as on_bytes:
         problems = [{"where": p.where, "what": p.what} for p in pack.verify(found, on_bytes=on_bytes)]
     if expect is not None and expect != found.id:
         problems.insert(0, {"where": "id", "what": f"the pack's id is {found.id}, {expect} was expected"})
-    if online:
-        from kpack.cli.online import problems_of
+    return problems
 
-        problems += problems_of(found)
-    if as_json:
-        answer({"pack": str(path), "id": found.id, "ok": not problems, "problems": problems})
-    elif problems:
-        say(f"kpack: {path}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
-        for problem in problems:
-            say(f"  {problem['where']}: {problem['what']}")
-        say("  → build or download the pack again")
-    else:
-        members = len(found.manifest.members) + 2
-        tell(f"{path}: whole ({members} members, {human_size(found.size)}), id {found.id}")
-    return int(ExitCode.INTEGRITY if problems else ExitCode.DONE)
+
+def _opinion(session: Session) -> Opinion:
+    from kpack import online
+
+    lock = Project.find(session.config).lock
+    if lock is None:
+        raise UsageError("there is no lock to check online", next="run kpack lock first")
+    return online.check(lock)
+
+
+def _tell_opinion(opinion: Opinion) -> None:
+    tell(f"the index confirms {len(opinion.confirmed)} of {len(opinion.confirmed) + len(opinion.unasked)} locked files")
+    for doubt in opinion.unasked:
+        tell(f"  not asked: {doubt.file}: {doubt.what}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,13 @@ def test_lock_and_pack_have_the_same_bytes_from(series: str, workshop: Workshop,
         pytest.skip(f"no CPython {series} on this machine")
     built = workshop.built()
     host = tmp_path / "host"
-    for words in (["uv", "venv", "--quiet", "--python", python, host], ["uv", "pip", "install", "--quiet", ROOT]):
+    uv = [sys.executable, "-m", "uv"]
+    for words in (
+        [*uv, "venv", "--quiet", "--python", python, str(host)],
+        [*uv, "pip", "install", "--quiet", "--python", str(host), str(ROOT)],
+    ):
         for _ in range(3):
-            done = subprocess.run(words, env={**os.environ, "VIRTUAL_ENV": str(host)}, check=False)
+            done = subprocess.run(words, check=False)
             if done.returncode == 0:
                 break
         assert done.returncode == 0, "the network failed three times"
