@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def verify(session: Session, path: Path | None, expect: str | None, *, online: bool, as_json: bool) -> int:
     r"""Check every byte of a pack: digests, headers, padding, and each wheel against its RECORD.
 
-    With --online the project's lock is checked, too: hashin asks the JSON API of the index, which kpack itself never
-    reads, whether it reports the locked sha256 of every file.
+    With --online the lock in the pack (without PACK, the project's) is checked, too: hashin asks the JSON API of the
+    index, which kpack itself never reads, whether it reports the locked sha256 of every file.
 
     \b
     kpack verify dist/toxic-comments.kpack.bin
@@ -42,7 +42,7 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
         problems += _problems(found, expect)
         said |= {"pack": str(path), "id": found.id}
     if online:
-        opinion = _opinion(session)
+        opinion = _opinion(session, found if path is not None else None)
         problems += [{"where": doubt.file, "what": doubt.what} for doubt in opinion.doubts]
         said["online"] = {
             "confirmed": list(opinion.confirmed),
@@ -72,9 +72,14 @@ def _problems(found: pack.ReadPack, expect: str | None) -> list[dict[str, str]]:
     return problems
 
 
-def _opinion(session: Session) -> Opinion:
+def _opinion(session: Session, found: pack.ReadPack | None) -> Opinion:
+    """Return what the index says of the lock in the pack, or of the project's."""
+    from kpack import lock as locks
     from kpack import online
 
+    if found is not None:
+        name = found.manifest.lock
+        return online.check(locks.loads(found.data(name).decode("utf-8"), f"{found.path}: {name}"))
     lock = Project.find(session.config).lock
     if lock is None:
         raise UsageError("there is no lock to check online", next="run kpack lock first")

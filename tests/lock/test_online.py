@@ -167,7 +167,7 @@ def test_verify_online_asks_for_every_file_of_a_pack(
     pack.write(content_of(lock, "pylock.kaggle-env.toml", {sha(found): path}), out)
     answers["x"] = project("x", v1=[sha(found)])
     assert run(["verify", str(out), "--online"]) == 0
-    assert "online: 1 of the files confirmed" in capsys.readouterr().err
+    assert "the index confirms 1 of 1 locked files" in capsys.readouterr().out
     answers["x"] = project("x", v1=["0" * 64])
     assert run(["verify", str(out), "--online", "--json"]) == 5
     said = json.loads(capsys.readouterr().out)
