@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
     from tomlkit.items import Array
 
-    from kpack.environment.model import Environment, Package
+    from kpack.environment.model import CheckpointRequest, Environment, Package
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ def add_packages(text: str, path: Path, entries: Sequence[str]) -> Edit:
 
     if edit.added or edit.changed:
         edit.text = _edited(text, path, change)
-        _expect(edit.text, path, held)
+        _expect(edit.text, environment, packages=held)
     return edit
 
 
@@ -135,11 +135,8 @@ def remove_packages(text: str, path: Path, names: Sequence[str]) -> Edit:
 
     if gone:
         edit.text = _edited(text, path, change)
-        _expect(
-            edit.text,
-            path,
-            [package.text for number, package in enumerate(environment.packages) if number not in gone],
-        )
+        left = [package.text for number, package in enumerate(environment.packages) if number not in gone]
+        _expect(edit.text, environment, packages=left)
     return edit
 
 
@@ -184,6 +181,7 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
     edit.text = _edited(text, path, change)
     try:
         after = parse(edit.text, path).checkpoints
+        _expect(edit.text, environment, checkpoints=after)
     except EnvironmentFileError as error:
         _, key, what, advice = error.mistakes[0]
         raise UsageError(
@@ -225,8 +223,7 @@ def remove_checkpoint(text: str, path: Path, which: str) -> Edit:
         )
     edit = Edit(_without_table(text, path, places[0]), removed=[which])
     left = [one for place, one in enumerate(environment.checkpoints) if place != places[0]]
-    if list(parse(edit.text, path).checkpoints) != left:
-        raise _by_hand(path)
+    _expect(edit.text, environment, checkpoints=left)
     return edit
 
 
@@ -317,9 +314,21 @@ def _edited(text: str, path: Path, change: Callable[[TOMLDocument], None]) -> st
     return new.replace("\n", "\r\n") if windows else new
 
 
-def _expect(text: str, path: Path, entries: Sequence[str]) -> None:
-    if [package.text for package in parse(text, path).packages] != list(entries):
-        raise _by_hand(path)
+def _expect(
+    text: str,
+    before: Environment,
+    *,
+    packages: Sequence[str] | None = None,
+    checkpoints: Sequence[CheckpointRequest] | None = None,
+) -> None:
+    """Refuse an edited text that says anything else than ``before`` with these packages, or these checkpoints."""
+    after = parse(text, before.path)
+    wanted = [package.text for package in before.packages] if packages is None else list(packages)
+    held = before.checkpoints if checkpoints is None else tuple(checkpoints)
+    if [package.text for package in after.packages] != wanted or replace(after, packages=()) != replace(
+        before, packages=(), checkpoints=held
+    ):
+        raise _by_hand(before.path)
 
 
 def _by_hand(path: Path) -> UsageError:

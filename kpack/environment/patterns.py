@@ -15,11 +15,6 @@ def is_pattern(text: str) -> bool:
     return "*" in text or "?" in text
 
 
-def matches(pattern: str, name: str) -> bool:
-    """Tell whether a normalised ``name`` belongs to a normalised ``pattern``."""
-    return overlap(pattern, name)
-
-
 def overlap(one: str, other: str) -> bool:
     """Tell whether some text matches both patterns. The cost is the product of their lengths."""
     row = [True] + [False] * len(other)

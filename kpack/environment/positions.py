@@ -92,8 +92,7 @@ class _Scanner:
             self._value_piece(frame, piece, line)
 
     def _header_piece(self, piece: str, line: int) -> None:
-        if self.header is None:
-            return
+        assert self.header is not None
         if piece == "[":
             self.array_header = True
         elif piece == "]":

@@ -95,9 +95,9 @@ def _advice(written: str) -> str:
     single = re.match(r"([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*=\s*([0-9][^=]*)$", written)
     if single:
         return f"did you mean {quoted(f'{single[1]}=={single[2]}')}?"
-    caret = re.match(r"([A-Za-z0-9._-]+)\s*\^\s*([0-9].*)$", written)
+    caret = re.match(r"([A-Za-z0-9._-]+)\s*\^\s*(([0-9]{1,9})[0-9.]*)$", written)
     if caret:
-        return f"did you mean {quoted(f'{caret[1]}~={caret[2]}')}?"
+        return f"did you mean {quoted(f'{caret[1]}>={caret[2]},<{int(caret[3]) + 1}')}?"
     return 'write it like "name", "name>=1.2,<2", "name[extra]" or "name @ https://…"'
 
 

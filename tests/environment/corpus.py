@@ -120,6 +120,16 @@ WRONG = {
     "package_single_equals": after(
         'packages = ["numpy=1.2"]\n', key="packages[0]", what="is not a requirement", next='"numpy==1.2"', schema=False
     ),
+    "package_caret": after(
+        'packages = ["numpy^1.2"]\n',
+        key="packages[0]",
+        what="is not a requirement",
+        next='"numpy>=1.2,<2"',
+        schema=False,
+    ),
+    "package_backslash": after(
+        "packages = ['.\\fork']\n", key="packages[0]", what="is not a requirement", next='"./fork"', schema=False
+    ),
     "package_option": after(
         'packages = ["-r x.txt"]\n', key="packages[0]", what="not a requirement", next="options of pip", schema=False
     ),

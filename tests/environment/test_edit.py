@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -152,6 +153,23 @@ def test_a_checkpoint_that_is_not_there_cannot_be_removed() -> None:
     with pytest.raises(UsageError) as caught:
         remove_checkpoint(HEAD, FILE, "y")
     assert caught.value.next == "the file has no checkpoints"
+    with pytest.raises(UsageError, match=r'there is no checkpoint "\.\./x\.ckpt"'):
+        remove_checkpoint(HEAD + CHECKPOINT, FILE, "../x.ckpt")
+
+
+def test_a_file_that_the_editor_cannot_read_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> None:
+        raise tomlkit.exceptions.TOMLKitError("no")
+
+    monkeypatch.setattr(tomlkit, "parse", refuse)
+    with pytest.raises(UsageError, match="written in a way that kpack cannot edit"):
+        add_packages(WRITTEN, FILE, ["timm"])
+
+
+def test_an_edit_that_came_out_otherwise_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tomlkit, "parse", lambda _: tomlkit.loads(HEAD))
+    with pytest.raises(UsageError, match="written in a way that kpack cannot edit"):
+        add_packages(WRITTEN, FILE, ["timm"])
 
 
 def comments(text: str) -> list[str]:
