@@ -55,7 +55,7 @@ class Diagnosis:
     def error(self, error: PipError) -> dict[str, Any]:
         """Return the ``error`` object of the answer: what is wrong, and what to write."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
-            return _of_source(error)
+            return _of_source(error, self._doors.building)
         if broken := self._broken_base():
             return broken
         causes = list(getattr(error.__cause__, "causes", ()))
@@ -237,7 +237,7 @@ class Diagnosis:
         return next(iter(difflib.get_close_matches(name, list(self._kernel.provided), 1, 0.8)), "")
 
 
-def _of_source(error: PipError) -> dict[str, Any]:
+def _of_source(error: PipError, building: str) -> dict[str, Any]:
     """Describe trouble with a source: what pip says, and the last words of the build."""
     output: list[str] = []
     step: BaseException | None = error
@@ -246,7 +246,9 @@ def _of_source(error: PipError) -> dict[str, Any]:
             printed = [line.strip() for line in str(step.context or "").splitlines()]
             output = [line for line in printed if line and not line.endswith(("of output]", "[end of output]"))]
         step = step.__cause__ or step.__context__
-    lines = [str(error).strip(), *(f"  {line}" for line in output[-LAST_WORDS:])]
+    said = str(error).strip()
+    named = f"{building}: {said}" if output and building not in said else said
+    lines = [named, *(f"  {line}" for line in output[-LAST_WORDS:])]
     return {
         "kind": "no-solution",
         "text": "\n".join(lines),

@@ -10,7 +10,7 @@ from pip._internal.metadata.importlib import Distribution
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
-from pip._vendor.packaging.version import Version
+from pip._vendor.packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -118,7 +118,10 @@ class Markers:
         known = self._known.get((line, extra))
         if known is None:
             marker = parsed(line).marker
-            known = marker is None or marker.evaluate({**self._environment, "extra": extra})
+            try:
+                known = marker is None or marker.evaluate({**self._environment, "extra": extra})
+            except InvalidVersion:  # an empty platform_release under pip 25 and older
+                known = False
             if marker is not None and _UNKNOWABLE.search(line) and line not in self.unknowable:
                 self.unknowable.append(line)
             self._known[line, extra] = known

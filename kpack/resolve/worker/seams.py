@@ -20,15 +20,16 @@ from pip._internal.exceptions import MetadataInconsistent
 from pip._internal.models.candidate import InstallationCandidate
 from pip._internal.models.link import Link
 from pip._internal.models.target_python import TargetPython
+from pip._internal.req.constructors import install_req_from_line
 from pip._internal.resolution.resolvelib.candidates import LinkCandidate
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.version import Version
-from piptools._internal import _pip_api
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
 from kpack.resolve.worker.distribution import Markers, Metadata, TargetDistribution, invalid
 from kpack.resolve.worker.metadata import BadMetadata
+from kpack.resolve.worker.web import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,6 +97,8 @@ class Doors:
     """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
     seen: dict[str, Metadata] = field(default_factory=dict)
     """Metadata of what pip prepared itself, by URL."""
+    building: str = ""
+    """What pip was last asked to prepare from source."""
     until: float | None = None
     """Moment of `time.monotonic` after which no more questions are answered."""
     known: dict[str, Choice] = field(default_factory=dict)
@@ -182,6 +185,7 @@ class Doors:
         """Let pip download, unpack and ask the build backend, in isolation."""
         if self.request.exclude_newer and not UPLOADED_PRIOR_TO and not ireq.link.is_wheel:
             raise OldPip
+        self.building = ireq.name or without_credentials(ireq.link.url_without_fragment)
         distribution = original(ireq, parallel_builds=True)
         headers = distribution.metadata
         metadata = Metadata(
@@ -288,7 +292,7 @@ def open_repository(
 
 def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:
     """Return pip's InstallRequirement of a requirement line or an absolute path."""
-    return _pip_api.create_install_requirement_from_line(line, comes_from=comes_from, constraint=constraint)
+    return install_req_from_line(line, comes_from=comes_from, constraint=constraint)
 
 
 def solve(repository: PyPIRepository, asked: Iterable[Any], pins: dict[str, Any]) -> set[Any]:
