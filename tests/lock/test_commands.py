@@ -6,13 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from kpack import pack
 from kpack.base.probe import cell
 from kpack.cli import run
+from kpack.files import sha256_of
 from kpack.lock import dumps, from_resolution
+from kpack.pack.layout import content_of
+from kpack.resolve.model import HeldBack
 from kpack.target import marker_environment
-from tests.support.kernels import base, environment, pin, resolution, target, use
+from tests.support.kernels import base, environment, pin, resolution, target, use, wheel
+from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +128,38 @@ def test_drift_against_an_unknown_base_is_wrong_words(project: Path, capsys: pyt
     code, out, _ = call(capsys, "drift", "--base", "kaggle-gpu-py312-2027-08", "--json")
     assert code == 2
     assert json.loads(out)["error"]["code"] == 2
+
+
+def test_drift_reads_a_pack_as_it_reads_a_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = make_wheel(tmp_path, "x", "1")
+    packed = pin("x", "1", wheel=wheel(path.name, sha256=sha256_of(path), size=path.stat().st_size))
+    found = resolution((target(base({"torch": "2"})), [packed]), from_base=(use("torch", "2", ("x", "torch<3")),))
+    lock = from_resolution(environment("x"), found, meaning="0" * 64)
+    out = tmp_path / "tiny.kpack.bin"
+    pack.write(content_of(lock, "pylock.kaggle-env.toml", {sha256_of(path): path}), out)
+    snapshot(tmp_path / "same.json", torch="2")
+    snapshot(tmp_path / "newer.json", torch="3")
+    assert call(capsys, "drift", str(out), "--base", str(tmp_path / "same.json"))[0] == 0
+    code, said, _ = call(capsys, "drift", str(out), "--base", str(tmp_path / "newer.json"))
+    assert code == 1
+    assert "breaks: torch 2 → 3: x wants torch<3" in said
+
+
+def test_why_tells_what_is_held_back_excluded_and_lost(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = HeldBack(name=canonicalize_name("light"), version=Version("1"), newest=Version("2"), because="torch 2")
+    found = resolution(
+        (target(base({"torch": "2"})), [pin("light", "1")]),
+        (target(base({}, name="other", python="3.13.15")), []),
+        from_base=(use("torch", "2", ("light", "torch")),),
+        held_back=(held,),
+        dropped=(canonicalize_name("torch-xla"),),
+    )
+    lock = from_resolution(environment("light"), found, meaning="0" * 64)
+    (project / "pylock.kaggle-env.toml").write_text(dumps(lock))
+    said = call(capsys, "why", "light")[1]
+    assert "held back:  the newest is 2; torch 2" in said
+    assert "the pack loses light" in said
+    assert "leans no more on torch" in said
+    assert "light in other: not needed" in said
+    assert "torch-xla in image: left out, because of exclude" in call(capsys, "why", "torch-xla")[1]
+    assert "torch 2 in image: in the image, not packed" in call(capsys, "why", "torch")[1]
