@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -102,6 +103,9 @@ _unwrapped(group)
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter stops nothing
     sys.exit(run(sys.argv[1:]))
 
 

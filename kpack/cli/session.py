@@ -43,7 +43,7 @@ def tell(text: str) -> None:
 
 def answer(value: object) -> None:
     """Write one JSON object on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def json_option(function: _F) -> _F:

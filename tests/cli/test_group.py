@@ -7,6 +7,7 @@ import pytest
 
 from kpack import cli
 from tests.cli.run import kpack
+from tests.support.index import IndexServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,21 @@ def test_a_misspelt_command_is_named_with_its_neighbour(tmp_path: Path) -> None:
     done = kpack(tmp_path, "lokc", "--json")
     assert done.code == 2
     assert "Did you mean 'lock'?" in done.error["what"]
+
+
+def test_a_terminal_that_lacks_letters_stops_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "é"
+    folder.mkdir()
+    (folder / "model.ckpt").write_bytes(b"x")
+    (folder / "kaggle-env.toml").write_text(
+        'name = "x"\npython = "3.12"\n[[checkpoints]]\nurl = "file:model.ckpt"\npath = "m"\n'
+    )
+    with IndexServer() as index:
+        surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
+        done = kpack(folder, "lock", PYTHONIOENCODING="ascii", **surroundings)
+        assert done.code == 0, done.err
+        assert "checkpoint m" in done.out
+        assert kpack(folder, "lock", "--json", PYTHONIOENCODING="cp1252", **surroundings).json["changed"] is False
 
 
 def test_a_fault_in_kpack_reaches_nobody_as_a_traceback(
