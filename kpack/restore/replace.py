@@ -20,8 +20,8 @@ class Old(NamedTuple):
 
     there: Installed
     files: List[str]
-    """Absolute paths of files that are there, bytecode included; its metadata first, for what has no metadata does
-    not pass for installed."""
+    """Absolute paths of files that are there, bytecode included; METADATA first, for what has none does not
+    pass for installed."""
     folders: List[str]
     """Folders of its own and of others that it has files in, parents first."""
 
@@ -62,7 +62,8 @@ def read_old(there: Installed, libs: Set[str]) -> Old:
         while len(folder) > len(lib) and folder.startswith(lib + "/"):
             folders.add(folder)
             folder = os.path.dirname(folder)
-    ordered = sorted(files, key=lambda file: (not file.startswith(there.info + "/"), file))
+    first = os.path.join(there.info, "METADATA")
+    ordered = sorted(files, key=lambda file: (file != first, not file.startswith(there.info + "/"), file))
     return Old(there, ordered, sorted(folder for folder in folders if folder.startswith(lib + "/")))
 
 
