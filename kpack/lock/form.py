@@ -166,7 +166,8 @@ def check_files(lock: Lock, where: str = "") -> None:
 
     """
     at = f"{where}: " if where else ""
-    seen: dict[str, Wheel] = {}
+    digests: dict[str, str] = {}
+    built: dict[str, bool] = {}
     for target in lock.targets:
         wheels = [pin.wheel for pin in target.packed]
         wheels += [wheel for pin in target.packed if pin.source for wheel in pin.source.build_requires]
@@ -180,18 +181,18 @@ def check_files(lock: Lock, where: str = "") -> None:
                     where=f"{at}{wheel.filename}",
                     next="kpack locks sha256 only; ask the index's owner to serve it",
                 )
-            first = seen.setdefault(wheel.filename, wheel)
-            if first.sha256 == wheel.sha256 and (first.url is None) != (wheel.url is None):
+            if digests.setdefault(wheel.filename, wheel.sha256) != wheel.sha256:
                 raise IntegrityError(
-                    "kpack built this wheel for one target, and an index has it for another",
-                    where=f"{at}{wheel.filename}",
-                    next="lock the targets in two files",
-                )
-            if first.sha256 != wheel.sha256:
-                raise IntegrityError(
-                    f"two different files bear this name: sha256 {first.sha256} and {wheel.sha256}",
+                    f"two different files bear this name: sha256 {digests[wheel.filename]} and {wheel.sha256}",
                     where=f"{at}{wheel.filename}",
                     next="lock the targets in two files, or take the package from one index",
+                )
+        for pin in target.packed:
+            if built.setdefault(pin.wheel.filename, pin.source is not None) != (pin.source is not None):
+                raise IntegrityError(
+                    "kpack built this wheel for one target, and an index has it for another",
+                    where=f"{at}{pin.wheel.filename}",
+                    next="lock the targets in two files",
                 )
 
 
