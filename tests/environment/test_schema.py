@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpack.environment import CheckpointRequest, Environment, Index, RestoreOptions
+from kpack.environment import CheckpointRequest, Environment, Index, RestoreOptions, load
 from kpack.environment.schema import dumps, schema
 from tests.environment.corpus import VALID, WRONG
 from tests.environment.models import documents
@@ -22,7 +22,8 @@ from tests.environment.models import documents
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SHIPPED = Path(__file__).parents[2] / "schemas" / "kaggle-env.schema.json"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "schemas" / "kaggle-env.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 
 
@@ -53,6 +54,14 @@ def test_schema_accepts_a_valid_file(name: str) -> None:
 def test_schema_refuses_what_it_can_judge_and_nothing_else(name: str) -> None:
     wrong = WRONG[name]
     assert VALIDATOR.is_valid(as_json(tomllib.loads(wrong.text))) is not wrong.schema
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples").rglob("[!p]*.toml")), ids=lambda path: path.parent.name
+)
+def test_every_example_is_valid_by_code_and_by_schema(path: Path) -> None:
+    load(path)
+    VALIDATOR.validate(as_json(tomllib.loads(path.read_text(encoding="utf-8"))))
 
 
 @given(documents())
