@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from kpack import environment as environments
 from kpack import lock as locks
 from kpack import source
-from kpack.errors import CheckFailed, UsageError
+from kpack.errors import CheckFailed, IntegrityError, UsageError
 from kpack.files import write_text
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from kpack.base import BaseImage
     from kpack.cache import Cache
     from kpack.environment import Environment
-    from kpack.fetch import Download, Event
+    from kpack.fetch import Download, Event, Fetched
     from kpack.lock import Lock
     from kpack.pack import Pack
 
@@ -213,6 +214,8 @@ def build(
     from kpack.checkpoints import fetching
     from kpack.fetch import fetch
     from kpack.pack.admission import Verdicts
+    from kpack.pack.content import WheelFile
+    from kpack.pack.copy import SpanMemory
     from kpack.pack.layout import content_of
 
     made = project.current_lock()
@@ -220,7 +223,14 @@ def build(
         pack.take(pack.read(older), cache)
     known = [index.location() for index in project.environment.indexes]
     built = source.rebuilt(made, project.environment, cache, offline=offline, on_event=on_fetch)
-    fetched = fetch([*_downloads(made, known), *built], cache, offline=offline, on_event=on_fetch)
+    verdicts = Verdicts(cache.root / "admitted")
+
+    def admit(download: Download, file: Fetched) -> None:
+        # While other wheels are on their way; what has no right verdict is judged again, and refused, by the writer.
+        with contextlib.suppress(IntegrityError):
+            verdicts(WheelFile(filename=download.name, sha256=file.sha256, path=file.path))
+
+    fetched = fetch([*_downloads(made, known), *built], cache, offline=offline, on_event=on_fetch, on_file=admit)
     files = {item.sha256: item.path for item in fetched.values()}
     weights = fetching.fetch(
         made.checkpoints,
@@ -236,7 +246,8 @@ def build(
         out or project.pack_path,
         max_size=project.environment.max_size,
         on_bytes=on_bytes,
-        admission=Verdicts(cache.root / "admitted"),
+        admission=verdicts,
+        memory=SpanMemory(cache.root / "spans"),
     )
 
 

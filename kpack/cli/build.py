@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,7 +109,7 @@ def _expected_build(
         made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
         _expected(made, expect, out)
         made.path.replace(out)
-    return made
+    return dataclasses.replace(made, path=out)
 
 
 def _beside(out: Path) -> tempfile.TemporaryDirectory[str]:

@@ -35,13 +35,15 @@ def fetch(
     offline: bool = False,
     workers: int = WORKERS,
     on_event: Callable[[Event], None] | None = None,
+    on_file: Callable[[Download, Fetched], object] | None = None,
     patience: Patience | None = None,
 ) -> Mapping[Download, Fetched]:
     """Have every file, from the cache or from the first of its URLs that gives the right bytes.
 
     Nothing that is in the cache is asked for again. The first failure calls off the rest; what is on disk by then is
     kept, and the next run resumes it. A `Fetched` with ``hashed`` false was in the cache with the right
-    size: its consumer hashes what it reads.
+    size: its consumer hashes what it reads. ``on_file`` is called with each file as soon as it is there, from several
+    threads at once, while others are still on their way; what it raises ends the fetch.
 
     Raises:
         IntegrityError: a file is there but its size or SHA-256 is another.
@@ -64,7 +66,14 @@ def fetch(
         ThreadPoolExecutor(min(workers, len(wanted)), thread_name_prefix="kpack-fetch") as pool,
     ):
         run = _Run(client, cache, lanes, stop, offline=offline, on_event=on_event)
-        futures = {download: pool.submit(run.have, download) for download in order}
+
+        def work(download: Download) -> Fetched:
+            found = run.have(download)
+            if on_file is not None and not stop.is_set():
+                on_file(download, found)
+            return found
+
+        futures = {download: pool.submit(work, download) for download in order}
         try:
             wait(futures.values(), return_when=FIRST_EXCEPTION)
         finally:

@@ -14,7 +14,6 @@ import email.parser
 import hashlib
 import mmap
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from kpack.errors import IntegrityError, MachineError
+from kpack.pack import inflate
 from kpack.restore.errors import RestoreError
 from kpack.restore.manifest import SPAN
 from kpack.restore.wheelzip import (
@@ -230,7 +230,7 @@ def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: s
     crc = size = 0
     for piece in _inflated(data, entry, offset, filename):
         size += len(piece)
-        crc = zlib.crc32(piece, crc)
+        crc = inflate.crc32(piece, crc)
         digest.update(piece)
     if size != entry.size or crc != entry.crc:
         raise IntegrityError(
@@ -249,26 +249,26 @@ def _inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterato
         for position in range(offset, end, _PIECE):
             yield data[position : min(position + _PIECE, end)]
         return
-    inflate = zlib.decompressobj(-15)
+    inflater = inflate.decompressobj(-15)
     left = entry.size
     position = offset
     pending = b""
     try:
-        while not inflate.eof:
+        while not inflater.eof:
             if not pending:
                 pending = data[position : min(position + _PIECE, end)]
                 position += len(pending)
                 if not pending:
                     break
-            piece = inflate.decompress(pending, _PIECE)
-            pending = inflate.unconsumed_tail
+            piece = inflater.decompress(pending, _PIECE)
+            pending = inflater.unconsumed_tail
             left -= len(piece)
             if left < 0:
                 break
             yield piece
-    except zlib.error as error:
+    except inflate.InflateError as error:
         raise IntegrityError(f"{entry.name!r} cannot be inflated: {error}", where=filename) from error
-    if left or not inflate.eof or inflate.unused_data or position != end or pending:
+    if left or not inflater.eof or inflater.unused_data or position != end or pending:
         raise IntegrityError(f"{entry.name!r} does not inflate to the {entry.size} bytes it declares", where=filename)
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kpack import __version__
-from kpack.errors import CheckFailed, IntegrityError, MachineError
-from kpack.files import replacing
+from kpack.errors import CheckFailed
+from kpack.files import replacing, sha256_of
 from kpack.pack import line, tarfmt
+from kpack.pack.copy import Job, SpanMemory, copy_all
 from kpack.pack.engine import engine
 from kpack.pack.wheel import Admitted, admit
 from kpack.restore import manifest as model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from kpack.pack.content import Content, WheelFile
@@ -26,7 +27,6 @@ ENGINE = "restore.bin"
 MANIFEST = "kpack.json"
 BOOTSTRAP = "bootstrap.py"
 
-_PIECE = 1 << 20
 _NO_DIGEST = "0" * 64
 
 
@@ -38,14 +38,17 @@ class Pack:
     name: str
     id: str
     """SHA-256 of its bootstrap.py: what the pasted line pins."""
-    sha256: str
-    """Of the whole file."""
     size: int
     """Bytes."""
     line: str
     """The line to paste."""
     lax: Mapping[str, tuple[str, ...]]
     """What is wrong with the RECORD of wheels that were let in by name."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole file, which is read for it: nothing in the chain of trust needs it."""
+        return sha256_of(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +75,16 @@ def write(
     max_size: int | None = None,
     on_bytes: Callable[[int], None] | None = None,
     admission: Callable[[WheelFile], Admitted] | None = None,
+    memory: SpanMemory | None = None,
     workers: int | None = None,
 ) -> Pack:
     """Write the pack of ``content`` to ``out`` and return it.
 
     ``max_size`` (bytes) is how large the file may become. ``on_bytes`` is told how many bytes of members were just
     written. ``admission`` judges one wheel (by default `kpack.pack.wheel.admit`; a caller that remembers verdicts by
-    digest may bring its own). Whatever stood at ``out`` stays until the new pack is whole. The bytes depend on
-    ``content``, the engine's sources and kpack's version alone.
+    digest may bring its own). ``memory`` keeps the span digests of checkpoints between builds. Whatever stood at
+    ``out`` stays until the new pack is whole. The bytes depend on ``content``, the engine's sources and kpack's
+    version alone.
 
     Raises:
         CheckFailed: the pack would be larger than ``max_size``; the message names its ten largest members.
@@ -98,14 +103,13 @@ def write(
             descriptor = stream.fileno()
             os.truncate(descriptor, total)
             jobs = [
-                pool.submit(_copy, descriptor, origin + offset, item, on_bytes)
-                for item, offset in sorted(
-                    zip(planned, offsets, strict=True), key=lambda pair: pair[0].size, reverse=True
-                )
+                Job(item.path, item.source, item.size, item.ranges, item.sha256, origin + offset)
+                for item, offset in zip(planned, offsets, strict=True)
             ]
-            digested = {member.path: member for member in (job.result() for job in jobs)}
+            digests = copy_all(descriptor, jobs, pool, memory=memory, on_bytes=on_bytes)
             members = tuple(
-                replace(digested[item.path], offset=offset) for item, offset in zip(planned, offsets, strict=True)
+                _member(item, offset, digests[item.path].sha256, digests[item.path].spans)
+                for item, offset in zip(planned, offsets, strict=True)
             )
             head, code = _head(content, members)
             assert len(head) == origin
@@ -113,14 +117,11 @@ def write(
                 block = tarfmt.header(item.path, item.size)
                 os.pwrite(descriptor, block, origin + offset - len(block))
             os.pwrite(descriptor, head, 0)
-            stream.seek(0)
-            whole = hashlib.file_digest(stream, "sha256").hexdigest()
     identity = hashlib.sha256(code).hexdigest()
     return Pack(
         path=out,
         name=content.name,
         id=identity,
-        sha256=whole,
         size=total,
         line=line.line(content.name, identity, len(code)),
         lax={name: verdict.lax for name, verdict in verdicts.items() if verdict.lax},
@@ -174,7 +175,7 @@ def _layout(content: Content, planned: list[_Planned]) -> tuple[int, list[int], 
     return origin, offsets, origin + end + len(tarfmt.END)
 
 
-def _member(item: _Planned, offset: int, sha256: str, digests: list[str]) -> model.Member:
+def _member(item: _Planned, offset: int, sha256: str, digests: Sequence[str]) -> model.Member:
     return model.Member(
         path=item.path,
         size=item.size,
@@ -207,42 +208,3 @@ def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, b
     for path, data in ((BOOTSTRAP, code), (MANIFEST, manifest)):
         parts += [tarfmt.header(path, len(data)), data, bytes(tarfmt.padding(len(data)))]
     return b"".join(parts), code
-
-
-def _copy(descriptor: int, position: int, item: _Planned, on_bytes: Callable[[int], None] | None) -> model.Member:
-    """Copy one member to its place, hashing what is written, and return it with its digests."""
-    whole = hashlib.sha256()
-    digests = []
-    written = 0
-    try:
-        source = None if isinstance(item.source, bytes) else item.source.open("rb", buffering=0)
-        try:
-            for _, end in item.ranges:
-                span = hashlib.sha256()
-                while written < end:
-                    count = min(_PIECE, end - written)
-                    piece = item.source[written : written + count] if source is None else source.read(count)  # type: ignore[index]
-                    if not piece:
-                        break
-                    whole.update(piece)
-                    span.update(piece)
-                    os.pwrite(descriptor, piece, position + written)
-                    written += len(piece)
-                    if on_bytes:
-                        on_bytes(len(piece))
-                digests.append(span.hexdigest())
-            longer = source is not None and bool(source.read(1))
-        finally:
-            if source is not None:
-                source.close()
-    except FileNotFoundError as error:
-        raise MachineError("the file is not there any more", where=str(item.source), next="build again") from error
-    found = whole.hexdigest()
-    if written != item.size or longer or (item.sha256 is not None and found != item.sha256):
-        raise IntegrityError(
-            f"the file has sha256 {found} ({written}{'+' if longer else ''} bytes), "
-            f"the lock says {item.sha256} ({item.size} bytes)",
-            where=item.path,
-            next="remove it from the cache (kpack cache verify) and build again",
-        )
-    return _member(item, 0, found, digests)
