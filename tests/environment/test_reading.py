@@ -127,6 +127,11 @@ def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> No
     assert load(path).name == "demo"
 
 
+def test_the_lock_stands_beside_the_file_with_dots_of_its_stem_turned_to_dashes() -> None:
+    environment = parse(HEAD, Path("sub/kaggle-env.v2.gpu.toml"))
+    assert environment.lock_path == Path("sub/pylock.kaggle-env-v2-gpu.toml")
+
+
 def test_refuses_a_file_name_that_cannot_become_part_of_a_lock_name() -> None:
     with pytest.raises(UsageError, match="becomes part of the lock's name"):
         parse(HEAD, Path("my env.toml"))
