@@ -130,3 +130,13 @@ class Environment:
     """``[publish] dataset``: ``owner/slug``."""
     max_size: int | None = None
     """Bytes that a pack may have; None for no limit."""
+
+    @property
+    def stem(self) -> str:
+        """The middle of the lock's name: the file's stem, its dots turned to ``-`` (PEP 751 allows none)."""
+        return self.path.stem.replace(".", "-")
+
+    @property
+    def lock_path(self) -> Path:
+        """``pylock.<stem>.toml`` beside the file."""
+        return self.path.with_name(f"pylock.{self.stem}.toml")
