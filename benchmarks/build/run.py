@@ -117,7 +117,7 @@ def project(folder: Path, url: str, wheels: Sequence[Path], checkpoints: Sequenc
         for path, where, sha256 in checkpoints
     ]
     made = locks.from_resolution(environment, found, meaning=environments.meaning(environment), checkpoints=locked)
-    write_text(environment.lock_path, locks.dumps(made))
+    write_text(folder / locks.filename(folder / "kaggle-env.toml"), locks.dumps(made))
 
 
 def build(folder: Path, cache: Path) -> Timing:
