@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_DIRECTORY = "/kaggle/tmp"
 """Where relative checkpoint paths start on Kaggle."""
 
-_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _HF = re.compile(rf"hf://(?:(?:datasets|spaces)/)?{_PART}/{_PART}(?:@[^/@\s?#]+)?(?P<file>/[^?#]*)?")
 _KAGGLE = re.compile(
     rf"kaggle://(?:datasets/{_PART}/{_PART}|models/{_PART}/{_PART}/{_PART}/{_PART})(?:@[0-9]+)?(?P<file>/[^?#]*)?"
@@ -203,8 +203,14 @@ def _url_problem(url: str) -> tuple[str, str] | None:
     if parts.scheme == "file" and parts.netloc not in {"", "localhost"}:
         return f"{quoted(url)} is a file on another machine", "write file:///folder/model.ckpt"
     form = {"hf": _HF, "kaggle": _KAGGLE}.get(parts.scheme)
-    if form and (not form.fullmatch(url) or ".." in url.split("/")):
+    if form is None:
+        return None
+    match = form.fullmatch(url)
+    if match is None:
         return f"{quoted(url)} is not complete", f"write {_FORMS[parts.scheme]}"
+    inner = urllib.parse.unquote(match["file"] or "").removeprefix("/").removesuffix("/")
+    if inner and {"", ".", ".."} & set(inner.split("/")):
+        return f"{quoted(url)} does not name a plain path", "write it without '.', '..' and double slashes"
     return None
 
 

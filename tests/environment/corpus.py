@@ -215,7 +215,7 @@ WRONG = {
     "checkpoint_no_host": checkpoint('url = "https:///x"', ".url", "has no host", schema=False),
     "checkpoint_bad_port": checkpoint('url = "https://h:x/y"', ".url", "is not a URL", schema=False),
     "checkpoint_hf_half": checkpoint('url = "hf://org"', ".url", "is not complete", "hf://org/repo", schema=False),
-    "checkpoint_hf_up": checkpoint('url = "hf://o/r@m/../x"', ".url", "is not complete", schema=False),
+    "checkpoint_hf_up": checkpoint('url = "hf://o/r@m/../x"', ".url", "not name a plain path", schema=False),
     "checkpoint_kaggle_half": checkpoint(
         'url = "kaggle://owner/slug"', ".url", "is not complete", "kaggle://datasets/", schema=False
     ),

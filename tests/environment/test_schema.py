@@ -56,9 +56,7 @@ def test_schema_refuses_what_it_can_judge_and_nothing_else(name: str) -> None:
     assert VALIDATOR.is_valid(as_json(tomllib.loads(wrong.text))) is not wrong.schema
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "examples").rglob("[!p]*.toml")), ids=lambda path: path.parent.name
-)
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("[!p]*.toml")), ids=lambda path: path.parent.name)
 def test_every_example_is_valid_by_code_and_by_schema(path: Path) -> None:
     load(path)
     VALIDATOR.validate(as_json(tomllib.loads(path.read_text(encoding="utf-8"))))
