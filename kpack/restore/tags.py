@@ -74,8 +74,11 @@ def parse(filename: str) -> WheelName:
 
 def supports(interpreter: Interpreter, wheel: WheelName) -> bool:
     """Tell whether any tag of the wheel is one that the interpreter runs."""
-    return any(_platform(interpreter, platform) for platform in wheel.platform.split(".")) and any(
-        _python(interpreter, python, abi) for python in wheel.python.split(".") for abi in wheel.abi.split(".")
+    return any(
+        _python(interpreter, python, abi) and _platform(interpreter, platform) and (platform != "any" or abi == "none")
+        for python in wheel.python.split(".")
+        for abi in wheel.abi.split(".")
+        for platform in wheel.platform.split(".")
     )
 
 

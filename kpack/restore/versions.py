@@ -160,13 +160,28 @@ def _compare(version: Version, operator: str, wanted: Version, clause: str) -> b
         return version.public_key <= wanted.public_key
     if operator == ">=":
         return version.public_key >= wanted.public_key
-    related = version.base == wanted.base
     if operator == "<":
-        # 1.0rc1 is before 1.0, yet "<1.0" does not mean it.
-        return version < wanted and not (related and version.is_prerelease and not wanted.is_prerelease)
-    # ">1.0" means neither 1.0.post1 nor 1.0+local.
-    newer_build = related and (version.local or (version.post is not None and wanted.post is None))
-    return version > wanted and not newer_build
+        return version.public_key < _first_of(wanted)
+    return _later(version, wanted)
+
+
+def _first_of(wanted: Version) -> Tuple[Any, ...]:
+    """Return the key that ``<wanted`` stays below: of a release, its earliest pre-release."""
+    if wanted.is_prerelease:
+        return wanted.public_key
+    pre: Tuple[Any, ...] = (0,) if wanted.post is None else (2,)
+    return (wanted.base, pre, -1 if wanted.post is None else wanted.post, (0, 0))
+
+
+def _later(version: Version, wanted: Version) -> bool:
+    """Tell whether ``>wanted`` admits a version: neither local versions nor, unless it is one, post-releases of it."""
+    if wanted.dev is not None:
+        return version.public_key > wanted.public_key
+    if wanted.post is not None:
+        base, pre, post, _ = wanted.public_key
+        return version.public_key >= (base, pre, post + 1, (0, 0))
+    family = version.base == wanted.base and version.pre == wanted.pre
+    return version.public_key > wanted.public_key and not family
 
 
 def _starts_with(version: Version, prefix: Version) -> bool:
