@@ -75,7 +75,7 @@ def add_packages(text: str, path: Path, entries: Sequence[str]) -> Edit:
     environment = parse(text, path)
     wanted = [_read(entry) for entry in entries]
     edit = Edit(text)
-    held = [package.text for package in environment.packages]
+    held = [entry.text for entry in environment.packages]
     for new in wanted:
         places = [number for number, old in enumerate(held) if _same(package(old), new)]
         if not places:
@@ -135,7 +135,7 @@ def remove_packages(text: str, path: Path, names: Sequence[str]) -> Edit:
 
     if gone:
         edit.text = _edited(text, path, change)
-        left = [package.text for number, package in enumerate(environment.packages) if number not in gone]
+        left = [entry.text for number, entry in enumerate(environment.packages) if number not in gone]
         _expect(edit.text, environment, packages=left)
     return edit
 
@@ -323,9 +323,9 @@ def _expect(
 ) -> None:
     """Refuse an edited text that says anything else than ``before`` with these packages, or these checkpoints."""
     after = parse(text, before.path)
-    wanted = [package.text for package in before.packages] if packages is None else list(packages)
+    wanted = [entry.text for entry in before.packages] if packages is None else list(packages)
     held = before.checkpoints if checkpoints is None else tuple(checkpoints)
-    if [package.text for package in after.packages] != wanted or replace(after, packages=()) != replace(
+    if [entry.text for entry in after.packages] != wanted or replace(after, packages=()) != replace(
         before, packages=(), checkpoints=held
     ):
         raise _by_hand(before.path)

@@ -34,7 +34,7 @@ def _canonical(environment: Environment) -> dict[str, object]:
         "bases": environment.bases,
         "python": environment.python,
         "platform": None if environment.bases else environment.platform,
-        "packages": sorted(_package(package) for package in environment.packages),
+        "packages": sorted(_package(entry) for entry in environment.packages),
         "exclude": sorted(
             f"{one.pattern}=={one.version}" if one.version else one.pattern for one in environment.exclude
         ),
