@@ -30,6 +30,8 @@ _YOUNG = 24 * 3600
 """Seconds during which a temporary file may still have a process that writes it."""
 
 _PARTS_AND_TEMPORARIES = ("parts", "tmp")
+_MEMORIES = ("http", "built", "admitted", "spans")
+"""Folders of what can be found out again: pages, and notes that the source and pack rooms keep."""
 
 
 def default_root() -> Path:
@@ -241,7 +243,7 @@ class Cache:
                 files, total = files + 1, total + status.st_size
                 self._remove(path)
         horizon = min(horizon, time.time() - _YOUNG)
-        for name in (*_PARTS_AND_TEMPORARIES, "http"):
+        for name in (*_PARTS_AND_TEMPORARIES, *_MEMORIES):
             for path, status in self._walk(name):
                 if status.st_mtime <= horizon:
                     files, total = files + 1, total + status.st_blocks * 512
@@ -295,7 +297,7 @@ class Cache:
 
     def _remove_empty_folders(self) -> None:
         horizon = time.time() - _YOUNG
-        for name in (*_PARTS_AND_TEMPORARIES, "http", "files"):
+        for name in (*_PARTS_AND_TEMPORARIES, *_MEMORIES, "files"):
             for folder, _, _ in os.walk(self.root / name, topdown=False):
                 with contextlib.suppress(OSError):  # not empty: that is the test
                     if Path(folder).stat().st_mtime < horizon:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -103,8 +104,10 @@ class Builder:
             project = tree.inside(root, source.subdirectory, name=name)
             place, requires = self._requirements(project, folder, name)
             source = replace(source, build_requires=requires)
-            first = _made(place, project, folder / "first", name, version)
-            second = self._second(source, folder, place, name, version)
+            with ThreadPoolExecutor(1) as pool:
+                other = pool.submit(self._second, source, folder, place, name, version)
+                first = _made(place, project, folder / "first", name, version)
+                second = other.result()
             built = self._adopt(first, source)
             if sha256_of(second) != built.sha256:
                 files = ", ".join(wheel.differing(built.path, second)[:5])

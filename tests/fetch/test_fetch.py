@@ -232,6 +232,32 @@ def test_events_come_one_at_a_time_and_end_with_finished(origin: Origin, cache: 
         assert all(event.total == item.size for event in mine)
 
 
+def test_each_file_is_handed_on_while_others_are_on_their_way(origin: Origin, cache: Cache) -> None:
+    small, big = download(origin, "/small", b"s"), download(origin, "/big", noise(1000))
+    seen = threading.Event()
+    origin.on_request = lambda request: seen.wait(5) if request.path == "/big" else None  # type: ignore[assignment]
+    handed: list[str] = []
+
+    def on_file(item: Download, found: room.Fetched) -> None:
+        assert found.path.read_bytes() == origin.files[f"/{item.name}"]
+        handed.append(item.name)
+        seen.set()
+
+    room.fetch([big, small], cache, patience=PATIENCE, on_file=on_file)
+    assert handed == ["small", "big"]
+    handed.clear()
+    room.fetch([big, small], cache, patience=PATIENCE, on_file=on_file)
+    assert sorted(handed) == ["big", "small"]
+
+
+def test_what_the_receiver_of_a_file_raises_ends_the_fetch(origin: Origin, cache: Cache) -> None:
+    def on_file(item: Download, found: room.Fetched) -> None:
+        raise IntegrityError("not this one", where=item.name)
+
+    with pytest.raises(IntegrityError, match="not this one"):
+        room.fetch([download(origin, f"/{n}", noise(100, n)) for n in range(5)], cache, on_file=on_file)
+
+
 def test_credentials_of_a_url_are_sent_and_never_shown(origin: Origin, cache: Cache) -> None:
     origin.auth = "Basic " + base64.b64encode(b"me:s3cret").decode()
     url = origin.url.replace("http://", "http://me:s3cret@")
