@@ -16,7 +16,11 @@ ENGINE = "kpack_restore"  # the package inside restore.bin
 
 
 class Untrusted(Exception):
-    """A part of the pack is not what its digest says; the code is 5, or 7 when it cannot be read."""
+    """The pack or the interpreter cannot be trusted with the other; ``code`` is the exit code."""
+
+    def __init__(self, what, code=5):
+        super().__init__(what)
+        self.code = code
 
 
 def run(pack, sha256, size):
@@ -42,12 +46,15 @@ def run(pack, sha256, size):
 def parts(pack, sha256, size):
     """Return bootstrap.py, kpack.json and the engine; the last two verified."""
     if sys.version_info < (3, 8):
-        raise Untrusted("the pack needs Python 3.8 or newer, this is " + sys.version.split()[0])
+        raise Untrusted("the pack needs Python 3.8 or newer, this is " + sys.version.split()[0], 6)
     whole = os.path.isfile(pack)
     names = [os.path.join(pack, name) for name in ("bootstrap.py", "kpack.json")]
     if whole:
         # A tar header is one block of 512 bytes; the size in it is octal. Data is padded to whole blocks.
-        length = int(read(pack, 124, 11), 8)
+        digits = read(pack, 124, 11)
+        if digits.strip(b"01234567") or not 0 < int(digits or b"0", 8) < 1 << 20:
+            raise Untrusted("the first header is damaged")
+        length = int(digits, 8)
         start = 512 + (length + 511) // 512 * 512 + 512
         boot, manifest = read(pack, 512, length), read(pack, start, size)
     else:
@@ -100,8 +107,8 @@ def forget():
 
 def fail(error, pack, options):
     """Say what went wrong and return the exit code."""
-    code = 5 if isinstance(error, Untrusted) else 7
-    advice = "upload or copy the pack again" if code == 5 else "check that the input is attached"
+    code = getattr(error, "code", 7)
+    advice = {5: "upload or copy the pack again", 6: "use a newer image"}.get(code, "check that the input is attached")
     if options.get("json"):
         print(json.dumps({"error": {"code": code, "what": str(error), "where": pack, "next": advice}}))
     else:

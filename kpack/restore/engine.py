@@ -210,6 +210,7 @@ class _Restore:
         report = self._report(plan.target, replaced, plan.checkpoints, plan.drift)
         report.notes = notes
         report.bytes = size
+        report.planned = [(wheel.name, wheel.version, wheel.lib) for wheel in plan.wheels]
         report.changed = True
         return report
 

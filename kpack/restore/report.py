@@ -33,6 +33,8 @@ class Report:
     """(name, version before, version now)."""
     notes: List[str] = field(default_factory=list)
     dry_run: bool = False
+    planned: List[Tuple[str, str, str]] = field(default_factory=list)
+    """(name, version, folder) of what is not there yet."""
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the object of ``kpack restore --json``."""
@@ -66,7 +68,11 @@ class Report:
 
     def lines(self) -> List[str]:
         """Return what there is to say beside the summary, one sentence each."""
-        said = ["replaced {} {} with {}".format(name, old, new) for name, old, new in self.replaced]
+        verb = "would replace" if self.dry_run else "replaced"
+        said = ["{} {} {} with {}".format(verb, name, old, new) for name, old, new in self.replaced]
+        if self.dry_run:
+            said += ["install {} {} to {}".format(*item) for item in self.planned]
+            said += ["copy a checkpoint of {} to {}".format(_size(size), path) for path, _, size in self.checkpoints]
         for item in self.drift:
             found = "has {}".format(item.found) if item.found else "is missing"
             said.append("drift: {} {}, locked against {} ({})".format(item.name, found, item.locked, item.why))

@@ -1,0 +1,7 @@
+"""The interpreters of the restore tests."""
+
+from __future__ import annotations
+
+from tests.restore.conftest import series
+
+__all__ = ["series"]
