@@ -21,6 +21,7 @@ from pip._internal.models.candidate import InstallationCandidate
 from pip._internal.models.link import Link
 from pip._internal.models.target_python import TargetPython
 from pip._internal.req.constructors import install_req_from_line
+from pip._internal.resolution.resolvelib import resolver as pip_resolver
 from pip._internal.resolution.resolvelib.candidates import LinkCandidate
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.version import Version
@@ -46,6 +47,23 @@ if TYPE_CHECKING:
 
 UPLOADED_PRIOR_TO = hasattr(cmdoptions, "uploaded_prior_to")
 """pip 26.0 and newer: hides files from the isolated build environment that are too new."""
+
+
+ROUNDS = 3000
+"""Rounds (one distribution chosen, or one choice taken back) that a search is granted; real ones need a few hundred."""
+
+
+class Lost(TimeoutError):
+    """The search went on for more than `ROUNDS` rounds."""
+
+
+class _Counting(pip_resolver.PipReporter):  # type: ignore[misc] # pip is not typed
+    """Ends a search that lost its way."""
+
+    def starting_round(self, index: int) -> None:
+        super().starting_round(index)
+        if index > ROUNDS:
+            raise Lost
 
 
 class OldPip(Exception):
@@ -267,9 +285,11 @@ def install() -> None:
     """Apply what cannot be handed in.
 
     pip checks each candidate's metadata by evaluating every requirement under every extra, twice; the worker's own
-    readers checked name, version and requirements already, so that pass is left out.
+    readers checked name, version and requirements already, so that pass is left out. And pip would go on for
+    200,000 rounds.
     """
     LinkCandidate._check_metadata_consistency = lambda *_: None  # noqa: SLF001
+    pip_resolver.PipReporter = _Counting
 
 
 def open_repository(

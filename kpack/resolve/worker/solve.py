@@ -11,7 +11,7 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.requests import RequestException
 
-from kpack.resolve.worker import direct, seams, trouble
+from kpack.resolve.worker import direct, seams, stepwise, trouble
 from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import Markers, bare
 from kpack.resolve.worker.files import File, Fit
@@ -22,10 +22,15 @@ from kpack.resolve.worker.pages import Pages
 from kpack.resolve.worker.prefetch import Prefetcher
 from kpack.resolve.worker.request import IndexAddress, WorkerRequest
 from kpack.resolve.worker.sdist import SdistMetadata
+from kpack.resolve.worker.seams import ROUNDS, Lost
 from kpack.resolve.worker.web import Unreachable, Web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+NO_SOLUTION = (DistributionNotFound, UnsupportedPythonVersion, InstallationError)
+"""What pip raises when the requests, and not the network or kpack, are at fault."""
 
 
 class Session:
@@ -128,9 +133,13 @@ def _run(session: Session) -> dict[str, Any]:
     except (PipError, RequestException) as error:
         if fetch := trouble.network(error, [line for line, _ in asked]):
             return {"error": fetch}
-        if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion, InstallationError)):
+        if not isinstance(error, NO_SOLUTION):
             raise
         return {"error": Diagnosis(session, asked).error(error)}
+    except stepwise.Part as part:
+        return {"error": Diagnosis(session, part.asked).error(part.error)}
+    except stepwise.Stuck as stuck:
+        return {"error": _no_answer(stuck.last)}
     named = _named(session, found)
     rows = [_row(session, ireq) for ireq in found]
     return {
@@ -143,13 +152,28 @@ def _run(session: Session) -> dict[str, Any]:
     }
 
 
+def _no_answer(last: str) -> dict[str, Any]:
+    return {
+        "kind": "no-solution",
+        "text": f"no versions that fit together were found in {ROUNDS:,} tries once {last} was added to the requests",
+        "next": "give it, or what it needs, a tighter range of versions; or put it in an environment of its own",
+        "name": "",
+        "because": "too-many-tries",
+    }
+
+
 def _resolve_with_pins(session: Session, asked: list[tuple[str, str]]) -> list[Any]:
     try:
         return session.resolve(asked, session.request.pins)
+    except Lost:
+        return stepwise.resolve(session, asked, NO_SOLUTION)
     except DistributionNotFound:
         if not session.request.pins:
             raise
+    try:
         return session.resolve(asked, {})
+    except Lost:
+        return stepwise.resolve(session, asked, NO_SOLUTION)
 
 
 def _row(session: Session, ireq: Any) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""What to do when resolvelib loses its way: ask for one thing after another.
+
+Backtracking without learning can go round among packages that have nothing to do with a conflict. Counted in rounds,
+not seconds, so that every machine gives up at the same place and answers the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kpack.resolve.worker.seams import Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpack.resolve.worker.solve import Session
+
+
+class Stuck(Exception):
+    """The requests up to one of them fit together, and with it no answer is found."""
+
+    def __init__(self, last: str) -> None:
+        super().__init__(last)
+        self.last = last
+
+
+class Part(Exception):
+    """Some of the requests alone have no solution; the cause is what pip said of them."""
+
+    def __init__(self, asked: Sequence[tuple[str, str]], error: Exception) -> None:
+        super().__init__(str(error))
+        self.asked = tuple(asked)
+        self.error = error
+
+
+def resolve(session: Session, asked: Sequence[tuple[str, str]], failures: tuple[type[Exception], ...]) -> list[Any]:
+    """Return pip-tools' pins for ``asked``, found step by step, each step holding on to what the one before chose.
+
+    Raises:
+        Part: requests that cannot be had, alone or with those before them; ``failures`` are pip's words for that.
+        Stuck: no answer was found in as many rounds as are granted.
+
+    """
+    for item in asked:
+        _step(session, [item], {}, failures)
+    found: list[Any] = []
+    for count in range(2, len(asked) + 1):
+        pins = {str(ireq.name): next(iter(ireq.req.specifier)).version for ireq in found if ireq.req.specifier}
+        found = _step(session, asked[:count], pins, failures)
+    return found
+
+
+def _step(
+    session: Session, asked: Sequence[tuple[str, str]], pins: dict[str, str], failures: tuple[type[Exception], ...]
+) -> list[Any]:
+    try:
+        return session.resolve(asked, pins)
+    except Lost as error:
+        raise Stuck(asked[-1][1]) from error
+    except failures as error:
+        raise Part(asked, error) from error

@@ -1,0 +1,74 @@
+"""A search that loses its way ends, and the requests are then taken one after another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from pip._internal.exceptions import DistributionNotFound
+from pip._internal.req.constructors import install_req_from_line
+
+from kpack.resolve.worker import seams, stepwise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpack.resolve.worker.solve import Session
+
+A, B, C = ("a", "a (asked)"), ("b", "b (asked)"), ("c", "c (asked)")
+
+
+class Search:
+    """Stands for a session: loses its way, or finds nothing, where it is told to."""
+
+    def __init__(self, *, lost: Sequence[Any] = (), none: Sequence[Any] = ()) -> None:
+        self.lost, self.none = lost, none
+        self.calls: list[tuple[tuple[str, ...], dict[str, str]]] = []
+
+    def resolve(self, asked: Sequence[tuple[str, str]], pins: dict[str, str]) -> list[Any]:
+        names = tuple(line for line, _ in asked)
+        self.calls.append((names, dict(pins)))
+        if list(asked) in [list(part) for part in self.lost]:
+            raise seams.Lost
+        if list(asked) in [list(part) for part in self.none]:
+            raise DistributionNotFound(f"no way for {names}")
+        return [install_req_from_line(f"{name}=={pins.get(name, '1')}") for name in names]
+
+
+def step(search: Search, *asked: tuple[str, str]) -> list[str]:
+    found = stepwise.resolve(cast("Session", search), asked, (DistributionNotFound,))
+    return [str(ireq.req) for ireq in found]
+
+
+def test_each_step_holds_on_to_what_the_one_before_chose() -> None:
+    search = Search()
+    assert step(search, A, B, C) == ["a==1", "b==1", "c==1"]
+    assert search.calls[-1] == (("a", "b", "c"), {"a": "1", "b": "1"})
+
+
+def test_a_request_that_cannot_be_had_alone_is_named_alone() -> None:
+    with pytest.raises(stepwise.Part) as caught:
+        step(Search(none=[[B]]), A, B, C)
+    assert caught.value.asked == (B,)
+
+
+def test_requests_that_clash_are_named_up_to_the_one_that_clashes() -> None:
+    with pytest.raises(stepwise.Part) as caught:
+        step(Search(none=[[A, B]]), A, B, C)
+    assert caught.value.asked == (A, B)
+
+
+def test_a_search_that_stays_lost_names_the_last_request() -> None:
+    with pytest.raises(stepwise.Stuck) as caught:
+        step(Search(lost=[[A, B, C]]), A, B, C)
+    assert caught.value.last == "c (asked)"
+
+
+def test_rounds_are_counted_not_seconds() -> None:
+    seams.install()
+    from pip._internal.resolution.resolvelib import resolver
+
+    reporter = resolver.PipReporter(constraints={})
+    reporter.starting_round(seams.ROUNDS)
+    with pytest.raises(seams.Lost):
+        reporter.starting_round(seams.ROUNDS + 1)
