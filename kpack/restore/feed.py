@@ -1,7 +1,7 @@
 """Reading ahead: spans are read and verified by several readers while others inflate and write them.
 
-A network mount gives each handle its own bandwidth, so slow sources get more readers than there are processors; a
-fast source is left with few. Memory is bounded by a fixed number of buffers.
+A network mount gives each handle its own bandwidth, so a source that leaves workers waiting gets more readers than
+there are processors; a fast source is left with few. Memory is bounded by a fixed number of buffers.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Feed:
         self._ready: Dict[_Key, Tuple[memoryview, bytearray]] = {}
         self._threads: List[threading.Thread] = []
         self._readers = 0
+        self._starving = 0
+        """Workers that wait for a span."""
         self._stopped = False
         self._error: Optional[BaseException] = None
         self._largest = 0
@@ -128,10 +130,12 @@ class Feed:
         for span in job.spans:
             key = (job.member.path, span.offset)
             with self._change:
+                self._starving += 1
                 while key not in self._ready:
                     if self._stopped:
                         raise Stop
                     self._change.wait()
+                self._starving -= 1
                 view, buffer = self._ready.pop(key)
             yield view
             view.release()
@@ -172,10 +176,11 @@ class Feed:
                     self._ready[span[0].path, span[1].offset] = (view, buffer)
                     self.done += span[1].size
                 size = item.span.size if item is not None else span[1].size if span is not None else 0
-                more = (
+                more = bool(
                     self._fixed is None
                     and self._readers < min(READERS, len(self._spans) + len(self._copies))
                     and seconds * SLOW > size
+                    and (self._starving or self._copies)
                 )
                 self._change.notify_all()
             if more:
