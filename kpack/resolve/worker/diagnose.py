@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import time
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from kpack.resolve.worker.solve import Session
 
+OTHERS = 3
+"""Further clashes that are told beside the first."""
 LAST_WORDS = 4
 """Lines of a failed build that are shown."""
 SECONDS = 15.0
@@ -60,7 +63,7 @@ class Diagnosis:
             return broken
         causes = list(getattr(error.__cause__, "causes", ()))
         names = {canonicalize_name(cause.requirement.project_name) for cause in causes}
-        clashes = Walk(self._doors, self._session.markers, self._asked, self._until).clashes()
+        clashes = self._walk().clashes()
         relevant = [clash for clash in clashes if clash.name in names] or clashes
         if not any(clash.kind == "kernel" for clash in relevant):
             relevant = clashes
@@ -70,10 +73,12 @@ class Diagnosis:
         if opened:
             relevant = [clash for clash in clashes if clash.name in opened] or relevant
         clash = min(relevant, key=lambda clash: (clash.kind == "two", len(clash.chain)))
+        # Advice that was tried settles it; else the other clashes on the way stand in the way too.
+        others = [] if opened else [other for other in clashes if other is not clash and other.kind != "two"][:OTHERS]
         return {
             "kind": "no-solution",
-            "text": self._text(clash),
-            "next": self._next(clash, relevant, opened, found),
+            "text": "\n".join([self._text(clash), *(f"also: {self._first(other)}" for other in others)]),
+            "next": self._next(clash, [clash, *others], opened, found),
             "name": clash.name,
             "because": clash.kind if clash.verdict is None else clash.verdict.kind,
             "replace": sorted(opened),
@@ -116,31 +121,47 @@ class Diagnosis:
             return set(), []
         grown = {clash.name for clash in clashes if clash.kind == "kernel"}
         grown |= {name for name in names if self._kernel.fixed(name) and grown}
+        moved: dict[str, Any] = {}
         before = self._kernel.opened
-        while grown and time.monotonic() < self._until:
-            self._open(before | grown)
-            try:
-                found = self._session.resolve(self._asked, {}, until=self._until)
-            except PipError as error:
-                causes = getattr(error.__cause__, "causes", ())
-                more = {canonicalize_name(cause.requirement.project_name) for cause in causes}
-                more = {name for name in more if self._kernel.fixed(name)} - grown
-                if not more:
-                    break
-                grown |= more
-                continue
-            except TimeoutError:
-                break
-            finally:
-                self._open(before)
-            changed = {
-                str(canonicalize_name(ireq.name)): ireq
-                for ireq in found
-                if canonicalize_name(ireq.name) in grown
-                and self._kernel.name_of(ireq.link.url_without_fragment) is None
-            }
-            return set(changed), [changed[name] for name in sorted(changed)]
-        return set(), []
+        try:
+            while grown and not moved and time.monotonic() < self._until:
+                try:
+                    moved = self._moved(before, grown)
+                except PipError as error:
+                    more = self._standing(error) - grown
+                    if not more:
+                        break
+                    grown |= more
+            for name in sorted(moved):  # name only what must move
+                with contextlib.suppress(PipError):
+                    moved = self._moved(before, {*moved} - {name}) if len(moved) > 1 and name in moved else moved
+        except TimeoutError:
+            pass  # what was found out so far is said
+        finally:
+            self._open(before)
+        return set(moved), [moved[name] for name in sorted(moved)]
+
+    def _moved(self, before: frozenset[str], opened: set[str]) -> dict[str, Any]:
+        """Return what takes another version than the kernel's when ``opened`` may, and as little as possible does."""
+        self._open(before | opened)
+        held = {name: self._kernel.provided[name].version for name in opened}
+        try:
+            found = self._session.resolve(self._asked, held, until=self._until)
+        except PipError:
+            found = self._session.resolve(self._asked, {}, until=self._until)
+        named = {str(canonicalize_name(ireq.name)): ireq for ireq in found if not self._is_kernels(ireq)}
+        return {name: ireq for name, ireq in named.items() if name in opened}
+
+    def _standing(self, error: PipError) -> set[str]:
+        """Return the kernel's names that still stand against a solution."""
+        causes = getattr(error.__cause__, "causes", ())
+        names = {str(canonicalize_name(cause.requirement.project_name)) for cause in causes}
+        return {name for name in names if self._kernel.fixed(name)} | {
+            clash.name for clash in self._walk().clashes() if clash.kind == "kernel"
+        }
+
+    def _walk(self) -> Walk:
+        return Walk(self._doors, self._session.markers, self._asked, self._until)
 
     def _is_kernels(self, ireq: Any) -> bool:
         return self._kernel.name_of(ireq.link.url_without_fragment) is not None
@@ -176,21 +197,22 @@ class Diagnosis:
         owner = f"the base image {self._session.request.label}" if item.by != "exclude" else "the kernel (exclude)"
         return f"{owner} has {name} {item.version}"
 
-    def _text(self, clash: Clash) -> str:
+    def _first(self, clash: Clash) -> str:
         by, words = clash.chain[-1]
         who = by or "kaggle-env.toml"
         if clash.kind == "kernel":
-            first = f"{who} needs {words}, but {self._has(clash.name)}"
-        elif clash.kind == "unknown":
-            first = f"{who} needs {words}, but there is no {clash.name} on {self._doors.pages.page(clash.name).index}"
-        elif clash.kind == "two":
+            return f"{who} needs {words}, but {self._has(clash.name)}"
+        if clash.kind == "unknown":
+            return f"{who} needs {words}, but there is no {clash.name} on {self._doors.pages.page(clash.name).index}"
+        if clash.kind == "two":
             other_by, other_words = clash.other[-1]
-            first = f"{who} needs {words}, but {other_by or 'kaggle-env.toml'} needs {other_words}"
-        elif clash.verdict is not None:
-            first = f"{who} needs {words}, but {clash.name} {clash.verdict.version} {clash.verdict.words}"
-        else:
-            first = f"{who} needs {words}, but the newest {clash.name} is {clash.exists}"
-        lines = [first]
+            return f"{who} needs {words}, but {other_by or 'kaggle-env.toml'} needs {other_words}"
+        if clash.verdict is not None:
+            return f"{who} needs {words}, but {clash.name} {clash.verdict.version} {clash.verdict.words}"
+        return f"{who} needs {words}, but the newest {clash.name} is {clash.exists}"
+
+    def _text(self, clash: Clash) -> str:
+        lines = [self._first(clash)]
         for chain in (clash.chain, clash.other):
             if len(chain) > 1:
                 steps = [f"{asker or 'kaggle-env.toml'} asks for {wish}" for asker, wish in chain]
@@ -198,27 +220,14 @@ class Diagnosis:
         return "\n".join(lines)
 
     def _next(self, clash: Clash, clashes: Sequence[Clash], opened: set[str], found: Sequence[Any]) -> str:
-        advice = []
-        if clash.kind == "kernel":
-            if opened:
-                names = ", ".join(f'"{name}"' for name in sorted({*self._kernel_replaced(), *opened}))
-                packed = ", ".join(f"{ireq.name} {next(iter(ireq.req.specifier)).version}" for ireq in found)
-                advice.append(f"write replace = [{names}] to pack {packed} over what the kernel has")
-            else:
-                advice.append(f'opening {clash.name} alone (replace = ["{clash.name}"]) was not seen to help')
-        elif clash.kind == "unknown":
-            close = self._close(clash.name)
-            advice.append(
-                f"did you mean {close}?" if close else "check the spelling, or add its index under [[indexes]]"
-            )
-        elif clash.verdict is not None and clash.verdict.sdist:
-            sdists = {other.name for other in clashes if other.verdict is not None and other.verdict.sdist}
-            names = ", ".join(f'"{name}"' for name in sorted({*sdists, *self._session.request.allow_source}))
-            advice.append(f"write allow-source = [{names}] to let kpack build {_them(sdists)}")
-        elif clash.verdict is not None and clash.verdict.kind == "yanked":
-            advice.append(f"write {clash.name}=={clash.verdict.version} to take it all the same")
-        elif clash.verdict is not None and clash.verdict.kind == "exclude-newer":
-            advice.append("move exclude-newer to a later day")
+        """Return what to write; ``clashes`` is all that is told, ``clash`` the first of it."""
+        if opened:
+            packed = ", ".join(f"{ireq.name} {next(iter(ireq.req.specifier)).version}" for ireq in found)
+            advice = [
+                f"write replace = [{self._words(opened, self._replaced())}] to pack {packed} in place of the kernel's"
+            ]
+        else:
+            advice = [" and ".join(self._changes(clashes))] if self._changes(clashes) else []
         fits = self._newest_that_fits(clash) if clash.kind != "unknown" else ""
         if fits:
             advice.append(f"the newest that fits is {fits}")
@@ -228,7 +237,33 @@ class Diagnosis:
             advice.append("loosen one of the two")
         return "; or ".join(advice)
 
-    def _kernel_replaced(self) -> Iterable[str]:
+    def _changes(self, clashes: Sequence[Clash]) -> list[str]:
+        """Return the changes of kaggle-env.toml that each of ``clashes`` calls for; they were not tried."""
+        kernel = {clash.name for clash in clashes if clash.kind == "kernel"}
+        sdists = {clash.name for clash in clashes if clash.verdict is not None and clash.verdict.sdist}
+        changes = []
+        if kernel:
+            names = self._words(kernel, self._replaced())
+            changes.append(f"write replace = [{names}] (more may stand in the way: this was not seen to be enough)")
+        if sdists:
+            names = self._words(sdists, self._session.request.allow_source)
+            changes.append(f"write allow-source = [{names}] to let kpack build {_them(sdists)}")
+        for clash in clashes:
+            kind = clash.verdict.kind if clash.verdict is not None else clash.kind
+            if kind == "unknown":
+                close = self._close(clash.name)
+                general = "check the spelling, or add its index under [[indexes]]"
+                changes.append(f"did you mean {close}?" if close else general)
+            elif kind == "yanked" and clash.verdict is not None:
+                changes.append(f"write {clash.name}=={clash.verdict.version} to take it all the same")
+            elif kind == "exclude-newer":
+                changes.append("move exclude-newer to a later day")
+        return list(dict.fromkeys(changes))
+
+    def _words(self, names: Iterable[str], written: Iterable[str]) -> str:
+        return ", ".join(f'"{name}"' for name in sorted({*names, *written}))
+
+    def _replaced(self) -> Iterable[str]:
         return (item.name for item in self._kernel.provided.values() if item.opened)
 
     def _close(self, name: str) -> str:
