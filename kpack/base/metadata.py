@@ -26,7 +26,8 @@ from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_n
 from packaging.version import InvalidVersion, Version
 
 from kpack.errors import NetworkError
-from kpack.fetch.client import Client, Refused, Transient, shown
+from kpack.fetch.client import Client, Refused, Transient
+from kpack.fetch.urls import shown
 from kpack.files import write_text
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import requests
 import truststore
@@ -22,6 +21,7 @@ from requests.adapters import HTTPAdapter
 
 import kpack
 from kpack.errors import MachineError
+from kpack.fetch.model import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,20 +36,6 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_F
 _LONGEST_RETRY_AFTER = 60.0
 _SLOWEST = 256
 """Bytes per second over a whole stall period below which a connection counts as stalled."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait and how often to try again; times in seconds."""
-
-    connect: float = 15.0
-    stall: float = 30.0
-    """Without a byte, or with next to none, for this long a connection is given up."""
-    attempts: int = 5
-    """Tries in a row without a new byte."""
-    backoff: float = 0.5
-    """Longest pause after the first failure; doubled with each further one up to ``longest_backoff``."""
-    longest_backoff: float = 20.0
 
 
 class Transient(Exception):
@@ -67,19 +53,6 @@ class Refused(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def shown(url: str) -> str:
-    """Return ``url`` as it may be shown: without user, password, query and fragment, control characters escaped."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "(a URL that cannot be read)"
-    if parts.scheme == "data":
-        return "data:…"
-    text = f"{parts.scheme}://{host}{parts.path}" if host or parts.scheme in {"http", "https", "file"} else url
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +143,10 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self.session.close()
 
     def open(

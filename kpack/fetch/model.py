@@ -65,3 +65,21 @@ class Event:
     total: int | None = None
     note: str = ""
     """A few words on why (RETRYING, MIRROR)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait and how often to try again; times in seconds."""
+
+    connect: float = 15.0
+    stall: float = 30.0
+    """Without a byte, or with next to none, for this long a connection is given up."""
+    attempts: int = 5
+    """Tries in a row without a new byte."""
+    backoff: float = 0.5
+    """Longest pause after the first failure; doubled with each further one up to ``longest_backoff``."""
+    longest_backoff: float = 20.0
+
+
+class Stopped(Exception):
+    """Work was called off; what is on disk stays for the next run."""

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 from kpack.fetch.client import Body, Client, Refused, Transient
-from kpack.fetch.model import EventKind
+from kpack.fetch.model import EventKind, Stopped
 from kpack.fetch.part import SEGMENT, Part, Segment
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ _TELL_EVERY = 0.1
 
 _LANES = 8
 """Ranges of one file that are fetched at once."""
-
-
-class Stopped(Exception):
-    """Work was called off; what is on disk stays for the next run."""
 
 
 class Changed(Exception):

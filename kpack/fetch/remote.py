@@ -1,0 +1,98 @@
+"""What lies on another machine: the client, and from its failures the errors that a user reads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from kpack.errors import NetworkError
+from kpack.fetch.client import Client, Refused, Transient
+from kpack.fetch.model import EventKind
+from kpack.fetch.run import mismatch, verdict, where
+from kpack.fetch.transfer import Transfer, WrongSize
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from kpack.errors import KpackError
+    from kpack.fetch.model import Download, Patience
+    from kpack.fetch.part import Part
+
+
+class Remote:
+    """The client of one fetch, and the threads for the ranges of big files."""
+
+    def __init__(self, workers: int, patience: Patience | None, stop: threading.Event) -> None:
+        self.client = Client(connections=2 * workers, patience=patience)
+        self.lanes = ThreadPoolExecutor(workers, thread_name_prefix="kpack-range")
+        self.stop = stop
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.lanes.shutdown(cancel_futures=True)
+        self.client.close()
+
+    def bring(
+        self, download: Download, url: str, part: Part, tell: Callable[[EventKind, int, int | None, str], None]
+    ) -> tuple[str, int]:
+        """Bring the right bytes into ``part``; return their SHA-256 and size.
+
+        Raises:
+            NetworkError: the URL does not give the file.
+            IntegrityError: the file there is another one.
+
+        """
+        transfer = Transfer(self.client, download, url, part, lanes=self.lanes, tell=tell, stop=self.stop)
+        try:
+            digest, size = transfer.run()
+            if part.resumed and download.sha256 not in {None, digest}:
+                # Some of the bytes are from an earlier run; before the file is called wrong, it is fetched as one.
+                tell(EventKind.RETRYING, 0, None, "what an earlier run left does not fit")
+                part.restart(url)
+                digest, size = transfer.run()
+        except Transient as trouble:
+            raise NetworkError(
+                f"cannot fetch: {trouble.reason} (tried {self.client.patience.attempts} times)",
+                where=where(download, url),
+                next="check the network and run again: what was complete is not fetched again",
+            ) from None
+        except Refused as refusal:
+            raise NetworkError(
+                f"cannot fetch: {refusal.reason}", where=where(download, url), next=advice_on(refusal.reason)
+            ) from None
+        except WrongSize as wrong:
+            part.restart(url)
+            raise mismatch(download, url, f"size is {wrong.found} bytes, not {download.size}") from None
+        if download.sha256 not in {None, digest}:
+            part.restart(url)
+            raise mismatch(download, url, f"sha256 is {digest}, not {download.sha256}")
+        part.drop_note()
+        return digest, size
+
+
+def size_of(download: Download, patience: Patience | None) -> int | None:
+    """Ask how many bytes a file has, without fetching it; None when the server does not say."""
+    failures: list[KpackError] = []
+    with Client(connections=1, patience=patience) as client:
+        for url in download.urls:
+            headers = {name: value for of, name, value in download.headers if of == url}
+            try:
+                with client.open(url, headers=headers, first=0, last=0) as body:
+                    return body.total
+            except (Transient, Refused) as trouble:
+                failures.append(
+                    NetworkError(
+                        f"cannot fetch: {trouble.reason}", where=where(download, url), next=advice_on(trouble.reason)
+                    )
+                )
+    raise verdict(failures)
+
+
+def advice_on(reason: str) -> str:
+    """Return what to do about a URL that does not give its file."""
+    if "certificate" in reason:
+        return "set REQUESTS_CA_BUNDLE to your organisation's certificates"
+    if "401" in reason or "403" in reason or "407" in reason:
+        return "check the credentials (in netrc, or in the URL of the index)"
+    return "check the URL, or give a mirror (urls = […])"
