@@ -108,7 +108,7 @@ def main() -> None:
     def take() -> int:
         with shared.get_lock():
             shared.value += 1
-            return shared.value - 1
+            return int(shared.value) - 1
 
     children = [context.Process(target=work, args=(pack, target, jobs, take)) for _ in range(count)]
     for child in children:
