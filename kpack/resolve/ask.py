@@ -40,6 +40,7 @@ def question(
 
     """
     provided = tuple(_provided(environment, target, requires))
+    fixed = {item.name for item in provided if not item.opened}
     return WorkerRequest(
         label=target.label,
         python_version=target.python_version,
@@ -49,7 +50,7 @@ def question(
         asked=tuple(_asked(environment, target)),
         provided=provided,
         limits=tuple(_limits(environment, target, provided)),
-        pins={str(name): str(version) for name, version in sorted(pins.items())},
+        pins={name: str(version) for name, version in sorted(pins.items()) if name not in fixed},
         allow_source=tuple(sorted(environment.allow_source)),
         exclude_newer=environment.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if environment.exclude_newer else None,
         indexes=address(environment, index_url),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpack.errors import NoSolution
 from kpack.resolve.model import Need
 from tests.resolve.scenario import from_base, known, packed
 
@@ -143,3 +144,34 @@ def test_replaced_pair_is_held_together_by_the_base_metadata(scenario: Scenario)
     answer = scenario.lock("top", base=base, replace=["tokenizers", "transformers"])
     assert packed(answer) == {"top": "1.0", "tokenizers": "0.22"}
     assert from_base(answer) == {"transformers": "4.5"}
+
+
+def test_direct_url_of_what_the_base_has_wants_replace(scenario: Scenario) -> None:
+    path = scenario.wheel("tokenizers", "0.22")
+    request = f"tokenizers @ {scenario.index.root}/files/{path.name}"
+    with pytest.raises(NoSolution, match=r"the base image has tokenizers 0\.21") as caught:
+        scenario.lock(request, base={"tokenizers": "0.21"})
+    assert 'replace = ["tokenizers"]' in caught.value.next
+    answer = scenario.lock(request, base={"tokenizers": "0.21"}, replace=["tokenizers"])
+    assert packed(answer) == {"tokenizers": "0.22"}
+    assert str(answer.packed[0].replaces) == "0.21"
+
+
+def test_old_pin_of_what_the_base_has_by_now_is_no_hindrance(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "torch")
+    answer = scenario.lock("top", base={"torch": "2.0"}, pins={"torch": "1.0", "top": "1.0"})
+    assert packed(answer) == {"top": "1.0"}
+    assert from_base(answer) == {"torch": "2.0"}
+
+
+def test_requirements_that_the_snapshot_does_not_know_are_read_from_the_index(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "tokenizers")
+    scenario.wheel("transformers", "4.5", "tokenizers<0.23")
+    for version in ("0.21", "0.22", "0.23"):
+        scenario.wheel("tokenizers", version)
+    base = {"tokenizers": "0.21", "transformers": "4.5"}
+    answer = scenario.lock("top", base=base, replace=["tokenizers"])
+    assert packed(answer) == {"tokenizers": "0.22", "top": "1.0"}
+    scenario.index.requests.clear()
+    scenario.lock("top", base=base, replace=["tokenizers"])
+    assert not [path for path in scenario.index.requests if "transformers" in path]

@@ -155,6 +155,19 @@ def test_several_targets_answer_what_each_answers_alone(scenario: Scenario, real
     assert list(both.targets) == alone
 
 
+def test_progress_is_told_while_it_works(scenario: Scenario, real_worker: None) -> None:
+    scenario.index.latency = 0.06
+    scenario.wheel("top", "1.0", "one")
+    scenario.wheel("one", "1.0", "two")
+    scenario.wheel("two", "1.0")
+    events: list[dict[str, Any]] = []
+    scenario.resolve(scenario.environment("top"), base_image({}), on_event=events.append)
+    assert {event["event"] for event in events} == {"requests"}
+    assert {event["target"] for event in events} == {"kernel"}
+    counts = [event["count"] for event in events]
+    assert counts == sorted(counts)
+
+
 def test_worker_that_dies_is_a_machine_error_with_its_last_words(
     scenario: Scenario, real_worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

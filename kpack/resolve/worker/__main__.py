@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from typing import Any
 
 
@@ -17,11 +18,12 @@ def main() -> None:
     from kpack.resolve.worker.solve import run
 
     request = WorkerRequest.loads(sys.stdin.read())
-    answers = sys.stdout
+    answers, one_at_a_time = sys.stdout, threading.Lock()
 
     def emit(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
+        with one_at_a_time:
+            answers.write(json.dumps(message) + "\n")
+            answers.flush()
 
     with contextlib.redirect_stdout(sys.stderr):
         emit({"answer": run(request, emit)})

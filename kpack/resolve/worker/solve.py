@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 from pip._internal.exceptions import DistributionNotFound, InstallationError, PipError, UnsupportedPythonVersion
@@ -11,12 +12,12 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.requests import RequestException
 
-from kpack.resolve.worker import direct, seams, stepwise, trouble
+from kpack.resolve.worker import describe, seams, stepwise, trouble
 from kpack.resolve.worker.diagnose import Diagnosis
-from kpack.resolve.worker.distribution import Markers, bare
-from kpack.resolve.worker.files import File, Fit
+from kpack.resolve.worker.distribution import Markers
+from kpack.resolve.worker.files import Fit
 from kpack.resolve.worker.held_back import HeldBack
-from kpack.resolve.worker.kernel import HOST, Kernel
+from kpack.resolve.worker.kernel import Kernel
 from kpack.resolve.worker.metadata import MetadataStore
 from kpack.resolve.worker.pages import Pages
 from kpack.resolve.worker.prefetch import Prefetcher
@@ -43,6 +44,7 @@ class Session:
         self.indexes = [IndexAddress(url=default.url or PyPI.simple_url), *request.indexes[1:]]
         self.markers = Markers(request.environment)
         self.notes: list[str] = []
+        self._told = 0.0
         self.repository, self.doors = seams.open_repository(request, self._arguments(), self._doors)
         seams.install()
         self.web = self.doors_web
@@ -51,12 +53,19 @@ class Session:
             self.doors.on_metadata = self.prefetcher.ahead
 
     def _doors(self, session: Any) -> seams.Doors:
-        self.doors_web = web = Web(session)
+        self.doors_web = web = Web(session, self._tell)
         pages = Pages(web, self.indexes, Fit(self.request))
         metadata = MetadataStore(web, self.request.cache_dir)
         kernel = Kernel(self.request.provided, pages, metadata)
         sdists = SdistMetadata(web, self.request.cache_dir)
         return seams.Doors(self.request, pages, metadata, sdists, kernel, self.markers)
+
+    def _tell(self, requests: int) -> None:
+        """Say how far it is, not too often; the other side must not wait for the last word."""
+        now = time.monotonic()
+        if now - self._told > 0.1:
+            self._told = now
+            self.emit({"event": "requests", "count": requests})
 
     def _arguments(self) -> list[str]:
         arguments = ["--index-url", self.indexes[0].url, "--no-input", "--retries", "2", "--timeout", "30"]
@@ -140,15 +149,31 @@ def _run(session: Session) -> dict[str, Any]:
         return {"error": Diagnosis(session, part.asked).error(part.error)}
     except stepwise.Stuck as stuck:
         return {"error": _no_answer(stuck.last)}
-    named = _named(session, found)
-    rows = [_row(session, ireq) for ireq in found]
+    named = describe.requests(session, found)
+    rows = [describe.row(session, ireq) for ireq in found]
+    barred = next((row for row in rows if row.get("direct") and session.doors.kernel.fixed(row["name"])), None)
+    if barred is not None:
+        return {"error": _over_the_kernel(session, barred)}
     return {
         "asked": named,
         "resolved": rows,
         "held_back": HeldBack(session.doors, session.markers, rows).list(named),
         "accelerator": accelerator.result() if accelerator else None,
-        "notes": _notes(session, rows),
+        "notes": describe.notes(session, rows),
         "figures": {"requests": session.web.requests, "metadata": session.doors.metadata.reads},
+    }
+
+
+def _over_the_kernel(session: Session, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the error for a direct URL or folder of what the kernel has already."""
+    name = row["name"]
+    has = session.doors.kernel.provided[name]
+    return {
+        "kind": "no-solution",
+        "text": f"kaggle-env.toml brings {name} {row['version']} of its own, but {has.by} has {name} {has.version}",
+        "next": f'write replace = ["{name}"] to put yours in its place',
+        "name": name,
+        "because": "kernel",
     }
 
 
@@ -176,111 +201,6 @@ def _resolve_with_pins(session: Session, asked: list[tuple[str, str]]) -> list[A
         return stepwise.resolve(session, asked, NO_SOLUTION)
 
 
-def _row(session: Session, ireq: Any) -> dict[str, Any]:
-    """Describe one resolved distribution: where it comes from, and what it asks for on this target."""
-    doors = session.doors
-    name = str(canonicalize_name(ireq.name))
-    extras = sorted(canonicalize_name(extra) for extra in ireq.extras)
-    url = ireq.link.url_without_fragment
-    row: dict[str, Any] = {"name": name, "version": next(iter(ireq.req.specifier)).version, "extras": extras}
-    if url.startswith(HOST):
-        requires = doors.kernel.fetched(name).requires if extras and not doors.kernel.knows_extras(name) else None
-        lines = doors.kernel.metadata(name).requires if requires is None else requires
-        active = [line for extra in extras for line in lines if session.markers.holds(line, extra)]
-        plain = {line for line in lines if session.markers.holds(line)}
-        row["kernel"] = True
-        row["asks"] = _asks(line for line in dict.fromkeys(active) if line not in plain)
-        return row
-    file = doors.files.get(url)
-    metadata = doors.metadata(file) if file is not None and file.is_wheel else doors.seen[url]
-    row["requires_dist"] = list(metadata.requires)
-    row["asks"] = _asks(session.markers.active(metadata.requires, extras))
-    if file is not None and "sha256" not in file.hashes:
-        file.hashes["sha256"], file.size = session.web.digest(file.url)
-        session.notes.append(f"the index gives no sha256 for {file.filename}: it was computed from the download")
-    if file is None:
-        row["direct"] = True
-        row["file"], row["source"] = direct.from_record(url, doors.direct[url])
-    elif file.is_wheel:
-        row["file"] = _file_row(file)
-    else:
-        row["source"] = direct.from_sdist(file)
-    return row
-
-
-def _named(session: Session, found: list[Any]) -> list[dict[str, str]]:
-    """Return the requests with the names that they turned out to have."""
-    by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
-    named = []
-    for item in session.request.asked:
-        try:
-            name = str(canonicalize_name(Requirement(item.line).name))
-            text = item.line
-        except InvalidRequirement:
-            link = seams.requirement(item.line, comes_from=item.text).link
-            name, text = by_url[link.url_without_fragment], item.text
-        named.append({"name": name, "requirement": text})
-    return named
-
-
-def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
-    asks = []
-    for line in lines:
-        requirement = bare(line)
-        asks.append(
-            {
-                "name": str(canonicalize_name(requirement.name)),
-                "extras": sorted(canonicalize_name(extra) for extra in requirement.extras),
-                "requirement": str(requirement),
-            }
-        )
-    return asks
-
-
-def _notes(session: Session, rows: list[dict[str, Any]]) -> list[str]:
-    """Return what the user should hear of although it is no error."""
-    doors, notes = session.doors, session.notes
-    for row in rows:
-        name, asked = row["name"], set(row["extras"])
-        url = row.get("file", {}).get("url") if row.get("file") else None
-        file = doors.files.get(url) if url else None
-        if file is not None and file.yanked is not None:
-            reason = f": {file.yanked}" if file.yanked else ""
-            notes.append(f"{name} {row['version']} was yanked from its index{reason}")
-        if row.get("kernel") and name in doors.kernel.unknown_extras:
-            notes.append(f"{name} {row['version']}: what [{', '.join(row['extras'])}] adds could not be found out")
-            continue
-        missing = sorted(asked - set(_provided_extras(session, row, file))) if asked else []
-        if missing:
-            notes.append(f"{name} {row['version']} has no extra {', '.join(missing)}")
-    notes += [
-        f"{line!r} depends on the kernel's release, which is not known: taken as empty"
-        for line in session.markers.unknowable
-    ]
-    return notes
-
-
-def _provided_extras(session: Session, row: dict[str, Any], file: File | None) -> tuple[str, ...]:
-    doors, name = session.doors, row["name"]
-    if row.get("kernel"):
-        metadata = doors.kernel.metadata(name) if doors.kernel.knows_extras(name) else doors.kernel.fetched(name)
-        return metadata.extras
-    if file is not None:
-        return doors.metadata(file).extras
-    return next((seen.extras for seen in doors.seen.values() if canonicalize_name(seen.name) == name), ())
-
-
-def _file_row(file: File) -> dict[str, Any]:
-    return {
-        "filename": file.filename,
-        "url": file.url,
-        "sha256": file.hashes.get("sha256"),
-        "size": file.size,
-        "upload_time": file.upload_time,
-        "index": file.index,
-    }
-
-
 def _accelerator(session: Session) -> dict[str, Any] | None:
     """Return the newest final wheel of the accelerator that fits; None when there is none or its index is silent."""
     name = session.request.accelerator
@@ -293,4 +213,4 @@ def _accelerator(session: Session) -> dict[str, Any] | None:
         for version, file in best.items()
         if file.is_wheel and file.yanked is None and not version.is_prerelease and file.hashes.get("sha256")
     ]
-    return _file_row(best[max(fitting)]) if fitting else None
+    return describe.file_row(best[max(fitting)]) if fitting else None

@@ -91,8 +91,9 @@ class Once(Generic[Value]):
 class Web:
     """GET through pip's session."""
 
-    def __init__(self, session: PipSession) -> None:
+    def __init__(self, session: PipSession, on_request: Callable[[int], None] = lambda _count: None) -> None:
         self.session = session
+        self._on_request = on_request
         self.requests = 0
         self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="prefetch")
         for adapter in set(session.adapters.values()):
@@ -107,6 +108,7 @@ class Web:
 
         """
         self.requests += 1
+        self._on_request(self.requests)
         try:
             response = self.session.get(url, headers=dict(headers or {}))
             body = response.content

@@ -1,0 +1,124 @@
+"""What a resolution found, as JSON: where each distribution comes from, what it asks for, what the user should hear."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.utils import canonicalize_name
+
+from kpack.resolve.worker import direct, seams
+from kpack.resolve.worker.distribution import bare
+from kpack.resolve.worker.kernel import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kpack.resolve.worker.files import File
+    from kpack.resolve.worker.solve import Session
+
+
+def row(session: Session, ireq: Any) -> dict[str, Any]:
+    """Describe one resolved distribution: where it comes from, and what it asks for on this target."""
+    doors = session.doors
+    name = str(canonicalize_name(ireq.name))
+    extras = sorted(canonicalize_name(extra) for extra in ireq.extras)
+    url = ireq.link.url_without_fragment
+    found: dict[str, Any] = {"name": name, "version": next(iter(ireq.req.specifier)).version, "extras": extras}
+    if url.startswith(HOST):
+        requires = doors.kernel.fetched(name).requires if extras and not doors.kernel.knows_extras(name) else None
+        lines = doors.kernel.metadata(name).requires if requires is None else requires
+        active = [line for extra in extras for line in lines if session.markers.holds(line, extra)]
+        plain = {line for line in lines if session.markers.holds(line)}
+        found["kernel"] = True
+        found["asks"] = _asks(line for line in dict.fromkeys(active) if line not in plain)
+        return found
+    file = doors.files.get(url)
+    metadata = doors.metadata(file) if file is not None and file.is_wheel else doors.seen[url]
+    found["requires_dist"] = list(metadata.requires)
+    found["asks"] = _asks(session.markers.active(metadata.requires, extras))
+    if file is not None and "sha256" not in file.hashes:
+        file.hashes["sha256"], file.size = session.web.digest(file.url)
+        session.notes.append(f"the index gives no sha256 for {file.filename}: it was computed from the download")
+    if file is None:
+        found["direct"] = True
+        found["file"], found["source"] = direct.from_record(url, doors.direct[url])
+    elif file.is_wheel:
+        found["file"] = file_row(file)
+    else:
+        found["source"] = direct.from_sdist(file)
+    return found
+
+
+def requests(session: Session, found: list[Any]) -> list[dict[str, str]]:
+    """Return the requests with the names that they turned out to have."""
+    by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
+    named = []
+    for item in session.request.asked:
+        try:
+            name = str(canonicalize_name(Requirement(item.line).name))
+            text = item.line
+        except InvalidRequirement:
+            link = seams.requirement(item.line, comes_from=item.text).link
+            name, text = by_url[link.url_without_fragment], item.text
+        named.append({"name": name, "requirement": text})
+    return named
+
+
+def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
+    asks = []
+    for line in lines:
+        requirement = bare(line)
+        asks.append(
+            {
+                "name": str(canonicalize_name(requirement.name)),
+                "extras": sorted(canonicalize_name(extra) for extra in requirement.extras),
+                "requirement": str(requirement),
+            }
+        )
+    return asks
+
+
+def notes(session: Session, rows: list[dict[str, Any]]) -> list[str]:
+    """Return what the user should hear of although it is no error."""
+    doors, told = session.doors, session.notes
+    for item in rows:
+        name, asked = item["name"], set(item["extras"])
+        url = item.get("file", {}).get("url") if item.get("file") else None
+        file = doors.files.get(url) if url else None
+        if file is not None and file.yanked is not None:
+            reason = f": {file.yanked}" if file.yanked else ""
+            told.append(f"{name} {item['version']} was yanked from its index{reason}")
+        if item.get("kernel") and name in doors.kernel.unknown_extras:
+            told.append(f"{name} {item['version']}: what [{', '.join(item['extras'])}] adds could not be found out")
+            continue
+        missing = sorted(asked - set(_provided_extras(session, item, file))) if asked else []
+        if missing:
+            told.append(f"{name} {item['version']} has no extra {', '.join(missing)}")
+    told += [
+        f"{line!r} depends on the kernel's release, which is not known: taken as empty"
+        for line in session.markers.unknowable
+    ]
+    return told
+
+
+def _provided_extras(session: Session, item: dict[str, Any], file: File | None) -> tuple[str, ...]:
+    doors, name = session.doors, item["name"]
+    if item.get("kernel"):
+        metadata = doors.kernel.metadata(name) if doors.kernel.knows_extras(name) else doors.kernel.fetched(name)
+        return metadata.extras
+    if file is not None:
+        return doors.metadata(file).extras
+    return next((seen.extras for seen in doors.seen.values() if canonicalize_name(seen.name) == name), ())
+
+
+def file_row(file: File) -> dict[str, Any]:
+    """Return what a lock keeps of a file."""
+    return {
+        "filename": file.filename,
+        "url": file.url,
+        "sha256": file.hashes.get("sha256"),
+        "size": file.size,
+        "upload_time": file.upload_time,
+        "index": file.index,
+    }
