@@ -1,0 +1,261 @@
+"""The worker's readers: file names, metadata, pages, Range, one fetch per key."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+
+from kpack.resolve.worker.distribution import Markers, Metadata, repaired
+from kpack.resolve.worker.files import read_file, read_name
+from kpack.resolve.worker.metadata import TAIL, RemoteFile
+from kpack.resolve.worker.pages import read_page
+from kpack.resolve.worker.request import Asked, IndexAddress, Limit, Provided, WorkerRequest
+from kpack.resolve.worker.web import Answer, Once, Unreachable, host_of, without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}([_.-][a-z0-9]{1,4}){0,2}", fullmatch=True)
+VERSIONS = st.from_regex(
+    r"([1-9]!)?[0-9]{1,2}(\.[0-9]{1,2}){0,2}((a|b|rc)[0-9])?(\.post[0-9])?(\.dev[0-9])?(\+[a-z0-9]{1,5})?",
+    fullmatch=True,
+)
+WORDS = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
+
+
+@given(
+    NAMES, VERSIONS, st.sampled_from(["", "1", "20abc"]), st.sampled_from(["py3-none-any", "cp312-abi3-linux_x86_64"])
+)
+def test_wheel_names_are_read_as_packaging_reads_them(name: str, version: str, build: str, tags: str) -> None:
+    """The file name is {distribution}-{version}(-{build tag})?-{python tag}-{abi tag}-{platform tag}.whl."""
+    stem = name.replace("-", "_")
+    filename = "-".join([stem, version, *([build] if build else []), tags]) + ".whl"
+    project, parsed, build_tag, _ = parse_wheel_filename(filename)
+    found = read_name(str(project), filename)
+    assert found is not None
+    assert (str(found[0]), found[1], found[2] if build else ()) == (str(parsed), tags, build_tag)
+    assert read_name("another", filename) is None
+
+
+@given(NAMES, VERSIONS, st.sampled_from([".tar.gz", ".zip"]))
+def test_sdist_names_are_read_as_packaging_reads_them(name: str, version: str, suffix: str) -> None:
+    filename = f"{name}-{version}{suffix}"
+    _, parsed = parse_sdist_filename(filename)
+    found = read_name(str(canonicalize_name(name)), filename)
+    assert found is not None
+    assert (str(found[0]), *found[1:]) == (str(parsed), None, (0, ""))
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_file_name_or_none(text: str) -> None:
+    read_name("top", text)
+    read_name("top", f"top-1.0-{text}.whl")
+    read_name("top", f"top-{text}.tar.gz")
+
+
+@given(
+    st.lists(WORDS.map(lambda word: f"{word}0>=1; python_version > '3'"), max_size=4),
+    st.lists(WORDS, max_size=3),
+    st.none() | st.just(">=3.8"),
+)
+def test_metadata_that_is_written_is_read_as_the_same(
+    requires: list[str], extras: list[str], requires_python: str | None
+) -> None:
+    first = Metadata("Top", "1.0", requires, extras, requires_python)
+    second = Metadata.parse(first.dumps())
+    for field in Metadata.__slots__:
+        assert getattr(first, field) == getattr(second, field)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_metadata_without_a_name_at_worst(content: bytes) -> None:
+    Metadata.parse(content)
+    Metadata.parse(b"Name: x\nVersion: 1\n" + content)
+
+
+def test_metadata_ends_at_the_first_empty_line_and_folds_lines() -> None:
+    found = Metadata.parse(b"Name: x\r\nVersion: 1\r\nRequires-Dist: one>=1,\r\n <2\r\n\r\nRequires-Dist: two\r\n")
+    assert found.requires == ("one>=1, <2",)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("dep>=1.7.*", "dep>=1.7"),
+        ("dep (~=1.7.*,<2)", "dep (~=1.7,<2)"),
+        ("dep==1.7.*", "dep==1.7.*"),
+        ("dep!=1.7.*,>=1.6.*", "dep!=1.7.*,>=1.6"),
+        ("dep nonsense", "dep nonsense"),
+    ],
+)
+def test_star_is_taken_off_only_where_it_means_nothing(line: str, read: str) -> None:
+    assert repaired(line) == read
+
+
+def test_marker_is_judged_once_for_each_extra() -> None:
+    markers = Markers({"python_version": "3.12", "sys_platform": "linux"})
+    line = "dep; extra == 'one' or python_version < '3'"
+    assert [markers.holds(line, extra) for extra in ("", "one", "two", "one")] == [False, True, False, True]
+
+
+def test_request_travels_as_json() -> None:
+    request = WorkerRequest(
+        label="kernel",
+        python_version="3.12",
+        python_full_version="3.12.13",
+        environment={"python_version": "3.12"},
+        tags=("py3-none-any",),
+        asked=(Asked(text="x", line="x"),),
+        provided=(
+            Provided(name="a", version="1", requires_dist=("b",), provides_extra=(), opened=True),
+            Provided(name="c", version="1", by="exclude"),
+        ),
+        limits=(Limit(by="a 1", requirement="b<2"),),
+        pins={"x": "1"},
+        allow_source=("y",),
+        exclude_newer="2026-01-01T00:00:00",
+        indexes=(IndexAddress(url=""), IndexAddress(url="http://x/", packages=("z-*",))),
+        cache_dir="/c",
+    )
+    assert WorkerRequest.loads(request.dumps()) == request
+
+
+# -- pages
+
+
+def answer(body: str, kind: str) -> Answer:
+    return Answer(200, "http://127.0.0.1/simple/top/", kind, body.encode())
+
+
+def test_html_and_json_pages_say_the_same() -> None:
+    digest = "a" * 64
+    rows = [
+        {
+            "filename": "top-1.0-py3-none-any.whl",
+            "url": "../../f/top-1.0-py3-none-any.whl",
+            "hashes": {"sha256": digest},
+            "requires-python": ">=3.8",
+            "yanked": "bad & gone",
+            "core-metadata": {"sha256": "b" * 64},
+        },
+        {"filename": "top-0.9.tar.gz", "url": "http://elsewhere/top-0.9.tar.gz", "hashes": {}, "yanked": True},
+    ]
+    page = (
+        f'<a href="../../f/top-1.0-py3-none-any.whl#sha256={digest}" data-requires-python="&gt;=3.8"'
+        f' data-yanked="bad &amp; gone" data-dist-info-metadata="sha256={"b" * 64}">x</a>'
+        '<a href="http://elsewhere/top-0.9.tar.gz" data-yanked>y</a><a>z</a>'
+    )
+    files = []
+    for text, kind in ((json.dumps({"files": rows}), "application/vnd.pypi.simple.v1+json"), (page, "text/html")):
+        found, base = read_page("top", answer(text, kind))
+        files.append([read_file("top", row, base, "http://127.0.0.1/simple/") for row in found])
+    assert files[0] == files[1]
+    first, second = files[0]
+    assert first is not None
+    assert second is not None
+    assert first.url == "http://127.0.0.1/f/top-1.0-py3-none-any.whl"
+    assert (first.yanked, second.yanked) == ("bad & gone", "")
+
+
+def test_base_element_of_an_html_page_counts() -> None:
+    found, base = read_page("top", answer('<base href="/other/"><a href="top-1.0.zip">', "text/html; charset=utf-8"))
+    file = read_file("top", found[0], base, "")
+    assert file is not None
+    assert file.url == "http://127.0.0.1/other/top-1.0.zip"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | WORDS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)
+    )
+)
+def test_any_json_is_a_page_or_refused(value: Any) -> None:
+    for body in (value, {"files": value}, {"files": [value, {"filename": "top-1.zip", "url": "x", "size": value}]}):
+        try:
+            rows, base = read_page("top", answer(json.dumps(body), "application/vnd.pypi.simple.v1+json"))
+        except Unreachable:
+            continue
+        for row in rows:
+            read_file("top", row, base, "")
+
+
+# -- the web
+
+
+class Bytes:
+    """Serves one file, with or without Range."""
+
+    def __init__(self, content: bytes, *, ranges: bool = True) -> None:
+        self.content, self.ranges = content, ranges
+        self.asked: list[str] = []
+
+    def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        span = headers["Range"].removeprefix("bytes=")
+        self.asked.append(span)
+        if not self.ranges:
+            return Answer(200, url, "", self.content)
+        first, _, last = span.partition("-")
+        start = int(first) if first else max(0, len(self.content) - int(last))
+        end = min(len(self.content), int(last) + 1 if first else len(self.content))
+        return Answer(206, url, "", self.content[start:end], f"bytes {start}-{end - 1}/{len(self.content)}")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_one_entry_of_a_remote_wheel_is_read_without_the_rest(tmp_path: Path, ranges: bool) -> None:
+    path = tmp_path / "x.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("first.txt", "hello")
+        archive.writestr("large.bin", b"\0" * (4 * TAIL))
+    server = Bytes(path.read_bytes(), ranges=ranges)
+    with zipfile.ZipFile(RemoteFile(server, "http://x/x.whl")) as archive:  # type: ignore[arg-type]
+        assert archive.read("first.txt") == b"hello"
+    assert len(server.asked) == (2 if ranges else 1)
+
+
+def test_host_that_refuses_is_unreachable() -> None:
+    class Refusing(Bytes):
+        def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+            return Answer(404, url, "", b"")
+
+    with pytest.raises(Unreachable, match="x: it answered HTTP 404"):
+        RemoteFile(Refusing(b""), "http://user:pass@x/x.whl")  # type: ignore[arg-type]
+
+
+def test_function_runs_once_for_a_key_whoever_asks() -> None:
+    calls: list[str] = []
+    gate = threading.Event()
+
+    def slow(key: str) -> str:
+        calls.append(key)
+        gate.wait(5)
+        if key == "bad":
+            raise ValueError(key)
+        return key.upper()
+
+    once = Once(slow)
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(once("a"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert once.known("a") is None
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert (calls, found, once.known("a")) == (["a"], ["A"] * 4, "A")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="bad"):
+            once("bad")
+    assert calls == ["a", "bad"]
+
+
+def test_credentials_and_fragments_are_taken_off() -> None:
+    assert without_credentials("https://u:p@host:8/a?b=c#d") == "https://host:8/a?b=c"
+    assert host_of("https://u:p@host:8/a") == "host:8"
