@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -292,3 +295,40 @@ def test_lands_in_dist_packages_of_a_debian_python(tmp_path: Path) -> None:
 
 def test_every_series_was_found() -> None:
     assert found(), "no interpreter to restore into"
+
+
+class Unseekable(io.RawIOBase):
+    """A stream that makes zipfile write data descriptors."""
+
+    def __init__(self, stream: io.BufferedWriter) -> None:
+        self.stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self.stream.write(data)
+
+
+@pytest.mark.parametrize("kind", ["descriptors", "zip64", "folders", "metadata first"])
+def test_installs_what_old_and_odd_tools_have_zipped(tmp_path: Path, kind: str) -> None:
+    path = make_wheel(tmp_path, "thing", files={"thing/__init__.py": "X = 1\n", "thing/b.bin": bytes(300_000)})
+    with zipfile.ZipFile(path) as archive:
+        entries = [(info.filename, archive.read(info)) for info in archive.infolist()]
+    if kind == "metadata first":
+        entries.sort(key=lambda entry: not entry[0].startswith("thing-1.0.dist-info/"))
+    with path.open("wb") as stream:
+        out: Any = Unseekable(stream) if kind == "descriptors" else stream
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            if kind == "folders":
+                archive.mkdir("thing")
+                archive.mkdir("empty")
+            for name, data in entries:
+                with archive.open(name, "w", force_zip64=kind == "zip64") as entry:
+                    entry.write(data)
+    pack = kit.make_pack(tmp_path / "pack", [path])
+    done = kit.good(sys.executable, pack.path, target=str(tmp_path / "target"), after="import thing; print(thing.X)")
+    assert done.printed == ["1"]
+    assert (tmp_path / "target/thing/b.bin").read_bytes() == bytes(300_000)
+    assert not (tmp_path / "target/empty").exists(), "pip makes no empty folders"
+    check_record(tmp_path / "target/thing-1.0.dist-info")

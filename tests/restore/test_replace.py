@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +17,6 @@ from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 OLD = {
     "thing/__init__.py": "VERSION = 'old'\n",
@@ -57,6 +59,25 @@ def old(folder: Path) -> Path:
 
 def new(folder: Path) -> Path:
     return make_wheel(folder, "thing", "2.0", files=NEW, entry_points="[console_scripts]\nthing = thing:main\n")
+
+
+def test_replaces_what_uv_installed(kernel: Path, tmp_path: Path) -> None:
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+    if uv is None:
+        pytest.skip("uv is not installed")
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(kernel), str(old(tmp_path))],
+        check=True,
+        env={**os.environ, "UV_CACHE_DIR": str(tmp_path / "uv-cache")},
+    )
+    subprocess.run([kernel, "-c", "import thing, thing.only_old"], check=True)
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"})
+    done = kit.good(kernel, pack.path, after="import thing; print(thing.VERSION)")
+    assert done.printed == ["new"]
+    lib = kit.purelib(kernel)
+    assert not (lib / "thing/only_old.py").exists()
+    assert not (lib / "thing_old_only").exists()
+    assert not list((lib / "thing/__pycache__").glob("only_old*"))
 
 
 @pytest.mark.parametrize("compiled", ["--compile", "--no-compile"])
