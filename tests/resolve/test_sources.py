@@ -218,3 +218,23 @@ def test_requirement_on_a_direct_url_must_fit_it(scenario: Scenario) -> None:
     scenario.wheel("top", "1.0", "dep>=2")
     with pytest.raises(NoSolution, match=r"top 1.0 needs dep>=2"):
         scenario.lock("top", f"dep @ {scenario.index.root}/files/{path.name}")
+
+
+def test_url_that_only_a_dependency_names_is_refused(scenario: Scenario) -> None:
+    path = scenario.wheel("dep", "1.0")
+    url = f"{scenario.index.root}/files/{path.name}"
+    scenario.wheel("top", "1.0", f"dep @ {url}")
+    with pytest.raises(NoSolution, match=r"only kaggle-env\.toml may take something from a URL") as caught:
+        scenario.lock("top")
+    assert f'"dep @ {url}"' in caught.value.next
+    assert packed(scenario.lock("top", f"dep @ {url}")) == {"dep": "1.0", "top": "1.0"}
+
+
+def test_url_under_an_extra_matters_only_when_the_extra_is_asked_for(scenario: Scenario) -> None:
+    scenario.wheel(
+        "top", "1.0", "dep @ git+https://user:s3cret@host.invalid/dep ; extra == 'dev'", provides_extra=["dev"]
+    )
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+    with pytest.raises(NoSolution, match="may take something from a URL") as caught:
+        scenario.lock("top[dev]")
+    assert "s3cret" not in str(caught.value.to_dict())

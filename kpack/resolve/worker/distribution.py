@@ -104,10 +104,28 @@ def bare(line: str) -> Requirement:
     return requirement
 
 
-class Markers:
-    """Evaluates markers for one target, each once per extra."""
+@functools.cache
+def named(line: str) -> Requirement:
+    """Return the requirement of ``line`` without marker and URL."""
+    requirement = Requirement(line)
+    requirement.marker = requirement.url = None
+    return requirement
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+
+class UrlDependency(Exception):
+    """A distribution wants another from a URL that kaggle-env.toml does not name: that is not for it to say."""
+
+    def __init__(self, by: str, requirement: str) -> None:
+        super().__init__(f"{by} needs {requirement}")
+        self.by = by
+        self.requirement = requirement
+
+
+class Markers:
+    """Evaluates markers for one target, each once per extra; knows which names the file itself takes from a URL."""
+
+    def __init__(self, environment: Mapping[str, str], direct: Iterable[str] = ()) -> None:
+        self.direct = frozenset(direct)
         self._environment = dict(environment)
         self._known: dict[tuple[str, str], bool] = {}
         self.unknowable: list[str] = []
@@ -187,10 +205,21 @@ class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
         return canonicalize_name(extra) in self.own.extras
 
     def iter_dependencies(self, extras: Collection[str] = ()) -> Iterator[Requirement]:
-        """Yield what counts for the target, markers taken off."""
+        """Yield what counts for the target, markers taken off.
+
+        Raises:
+            UrlDependency: one of them is a URL.
+
+        """
         metadata = self.own if extras else self._own
         for line in self._markers.active(metadata.requires, [canonicalize_name(extra) for extra in extras]):
-            yield bare(line)
+            requirement = bare(line)
+            if requirement.url is None:
+                yield requirement
+            elif canonicalize_name(requirement.name) in self._markers.direct:
+                yield named(line)
+            else:
+                raise UrlDependency(f"{metadata.name} {metadata.version}", str(requirement))
 
 
 def only_extra(line: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from pip._vendor.requests import RequestException
 
 from kpack.resolve.worker import describe, seams, stepwise, trouble
 from kpack.resolve.worker.diagnose import Diagnosis
-from kpack.resolve.worker.distribution import Markers
+from kpack.resolve.worker.distribution import Markers, UrlDependency
 from kpack.resolve.worker.files import Fit
 from kpack.resolve.worker.held_back import HeldBack
 from kpack.resolve.worker.kernel import Kernel
@@ -27,7 +28,7 @@ from kpack.resolve.worker.seams import ROUNDS, Lost
 from kpack.resolve.worker.web import Unreachable, Web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 NO_SOLUTION = (DistributionNotFound, UnsupportedPythonVersion, InstallationError)
@@ -42,7 +43,7 @@ class Session:
         self.emit = emit
         default = request.indexes[0] if request.indexes else IndexAddress(url="")
         self.indexes = [IndexAddress(url=default.url or PyPI.simple_url), *request.indexes[1:]]
-        self.markers = Markers(request.environment)
+        self.markers = Markers(request.environment, _direct_names(request))
         self.notes: list[str] = []
         self._told = 0.0
         self.repository, self.doors = seams.open_repository(request, self._arguments(), self._doors)
@@ -113,6 +114,14 @@ class Session:
         self.doors.known.clear()
 
 
+def _direct_names(request: WorkerRequest) -> Iterator[str]:
+    for item in request.asked:
+        with contextlib.suppress(InvalidRequirement):
+            requirement = Requirement(item.line)
+            if requirement.url:
+                yield str(canonicalize_name(requirement.name))
+
+
 def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Return ``{"resolved": [...], ...}`` or ``{"error": {...}}`` for ``request``; ``emit`` gets progress."""
     session = Session(request, emit)
@@ -120,6 +129,8 @@ def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[
         return _run(session)
     except Unreachable as error:
         return {"error": {"kind": "network", "host": error.host, "reason": error.reason, "status": error.status}}
+    except UrlDependency as error:
+        return {"error": _url_dependency(error)}
     except seams.OldPip:
         return {"error": {"kind": "old-pip"}}
     finally:
@@ -174,6 +185,17 @@ def _over_the_kernel(session: Session, row: dict[str, Any]) -> dict[str, Any]:
         "next": f'write replace = ["{name}"] to put yours in its place',
         "name": name,
         "because": "kernel",
+    }
+
+
+def _url_dependency(error: UrlDependency) -> dict[str, Any]:
+    shown = re.sub(r"(://)[^/@\s]*@", r"\1", error.requirement)
+    return {
+        "kind": "no-solution",
+        "text": f"{error.by} needs {shown}, and only kaggle-env.toml may take something from a URL",
+        "next": f'if you trust it, add "{shown}" to packages yourself',
+        "name": error.requirement.partition(" ")[0],
+        "because": "url",
     }
 
 
