@@ -69,7 +69,7 @@ def fetch(
             wait(futures.values(), return_when=FIRST_EXCEPTION)
         finally:
             if not all(future.done() and future.exception() is None for future in futures.values()):
-                run.stop.set()
+                run.halt()
                 for future in futures.values():
                     future.cancel()
         finished = [future for future in futures.values() if not future.cancelled()]

@@ -8,7 +8,9 @@ import os
 import re
 import socket
 import ssl
+import threading
 import time
+import weakref
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -118,6 +120,8 @@ class Client:
 
     def __init__(self, *, connections: int = 16, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
+        self._mutex = threading.Lock()
+        self._answers: weakref.WeakSet[requests.Response] = weakref.WeakSet()
         self.session = requests.Session()
         self.session.headers["User-Agent"] = f"kpack/{kpack.__version__}"
         # The bytes that were hashed are the bytes of the file: no transfer compression.
@@ -148,6 +152,14 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self.session.close()
+
+    def interrupt(self) -> None:
+        """End every answer that is being read: whoever waits for a byte of it wakes up with a `Transient`."""
+        with self._mutex:
+            answers = list(self._answers)
+        for answer in answers:
+            with contextlib.suppress(ValueError, RuntimeError, OSError):  # read to its end meanwhile
+                answer.raw.shutdown()
 
     def open(
         self,
@@ -180,6 +192,8 @@ class Client:
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise failure_of(error, patience.stall) from None
+        with self._mutex:
+            self._answers.add(response)
         try:
             return _body(response, first, patience.stall)
         except BaseException:

@@ -52,6 +52,12 @@ class Run:
         if self._remote is not None:
             self._remote.close()
 
+    def halt(self) -> None:
+        """Call off what is under way; what is on disk stays for the next run."""
+        self.stop.set()
+        if self._remote is not None:
+            self._remote.client.interrupt()
+
     def remote(self) -> Remote:
         """Return the client and what goes with it, made when the first file has to be asked for."""
         from kpack.fetch.remote import Remote

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -384,3 +385,26 @@ def test_waiting_for_another_process_is_told_and_its_death_hands_the_work_over(o
 
         assert have(wanted, cache, on_event=on_event).path.read_bytes() == data
     assert told[0].kind is EventKind.WAITING
+
+
+@pytest.mark.parametrize("how", ["interrupt", "failure"])
+def test_stalled_connections_do_not_hold_up_the_end(origin: Origin, cache: Cache, how: str) -> None:
+    stalled = [download(origin, f"/{n}", noise(100_000, n)) for n in range(3)]
+    bad = Download(name="bad", urls=(origin.url + "/none",), sha256="0" * 64)
+    all_asked = threading.Event()
+
+    def fault_of(seen: Seen) -> Fault | None:
+        if len({item.path for item in origin.seen}) >= 3:
+            all_asked.set()
+        return Fault(stall_after=20_000)
+
+    origin.fault_of = fault_of
+    with child(cache, *stalled, *([bad] if how == "failure" else [])) as process:
+        assert all_asked.wait(20)
+        began = time.monotonic()
+        if how == "interrupt":
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert time.monotonic() - began < 5  # the child's patience with a stall is ten seconds
+        assert process.returncode != 0
