@@ -34,12 +34,13 @@ SEVENTY_FIVE = (  # noqa: SIM905 - a line for each would be 75 lines
 """75 projects: compiled and pure, one large file and thousands of small ones."""
 
 MORE = (  # noqa: SIM905 - likewise
-    "altair anyio babel beautifulsoup4 black bokeh boto3 botocore cachetools cryptography dask django faiss-cpu "
-    "flask gensim google-api-core google-auth googleapis-common-protos h11 httpcore hypothesis importlib-metadata "
-    "itsdangerous jedi jsonschema jupyterlab keyring lazy-loader llvmlite msgpack multiprocess mypy nbformat nest- "
-    "asyncio numba oauthlib pip plotly pluggy pyarrow pyasn1 pytest pyzmq rank-bm25 rdkit ruff sacremoses sentence- "
-    "transformers setuptools shap six sniffio soupsieve spacy statsmodels tabulate tensorboard termcolor tifffile "
-    "toolz tornado traitlets typer uvicorn websockets werkzeug wheel wrapt xxhash yarl yfinance zipp zstandard"
+    "annotated-types sortedcontainers anyio babel beautifulsoup4 black bokeh boto3 botocore cachetools cryptography dask django faiss-cpu flask "
+    "gensim google-api-core google-auth googleapis-common-protos h11 httpcore hypothesis importlib-metadata "
+    "itsdangerous jedi jsonschema jupyterlab keyring lazy-loader llvmlite msgpack multiprocess mypy nbformat "
+    "nest-asyncio numba oauthlib pip plotly pluggy pyarrow pyasn1 pytest pyzmq rank-bm25 rdkit ruff sacremoses "
+    "sentence-transformers setuptools shap six sniffio soupsieve spacy statsmodels tabulate tensorboard termcolor "
+    "tifffile toolz tornado traitlets typer uvicorn websockets werkzeug wheel wrapt xgboost xxhash yarl yfinance "
+    "zipp zstandard"
 ).split()
 """75 more: namespaces, scripts, data schemes, old generators."""
 

@@ -14,8 +14,9 @@ from . import check, checkpoints, drift, record, tags
 from .accelerator import Accelerator
 from .errors import OPTIONS, RestoreError
 from .finish import finish, pth_files, refuse_environment
-from .install import Run, prepare
+from .install import Run
 from .plan import Plan, choose_target, plan_wheels, sort
+from .prepare import prepare
 from .report import Report
 from .scheme import default, for_target, refuse_managed
 from .source import Pack

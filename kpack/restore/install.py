@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set
 
-from . import check, record
+from . import record
 from .bytecode import cached_names, compile_files
 from .checkpoints import CheckpointPlan, CopyJob, copy
 from .errors import machine_error
 from .feed import Feed
 from .parallel import cores
-from .plan import Plan, drop, missing_folders, share_files
-from .replace import Old, read_old, relocate
+from .replace import relocate
 from .scripts import command
 from .state import Journal, Mark, State, remove_empty, undo
 from .wheels import METADATA, RECORD, Job, WheelPlan
@@ -22,129 +20,10 @@ from .write import Writer, part_names
 
 if TYPE_CHECKING:
     from .inflate import Inflater
+    from .prepare import Prepared
     from .source import Pack
 
 INSTALLER = b"kpack\n"
-
-
-@dataclass
-class Prepared:
-    """A plan with every path known: what the checks look at and the journal names."""
-
-    plan: Plan
-    run: str
-    scripts: Dict[str, Tuple[WheelPlan, bytes]]
-    """Entry point scripts by path: (their wheel, their content)."""
-    old: Dict[str, Old]
-    """What is replaced, by name of the distribution."""
-    staged: Dict[str, str] = field(default_factory=dict)
-    """Files of distributions that replace another: final path to where they wait."""
-    overwritten: List[str] = field(default_factory=list)
-    """Files in the way that are moved aside (``KPACK_DRIFT=note``)."""
-    missing: List[str] = field(default_factory=list)
-    """Folders that are not there, parents first."""
-    notes: List[str] = field(default_factory=list)
-
-    @property
-    def libs(self) -> Set[str]:
-        """The folders that receive modules."""
-        return {self.plan.scheme.purelib, *(wheel.lib for wheel in self.plan.wheels)}
-
-
-def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepared:
-    """Work out every path and check that all of it can be written; nothing is.
-
-    Raises RestoreError: code 6 for files in the way, distributions that cannot be replaced and links that lead
-    out of the scheme, 7 for folders that cannot be written and too little space.
-    """
-    notes = share_files(plan.wheels)
-    scripts: Dict[str, Tuple[WheelPlan, bytes]] = {}
-    for wheel in plan.wheels:
-        for point in wheel.points:
-            path = "{}/{}".format(plan.scheme.scripts, point.name)
-            if path in scripts and scripts[path][0] is not wheel:
-                notes.append(
-                    "{} and {} both bring the command {}; the second one's stays".format(
-                        scripts[path][0].name, wheel.name, point.name
-                    )
-                )
-            scripts[path] = (wheel, command(point, executable))
-    prepared = Prepared(plan, run, scripts, {}, notes=notes)
-    for wheel in plan.wheels:
-        there = plan.replaced.get(wheel.name)
-        if there is not None:
-            prepared.old[wheel.name] = read_old(there, prepared.libs)
-    ours = {path for old in prepared.old.values() for path in old.files}
-    folders = {file.path.rpartition("/")[0] for wheel in plan.wheels for file in wheel.files}
-    folders |= {plan.scheme.scripts} if scripts else set()
-    folders |= {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
-    folders |= {os.path.dirname(link.path) for link in plan.links if not link.present}
-    folders |= {wheel.lib for wheel in plan.wheels} | {plan.scheme.purelib}
-    prepared.missing = missing_folders(folders)
-    missing = set(prepared.missing)
-    _clashes(prepared, missing, ours, tolerant=tolerant)
-    standing = (folders | {os.path.dirname(folder) for folder in missing}) - missing
-    check.refuse_links_outside(plan, standing)
-    check.refuse_unwritable(standing)
-    check.refuse_too_full(_sizes(prepared))
-    return prepared
-
-
-def _clashes(prepared: Prepared, missing: Set[str], ours: Set[str], *, tolerant: bool) -> None:
-    plan = prepared.plan
-    other: List[str] = []
-    for wheel in plan.wheels:
-        same, differing = check.existing(wheel.files, missing, ours)
-        other += differing
-        if same:
-            drop(wheel, same)
-        if os.path.lexists(wheel.final) and wheel.final not in ours and not _within(wheel.final, ours):
-            other.append(wheel.final)
-    for path, (_, content) in list(prepared.scripts.items()):
-        if path in ours or os.path.dirname(path) in missing or not os.path.lexists(path):
-            continue
-        if not _has(path, content):
-            other.append(path)
-        else:
-            del prepared.scripts[path]
-    if other and not tolerant:
-        check.refuse_clashes(other)
-    if any(os.path.isdir(path) and not os.path.islink(path) for path in other):
-        check.refuse_clashes(other)
-    prepared.overwritten = other
-    if other:
-        prepared.notes.append("{} files were in the way and were overwritten: {}".format(len(other), ", ".join(other)))
-
-
-def _within(folder: str, files: Set[str]) -> bool:
-    return any(path.startswith(folder + "/") for path in files)
-
-
-def _has(path: str, content: bytes) -> bool:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(len(content) + 1) == content
-    except OSError:
-        return False
-
-
-def _sizes(prepared: Prepared) -> Dict[str, Tuple[int, int]]:
-    """Return (bytes, files) that each folder receives, by the root of the scheme or the checkpoint's folder."""
-    plan = prepared.plan
-    found: Dict[str, Tuple[int, int]] = {}
-
-    def add(folder: str, size: int, files: int) -> None:
-        before = found.get(folder, (0, 0))
-        found[folder] = (before[0] + size, before[1] + files)
-
-    for wheel in plan.wheels:
-        sizes = [file.entry.size for job in wheel.jobs for file in job.files]
-        add(wheel.lib, sum(sizes) + check.BLOCK * len(sizes), len(sizes))
-    add(plan.scheme.purelib, check.BLOCK * len(prepared.missing), len(prepared.missing))
-    for item in plan.checkpoints:
-        if not item.present and item.member is not None:
-            add(os.path.dirname(item.path), item.size + check.BLOCK, 1)
-    return found
 
 
 class Run:
@@ -189,7 +68,8 @@ class Run:
             self._fill()
             if self._compile:
                 self._compile_all()
-                for wheel in self.plan.wheels:
+            for wheel in self.plan.wheels:
+                if self._late(wheel):
                     self._metadata(wheel)
             self._commit(journal)
             mark = self._mark()
@@ -306,8 +186,13 @@ class Run:
         with self._guard:
             self._left[path] -= 1
             last = not self._left[path]
-        if last and not self._compile:
-            self._metadata(self._owner[path])
+        wheel = self._owner[path]
+        if last and not self._late(wheel):
+            self._metadata(wheel)
+
+    def _late(self, wheel: WheelPlan) -> bool:
+        """Tell whether a wheel's RECORD can only be written when all files of all wheels are there."""
+        return self._compile or wheel.name in self.prepared.overridden
 
     def _tick(self) -> None:
         if self._on_progress is not None:
@@ -328,6 +213,7 @@ class Run:
         """Write the scripts of a wheel's entry points, INSTALLER and RECORD; the metadata folder stays staged."""
         prepared, writer = self.prepared, self._writer
         listed = record.parse(writer.kept.pop(wheel.staged + "/RECORD"), wheel.member.path)
+        overridden = prepared.overridden.get(wheel.name, ())
         rows = []
         for file in wheel.files:
             if file.kind == RECORD:
@@ -336,7 +222,7 @@ class Run:
             row = listed.get(file.entry.name)
             if there in writer.rewritten:
                 digest, size = writer.rewritten[there]
-            elif row is None or not row.digest or wheel.lax_record:
+            elif row is None or not row.digest or wheel.lax_record or file.path in overridden:
                 digest, number = record.digest_of(there)
                 size = str(number)
             else:
@@ -348,7 +234,7 @@ class Run:
             owner = prepared.scripts.get(path)
             if owner is not None and owner[0] is wheel:
                 self._script(prepared.staged.get(path, path), owner[1])
-            content = command(point, self._executable)
+            content = owner[1] if owner is not None else command(point, self._executable)
             rows.append(record.Row(_relative(path, wheel.lib), record.digest(content), str(len(content))))
         rows += [
             record.Row(_relative(path, wheel.lib), "", "")

@@ -143,32 +143,59 @@ def plan_wheels(pack: Pack, items: List[PackedDistribution], scheme: Scheme, inf
     return [found[item.name] for item in items]
 
 
-def share_files(wheels: List[WheelPlan]) -> List[str]:
-    """Let every path be written once where several wheels bring it; return what there is to say about it.
+@dataclass
+class Shared:
+    """Paths that more than one wheel brings."""
 
-    Files with the same content are shared. Of files that differ, the last wheel's stays, which is what pip does.
+    notes: List[str] = field(default_factory=list)
+    overridden: Dict[str, Set[str]] = field(default_factory=dict)
+    """By distribution: its paths where another one's file stays."""
+
+    def override(self, loser: WheelPlan, winner: WheelPlan, path: str) -> None:
+        """Let the winner's file stay at a path."""
+        self.notes.append("{} and {} both bring {}; the second one's stays".format(loser.name, winner.name, path))
+        self.overridden.setdefault(loser.name, set()).add(path)
+
+
+def share_files(wheels: List[WheelPlan], commands: Dict[str, WheelPlan]) -> Shared:
+    """Let every path be written once where several wheels bring it.
+
+    Files with the same content are shared. Of files that differ, the last wheel's stays, which is what pip does; a
+    command of an entry point (``commands``: path to its wheel) stays before a file. Raises RestoreError (code 6) when
+    one wheel needs a folder where another has a file.
     """
     owner: Dict[str, Tuple[WheelPlan, int, int]] = {}
-    dropped: Dict[int, Set[str]] = {}
-    notes = []
+    dropped: Dict[str, Set[str]] = {}
+    shared = Shared()
     for wheel in wheels:
         for file in wheel.files:
             path = file.path
+            if path in commands:
+                shared.override(wheel, commands[path], path)
+                dropped.setdefault(wheel.name, set()).add(path)
+                continue
             if path not in owner:
                 owner[path] = (wheel, file.entry.size, file.entry.crc)
                 continue
             other, size, crc = owner[path]
             if (size, crc) == (file.entry.size, file.entry.crc):
-                dropped.setdefault(id(wheel), set()).add(path)
+                dropped.setdefault(wheel.name, set()).add(path)
                 continue
-            notes.append("{} and {} both bring {}; the second one's stays".format(other.name, wheel.name, path))
-            dropped.setdefault(id(other), set()).add(path)
+            shared.override(other, wheel, path)
+            dropped.setdefault(other.name, set()).add(path)
             owner[path] = (wheel, file.entry.size, file.entry.crc)
     for wheel in wheels:
-        paths = dropped.get(id(wheel))
-        if paths:
-            drop(wheel, paths)
-    return notes
+        if wheel.name in dropped:
+            drop(wheel, dropped[wheel.name])
+    both = owner.keys() & {path.rpartition("/")[0] for path in owner}
+    if both:
+        raise RestoreError(
+            MISFIT,
+            "one wheel has a file where another needs a folder",
+            where=min(both),
+            next="exclude one of the two distributions and build again",
+        )
+    return shared
 
 
 def drop(wheel: WheelPlan, paths: Set[str]) -> None:

@@ -98,20 +98,37 @@ class Writer:
             raise RestoreError(INTEGRITY, "a large entry shares its spans with others", where=job.member.path)
         file = job.files[0]
         part = file._replace(path=file.path + PART)
-        if file.kind in (RECORD, SCRIPT):
-            raise RestoreError(INTEGRITY, "a script or RECORD of this size", where=file.entry.name)
+        if file.kind == RECORD:
+            raise RestoreError(INTEGRITY, "a RECORD of this size", where=job.member.path)
         parts = _parts(job, file.entry, views)
         if file.entry.method == DEFLATED:
             self._streamed(part, parts)
         else:
-            self._write(self._create(part, executable=file.entry.executable), part.path, parts)
+            self._write(self._create(part, executable=_executable(file)), part.path, parts)
+        if file.kind == SCRIPT:
+            self._rewritten(file, part.path)
         try:
             os.rename(part.path, file.path)
         except OSError as error:
             raise machine_error(error, "write", file.path) from error
 
+    def _rewritten(self, file: File, path: str) -> None:
+        """Rewrite the first line of a script that was too large for memory; programs in scripts/ mostly have none."""
+        try:
+            with open(path, "rb+") as stream:
+                if not stream.read(8).startswith(b"#!python"):
+                    return
+                stream.seek(0)
+                changed = rewrite(stream.read(), self.executable)
+                stream.seek(0)
+                stream.truncate()
+                stream.write(changed)
+        except OSError as error:
+            raise machine_error(error, "write", file.path) from error
+        self.rewritten[file.path] = (record.digest(changed), str(len(changed)))
+
     def _streamed(self, file: File, parts: Iterator[memoryview]) -> None:
-        descriptor = self._create(file, executable=file.entry.executable)
+        descriptor = self._create(file, executable=_executable(file))
         try:
             stream = Stream(self._inflater, file.entry.size, file.entry.name, lambda piece: _all(descriptor, piece))
             for part in parts:
@@ -144,6 +161,10 @@ class Writer:
 
 PART = ".kpack-part"
 """Suffix of a file whose spans are not all verified yet."""
+
+
+def _executable(file: File) -> bool:
+    return file.kind == SCRIPT or file.entry.executable
 
 
 def _parts(job: Job, entry: Entry, views: Iterator[memoryview]) -> Iterator[memoryview]:

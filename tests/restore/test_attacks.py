@@ -7,6 +7,7 @@ import random
 import shutil
 import stat
 import struct
+import subprocess
 import sys
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ from packaging.version import Version
 from kpack.pack.wheel import Admitted
 from kpack.pack.write import write
 from tests.restore import kills, kit
+from tests.restore.test_install import check_record
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -331,14 +333,27 @@ def test_a_large_entry_is_inflated_in_spans(tmp_path: Path) -> None:
     chance = random.Random(3)
     large = b"".join(chance.randbytes(1000) + bytes(1000) for _ in range(15_000))
     stored = chance.randbytes(18_000_000)
+    script = b"#!python -u\nprint('large')\n#" + b"".join(b"%d" % chance.getrandbits(60) for _ in range(1_200_000))
     wheels = [
         make_wheel(tmp_path / "w", "large", files={"large/a.bin": large, "large/b.py": "X = 1\n"}),
         make_wheel(tmp_path / "w", "plain", files={"plain/a.bin": stored, "plain/z.py": ""}, stored=True),
+        make_wheel(
+            tmp_path / "w",
+            "script",
+            files={
+                "script-1.0.data/scripts/large": script,
+                "script-1.0.data/scripts/program": b"\x7fELF" + stored,
+            },
+        ),
     ]
     pack = kit.make_pack(tmp_path / "pack", wheels, series=[kills.series()])
     kit.good(sys.executable, pack.path, target=str(tmp_path / "target"))
     assert zlib.crc32((tmp_path / "target/large/a.bin").read_bytes()) == zlib.crc32(large)
     assert zlib.crc32((tmp_path / "target/plain/a.bin").read_bytes()) == zlib.crc32(stored)
+    ran = subprocess.run([tmp_path / "target/bin/large"], capture_output=True, check=True)
+    assert ran.stdout == b"large\n"
+    assert (tmp_path / "target/bin/program").stat().st_mode & 0o111 == 0o111
+    check_record(tmp_path / "target/script-1.0.dist-info")
     data = bytearray(pack.path.read_bytes())
     data[data.index(stored) + 17_000_000] ^= 1
     (tmp_path / "bad.kpack.bin").write_bytes(data)

@@ -209,14 +209,36 @@ def test_files_in_the_way_are_an_error_unless_they_are_the_same(kernel: Path, tm
 
 def test_wheels_that_share_files_are_written_once(kernel: Path, tmp_path: Path) -> None:
     wheels = [
-        make_wheel(tmp_path, "one", files={"one.py": "", "tests/__init__.py": "", "tests/a.py": "one\n"}),
-        make_wheel(tmp_path, "two", files={"two.py": "", "tests/__init__.py": "", "tests/a.py": "two\n"}),
+        make_wheel(
+            tmp_path,
+            "one",
+            files={
+                "one.py": "",
+                "tests/__init__.py": "",
+                "tests/a.py": "one, which is longer\n",
+                "one-1.0.data/scripts/command": "#!python\nprint('a script of one')\n",
+            },
+            entry_points="[console_scripts]\nboth = one:main\n",
+        ),
+        make_wheel(
+            tmp_path,
+            "two",
+            files={
+                "two.py": "def main():\n    print('two')\n",
+                "tests/__init__.py": "",
+                "tests/a.py": "two\n",
+            },
+            entry_points="[console_scripts]\nboth = two:main\ncommand = two:main\n",
+        ),
     ]
     pack = kit.make_pack(tmp_path / "pack", wheels)
     done = kit.good(kernel, pack.path)
     lib = kit.purelib(kernel)
     assert (lib / "tests/a.py").read_text() == "two\n"
     assert any("one and two both bring" in note for note in done.report["notes"])
+    for name in ("both", "command"):
+        assert subprocess.run([kernel.parent / name], capture_output=True, check=True).stdout == b"two\n"
+    check_record(lib / "one-1.0.dist-info")
     check_record(lib / "two-1.0.dist-info")
     assert not kit.good(kernel, pack.path).report["changed"]
 
@@ -250,3 +272,15 @@ def test_drift_that_breaks_is_an_error_and_other_drift_a_note(kernel: Path, tmp_
     assert kit.listing(kernel.parents[1]) == before
     target = kit.good(kernel, pack.path, target=str(tmp_path / "target"))
     assert len(target.report["drift"]) == 3
+
+
+def test_a_file_where_another_wheel_needs_a_folder_is_refused(kernel: Path, tmp_path: Path) -> None:
+    wheels = [
+        make_wheel(tmp_path, "one", files={"shared": "a file"}),
+        make_wheel(tmp_path, "two", files={"shared/x.py": "in a folder"}),
+    ]
+    before = kit.listing(kernel.parents[1])
+    done = kit.restore(kernel, kit.make_pack(tmp_path / "pack", wheels).path)
+    assert (done.code, done.error["code"]) == (6, 6)
+    assert "where another needs a folder" in done.error["what"]
+    assert kit.listing(kernel.parents[1]) == before
