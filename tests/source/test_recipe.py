@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import PYTHON, Workshop
 from tests.source.conftest import BACKEND, project_files, sdist, write
+from tests.source.test_build import git, needs_git, repository
 from tests.support.index import IndexServer
 from tests.support.wheels import make_wheel
 
@@ -118,3 +119,40 @@ def test_compiled_source_for_another_python_names_the_two_ways_out(recipe: Works
     assert done.code == 6, done.err
     assert "chained kernel" in done.err
     assert "path of a wheel" in done.err
+
+
+def test_wheels_by_url_and_by_path_are_locked_with_their_sizes(recipe: Workshop, tmp_path: Path) -> None:
+    remote = recipe.index.add(make_wheel(tmp_path / "w", "remote"))
+    local = make_wheel(recipe.folder, "local")
+    url = f"{recipe.index.root}/files/{remote.name}"
+    recipe.write(f'name = "tiny"\npython = "{PYTHON}"\npackages = ["remote @ {url}", "./{local.name}"]\n')
+    packed = recipe.good("lock", "--json").json["targets"][0]["packed"]
+    assert [(item["name"], item["size"]) for item in packed] == [
+        ("local", local.stat().st_size),
+        ("remote", remote.stat().st_size),
+    ]
+    recipe.good("build")
+    make_wheel(recipe.folder, "local", files={"local.py": "changed"})
+    assert recipe.kpack("build").code == 1
+
+
+@needs_git
+def test_git_ref_is_pinned_to_its_commit_until_it_is_let_go(recipe: Workshop) -> None:
+    repo = recipe.folder.parent / "repo"
+    commit = repository(repo)
+    git(repo, "branch", "stable")
+    recipe.write(f'name = "tiny"\npython = "{PYTHON}"\npackages = ["fork @ git+{repo.as_uri()}@stable"]\n')
+    recipe.good("lock")
+    lock = recipe.lock.read_text()
+    assert f'commit = "{commit}"' in lock
+    assert 'revision = "stable"' in lock
+    first = recipe.good("build", "--json").json
+    write(repo, project_files(code="X = 2\n"))
+    git(repo, "commit", "-qam", "two")
+    git(repo, "branch", "-f", "stable")
+    recipe.good("lock")
+    assert recipe.lock.read_text() == lock
+    shutil.rmtree(recipe.folder / "cache")
+    assert recipe.good("build", "--json").json["id"] == first["id"]
+    recipe.good("lock", "--upgrade")
+    assert f'commit = "{git(repo, "rev-parse", "HEAD")}"' in recipe.lock.read_text()
