@@ -34,7 +34,8 @@ SEVENTY_FIVE = (  # noqa: SIM905 - a line for each would be 75 lines
 """75 projects: compiled and pure, one large file and thousands of small ones."""
 
 MORE = (  # noqa: SIM905 - likewise
-    "annotated-types sortedcontainers anyio babel beautifulsoup4 black bokeh boto3 botocore cachetools cryptography dask django faiss-cpu flask "
+    "annotated-types sortedcontainers anyio babel "
+    "beautifulsoup4 black bokeh boto3 botocore cachetools cryptography dask django faiss-cpu flask "
     "gensim google-api-core google-auth googleapis-common-protos h11 httpcore hypothesis importlib-metadata "
     "itsdangerous jedi jsonschema jupyterlab keyring lazy-loader llvmlite msgpack multiprocess mypy nbformat "
     "nest-asyncio numba oauthlib pip plotly pluggy pyarrow pyasn1 pytest pyzmq rank-bm25 rdkit ruff sacremoses "

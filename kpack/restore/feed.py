@@ -101,8 +101,8 @@ class Feed:
                 self._stop(error)
 
         thread = threading.Thread(target=guarded, name="kpack", daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _stop(self, error: Optional[BaseException]) -> None:
         with self._change:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 if TYPE_CHECKING:
     from .drift import Drift
@@ -84,24 +84,28 @@ class Progress:
 
     DELAY = 2.0
     """Seconds before anything is shown."""
+    LOG = 15.0
+    """Seconds between the lines of a plain log."""
 
     def __init__(self) -> None:
         self._begin = self._last = time.monotonic()
         self._display: Any = None
         self._plain = sys.stderr.isatty()
+        """Whether stderr is a terminal, where one line can be written over."""
 
     def __call__(self, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` bytes are worked through."""
         now = time.monotonic()
-        if now - self._begin < self.DELAY or now - self._last < 0.5 or not total:
+        cell = sys.modules.get("IPython") is not None and sys.modules["IPython"].get_ipython() is not None
+        often = 0.5 if cell or self._plain else self.LOG
+        if now - self._begin < self.DELAY or now - self._last < often or not total:
             return
         self._last = now
         text = "kpack: {} of {} ({:.0f} %)".format(_size(done), _size(total), 100 * done / total)
-        ipython: Optional[Any] = sys.modules.get("IPython")
-        if ipython is not None and ipython.get_ipython() is not None:
+        if cell:
             self._in_cell(text)
-        elif self._plain:
-            sys.stderr.write("\r" + text)
+        else:
+            sys.stderr.write("\r" + text if self._plain else text + "\n")
             sys.stderr.flush()
 
     def _in_cell(self, text: str) -> None:

@@ -99,7 +99,7 @@ def refuse_managed() -> None:
     """
     if sys.prefix != sys.base_prefix:
         return
-    marker = os.path.join(sysconfig.get_path("stdlib", sysconfig.get_default_scheme()), "EXTERNALLY-MANAGED")
+    marker = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
     if os.path.isfile(marker):
         raise RestoreError(
             MISFIT,

@@ -125,10 +125,10 @@ class State:
     def journal(self) -> Optional[Journal]:
         """Return the journal of a run that did not finish."""
         raw = self._load(_JOURNAL)
-        if raw is None:
-            return None
-        raw["aside"] = [(place, away) for place, away in raw["aside"]]
-        return Journal(**raw)
+        try:
+            return None if raw is None else Journal(**raw)
+        except TypeError as error:
+            raise self._unreadable(os.path.join(self.folder, _JOURNAL)) from error
 
     def begin(self, journal: Journal) -> None:
         """Write the journal. Raises RestoreError (code 7) when that fails."""
@@ -148,7 +148,10 @@ class State:
     def mark(self, name: str) -> Optional[Mark]:
         """Return the mark of the pack ``name``."""
         raw = self._load(_mark_name(name))
-        return None if raw is None else Mark(**raw)
+        try:
+            return None if raw is None else Mark(**raw)
+        except TypeError as error:
+            raise self._unreadable(os.path.join(self.folder, _mark_name(name))) from error
 
     def marks(self) -> List[Mark]:
         """Return the marks of all packs that were restored here."""

@@ -24,6 +24,7 @@ from kpack.restore.tags import Interpreter
 from kpack.restore.wheels import Job
 from tests.restore import kills, kit
 from tests.restore.test_install import check_record
+from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
 
 HERE = (kills.series(),)
@@ -98,6 +99,25 @@ def test_a_managed_interpreter_is_obeyed_by_the_command_and_not_by_the_line(tmp_
     assert "managed by the operating system" in done.error["what"]
     kit.good(python, pack.path, obey_managed=False, dry_run=True)
     kit.good(python, pack.path, obey_managed=True, dry_run=True, target=str(tmp_path / "target"))
+
+
+def test_every_interpreter_can_be_asked_whether_it_is_managed(series: str, tmp_path: Path) -> None:
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "kpack-test-thing")], series=[series])
+    done = kit.restore(found()[series], pack.path, obey_managed=True, dry_run=True)
+    assert done.code in (0, 6), done.out + done.err
+    assert done.code == 0 or "managed by" in done.error["what"]
+
+
+def test_a_journal_of_another_kpack_is_not_guessed_at(tmp_path: Path) -> None:
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")], series=HERE)
+    state = tmp_path / "target" / ".kpack"
+    state.mkdir(parents=True)
+    for text in ('{"format": 1, "later": true}', '{"format": 2}', "[]", "half wri"):
+        (state / "journal.json").write_text(text)
+        done = kit.restore(sys.executable, pack.path, target=str(tmp_path / "target"))
+        assert (done.code, done.error["code"]) == (7, 7), text
+        assert "journal.json" in done.error["where"]
+    assert not (tmp_path / "target/thing.py").exists()
 
 
 @pytest.mark.parametrize("options", [{"unknown": 1}, {"tolerate": None, "nonsense": True}])
@@ -255,6 +275,7 @@ def test_long_restores_show_progress_in_the_cell(tmp_path: Path) -> None:
         json=False,
         after="print(json.dumps(shown))",
     )
+    assert done.code == 0, done.err
     shown = json.loads(done.out.splitlines()[-1])
     assert shown
     assert all("of 30.0 MB" in text for text in shown)
