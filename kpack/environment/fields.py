@@ -198,7 +198,7 @@ PUBLISH = Table(
                 longest=120,
                 advice='write "owner/slug" as in the dataset\'s address',
             ),
-            description="The Kaggle dataset that `kpack push` writes to: owner/slug.",
+            description="The Kaggle dataset that the pack is published as: owner/slug.",
         ),
     ),
 )

@@ -32,9 +32,6 @@ packages = [
 # url = "https://…/model.ckpt"
 # sha256 = "…"                       # without it, the first lock records it
 # path = "checkpoints/model.ckpt"    # relative to /kaggle/tmp in the kernel
-
-# [publish]
-# dataset = "owner/{slug}"  # where `kpack push` uploads to
 """
 
 
@@ -46,7 +43,6 @@ def render(name: str, *, bases: Sequence[str] = (), python: str = "", packages: 
     return _TEXT.format(
         name=_quoted(name),
         plain=name,
-        slug=slug(name),
         kernel=kernel,
         packages="".join(f"    {_quoted(entry)},\n" for entry in packages),
     )
@@ -56,11 +52,6 @@ def pack_name(text: str) -> str:
     """Return the nearest valid ``name`` to ``text`` (a folder's name, a notebook's title)."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:40].rstrip("-.")
     return plain or "environment"
-
-
-def slug(name: str) -> str:
-    """Return a Kaggle dataset slug for a pack's name."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + "-env"
 
 
 def _quoted(text: str) -> str:
