@@ -30,6 +30,7 @@ class InProcess:
         pass
 
     def ask(self, requests: Sequence[WorkerRequest], on_event: Any = None) -> list[dict[str, Any]]:
+        from kpack.resolve.worker.readers import Readers
         from kpack.resolve.worker.solve import run
 
         answers = []
@@ -39,7 +40,9 @@ class InProcess:
                     patch.delenv(name)
             patch.setenv("PIP_CONFIG_FILE", os.devnull)
             for request in requests:
-                answer = run(WorkerRequest.loads(request.dumps()), on_event or (lambda _message: None))
+                readers = Readers(WorkerRequest.loads(request.dumps()), on_event or (lambda _message: None))
+                readers.start()
+                answer = run(readers)
                 if "error" in answer:
                     raise child.error_of(request, answer["error"])
                 answers.append(answer)

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKE_HOST = """
 import json, os, platform, sys
 from kpack.resolve.worker.request import WorkerRequest
+from kpack.resolve.worker.readers import Readers
 from kpack.resolve.worker.solve import run
 system, machine, name, tag = json.loads(sys.argv[1])
 from pip._vendor.packaging import markers, tags
@@ -39,7 +40,7 @@ platform.python_version_tuple = lambda: ("3", "99", "0")
 tags.platform_tags = lambda: iter([tag])
 getattr(markers, "_cached_default_environment", None) and markers._cached_default_environment.cache_clear()
 assert markers.default_environment()["sys_platform"] == name
-print(json.dumps(run(WorkerRequest.loads(sys.stdin.read()), lambda message: None)))
+print(json.dumps(run(Readers(WorkerRequest.loads(sys.stdin.read()), lambda message: None))))
 sys.stdout.flush()
 os._exit(0)
 """
@@ -233,11 +234,12 @@ def test_pip_tools_makes_its_command_where_the_seam_replaces_it() -> None:
 
 
 def test_resolver_sees_the_target_and_no_candidate_of_pips_own(scenario: Scenario) -> None:
+    from kpack.resolve.worker.readers import Readers
     from kpack.resolve.worker.request import WorkerRequest
     from kpack.resolve.worker.solve import Session
 
     request = WorkerRequest.loads(busy(scenario).dumps())
-    session = Session(request, lambda _message: None)
+    session = Session(Readers(request, lambda _message: None))
     finder = session.repository.finder
     assert finder.target_python.py_version_info == (3, 12, 13)
     assert [str(tag) for tag in finder.target_python.get_sorted_tags()] == list(request.tags)

@@ -14,8 +14,8 @@ def main() -> None:
     """Read the request, answer, and leave without waiting for guesses under way."""
     os.environ["PIP_CONFIG_FILE"] = os.devnull
     os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    from kpack.resolve.worker.readers import Readers
     from kpack.resolve.worker.request import WorkerRequest
-    from kpack.resolve.worker.solve import run
 
     request = WorkerRequest.loads(sys.stdin.read())
     answers, one_at_a_time = sys.stdout, threading.Lock()
@@ -26,7 +26,12 @@ def main() -> None:
             answers.flush()
 
     with contextlib.redirect_stdout(sys.stderr):
-        emit({"answer": run(request, emit)})
+        readers = Readers(request, emit)
+        readers.start()
+        # pip's resolver takes its time to load; the first pages come meanwhile.
+        from kpack.resolve.worker.solve import run
+
+        emit({"answer": run(readers)})
     os._exit(0)
 
 

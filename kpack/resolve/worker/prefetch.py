@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.requirements import Requirement
 
     from kpack.resolve.worker.files import File
-    from kpack.resolve.worker.seams import Doors
+    from kpack.resolve.worker.readers import Readers
 
 AHEAD = 12
 """Older versions whose metadata is fetched at most at once when a project backtracks."""
@@ -27,8 +27,8 @@ AHEAD = 12
 class Prefetcher:
     """Walks the requirements breadth-first, taking the newest fitting version of each name."""
 
-    def __init__(self, doors: Doors, submit: Callable[..., object], pins: dict[str, str]) -> None:
-        self._doors = doors
+    def __init__(self, readers: Readers, submit: Callable[..., object], pins: dict[str, str]) -> None:
+        self._readers = readers
         self._submit = submit
         self._pins = pins
         self._seen: set[tuple[str, str, frozenset[str]]] = set()
@@ -38,7 +38,7 @@ class Prefetcher:
     def want(self, requirement: Requirement) -> None:
         """Start to fetch what ``requirement`` leads to."""
         name = canonicalize_name(requirement.name)
-        if requirement.url or self._doors.kernel.fixed(name):
+        if requirement.url or self._readers.kernel.fixed(name):
             return
         key = (name, str(requirement.specifier), frozenset(requirement.extras))
         with self._lock:
@@ -52,15 +52,15 @@ class Prefetcher:
             file = self._newest(name, requirement)
             if file is None:
                 return
-            metadata = self._doors.metadata(file)
+            metadata = self._readers.metadata(file)
             extras = [canonicalize_name(extra) for extra in requirement.extras]
-            for line in self._doors.markers.active(metadata.requires, extras):
+            for line in self._readers.markers.active(metadata.requires, extras):
                 self.want(parsed(line))
         except (Unreachable, BadMetadata, InvalidRequirement):
             return  # the resolver meets the same trouble if it comes here, and reports it
 
     def _newest(self, name: str, requirement: Requirement) -> File | None:
-        best = self._doors.pages.best(name)
+        best = self._readers.pages.best(name)
         pin = self._pins.get(name)
         fitting = [
             version
@@ -78,7 +78,7 @@ class Prefetcher:
         count = self._asked[name] = self._asked.get(name, 0) + 1
         if count < 2:
             return
-        best = self._doors.pages.best(name)
+        best = self._readers.pages.best(name)
         older = sorted((version for version, other in best.items() if version < file.version), reverse=True)
         for version in older[: min(2 * count, AHEAD)]:
             other = best[version]
@@ -87,6 +87,6 @@ class Prefetcher:
 
     def _read(self, file: File) -> None:
         try:
-            self._doors.metadata(file)
+            self._readers.metadata(file)
         except (Unreachable, BadMetadata):
             return

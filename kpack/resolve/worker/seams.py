@@ -242,30 +242,29 @@ class _Target(TargetPython):  # type: ignore[misc] # pip is not typed
 
 
 class _Opening:
-    """Makes pip's install command for the target; the doors are built as soon as pip's session is there."""
+    """Makes pip's install command for the target."""
 
-    def __init__(self, request: WorkerRequest, doors_of: Callable[[Any], Doors]) -> None:
-        self.doors: Doors | None = None
-        opening = self
+    def __init__(self, doors: Doors, session: Any) -> None:
+        request = doors.request
         version = tuple(int(part) for part in request.python_full_version.split(".")[:3])
         target = _Target(version, [Tag(*tag.split("-")) for tag in request.tags])
 
         class TargetCommand(InstallCommand):  # type: ignore[misc] # pip is not typed
             """pip-tools hands neither target_python to the finder nor py_version_info to the resolver."""
 
+            def _build_session(self, *_: Any, **_more: Any) -> Any:
+                return session
+
             def _build_package_finder(self, options: Any, session: Any, *_: Any, **more: Any) -> Any:
                 more["target_python"] = target
                 finder = super()._build_package_finder(options, session, **more)
-                opening.doors = doors_of(session)
-                finder.find_all_candidates = opening.doors.candidates
-                finder.find_best_candidate = opening.doors.choose
+                finder.find_all_candidates = doors.candidates
+                finder.find_best_candidate = doors.choose
                 return finder
 
             @classmethod
             def make_requirement_preparer(cls, *args: Any, **more: Any) -> Any:
                 preparer = super().make_requirement_preparer(*args, **more)
-                doors = opening.doors
-                assert doors is not None
                 original = preparer.prepare_linked_requirement
                 preparer.prepare_linked_requirement = lambda ireq, **_more: doors.prepare(original, ireq)
                 # pip 25.2 and older downloads every pin at the end of resolve().
@@ -292,22 +291,18 @@ def install() -> None:
     pip_resolver.PipReporter = _Counting
 
 
-def open_repository(
-    request: WorkerRequest, arguments: list[str], doors_of: Callable[[Any], Doors]
-) -> tuple[PyPIRepository, Doors]:
-    """Return pip-tools' repository, and the doors that ``doors_of`` makes from its session.
-
-    ``arguments`` are pip's options. The session is pip's own, with its credentials, proxies, certificates and cache.
-    """
-    opening = _Opening(request, doors_of)
+def open_repository(doors: Doors, arguments: list[str], session: Any) -> PyPIRepository:
+    """Return pip-tools' repository for the target; ``arguments`` are pip's options, ``session`` is pip's."""
+    request = doors.request
+    if request.exclude_newer and UPLOADED_PRIOR_TO:
+        arguments = [*arguments, "--uploaded-prior-to", f"{request.exclude_newer}+00:00"]
+    opening = _Opening(doors, session)
     original = piptools_repository.create_command
     piptools_repository.create_command = opening.command
     try:
-        repository = PyPIRepository(arguments, cache_dir=request.cache_dir)
+        return PyPIRepository(arguments, cache_dir=request.cache_dir)
     finally:
         piptools_repository.create_command = original
-    assert opening.doors is not None
-    return repository, opening.doors
 
 
 def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:

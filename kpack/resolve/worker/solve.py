@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 from pip._internal.exceptions import DistributionNotFound, InstallationError, PipError, UnsupportedPythonVersion
-from pip._internal.models.index import PyPI
-from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
-from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.requests import RequestException
 
 from kpack.resolve.worker import describe, seams, stepwise, trouble
 from kpack.resolve.worker.diagnose import Diagnosis
-from kpack.resolve.worker.distribution import Markers, UrlDependency
-from kpack.resolve.worker.files import Fit
+from kpack.resolve.worker.distribution import UrlDependency
 from kpack.resolve.worker.held_back import HeldBack
-from kpack.resolve.worker.kernel import Kernel
-from kpack.resolve.worker.metadata import MetadataStore
-from kpack.resolve.worker.pages import Pages
-from kpack.resolve.worker.prefetch import Prefetcher
-from kpack.resolve.worker.request import IndexAddress, WorkerRequest
-from kpack.resolve.worker.sdist import SdistMetadata
 from kpack.resolve.worker.seams import ROUNDS, Lost
-from kpack.resolve.worker.web import Unreachable, Web
+from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
+
+    from kpack.resolve.worker.readers import Readers
 
 
 NO_SOLUTION = (DistributionNotFound, UnsupportedPythonVersion, InstallationError)
@@ -38,47 +28,18 @@ NO_SOLUTION = (DistributionNotFound, UnsupportedPythonVersion, InstallationError
 class Session:
     """The worker's readers and pip-tools' repository, open for one target."""
 
-    def __init__(self, request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> None:
-        self.request = request
-        self.emit = emit
-        default = request.indexes[0] if request.indexes else IndexAddress(url="")
-        self.indexes = [IndexAddress(url=default.url or PyPI.simple_url), *request.indexes[1:]]
-        self.markers = Markers(request.environment, _direct_names(request))
+    def __init__(self, readers: Readers) -> None:
+        self.request = readers.request
+        self.web = readers.web
+        self.markers = readers.markers
         self.notes: list[str] = []
-        self._told = 0.0
-        self.repository, self.doors = seams.open_repository(request, self._arguments(), self._doors)
+        self.doors = seams.Doors(
+            readers.request, readers.pages, readers.metadata, readers.sdists, readers.kernel, readers.markers
+        )
+        self.repository = seams.open_repository(self.doors, readers.arguments, readers.session)
         seams.install()
-        self.web = self.doors_web
-        self.prefetcher = Prefetcher(self.doors, self.web.pool.submit, dict(request.pins))
-        if request.prefetch:
-            self.doors.on_metadata = self.prefetcher.ahead
-
-    def _doors(self, session: Any) -> seams.Doors:
-        self.doors_web = web = Web(session, self._tell)
-        pages = Pages(web, self.indexes, Fit(self.request))
-        metadata = MetadataStore(web, self.request.cache_dir)
-        kernel = Kernel(self.request.provided, pages, metadata)
-        sdists = SdistMetadata(web, self.request.cache_dir)
-        return seams.Doors(self.request, pages, metadata, sdists, kernel, self.markers)
-
-    def _tell(self, requests: int) -> None:
-        """Say how far it is, not too often; the other side must not wait for the last word."""
-        now = time.monotonic()
-        if now - self._told > 0.1:
-            self._told = now
-            self.emit({"event": "requests", "count": requests})
-
-    def _arguments(self) -> list[str]:
-        arguments = ["--index-url", self.indexes[0].url, "--no-input", "--retries", "2", "--timeout", "30"]
-        for index in self.indexes[1:]:
-            arguments += ["--extra-index-url", index.url]
-        if self.request.cache_dir:
-            arguments += ["--cache-dir", self.request.cache_dir]
-        else:
-            arguments += ["--no-cache-dir"]
-        if self.request.exclude_newer and seams.UPLOADED_PRIOR_TO:
-            arguments += ["--uploaded-prior-to", f"{self.request.exclude_newer}+00:00"]
-        return arguments
+        if self.request.prefetch:
+            self.doors.on_metadata = readers.prefetcher.ahead
 
     def resolve(
         self,
@@ -114,19 +75,10 @@ class Session:
         self.doors.known.clear()
 
 
-def _direct_names(request: WorkerRequest) -> Iterator[str]:
-    for item in request.asked:
-        with contextlib.suppress(InvalidRequirement):
-            requirement = Requirement(item.line)
-            if requirement.url:
-                yield str(canonicalize_name(requirement.name))
-
-
-def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Return ``{"resolved": [...], ...}`` or ``{"error": {...}}`` for ``request``; ``emit`` gets progress."""
-    session = Session(request, emit)
+def run(readers: Readers) -> dict[str, Any]:
+    """Return ``{"resolved": [...], ...}`` or ``{"error": {...}}``; the readers are closed then."""
     try:
-        return _run(session)
+        return _run(Session(readers))
     except Unreachable as error:
         return {"error": {"kind": "network", "host": error.host, "reason": error.reason, "status": error.status}}
     except UrlDependency as error:
@@ -134,20 +86,13 @@ def run(request: WorkerRequest, emit: Callable[[dict[str, Any]], None]) -> dict[
     except seams.OldPip:
         return {"error": {"kind": "old-pip"}}
     finally:
-        session.web.close()
+        readers.web.close()
 
 
 def _run(session: Session) -> dict[str, Any]:
     request = session.request
     asked = [(item.line, item.text) for item in request.asked]
     accelerator = session.web.pool.submit(_accelerator, session) if request.accelerator else None
-    for line, _ in asked:
-        with contextlib.suppress(InvalidRequirement):
-            requirement = Requirement(line)
-            if request.prefetch:
-                session.prefetcher.want(requirement)
-            if session.doors.kernel.fixed(canonicalize_name(requirement.name)):
-                session.web.pool.submit(session.doors.pages.page, canonicalize_name(requirement.name))
     try:
         found = _resolve_with_pins(session, asked)
     except (PipError, RequestException) as error:
