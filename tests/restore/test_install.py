@@ -185,21 +185,27 @@ def compare_with_pip(wheels: list[Path], tmp_path: Path) -> int:
     )
     ours = kit.listing(tmp_path / "ours", without=[".kpack"])
     theirs = kit.listing(tmp_path / "theirs")
-    for name in [name for name in theirs if name.endswith(("/REQUESTED", "/direct_url.json"))]:
+    for name in [name for name in theirs if own(name) in ("REQUESTED", "direct_url.json")]:
         del theirs[name]
     assert sorted(ours) == sorted(theirs)
     different = {name for name in ours if ours[name] != theirs[name]}
     for name in sorted(different):
         mine, other = tmp_path / "ours" / name, tmp_path / "theirs" / name
-        if name.endswith("/INSTALLER"):
+        if own(name) == "INSTALLER":
             continue
-        if name.endswith("/RECORD"):
+        if own(name) == "RECORD":
             check_record(mine.parent)
             continue
         assert name.startswith("bin/"), f"{name}: {ours[name]} and {theirs[name]}"
         assert same_script(mine.read_text(), other.read_text()), name
         assert ours[name][0] == theirs[name][0]
     return len(ours)
+
+
+def own(name: str) -> str:
+    """Return the name of a file that stands directly in an installed metadata folder, else nothing."""
+    folder, _, file = name.partition("/")
+    return file if folder.endswith(".dist-info") else ""
 
 
 def same_script(ours: str, theirs: str) -> bool:
