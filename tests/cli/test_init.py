@@ -7,7 +7,7 @@ import pytest
 
 from kpack import base
 from kpack.environment import load, parse
-from kpack.environment.template import pack_name, render, slug
+from kpack.environment.template import pack_name, render
 from tests.cli.run import kpack
 
 
@@ -108,4 +108,3 @@ def test_any_title_becomes_a_valid_name(title: str) -> None:
     name = pack_name(title)
     text = render(name, python="3.12", packages=['quoted "x"'][:0])
     assert parse(text, Path("kaggle-env.toml")).name == name
-    assert slug(name).endswith("-env")
