@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -167,7 +166,7 @@ def take(pack: ReadPack, cache: Cache) -> int:
 
 
 class _Bytes:
-    """A member's bytes as a window over a mapped file."""
+    """A member's bytes as a window over the open file."""
 
     def __init__(self, pack: ReadPack, member: model.Member) -> None:
         self.path = pack.path / member.path if pack.is_folder else pack.path
@@ -177,19 +176,19 @@ class _Bytes:
 
     def __enter__(self) -> Window:
         try:
-            with self.path.open("rb") as stream:
-                length = stream.seek(0, 2)
-                if length < self.offset + self.size or (self.whole and length != self.size):
-                    raise IntegrityError(
-                        f"it has {length} bytes, {self.offset + self.size} were expected", where=str(self.path)
-                    )
-                self.map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if length else mmap.mmap(-1, 1)
+            self.stream = self.path.open("rb", buffering=0)
         except OSError as error:
             raise IntegrityError(f"cannot be read: {error.strerror}", where=str(self.path)) from error
-        return Window(self.map, self.offset, self.size)
+        length = self.stream.seek(0, 2)
+        if length < self.offset + self.size or (self.whole and length != self.size):
+            self.stream.close()
+            raise IntegrityError(
+                f"it has {length} bytes, {self.offset + self.size} were expected", where=str(self.path)
+            )
+        return Window(self.stream.fileno(), self.offset, self.size)
 
     def __exit__(self, *exc: object) -> None:
-        self.map.close()
+        self.stream.close()
 
 
 def verify(
@@ -253,7 +252,7 @@ def _frame(pack: ReadPack) -> Iterator[Problem]:
                 yield Problem(member.path, "the bytes after it are damaged")
             position = end + tarfmt.padding(member.size)
         stream.seek(position)
-        if stream.read() != tarfmt.END:
+        if stream.read(len(tarfmt.END) + 1) != tarfmt.END:
             yield Problem("end", f"the file must have {pack.size} bytes and end in zeros")
 
 

@@ -12,7 +12,7 @@ import configparser
 import csv
 import email.parser
 import hashlib
-import mmap
+import os
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,7 +44,7 @@ SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 _CUSTOMIZE = frozenset({"sitecustomize", "usercustomize"})
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-_PIECE = 1 << 20
+_PIECE = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,18 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """``size`` bytes from ``offset`` of a mapped file, read by slices as if they were a file of their own."""
+    """``size`` bytes from ``offset`` of an open file, read by slices as if they were a file of their own.
 
-    data: mmap.mmap
+    Not a mapping: pages of a mapped file count as this process's memory, and a pack has room for gigabytes.
+    """
+
+    descriptor: int
     offset: int
     size: int
 
     def __getitem__(self, part: slice) -> bytes:
         begin, end, _ = part.indices(self.size)
-        return self.data[self.offset + begin : self.offset + max(begin, end)]
+        return os.pread(self.descriptor, max(0, end - begin), self.offset + begin)
 
 
 def admit(path: Path, filename: str | None = None, *, lax_record: bool = False) -> Admitted:
@@ -97,8 +100,7 @@ def admit(path: Path, filename: str | None = None, *, lax_record: bool = False) 
             size = stream.seek(0, 2)
             if not size:
                 raise IntegrityError("the file is empty", where=filename, next="download it again")
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return admit_window(Window(data, 0, size), filename, lax_record=lax_record)
+            return admit_window(Window(stream.fileno(), 0, size), filename, lax_record=lax_record)
     except OSError as error:
         raise MachineError(f"cannot read the wheel: {error.strerror}", where=str(path)) from error
 
@@ -258,9 +260,10 @@ def _inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterato
             if not pending:
                 pending = data[position : min(position + _PIECE, end)]
                 position += len(pending)
-                if not pending:
-                    break
+            # Even without more input: an inflater may hold back output that found no room before.
             piece = inflater.decompress(pending, _PIECE)
+            if not piece and not pending:
+                break
             pending = inflater.unconsumed_tail
             left -= len(piece)
             if left < 0:

@@ -1,0 +1,56 @@
+"""Entries of every length are inflated to their end, by either inflater, however it holds back its last bytes."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.errors import IntegrityError
+from kpack.pack import inflate, wheel
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PIECE = 1 << 12
+
+
+@pytest.fixture(params=["zlib", "isal"])
+def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(wheel, "_PIECE", PIECE)
+    if request.param == "isal":
+        pytest.importorskip("isal", reason="needs the wheel of isal")
+    else:
+        monkeypatch.setattr(inflate, "decompressobj", zlib.decompressobj)
+        monkeypatch.setattr(inflate, "crc32", zlib.crc32)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("kind", ["noise", "zeros", "text"])
+def test_lengths_around_a_piece_are_admitted(tmp_path: Path, inflater: str, kind: str) -> None:
+    make = {
+        "noise": lambda size: random.Random(size).randbytes(size),
+        "zeros": bytes,
+        "text": lambda size: (b"import os, sys\nfor line in sys.stdin:\n    print(line)\n" * size)[:size],
+    }[kind]
+    files: dict[str, bytes | str] = {
+        f"m{times}_{more + 20}.py": make(times * PIECE + more)
+        for times in (1, 2, 3, 17)
+        for more in (-17, -16, -1, 0, 1, 2, 15, 16, 17, 18)
+    }
+    path = make_wheel(tmp_path, "thing", files=files)
+    assert wheel.admit(path).files == len(files) + 3
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_stream_that_ends_early_or_late_is_refused(tmp_path: Path, inflater: str, change: int) -> None:
+    path = make_wheel(tmp_path, "thing", files={"big.py": random.Random(1).randbytes(3 * PIECE)})
+    data = bytearray(path.read_bytes())
+    size = (3 * PIECE).to_bytes(4, "little")
+    assert data.count(size) >= 2
+    path.write_bytes(bytes(data).replace(size, (3 * PIECE + change).to_bytes(4, "little")))
+    with pytest.raises(IntegrityError):
+        wheel.admit(path)
