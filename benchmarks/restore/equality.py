@@ -29,9 +29,9 @@ def pip(python: Path, *words: str) -> str:
 
 def environments(wheels: list[Path], place: Path) -> list[str]:
     """Restore into one environment, let pip install into another; return what differs for pip."""
-    ours, theirs = (kit.make_venv(packs.SERIES, place / name) for name in ("ours", "theirs"))
+    ours, theirs = (kit.make_venv(packs.SERIES, place / name) for name in ("venv-ours", "venv-theirs"))
     before = set(kit.listing(ours.parents[1], without=["lib64"]))
-    pack = kit.make_pack(place / "pack", wheels, series=[packs.SERIES])
+    pack = kit.make_pack(place / "venv-pack", wheels, series=[packs.SERIES])
     report = kit.good(ours, pack.path).report
     pip(theirs, "install", "--no-index", "--no-deps", "--no-compile", *map(str, wheels))
     problems = []

@@ -135,8 +135,8 @@ class _Restore:
             check.refuse_drift(found)
         mark = self.state.mark(self.manifest.name)
         there = visible if self.scheme.target is None else drift.installed([self.scheme.target])
-        broken = _broken(self.state.marks())
-        sorted_ = sort(target, there, broken, tolerant=self.tolerant)
+        marks = self.state.marks()
+        sorted_ = sort(target, there, _broken(marks), _own(marks, there), tolerant=self.tolerant)
         self.start = checkpoints.directory(
             self.manifest,
             target=self.scheme.target,
@@ -187,6 +187,11 @@ class _Restore:
             "{} {} is there and stays; the pack brings {}".format(item.name, version, item.version)
             for item, version in plan.kept
         ]
+        before = self.state.mark(self.manifest.name)
+        left = {item["name"] for item in before.installed} if before else set()
+        left -= {normalize_name(item.name) for item in plan.target.distributions}
+        if left:
+            notes.append("an earlier version of this pack brought these too, and they stay: " + ", ".join(sorted(left)))
         stale = check.imported(plan, check.loaded_modules())
         if stale:
             notes.append("already imported, so this process goes on with the old one: " + ", ".join(stale))
@@ -278,6 +283,12 @@ def _broken(marks: List[Mark]) -> Set[str]:
             if not whole(item["info"]):
                 found.add(normalize_name(item["name"]))
     return found
+
+
+def _own(marks: List[Mark], installed: Dict[str, drift.Installed]) -> Set[str]:
+    """Return the distributions (normalised) that are there as an earlier restore left them."""
+    places = {item["info"] for mark in marks for item in mark.installed}
+    return {name for name, there in installed.items() if there.info in places}
 
 
 def whole(info: str) -> bool:

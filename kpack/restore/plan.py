@@ -96,12 +96,15 @@ class Sorted:
     replaced: Dict[str, drift.Installed] = field(default_factory=dict)
 
 
-def sort(target: PackTarget, installed: Dict[str, drift.Installed], broken: Set[str], *, tolerant: bool) -> Sorted:
+def sort(
+    target: PackTarget, installed: Dict[str, drift.Installed], broken: Set[str], own: Set[str], *, tolerant: bool
+) -> Sorted:
     """Hold the distributions of a target against what is installed.
 
     ``broken`` names those (normalised) that an earlier restore installed and that are not whole any more: they are
-    installed again. With ``tolerant`` another version of a distribution stays instead of being an error. Raises
-    RestoreError (code 6) otherwise.
+    installed again. ``own`` names those that earlier restores installed: they give way to another version, so that
+    a newer pack can be restored over an older one. With ``tolerant`` another version of any other distribution stays
+    instead of being an error. Raises RestoreError (code 6) otherwise.
     """
     found = Sorted()
     wrong = []
@@ -112,7 +115,7 @@ def sort(target: PackTarget, installed: Dict[str, drift.Installed], broken: Set[
             found.install.append(item)
         elif same_version(there.version, item.version) and name not in broken:
             found.present.append(item)
-        elif item.replaces is not None or same_version(there.version, item.version):
+        elif item.replaces is not None or name in own or same_version(there.version, item.version):
             found.install.append(item)
             found.replaced[name] = there
         elif tolerant:

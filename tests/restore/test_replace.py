@@ -173,6 +173,20 @@ def test_a_failure_puts_the_old_one_back(kernel: Path, tmp_path: Path) -> None:
     kit.good(kernel, pack.path, after="import thing; print(thing.VERSION)")
 
 
+def test_a_newer_pack_is_restored_over_an_older_one(kernel: Path, tmp_path: Path) -> None:
+    first = kit.make_pack(tmp_path / "first", [old(tmp_path), make_wheel(tmp_path, "dropped")])
+    kit.good(kernel, first.path)
+    second = kit.make_pack(tmp_path / "second", [new(tmp_path)])
+    done = kit.good(kernel, second.path, after="import thing; print(thing.VERSION)")
+    assert done.printed == ["new"]
+    assert done.report["replaced"] == [{"name": "thing", "from": "1.0", "to": "2.0"}]
+    assert any(note.endswith("they stay: dropped") for note in done.report["notes"])
+    assert not (kit.purelib(kernel) / "thing/only_old.py").exists()
+    assert kit.restore(kernel, first.path, before="import thing\n").code == 6, "it is imported"
+    back = kit.good(kernel, first.path, after="import thing; print(thing.VERSION)")
+    assert back.printed == ["old"]
+
+
 def test_a_damaged_installation_of_kpack_is_repaired(kernel: Path, tmp_path: Path) -> None:
     pack = kit.make_pack(tmp_path / "pack", [new(tmp_path), make_wheel(tmp_path, "other")])
     kit.good(kernel, pack.path)
