@@ -31,11 +31,11 @@ def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("kind", ["noise", "zeros", "text"])
 def test_lengths_around_a_piece_are_admitted(tmp_path: Path, inflater: str, kind: str) -> None:
-    make = {
-        "noise": lambda size: random.Random(size).randbytes(size),
-        "zeros": bytes,
-        "text": lambda size: (b"import os, sys\nfor line in sys.stdin:\n    print(line)\n" * size)[:size],
-    }[kind]
+    def make(size: int) -> bytes:
+        if kind == "noise":
+            return random.Random(size).randbytes(size)
+        return bytes(size) if kind == "zeros" else (b"for line in sys.stdin:\n    print(line)\n" * size)[:size]
+
     files: dict[str, bytes | str] = {
         f"m{times}_{more + 20}.py": make(times * PIECE + more)
         for times in (1, 2, 3, 17)
