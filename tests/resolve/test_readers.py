@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
-from kpack.resolve.worker.distribution import Markers, Metadata, repaired
 from kpack.resolve.worker.files import read_file, read_name
 from kpack.resolve.worker.metadata import TAIL, RemoteFile
 from kpack.resolve.worker.pages import read_page
 from kpack.resolve.worker.request import Asked, IndexAddress, Limit, Provided, WorkerRequest
+from kpack.resolve.worker.requirements import Markers, Metadata, repaired
 from kpack.resolve.worker.web import Answer, Once, Unreachable, host_of, without_credentials
 
 if TYPE_CHECKING:

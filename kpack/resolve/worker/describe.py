@@ -8,8 +8,8 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import direct, seams
-from kpack.resolve.worker.distribution import bare
 from kpack.resolve.worker.kernel import HOST
+from kpack.resolve.worker.requirements import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

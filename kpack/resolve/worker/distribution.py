@@ -1,155 +1,22 @@
-"""Core metadata read for the target: the one place where the worker evaluates markers."""
+"""A distribution as pip's resolver sees it, with the dependencies of the target."""
 
 from __future__ import annotations
 
-import functools
-import re
 from typing import TYPE_CHECKING
 
 from pip._internal.metadata.importlib import Distribution
-from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
-from pip._vendor.packaging.version import InvalidVersion, Version
+from pip._vendor.packaging.version import Version
+
+from kpack.resolve.worker.requirements import UrlDependency, bare, named, only_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator
 
+    from pip._vendor.packaging.requirements import Requirement
 
-class Metadata:
-    """The headers of a METADATA file that a resolution looks at."""
-
-    __slots__ = ("extras", "name", "requires", "requires_python", "version")
-
-    def __init__(
-        self, name: str, version: str, requires: Sequence[str], extras: Sequence[str], requires_python: str | None
-    ) -> None:
-        self.name = name
-        self.version = version
-        self.requires = tuple(repaired(line) for line in requires)
-        self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in extras))
-        self.requires_python = requires_python
-
-    @staticmethod
-    def fields(content: bytes) -> dict[str, list[str]]:
-        """Return the headers (RFC 822 with folded lines, names lower-cased) up to the first empty line."""
-        head = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
-        fields: dict[str, list[str]] = {}
-        values: list[str] | None = None
-        for line in head.split("\n"):
-            if line[:1] in (" ", "\t"):
-                if values:
-                    values[-1] = f"{values[-1]} {line.strip()}"
-                continue
-            key, colon, value = line.partition(":")
-            if colon:
-                values = fields.setdefault(key.strip().lower(), [])
-                values.append(value.strip())
-        return fields
-
-    @classmethod
-    def parse(cls, content: bytes) -> Metadata:
-        """Read METADATA or PKG-INFO."""
-        fields = cls.fields(content)
-        return cls(
-            next(iter(fields.get("name", ())), ""),
-            next(iter(fields.get("version", ())), ""),
-            fields.get("requires-dist", []),
-            fields.get("provides-extra", []),
-            next(iter(fields.get("requires-python", ())), None),
-        )
-
-    def dumps(self) -> bytes:
-        """Return headers that `parse` reads as the same value."""
-        lines = [f"Name: {self.name}", f"Version: {self.version}"]
-        if self.requires_python:
-            lines.append(f"Requires-Python: {self.requires_python}")
-        lines += [f"Provides-Extra: {extra}" for extra in self.extras]
-        lines += [f"Requires-Dist: {line}" for line in self.requires]
-        return ("\n".join(lines) + "\n").encode()
-
-
-_UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")
-
-
-_STAR = re.compile(r"((?:[<>]=?|~=)\s*[0-9][0-9.]*)\.\*")
-
-
-@functools.cache
-def repaired(line: str) -> str:
-    """Return a Requires-Dist line with ``>=1.7.*`` read as ``>=1.7`` (as uv does); others as they are."""
-    try:
-        Requirement(line)
-    except InvalidRequirement:
-        return _STAR.sub(r"\1", line)
-    return line
-
-
-@functools.cache
-def parsed(line: str) -> Requirement:
-    """Return the requirement that a Requires-Dist line spells.
-
-    Raises:
-        InvalidRequirement: it spells none.
-
-    """
-    return Requirement(line)
-
-
-@functools.cache
-def bare(line: str) -> Requirement:
-    """Return the requirement of ``line`` without its marker."""
-    requirement = Requirement(line)
-    requirement.marker = None
-    return requirement
-
-
-@functools.cache
-def named(line: str) -> Requirement:
-    """Return the requirement of ``line`` without marker and URL."""
-    requirement = Requirement(line)
-    requirement.marker = requirement.url = None
-    return requirement
-
-
-class UrlDependency(Exception):
-    """A distribution wants another from a URL that kaggle-env.toml does not name: that is not for it to say."""
-
-    def __init__(self, by: str, requirement: str) -> None:
-        super().__init__(f"{by} needs {requirement}")
-        self.by = by
-        self.requirement = requirement
-
-
-class Markers:
-    """Evaluates markers for one target, each once per extra; knows which names the file itself takes from a URL."""
-
-    def __init__(self, environment: Mapping[str, str], direct: Iterable[str] = ()) -> None:
-        self.direct = frozenset(direct)
-        self._environment = dict(environment)
-        self._known: dict[tuple[str, str], bool] = {}
-        self.unknowable: list[str] = []
-        """Lines whose marker names what cannot be known of a kernel: ``platform_release``, ``platform_version``."""
-
-    def holds(self, line: str, extra: str = "") -> bool:
-        """Tell whether the requirement ``line`` counts for the target when ``extra`` is asked for."""
-        known = self._known.get((line, extra))
-        if known is None:
-            marker = parsed(line).marker
-            try:
-                known = marker is None or marker.evaluate({**self._environment, "extra": extra})
-            except InvalidVersion:  # an empty platform_release under pip 25 and older
-                known = False
-            if marker is not None and _UNKNOWABLE.search(line) and line not in self.unknowable:
-                self.unknowable.append(line)
-            self._known[line, extra] = known
-        return known
-
-    def active(self, lines: Iterable[str], extras: Collection[str] = ()) -> Iterator[str]:
-        """Yield the lines that count when ``extras`` are asked for (with none: those without extra)."""
-        for line in lines:
-            if (extras and any(self.holds(line, extra) for extra in extras)) or self.holds(line):
-                yield line
+    from kpack.resolve.worker.requirements import Markers, Metadata
 
 
 class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
@@ -220,18 +87,3 @@ class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
                 yield named(line)
             else:
                 raise UrlDependency(f"{metadata.name} {metadata.version}", str(requirement))
-
-
-def only_extra(line: str) -> bool:
-    """Tell whether a Requires-Dist line counts only when an extra is asked for."""
-    return "extra" in line.partition(";")[2]
-
-
-def invalid(metadata: Metadata) -> str | None:
-    """Return the first Requires-Dist line that is no requirement, or None."""
-    for line in metadata.requires:
-        try:
-            parsed(line)
-        except InvalidRequirement:
-            return line
-    return None

@@ -97,6 +97,8 @@ def read_name(name: str, filename: str) -> tuple[Version, str | None, tuple[int,
 
 def read_file(name: str, row: Row, base: str, index: str) -> File | None:
     """Return the file of project ``name`` that ``row`` of a page at ``base`` describes; None for anything else."""
+    if not isinstance(row.get("filename"), str) or not isinstance(row.get("url"), str):
+        return None
     facts = read_name(name, row["filename"])
     if facts is None:
         return None
@@ -174,7 +176,9 @@ class Fit:
         sources = name in self.sources
         found = []
         for row in rows:
-            filename = row["filename"]
+            filename = row.get("filename")
+            if type(filename) is not str:
+                continue
             if filename.endswith(".whl"):
                 if self.rank("-".join(filename[:-4].rsplit("-", 3)[1:])) is not None:
                     found.append(row)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
-from kpack.resolve.worker.distribution import TargetDistribution, bare
+from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.judge import Judge
 from kpack.resolve.worker.metadata import BadMetadata
+from kpack.resolve.worker.requirements import bare
 from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from pip._vendor.packaging.specifiers import SpecifierSet
 
-    from kpack.resolve.worker.distribution import Markers
     from kpack.resolve.worker.files import File
+    from kpack.resolve.worker.requirements import Markers
     from kpack.resolve.worker.seams import Doors
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
-from kpack.resolve.worker.distribution import Metadata, only_extra, parsed
+from kpack.resolve.worker.requirements import Metadata, only_extra, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

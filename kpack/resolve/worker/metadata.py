@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.utils import canonicalize_name
 
-from kpack.resolve.worker.distribution import Metadata, invalid
 from kpack.resolve.worker.files import version_of
+from kpack.resolve.worker.requirements import Metadata, invalid
 from kpack.resolve.worker.web import Answer, Once, Unreachable, Web, host_of
 
 if TYPE_CHECKING:

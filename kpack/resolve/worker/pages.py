@@ -48,7 +48,9 @@ class Page:
         kept: dict[str, bool] = {}
         found = []
         for row in self.rows:
-            filename = row["filename"]
+            filename = row.get("filename")
+            if type(filename) is not str:
+                continue
             text = filename.split("-", 2)[1] if filename.endswith(".whl") and "-" in filename else ""
             if text not in kept:
                 other = version_of(text) if text else None
@@ -128,11 +130,7 @@ def read_page(name: str, answer: Answer) -> tuple[list[Row], str]:
         raise Unreachable(answer.url, words)
     if not isinstance(rows, list):
         raise Unreachable(answer.url, f"its page of {name} has no list of files")
-    return [row for row in rows if _is_row(row)], base
-
-
-def _is_row(row: object) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("filename"), str) and isinstance(row.get("url"), str)
+    return [row for row in rows if type(row) is dict], base
 
 
 class _Anchors(html.parser.HTMLParser):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pip._vendor.packaging.requirements import InvalidRequirement
 from pip._vendor.packaging.utils import canonicalize_name
 
-from kpack.resolve.worker.distribution import parsed
 from kpack.resolve.worker.metadata import BadMetadata
+from kpack.resolve.worker.requirements import parsed
 from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
@@ -62,11 +62,8 @@ class Prefetcher:
     def _newest(self, name: str, requirement: Requirement) -> File | None:
         best = self._readers.pages.best(name)
         pin = self._pins.get(name)
-        fitting = [
-            version
-            for version, file in best.items()
-            if file.is_wheel and file.yanked is None and requirement.specifier.contains(version, prereleases=True)
-        ]
+        wheels = [version for version, file in best.items() if file.is_wheel and file.yanked is None]
+        fitting = list(requirement.specifier.filter(wheels, prereleases=True))
         pinned = [version for version in fitting if str(version) == pin]
         final = [version for version in fitting if not version.is_prerelease]
         newest = max(pinned or final or fitting, default=None)

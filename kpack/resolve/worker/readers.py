@@ -11,13 +11,13 @@ from pip._internal.models.index import PyPI
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
-from kpack.resolve.worker.distribution import Markers
 from kpack.resolve.worker.files import Fit
 from kpack.resolve.worker.kernel import Kernel
 from kpack.resolve.worker.metadata import MetadataStore
 from kpack.resolve.worker.pages import Pages
 from kpack.resolve.worker.prefetch import Prefetcher
 from kpack.resolve.worker.request import IndexAddress, WorkerRequest
+from kpack.resolve.worker.requirements import Markers
 from kpack.resolve.worker.sdist import SdistMetadata
 from kpack.resolve.worker.session import open_session
 from kpack.resolve.worker.web import Web

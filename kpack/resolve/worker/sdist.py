@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kpack.resolve.worker.distribution import Metadata
 from kpack.resolve.worker.metadata import BadMetadata, keep
+from kpack.resolve.worker.requirements import Metadata
 from kpack.resolve.worker.web import Unreachable, Web
 
 if TYPE_CHECKING:

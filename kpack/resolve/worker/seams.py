@@ -28,8 +28,9 @@ from pip._vendor.packaging.version import Version
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
-from kpack.resolve.worker.distribution import Markers, Metadata, TargetDistribution, invalid
+from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.metadata import BadMetadata
+from kpack.resolve.worker.requirements import Markers, Metadata, invalid
 from kpack.resolve.worker.web import without_credentials
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pip._vendor.requests import RequestException
 
 from kpack.resolve.worker import describe, seams, stepwise, trouble
 from kpack.resolve.worker.diagnose import Diagnosis
-from kpack.resolve.worker.distribution import UrlDependency
 from kpack.resolve.worker.held_back import HeldBack
+from kpack.resolve.worker.requirements import UrlDependency
 from kpack.resolve.worker.seams import ROUNDS, Lost
 from kpack.resolve.worker.web import Unreachable
 

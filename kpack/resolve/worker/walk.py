@@ -11,9 +11,10 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import seams
-from kpack.resolve.worker.distribution import TargetDistribution, bare
+from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.judge import Judge, Verdict
 from kpack.resolve.worker.metadata import BadMetadata
+from kpack.resolve.worker.requirements import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.specifiers import SpecifierSet
     from pip._vendor.packaging.version import Version
 
-    from kpack.resolve.worker.distribution import Markers, Metadata
     from kpack.resolve.worker.files import File
+    from kpack.resolve.worker.requirements import Markers, Metadata
 
 STEPS = 400
 """Requirements that the walk follows at most."""

@@ -1,0 +1,173 @@
+"""Core metadata and its requirements, read for the target: the one place where the worker evaluates markers."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING
+
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import InvalidVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+
+class Metadata:
+    """The headers of a METADATA file that a resolution looks at."""
+
+    __slots__ = ("extras", "name", "requires", "requires_python", "version")
+
+    def __init__(
+        self, name: str, version: str, requires: Sequence[str], extras: Sequence[str], requires_python: str | None
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.requires = tuple(repaired(line) for line in requires)
+        self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in extras))
+        self.requires_python = requires_python
+
+    @staticmethod
+    def fields(content: bytes) -> dict[str, list[str]]:
+        """Return the headers (RFC 822 with folded lines, names lower-cased) up to the first empty line."""
+        head = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
+        fields: dict[str, list[str]] = {}
+        values: list[str] | None = None
+        for line in head.split("\n"):
+            if line[:1] in (" ", "\t"):
+                if values:
+                    values[-1] = f"{values[-1]} {line.strip()}"
+                continue
+            key, colon, value = line.partition(":")
+            if colon:
+                values = fields.setdefault(key.strip().lower(), [])
+                values.append(value.strip())
+        return fields
+
+    @classmethod
+    def parse(cls, content: bytes) -> Metadata:
+        """Read METADATA or PKG-INFO."""
+        fields = cls.fields(content)
+        return cls(
+            next(iter(fields.get("name", ())), ""),
+            next(iter(fields.get("version", ())), ""),
+            fields.get("requires-dist", []),
+            fields.get("provides-extra", []),
+            next(iter(fields.get("requires-python", ())), None),
+        )
+
+    def dumps(self) -> bytes:
+        """Return headers that `parse` reads as the same value."""
+        lines = [f"Name: {self.name}", f"Version: {self.version}"]
+        if self.requires_python:
+            lines.append(f"Requires-Python: {self.requires_python}")
+        lines += [f"Provides-Extra: {extra}" for extra in self.extras]
+        lines += [f"Requires-Dist: {line}" for line in self.requires]
+        return ("\n".join(lines) + "\n").encode()
+
+
+_UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")
+
+
+_STAR = re.compile(r"((?:[<>]=?|~=)\s*[0-9][0-9.]*)\.\*")
+
+
+@functools.cache
+def repaired(line: str) -> str:
+    """Return a Requires-Dist line with ``>=1.7.*`` read as ``>=1.7`` (as uv does); others as they are."""
+    try:
+        parsed(line)
+    except InvalidRequirement:
+        return _STAR.sub(r"\1", line)
+    return line
+
+
+@functools.cache
+def parsed(line: str) -> Requirement:
+    """Return the requirement that a Requires-Dist line spells.
+
+    Raises:
+        InvalidRequirement: it spells none.
+
+    """
+    return Requirement(line)
+
+
+@functools.cache
+def bare(line: str) -> Requirement:
+    """Return the requirement of ``line`` without its marker."""
+    return _copy(line, url=True)
+
+
+@functools.cache
+def named(line: str) -> Requirement:
+    """Return the requirement of ``line`` without marker and URL."""
+    return _copy(line, url=False)
+
+
+def _copy(line: str, *, url: bool) -> Requirement:
+    """Return the requirement of ``line`` without its marker; parsing is slow, and `copy.copy` would parse again."""
+    original = parsed(line)
+    requirement = Requirement.__new__(Requirement)
+    requirement.name = original.name
+    requirement.url = original.url if url else None
+    requirement.extras = original.extras
+    requirement.specifier = original.specifier
+    requirement.marker = None
+    return requirement
+
+
+class UrlDependency(Exception):
+    """A distribution wants another from a URL that kaggle-env.toml does not name: that is not for it to say."""
+
+    def __init__(self, by: str, requirement: str) -> None:
+        super().__init__(f"{by} needs {requirement}")
+        self.by = by
+        self.requirement = requirement
+
+
+class Markers:
+    """Evaluates markers for one target, each once per extra; knows which names the file itself takes from a URL."""
+
+    def __init__(self, environment: Mapping[str, str], direct: Iterable[str] = ()) -> None:
+        self.direct = frozenset(direct)
+        self._environment = dict(environment)
+        self._known: dict[tuple[str, str], bool] = {}
+        self.unknowable: list[str] = []
+        """Lines whose marker names what cannot be known of a kernel: ``platform_release``, ``platform_version``."""
+
+    def holds(self, line: str, extra: str = "") -> bool:
+        """Tell whether the requirement ``line`` counts for the target when ``extra`` is asked for."""
+        known = self._known.get((line, extra))
+        if known is None:
+            marker = parsed(line).marker
+            try:
+                known = marker is None or marker.evaluate({**self._environment, "extra": extra})
+            except InvalidVersion:  # an empty platform_release under pip 25 and older
+                known = False
+            if marker is not None and _UNKNOWABLE.search(line) and line not in self.unknowable:
+                self.unknowable.append(line)
+            self._known[line, extra] = known
+        return known
+
+    def active(self, lines: Iterable[str], extras: Collection[str] = ()) -> Iterator[str]:
+        """Yield the lines that count when ``extras`` are asked for (with none: those without extra)."""
+        for line in lines:
+            if (extras and any(self.holds(line, extra) for extra in extras)) or self.holds(line):
+                yield line
+
+
+def only_extra(line: str) -> bool:
+    """Tell whether a Requires-Dist line counts only when an extra is asked for."""
+    return "extra" in line.partition(";")[2]
+
+
+def invalid(metadata: Metadata) -> str | None:
+    """Return the first Requires-Dist line that is no requirement, or None."""
+    for line in metadata.requires:
+        try:
+            parsed(line)
+        except InvalidRequirement:
+            return line
+    return None
