@@ -35,7 +35,7 @@ def environments(wheels: list[Path], place: Path) -> list[str]:
     report = kit.good(ours, pack.path).report
     pip(theirs, "install", "--no-index", "--no-deps", "--no-compile", *map(str, wheels))
     problems = []
-    if pip(ours, "check") != pip(theirs, "check"):
+    if sorted(pip(ours, "check").splitlines()) != sorted(pip(theirs, "check").splitlines()):
         problems.append("pip check says something else")
     listed, expected = (json.loads(pip(python, "list", "--format=json")) for python in (ours, theirs))
     if listed != expected:

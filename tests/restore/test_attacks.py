@@ -333,7 +333,7 @@ def test_a_large_entry_is_inflated_in_spans(tmp_path: Path) -> None:
     chance = random.Random(3)
     large = b"".join(chance.randbytes(1000) + bytes(1000) for _ in range(15_000))
     stored = chance.randbytes(18_000_000)
-    script = b"#!python -u\nprint('large')\n#" + b"".join(b"%d" % chance.getrandbits(60) for _ in range(1_200_000))
+    script = b"#!python -u\nprint('large')\n#" + chance.randbytes(9_000_000).hex().encode()
     wheels = [
         make_wheel(tmp_path / "w", "large", files={"large/a.bin": large, "large/b.py": "X = 1\n"}),
         make_wheel(tmp_path / "w", "plain", files={"plain/a.bin": stored, "plain/z.py": ""}, stored=True),
