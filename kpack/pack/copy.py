@@ -174,12 +174,13 @@ class _Copy:
     def _streamed(self, read: Callable[[int, int], bytes]) -> Digests:
         whole, spans, written = hashlib.sha256(), [], 0
         for begin, end in self.job.ranges:
-            span = hashlib.sha256()
+            span = hashlib.sha256() if begin else None  # the first one is how the whole begins
             for piece in self._pieces(read, begin, end):
                 whole.update(piece)
-                span.update(piece)
+                if span is not None:
+                    span.update(piece)
                 written += len(piece)
-            spans.append(span.hexdigest())
+            spans.append((span or whole).hexdigest())
         written += len(read(self.job.size, self.job.size + 1))  # there must be no more
         self.judge(whole.hexdigest(), written)
         return Digests(whole.hexdigest(), tuple(spans))
