@@ -49,6 +49,8 @@ class Timing:
     """One whole process."""
 
     seconds: float
+    cpu: float
+    """Seconds of all its threads, user and system: what a busy machine does not change."""
     peak: int
     """Bytes of resident memory."""
 
@@ -75,7 +77,7 @@ def timed(command: Sequence[str | Path], folder: Path, environment: dict[str, st
     seconds = time.perf_counter() - began
     if child.returncode:
         raise SystemExit(f"{command}: exit {child.returncode}\n{said.decode(errors='replace')[-4000:]}")
-    return Timing(seconds, usage.ru_maxrss * 1024)
+    return Timing(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 @contextlib.contextmanager
@@ -145,7 +147,9 @@ def show(name: str, timings: Sequence[Timing]) -> float:
     """Print the median of some runs and return its seconds."""
     seconds = statistics.median(item.seconds for item in timings)
     runs = " ".join(f"{item.seconds:.2f}" for item in timings)
-    print(f"  {name:<34} {seconds:8.2f} s   ({runs})   peak {max(item.peak for item in timings) / 2**20:.0f} MiB")
+    cpu = statistics.median(item.cpu for item in timings)
+    peak = max(item.peak for item in timings) / 2**20
+    print(f"  {name:<34} {seconds:8.2f} s   ({runs})   cpu {cpu:.2f} s   peak {peak:.0f} MiB")
     return seconds
 
 
