@@ -13,6 +13,7 @@ from packaging.version import Version
 from kpack.errors import IntegrityError
 from kpack.files import is_sha256
 from kpack.resolve.ask import excluded
+from kpack.resolve.child import shown
 from kpack.resolve.model import BaseUse, HeldBack, Need, Pin, Source, TargetResolution, Wheel
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def assemble(environment: Environment, target: Target, answer: Mapping[str, Any]
 
     """
     rows: dict[str, Mapping[str, Any]] = {row["name"]: row for row in answer["resolved"]}
-    asked = [(canonicalize_name(item["name"]), item["requirement"]) for item in answer["asked"]]
+    asked = [(canonicalize_name(item["name"]), shown(item["requirement"])) for item in answer["asked"]]
     kept = _reachable(rows, [name for name, _ in asked], environment)
     needs: dict[str, list[Need]] = {name: [] for name in kept}
     for requested, text in asked:
@@ -39,7 +40,7 @@ def assemble(environment: Environment, target: Target, answer: Mapping[str, Any]
     for parent in sorted(kept):
         for ask in rows[parent]["asks"]:
             if ask["name"] in kept and ask["name"] != parent:
-                needs[ask["name"]].append(Need(by=parent, requirement=ask["requirement"]))
+                needs[ask["name"]].append(Need(by=parent, requirement=shown(ask["requirement"])))
     base = target.base.distributions if target.base else {}
     packed, from_base = [], []
     for name in sorted(kept):
@@ -57,7 +58,7 @@ def assemble(environment: Environment, target: Target, answer: Mapping[str, Any]
         from_base=tuple(from_base),
         held_back=tuple(_held_back(answer.get("held_back", ()), kept)),
         dropped=tuple(canonicalize_name(name) for name in sorted(set(rows) - kept)),
-        notes=tuple(answer.get("notes", ())),
+        notes=tuple(shown(note) for note in answer.get("notes", ())),
         accelerator=_wheel(answer["accelerator"]) if answer.get("accelerator") else None,
     )
 
@@ -83,7 +84,7 @@ def _held_back(found: Sequence[Mapping[str, Any]], kept: set[str]) -> list[HeldB
             name=canonicalize_name(item["name"]),
             version=Version(item["version"]),
             newest=Version(item["newest"]),
-            because=item["because"],
+            because=shown(item["because"]),
         )
         for item in sorted(found, key=lambda item: str(item["name"]))
         if item["name"] in kept

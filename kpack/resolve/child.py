@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT"})
 """The only variables of pip's that reach the worker: certificates. All else would change the answer."""
 
 COMMAND = ("-m", "kpack.resolve.worker")
+
+_USERINFO = re.compile(r"(://)[^/@\s]*@")
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -128,7 +131,7 @@ def _ask(
     if answer is None:
         last = [line for line in complaint.result().splitlines() if line[:1].strip()][-1:]
         raise MachineError(
-            f"the resolver ended without an answer (exit status {code}): {''.join(last) or 'it said nothing'}",
+            f"the resolver ended without an answer (exit status {code}): {shown(''.join(last)) or 'it said nothing'}",
             where=request.label,
             next="run again with --debug and report it",
         )
@@ -149,4 +152,10 @@ def error_of(request: WorkerRequest, error: dict[str, Any]) -> KpackError:
             where=request.label,
             next="install pip 26.0 or newer beside kpack",
         )
-    return NoSolution(error["text"], where=request.label, next=error.get("next", ""))
+    return NoSolution(shown(error["text"]), where=request.label, next=shown(error.get("next", "")))
+
+
+def shown(text: str) -> str:
+    """Return ``text`` as it may be shown: no credentials in its URLs, control characters escaped (line ends stay)."""
+    plain = _USERINFO.sub(r"\1", text)
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in plain)

@@ -259,3 +259,20 @@ def test_function_runs_once_for_a_key_whoever_asks() -> None:
 def test_credentials_and_fragments_are_taken_off() -> None:
     assert without_credentials("https://u:p@host:8/a?b=c#d") == "https://host:8/a?b=c"
     assert host_of("https://u:p@host:8/a") == "host:8"
+
+
+@pytest.mark.parametrize("span", ["", "bytes 0-9/*", "bytes x-9/10", "bytes 3-9/10"])
+def test_range_that_is_not_what_it_says_is_refused(span: str) -> None:
+    class Odd(Bytes):
+        def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+            return Answer(206, url, "", b"0123456789", span)
+
+    with pytest.raises(Unreachable, match="which bytes it holds"):
+        RemoteFile(Odd(b""), "http://x/x.whl")  # type: ignore[arg-type]
+
+
+def test_words_are_shown_without_credentials_and_control_characters() -> None:
+    from kpack.resolve.child import shown
+
+    text = "see git+https://u:p@host/x and https://t@h\n\x1b[31mred"
+    assert shown(text) == "see git+https://host/x and https://h\n\\x1b[31mred"

@@ -238,3 +238,20 @@ def test_url_under_an_extra_matters_only_when_the_extra_is_asked_for(scenario: S
     with pytest.raises(NoSolution, match="may take something from a URL") as caught:
         scenario.lock("top[dev]")
     assert "s3cret" not in str(caught.value.to_dict())
+
+
+def test_credentials_of_a_direct_url_stay_out_of_answers_and_errors(scenario: Scenario) -> None:
+    path = scenario.wheel("top", "1.0", "torch")
+    url = f"{scenario.index.root}/files/{path.name}".replace("http://", "http://user:s3cret@")
+    answer = scenario.lock(f"top @ {url}", base={"torch": "2.0"})
+    assert "s3cret" not in repr(answer)
+    assert answer.packed[0].needed_by[0].requirement == f"top @ {scenario.index.root}/files/{path.name}"
+    scenario.wheel("other", "1.0", "torch>=3")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock(f"top @ {url}", "other", base={"torch": "2.0"})
+    assert "s3cret" not in str(caught.value.to_dict())
+    path = scenario.wheel("bad", "1.0", "torch>=3")
+    url = f"{scenario.index.root}/files/{path.name}".replace("http://", "http://user:s3cret@")
+    with pytest.raises(NoSolution, match="needs torch>=3") as caught:
+        scenario.lock(f"bad @ {url}", base={"torch": "2.0"})
+    assert "s3cret" not in str(caught.value.to_dict())

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 TAIL = 1 << 16
 """Bytes read from the end of a wheel first: its central directory, and most often METADATA too."""
 
+LARGEST = 16 << 20
+"""Bytes that METADATA may have."""
+
 OK, PARTIAL = 200, 206
 TRIALS = 3
 """Unannounced ``.metadata`` files asked of a host in vain before it is left alone."""
@@ -87,7 +90,9 @@ class MetadataStore:
         digest = file.hashes.get("sha256")
         if self._folder is None or not digest or len(digest) != 64 or not digest.isalnum():
             return None
-        return self._folder / digest[:2] / digest[2:]
+        # By host too: what one index says of a wheel is not what another one is believed to say.
+        host = hashlib.sha256(host_of(file.url).encode()).hexdigest()[:8]
+        return self._folder / host / digest[:2] / digest[2:]
 
     def _announced(self, file: File) -> bytes | None:
         host = host_of(file.url)
@@ -116,6 +121,8 @@ class MetadataStore:
                 ]
                 if len(names) != 1:
                     raise BadMetadata(f"{file.filename} has {len(names)} METADATA files")
+                if archive.getinfo(names[0]).file_size > LARGEST:
+                    raise BadMetadata(f"METADATA of {file.filename} has more than {LARGEST} bytes")
                 return archive.read(names[0])
         except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
             raise BadMetadata(f"{file.filename} is no readable wheel") from error
@@ -131,8 +138,11 @@ class RemoteFile(io.RawIOBase):
         answer = self._get(f"bytes=-{TAIL}")
         if answer.status == PARTIAL:
             span, _, total = answer.content_range.removeprefix("bytes ").partition("/")
+            first = span.partition("-")[0]
+            if not (first.isdecimal() and total.isdecimal() and int(first) + len(answer.body) == int(total)):
+                raise Unreachable(url, "its answer to a Range does not say which bytes it holds")
             self._size = int(total)
-            self._parts.append((int(span.partition("-")[0]), answer.body))
+            self._parts.append((int(first), answer.body))
         elif answer.status == OK:
             self._size = len(answer.body)
             self._parts.append((0, answer.body))
