@@ -233,13 +233,15 @@ def data_offset(header: bytes, entry: Entry, where: str = "") -> int:
         magic != b"PK\3\4"
         or flags != entry.flags
         or method != entry.method
-        or bytes(header[LOCAL_HEADER : LOCAL_HEADER + name_length]) != entry.raw_name
+        or header[LOCAL_HEADER : LOCAL_HEADER + name_length] != entry.raw_name
         or len(header) < total
     ):
         raise _bad("the local header of {!r} contradicts the directory".format(entry.name), where)
+    if crc == entry.crc and compressed == entry.compressed and size == entry.size:
+        return total
     if flags & 0x0008 and not crc and not compressed and not size:
         return total  # sizes follow the data in a descriptor
-    extra = bytes(header[LOCAL_HEADER + name_length : total])
+    extra = header[LOCAL_HEADER + name_length : total]
     size, compressed, _ = _local_zip64(extra, size, compressed, where, entry.name)
     if (crc, compressed, size) != (entry.crc, entry.compressed, entry.size):
         if flags & 0x0008 and (crc, compressed, size) == (0, 0, 0):
