@@ -34,6 +34,8 @@ if readers:
     feed = install.Feed
     install.Feed = lambda pack: feed(pack, readers=readers)
 engine.restore(pack, manifest, id="0" * 64, options=engine.Options(target=target))
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 """
 
 
@@ -58,23 +60,26 @@ def main() -> None:
         checkpoint.unlink()
         size = pack.stat().st_size
 
-        def run(*command: str) -> float:
+        def run(*command: str) -> tuple[float, float]:
             with mounted(place / "source", place / "mount", bandwidth=options.bandwidth, latency=options.latency):
                 began = time.monotonic()
-                subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+                done = subprocess.run(command, check=True, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE)
                 seconds = time.monotonic() - began
             shutil.rmtree(place / "target", ignore_errors=True)
             (place / "copy").unlink(missing_ok=True)
-            return seconds
+            return seconds, int(done.stdout or 0) / 1e3
 
         there = str(place / "mount" / pack.name)
-        copied = run("cp", there, str(place / "copy"))
+        copied, _ = run("cp", there, str(place / "copy"))
         print(f"pack of {size / 1e9:.2f} GB; cp {copied:.1f} s ({size / copied / 1e6:.0f} MB/s)")
-        print("| readers | s | MB/s | of cp |\n| --- | --- | --- | --- |")
+        print("| readers | s | MB/s | of cp | peak MB |\n| --- | --- | --- | --- | --- |")
         for readers in (1, 2, 4, 8, 16, 0):
-            seconds = run(sys.executable, "-c", CHILD, there, str(readers), str(place / "target"))
+            seconds, peak = run(sys.executable, "-c", CHILD, there, str(readers), str(place / "target"))
             label = readers or "as it finds right"
-            print(f"| {label} | {seconds:.1f} | {size / seconds / 1e6:.0f} | {seconds / copied:.2f} |", flush=True)
+            print(
+                f"| {label} | {seconds:.1f} | {size / seconds / 1e6:.0f} | {seconds / copied:.2f} | {peak:.0f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""Where things go, and how they are moved there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from kpack.restore import scheme
+from kpack.restore.errors import RestoreError, machine_error
+from kpack.restore.replace import relocate
+from kpack.restore.state import Journal, State, make_folders, undo
+
+
+def test_a_python_whose_distutils_alone_was_patched_installs_to_its_local_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    series = "python{}.{}".format(*sys.version_info[:2])
+    stock = {
+        key: f"/opt/x/{key}" for key in ("stdlib", "purelib", "platlib", "include", "scripts", "data", "platinclude")
+    }
+    local = f"/opt/x/local/lib/{series}/dist-packages"
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: dict(stock))
+    monkeypatch.setattr(sys, "prefix", "/opt/x")
+    monkeypatch.setattr(sys, "base_prefix", "/opt/x")
+    monkeypatch.setattr(sys, "path", ["/somewhere", local])
+    found = scheme._before_310()
+    assert (found["purelib"], found["platlib"], found["scripts"]) == (local, local, "/opt/x/local/bin")
+    monkeypatch.setattr(sys, "path", ["/somewhere", stock["purelib"]])
+    assert scheme._before_310() == stock
+
+
+def test_the_default_scheme_is_that_of_sysconfig() -> None:
+    found = scheme.default()
+    assert found.purelib == sysconfig.get_path("purelib")
+    assert found.scripts == sysconfig.get_path("scripts")
+    assert found.root("headers", "thing") == f"{found.include}/thing"
+    with pytest.raises(KeyError):
+        found.root("elsewhere", "thing")
+
+
+def other_device(tmp_path: Path) -> Path:
+    for name in ("/dev/shm", str(Path.home()), "/tmp"):
+        place = Path(name)
+        if place.is_dir() and place.stat().st_dev != tmp_path.stat().st_dev and os.access(place, os.W_OK):
+            return place
+    pytest.skip("there is only one file system to write to")
+
+
+def test_files_are_moved_across_file_systems(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=other_device(tmp_path)) as other:
+        source, goal = tmp_path / "tool", Path(other) / "tool"
+        source.write_text("content")
+        source.chmod(0o755)
+        relocate(str(source), str(goal))
+        assert not source.exists()
+        assert (goal.read_text(), goal.stat().st_mode & 0o777) == ("content", 0o755)
+        assert [path.name for path in Path(other).iterdir()] == ["tool"]
+        (tmp_path / "link").symlink_to("nowhere")
+        relocate(str(tmp_path / "link"), str(Path(other) / "link"))
+        assert (Path(other) / "link").readlink() == Path("nowhere")
+        with pytest.raises(RestoreError, match="cannot move"):
+            relocate(str(tmp_path / "missing"), str(goal))
+
+
+def test_undoing_twice_is_as_good_as_once(tmp_path: Path) -> None:
+    made: list[str] = []
+    make_folders(str(tmp_path / "a" / "b"), made)
+    assert made == [str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+    (tmp_path / "a/b/new.py").write_text("new")
+    (tmp_path / "aside").mkdir()
+    (tmp_path / "aside/0").write_text("old")
+    (tmp_path / "kept.py").write_text("new, in the place of the old")
+    journal = Journal(
+        "run",
+        "id",
+        "name",
+        folders=made,
+        files=[str(tmp_path / "a/b/new.py"), str(tmp_path / "never-written")],
+        aside=[(str(tmp_path / "kept.py"), str(tmp_path / "aside/0")), ("/never/moved", str(tmp_path / "aside/1"))],
+    )
+    for _ in range(2):
+        undo(journal)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "kept.py"]
+        assert (tmp_path / "kept.py").read_text() == "old"
+
+
+def fail_under_lock(folder: Path) -> None:
+    with State(str(folder / "lib" / ".kpack")).locked():
+        assert (folder / "lib/.kpack/lock").exists()
+        raise RuntimeError
+
+
+def test_state_leaves_nothing_behind_when_nothing_was_done(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        fail_under_lock(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "words"), [(13, "user who may"), (28, "free some space"), (30, "read-only")])
+def test_errors_of_the_system_say_what_to_do(number: int, words: str) -> None:
+    error = machine_error(OSError(number, os.strerror(number), "/some/where"), "write")
+    assert (error.code, error.where) == (7, "/some/where")
+    assert os.strerror(number) in error.what
+    assert words in error.next
