@@ -19,31 +19,35 @@ if TYPE_CHECKING:
 
     from kpack.resolve.worker.request import WorkerRequest
 
-KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT"})
-"""The only variables of pip's that reach the worker: certificates. All else would change the answer."""
+KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT", "PYTHONPATH"})
+"""The only variables of pip's and Python's that reach the worker: certificates, and where modules are."""
 
-COMMAND = ("-m", "kpack.resolve.worker")
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+_START = """
+import importlib.util, sys
+folder = sys.argv.pop(1)
+spec = importlib.util.spec_from_file_location("kpack", folder + "/__init__.py", submodule_search_locations=[folder])
+sys.modules["kpack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["kpack"])
+from kpack.resolve.worker.__main__ import main
+main()
+"""
+
+COMMAND = ("-P", "-c", _START, str(_PACKAGE))
+"""How a worker starts: with this very kpack, wherever it lies, and nothing else added to the module search path."""
 
 _USERINFO = re.compile(r"(://)[^/@\s]*@")
 
-_ROOT = str(Path(__file__).resolve().parents[2])
-
 
 def surroundings() -> dict[str, str]:
-    """Return the worker's environment variables: the process's own without pip's and Python's settings."""
+    """Return the worker's environment variables: the process's own without what steers pip, uv and Python."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if (not name.startswith(("PIP_", "PYTHON")) or name in KEPT) and not name.startswith("UV_")
+        if not name.startswith(("PIP_", "PYTHON", "UV_")) or name in KEPT
     }
-    paths = [_ROOT, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {
-        **kept,
-        "PIP_CONFIG_FILE": os.devnull,
-        "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONUTF8": "1",
-    }
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
 
 
 class Workers:
@@ -99,7 +103,7 @@ def _start() -> subprocess.Popen[str]:
             env=surroundings(),
             text=True,
             encoding="utf-8",
-            cwd=_ROOT,
+            cwd=_PACKAGE,
         )
     except OSError as error:
         raise MachineError(f"the resolver could not be started: {error.strerror}", where=sys.executable) from error

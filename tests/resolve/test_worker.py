@@ -14,7 +14,7 @@ import pytest
 from kpack.errors import MachineError
 from kpack.resolve import resolve
 from kpack.resolve.ask import question
-from kpack.resolve.child import Workers, surroundings
+from kpack.resolve.child import COMMAND, Workers, surroundings
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, known, packed
 
@@ -81,11 +81,11 @@ def busy(scenario: Scenario) -> WorkerRequest:
 def run(python: str, request: WorkerRequest, *words: str, seed: str = "0") -> dict[str, Any]:
     """Return the worker's answer under another interpreter, or inside a script."""
     done = subprocess.run(
-        [python, *(words or ("-m", "kpack.resolve.worker"))],
+        [python, *(words or COMMAND)],
         input=request.dumps(),
         capture_output=True,
         text=True,
-        env={**surroundings(), "PYTHONHASHSEED": seed},
+        env={**surroundings(), "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         cwd=ROOT,
         check=True,
     )
@@ -175,6 +175,16 @@ def test_worker_that_dies_is_a_machine_error_with_its_last_words(
     monkeypatch.setattr("kpack.resolve.child.COMMAND", ("-c", "raise RuntimeError('out of paper')"))
     with pytest.raises(MachineError, match="out of paper"):
         scenario.lock("top")
+
+
+def test_module_beside_kpack_does_not_hide_one_of_the_standard_library(
+    scenario: Scenario, real_worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scenario.folder / "json.py").write_text("raise RuntimeError('hidden')\n")
+    monkeypatch.chdir(scenario.folder)
+    monkeypatch.syspath_prepend(str(scenario.folder))
+    scenario.wheel("top")
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
 
 
 def test_workers_that_are_not_asked_are_ended() -> None:

@@ -1,4 +1,4 @@
-"""``python -m kpack.resolve.worker``: a request on stdin, JSON lines on stdout."""
+"""The worker: a request on stdin, JSON lines on stdout (``python -m kpack.resolve.worker``)."""
 
 from __future__ import annotations
 
