@@ -98,6 +98,7 @@ def test_one_file_replaces_the_recipe_and_builds_twice_to_the_same_bytes(recipe:
 
 
 def test_edit_in_a_local_folder_makes_the_lock_stale(recipe: Workshop) -> None:
+    recipe.write(f'name = "tiny"\npython = "{PYTHON}"\npackages = ["./mine"]\n')
     recipe.good("lock")
     recipe.good("lock", "--check")
     (recipe.folder / "mine" / "src_mine.py").write_text("Y = 2\n")
