@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from kpack.cache import Cache
@@ -65,7 +65,7 @@ def _with_sizes(environment: Environment, resolution: Resolution, *, offline: bo
     from kpack.errors import NetworkError
     from kpack.fetch import Download, authenticated, remote_size
 
-    known = [text for package in environment.packages for text in package.text.split() if "://" in text]
+    known = _direct(environment)
     sizes: dict[str, int | None] = {}
     for url, filename in unknown.items():
         # It is for progress and estimates: the build, which needs the file, says what is wrong with its server.
@@ -171,12 +171,17 @@ def _builder(
         indexes=Indexes(
             addresses=indexes,
             exclude_newer=environment.exclude_newer,
-            credentials=_with_users(index.url for index in indexes),
+            credentials=_with_users(*(index.url for index in indexes), *_direct(environment)),
         ),
         offline=offline,
         on_event=on_event,
     )
 
 
-def _with_users(urls: Iterable[str]) -> tuple[str, ...]:
+def _with_users(*urls: str) -> tuple[str, ...]:
     return tuple(url for url in urls if "@" in url)
+
+
+def _direct(environment: Environment) -> tuple[str, ...]:
+    """Return the URLs that stand in ``packages``."""
+    return tuple(text for package in environment.packages for text in package.text.split() if "://" in text)

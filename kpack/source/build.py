@@ -162,7 +162,8 @@ class Builder:
             assert source.commit is not None
             if self.offline and urlsplit(source.url).scheme != "git+file":
                 raise _offline(name, source)
-            return source, tree.check_out(source.url, source.commit, folder)
+            url = http.authenticated(source.url, self.indexes.credentials)
+            return source, tree.check_out(url, source.commit, folder)
         archive, digest = self._archive(source, name)
         folder.mkdir(parents=True)
         return replace(source, sha256=digest), tree.unpack(archive, folder, name=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch import shown
@@ -23,6 +25,7 @@ _NOT_SOURCE = frozenset(
     {".git", ".hg", ".svn", "__pycache__", "build", "dist", ".venv", "venv", ".tox", ".nox", ".mypy_cache"}
     | {".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", "node_modules"}
 )
+_USER = re.compile(r"(?<=://)[^/@\s']*@")
 _GIT_URL_SCHEMES = ("git+https://", "git+http://", "git+ssh://", "git+file://")
 
 
@@ -37,6 +40,10 @@ def unpack(archive: Path, folder: Path, *, name: str) -> Path:
         if zipfile.is_zipfile(archive):
             _unzip(archive, folder)
         else:
+            if not hasattr(tarfile, "data_filter"):
+                raise MachineError(
+                    "this Python cannot unpack an archive safely", where=name, next="use Python 3.11.4 or newer"
+                )
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
@@ -67,6 +74,9 @@ def check_out(url: str, commit: str, folder: Path) -> Path:
     if not url.startswith(_GIT_URL_SCHEMES):
         raise UsageError("cannot build from it", where=shown(url), next="git+https://…@ref is supported")
     address = url.removeprefix("git+")
+    if url.startswith("git+ssh://") and "@" not in urlsplit(address).netloc:
+        # A lock holds no user; the one of every git host over ssh is git.
+        address = address.replace("ssh://", "ssh://git@", 1)
     common = ["git", "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null"]
     _git([*common, "clone", "--quiet", "--no-checkout", "--", address, str(folder)], url)
     _git([*common, "-C", str(folder), "checkout", "--quiet", "--detach", commit], url)
@@ -76,7 +86,7 @@ def check_out(url: str, commit: str, folder: Path) -> Path:
 
 
 def _git(command: list[str], url: str) -> None:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "0", "LC_ALL": "C.UTF-8"}
+    environment = {**_without_git(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", env=environment)
     except FileNotFoundError as error:
@@ -86,7 +96,7 @@ def _git(command: list[str], url: str) -> None:
     except subprocess.CalledProcessError as error:
         said = [row for row in error.stderr.strip().splitlines() if row] or ["it said nothing"]
         raise NetworkError(
-            f"git failed: {said[-1].replace(url.removeprefix('git+'), shown(url))}",
+            f"git failed: {_USER.sub('', said[-1])}",
             where=shown(url),
             next="check the URL, the ref and your credentials (git's own: ssh agent, credential store)",
         ) from error
@@ -125,11 +135,17 @@ def tracked(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(_walked(folder) if listed is None else (name for name in listed if (folder / name).is_file())))
 
 
+def _without_git() -> dict[str, str]:
+    """Return the environment without what a hook of git sets: it would point to another repository."""
+    places = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
+    return {key: value for key, value in os.environ.items() if key not in places}
+
+
 def _tracked_by_git(folder: Path) -> list[str] | None:
     if not (folder / ".git").exists():
         return None
     command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    environment = {**_without_git(), "GIT_OPTIONAL_LOCKS": "0"}
     try:
         listed = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
     except (OSError, subprocess.CalledProcessError):

@@ -173,6 +173,24 @@ def test_repository_is_built_at_its_commit(shop: Shop) -> None:
 
 
 @needs_git
+def test_what_git_says_is_passed_on_without_the_password(shop: Shop) -> None:
+    with pytest.raises(NetworkError, match="git failed") as caught:
+        shop.build(Source(kind="vcs", url="git+http://me:s3cret@127.0.0.1:9/r", commit="0" * 40))
+    assert "s3cret" not in str(caught.value.to_dict())
+
+
+@needs_git
+def test_repository_of_a_surrounding_hook_is_left_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = repository(shop.folder / "repo")
+    (shop.folder / "other").mkdir()
+    git(shop.folder / "other", "init", "-q")
+    monkeypatch.setenv("GIT_DIR", str(shop.folder / "other" / ".git"))
+    built = shop.build(Source(kind="vcs", url="git+" + (shop.folder / "repo").as_uri(), commit=commit))
+    assert built.filename == "fork-1.0-py3-none-any.whl"
+    assert shop.build(Source(kind="directory", url="repo")).sha256 == built.sha256
+
+
+@needs_git
 def test_only_gits_usual_transports_are_used(shop: Shop) -> None:
     with pytest.raises(UsageError, match="cannot build from it"):
         shop.build(Source(kind="vcs", url="git+ext::sh -c evil", commit="0" * 40))
