@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -32,13 +31,22 @@ WORK = {
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def timed(command: list[str], folder: Path, environment: dict[str, str]) -> float:
-    """Return the seconds of one whole process."""
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        raise SystemExit(f"{command}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+PEAK: dict[str, float] = {}
+"""MiB of the largest process of each tool so far."""
+
+
+def timed(tool: str, command: list[str], folder: Path, environment: dict[str, str]) -> float:
+    """Return the seconds of one whole process, and note the memory of it and its children."""
+    with (folder / "output.txt").open("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            raise SystemExit(f"{command}: exit {process.returncode}\n{output.read()[-4000:]}")
+    PEAK[tool] = max(PEAK.get(tool, 0.0), usage.ru_maxrss / 1024)
     return seconds
 
 
@@ -68,7 +76,7 @@ def versions(text: str) -> dict[str, str]:
     for line in text.splitlines():
         name, double, rest = line.partition("==")
         if double and not line.startswith((" ", "#")):
-            found[canonicalize_name(name)] = rest.split()[0].rstrip("\\;")
+            found[canonicalize_name(name.partition("[")[0])] = rest.split()[0].rstrip("\\;")
     return found
 
 
@@ -91,14 +99,14 @@ class Bench:
         command += ["--allow-unsafe", "--rebuild", "--no-emit-index-url", "--index-url", f"{self.root}/simple"]
         command += ["--cache-dir", str(self.fresh()), "--pip-args", f"--cache-dir {self.fresh()}"]
         (self.folder / "pip.txt").unlink(missing_ok=True)
-        return timed([*command, "-o", "pip.txt", "requirements.in"], self.folder, clean())
+        return timed("pip-compile", [*command, "-o", "pip.txt", "requirements.in"], self.folder, clean())
 
     def uv(self) -> float:
         """Lock with uv, cold."""
         command = [find_uv_bin(), "pip", "compile", "-q", "--generate-hashes", "--no-header", "--default-index"]
         command += [f"{self.root}/simple", "--cache-dir", str(self.fresh()), "--python-version", PYTHON]
         (self.folder / "uv.txt").unlink(missing_ok=True)
-        return timed([*command, "-o", "uv.txt", "requirements.in"], self.folder, clean())
+        return timed("uv", [*command, "-o", "uv.txt", "requirements.in"], self.folder, clean())
 
     def kpack(self, snapshot: str, *, cache: Path | None = None, keep: bool = False) -> float:
         """Lock with kpack; cold unless ``cache`` is given, from nothing unless ``keep``."""
@@ -110,7 +118,7 @@ class Bench:
             (self.folder / "pylock.kaggle-env.toml").unlink(missing_ok=True)
         environment = {**clean(), "KPACK_CACHE": str(cache or self.fresh()), "KPACK_INDEX_URL": f"{self.root}/simple"}
         environment["PYTHONPATH"] = str(ROOT)
-        return timed([sys.executable, "-m", "kpack", "lock"], self.folder, environment)
+        return timed("kpack", [sys.executable, "-m", "kpack", "lock"], self.folder, environment)
 
 
 def main() -> None:
@@ -179,8 +187,7 @@ def measure(key: str, bench: Bench, rounds: int) -> None:
     ratio = median["kpack lock, 600 base packages"] / median["pip-compile --generate-hashes"]
     print(f"  kpack / pip-compile: {ratio:.3f}")
     print(f"  900 / 50: {median['kpack lock, 900 base packages'] / median['kpack lock, 50 base packages']:.3f}")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"  largest process so far (any of the three): {peak:.0f} MiB")
+    print("  largest process: " + ", ".join(f"{tool} {peak:.0f} MiB" for tool, peak in sorted(PEAK.items())))
 
 
 def check(bench: Bench, wanted: dict[str, str]) -> None:
