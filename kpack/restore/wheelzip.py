@@ -23,8 +23,8 @@ _CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _ALLOWED_FLAGS = 0x0002 | 0x0004 | 0x0008 | 0x0800  # deflate level, data descriptor, UTF-8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
-_SUSPECT = re.compile(r"\A[/.]|/[/.]|\.\Z")
-"""What every name that is not in normal form has somewhere, and few others."""
+_SUSPECT = ("", "/", ".")
+"""First characters (or none) of names that may not be in normal form."""
 _TYPE = 0o170000
 _MAX32 = 0xFFFFFFFF
 _MAX16 = 0xFFFF
@@ -167,13 +167,18 @@ def _name(raw: bytes, flags: int, where: str) -> str:
         name = raw.decode("utf-8" if flags & 0x0800 else "ascii")
     except UnicodeDecodeError as error:
         raise _bad("the entry name {!r} is not in the encoding it claims".format(raw), where) from error
-    if _CONTROL.search(name) or name[1:2] == ":" or not name or (_SUSPECT.search(name) and not _normal(name)):
+    # Nearly every name passes the first line; it is cheaper than to look at all of them closely.
+    if (not name.isprintable() or "//" in name or "/." in name or name[:1] in _SUSPECT or name[-1] == ".") and (
+        _CONTROL.search(name) or not _normal(name)
+    ):
+        raise _bad("the entry name {!r} is not a plain relative path".format(name), where)
+    if "\\" in name or name[1:2] == ":":
         raise _bad("the entry name {!r} is not a plain relative path".format(name), where)
     return name
 
 
 def _normal(name: str) -> bool:
-    return all(part not in ("", ".", "..") for part in (name[:-1] if name[-1] == "/" else name).split("/"))
+    return all(part not in ("", ".", "..") for part in (name[:-1] if name.endswith("/") else name).split("/"))
 
 
 def _zip64(extra: bytes, size: int, compressed: int, offset: int, where: str, name: str) -> Tuple[int, int, int]:

@@ -6,11 +6,14 @@ import os
 import sys
 import sysconfig
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from kpack.restore import scheme
+from kpack.restore import scheme, wheelzip
 from kpack.restore.errors import RestoreError, machine_error
 from kpack.restore.replace import relocate
 from kpack.restore.state import Journal, State, make_folders, undo
@@ -107,3 +110,19 @@ def test_errors_of_the_system_say_what_to_do(number: int, words: str) -> None:
     assert (error.code, error.where) == (7, "/some/where")
     assert os.strerror(number) in error.what
     assert words in error.next
+
+
+@settings(max_examples=800)
+@given(st.text(st.sampled_from("ab./:\\ \n\x7f\x85\u00a0é"), max_size=8))
+def test_entry_names_are_plain_relative_paths_or_refused(name: str) -> None:
+    """Quick tests first, but the same answer as looking at every part."""
+    parts = (name.removesuffix("/")).split("/")
+    control = any(unicodedata.category(char) == "Cc" for char in name)
+    plain = not (control or "\\" in name or name[1:2] == ":" or any(part in ("", ".", "..") for part in parts))
+    try:
+        found = wheelzip._name(name.encode(), 0x0800, "x.whl")
+    except RestoreError:
+        assert not plain
+    else:
+        assert plain
+        assert found == name
