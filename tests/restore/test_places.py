@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpack.restore import scheme, wheelzip
+from kpack.restore import record, scheme, wheelzip
 from kpack.restore.errors import RestoreError, machine_error
 from kpack.restore.replace import relocate
 from kpack.restore.state import Journal, State, make_folders, undo
@@ -126,3 +126,18 @@ def test_entry_names_are_plain_relative_paths_or_refused(name: str) -> None:
     else:
         assert plain
         assert found == name
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12),
+        st.tuples(st.sampled_from(["", "sha256=abc"]), st.integers(0, 10**12).map(str)),
+        max_size=6,
+    )
+)
+def test_a_record_is_read_as_it_was_written(rows: dict[str, tuple[str, str]]) -> None:
+    """Rows are sorted by path; commas and quotes in names survive."""
+    written = record.dumps(record.Row(path, digest, size) for path, (digest, size) in rows.items())
+    found = record.parse(written, "RECORD")
+    assert {path: (row.digest, row.size) for path, row in found.items()} == rows
+    assert list(found) == sorted(rows)
