@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -68,7 +69,9 @@ def test_rounds_are_counted_not_seconds() -> None:
     seams.install()
     from pip._internal.resolution.resolvelib import resolver
 
-    reporter = resolver.PipReporter(constraints={})
+    # pip 25.3 and newer tell the reporter of constraints.
+    wanted = inspect.signature(resolver.PipReporter.__init__).parameters
+    reporter = resolver.PipReporter(**({"constraints": {}} if "constraints" in wanted else {}))
     reporter.starting_round(seams.ROUNDS)
     with pytest.raises(seams.Lost):
         reporter.starting_round(seams.ROUNDS + 1)

@@ -86,4 +86,6 @@ class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
             elif canonicalize_name(requirement.name) in self._markers.direct:
                 yield named(line)
             else:
-                raise UrlDependency(f"{metadata.name} {metadata.version}", str(requirement))
+                extras_asked = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+                asked = f"{requirement.name}{extras_asked} @ {requirement.url}"
+                raise UrlDependency(f"{metadata.name} {metadata.version}", asked)

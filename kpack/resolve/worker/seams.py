@@ -208,11 +208,11 @@ class Doors:
         distribution = original(ireq, parallel_builds=True)
         headers = distribution.metadata
         metadata = Metadata(
-            str(headers["Name"]),
-            str(headers["Version"]),
+            str(headers.get("Name")),
+            str(headers.get("Version")),
             [str(line).strip() for line in headers.get_all("Requires-Dist", [])],
             [str(extra) for extra in headers.get_all("Provides-Extra", [])],
-            headers["Requires-Python"],
+            headers.get("Requires-Python"),
         )
         line = invalid(metadata)
         if line is not None:
