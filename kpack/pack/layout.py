@@ -10,7 +10,7 @@ from kpack.pack.content import BlobFile, Content, WheelFile
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from pathlib import Path
 
     from kpack.lock import Lock, LockedTarget
@@ -29,7 +29,7 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
         lock_name=lock_name,
         lock_text=locks.relative(lock),
         requirements=locks.requirements(lock),
-        targets=tuple(target_of(target) for target in lock.targets),
+        targets=tuple(target_of(target, lax) for target in lock.targets),
         wheels=tuple(
             WheelFile(
                 filename=wheel.filename,
@@ -49,8 +49,8 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
     )
 
 
-def target_of(target: LockedTarget) -> PackTarget:
-    """Return a target as the manifest says it, from the lock."""
+def target_of(target: LockedTarget, lax: Container[str] = ()) -> PackTarget:
+    """Return a target as the manifest says it, from the lock; ``lax`` names distributions whose RECORD may be wrong."""
     return PackTarget(
         label=target.label,
         base=target.base,
@@ -63,6 +63,7 @@ def target_of(target: LockedTarget) -> PackTarget:
                 version=str(pin.version),
                 wheel=f"wheels/{pin.wheel.filename}",
                 replaces=str(pin.replaces) if pin.replaces is not None else None,
+                lax_record=pin.name in lax,
             )
             for pin in target.packed
         ),

@@ -75,6 +75,7 @@ SHAPE = {
     "a backslash": put("targets", 0, "label", "a\\b"),
     "a list as name": put("name", []),
     "a number in env": put("restore", "env", {"A": 1}),
+    "a number as lax_record": put("targets", 0, "distributions", 0, "lax_record", 1),
 }
 
 SENSE = {
