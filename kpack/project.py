@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -224,10 +226,11 @@ def build(
     known = [index.location() for index in project.environment.indexes]
     built = source.rebuilt(made, project.environment, cache, offline=offline, on_event=on_fetch)
     verdicts = Verdicts(cache.root / "admitted")
+    slots = threading.BoundedSemaphore(os.cpu_count() or 1)  # more judges than cores would only wait for each other
 
     def admit(download: Download, file: Fetched) -> None:
         # While other wheels are on their way; what has no right verdict is judged again, and refused, by the writer.
-        with contextlib.suppress(IntegrityError):
+        with slots, contextlib.suppress(IntegrityError):
             verdicts(WheelFile(filename=download.name, sha256=file.sha256, path=file.path))
 
     fetched = fetch([*_downloads(made, known), *built], cache, offline=offline, on_event=on_fetch, on_file=admit)
