@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, AbstractSet, Dict, List, Optional, Set, Tuple
 
 from . import drift, tags
 from .errors import MISFIT, RestoreError
@@ -97,7 +97,12 @@ class Sorted:
 
 
 def sort(
-    target: PackTarget, installed: Dict[str, drift.Installed], broken: Set[str], own: Set[str], *, tolerant: bool
+    target: PackTarget,
+    installed: Dict[str, drift.Installed],
+    broken: AbstractSet[str] = frozenset(),
+    own: AbstractSet[str] = frozenset(),
+    *,
+    tolerant: bool,
 ) -> Sorted:
     """Hold the distributions of a target against what is installed.
 
