@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
+import ssl
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -15,13 +18,12 @@ from kpack import fetch as room
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch import Download, Event, EventKind, authenticated, shown
 from tests.fetch.conftest import PATIENCE, download, have, noise, sha
-from tests.fetch.origin import Fault
+from tests.fetch.origin import Fault, Origin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.cache import Cache
-    from tests.fetch.origin import Origin
 
 
 def test_file_is_fetched_once_and_then_a_hit(origin: Origin, cache: Cache) -> None:
@@ -319,6 +321,34 @@ def test_certificates_that_are_not_there_are_said_by_their_variable(
     monkeypatch.setenv("PIP_CERT", str(tmp_path / "none.pem"))
     with pytest.raises(MachineError, match="PIP_CERT"):
         have(Download(name="a", urls=("https://127.0.0.1:9/",), sha256=None), cache)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody trusts, with its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl")
+    path = tmp_path / "certificate.pem"
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
+    subprocess.run([openssl, *words], check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE"])
+def test_certificates_of_the_environment_are_trusted_and_others_are_not(
+    cache: Cache, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, str(certificate) + ".key")
+    with Origin(tls=context) as origin:
+        wanted = download(origin, "/a", b"a")
+        with pytest.raises(NetworkError, match="certificate is not trusted") as caught:
+            have(wanted, cache)
+        assert "REQUESTS_CA_BUNDLE" in caught.value.next
+        monkeypatch.setenv(variable, str(certificate))
+        assert have(wanted, cache).size == 1
 
 
 def test_asks_for_the_bytes_as_they_are(origin: Origin, cache: Cache) -> None:
