@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 from typing import TYPE_CHECKING
 
 from kpack.errors import MachineError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 """Bytes read at a time when a file is hashed or copied."""
 
+_ASKING = threading.Lock()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -56,9 +58,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
     try:
         with os.fdopen(descriptor, "w+b") as stream:
             yield stream
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, mode & ~umask)  # noqa: PTH101 - a name from mkstemp
+        os.chmod(name, mode & ~_umask())  # noqa: PTH101 - a name from mkstemp
         os.replace(name, path)  # noqa: PTH105
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
@@ -70,6 +70,18 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
                 next="free some space" if error.errno == errno.ENOSPC else "choose another file or folder",
             ) from error
         raise
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be asked for by setting it: one thread at a time may."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
+        for line in status:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    with _ASKING:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return umask
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 ENGINE = "restore.bin"
 MANIFEST = "kpack.json"
 BOOTSTRAP = "bootstrap.py"
+
+_ABANDONED = 3600.0
+"""Seconds without a write after which a half-written pack has no writer any more."""
 
 _NO_DIGEST = "0" * 64
 
@@ -99,6 +105,7 @@ def write(
         origin, offsets, total = _layout(content, planned)
         if max_size is not None and total > max_size:
             raise _too_large(planned, total, max_size)
+        _sweep(out)
         with replacing(out) as stream:
             descriptor = stream.fileno()
             os.truncate(descriptor, total)
@@ -126,6 +133,14 @@ def write(
         line=line.line(content.name, identity, len(code)),
         lax={name: verdict.lax for name, verdict in verdicts.items() if verdict.lax},
     )
+
+
+def _sweep(out: Path) -> None:
+    """Remove what builds that were killed left beside ``out``; one that still runs writes its file all the time."""
+    for left in out.parent.glob(f".{glob.escape(out.name[:100])}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
 
 
 def _too_large(planned: list[_Planned], total: int, max_size: int) -> CheckFailed:

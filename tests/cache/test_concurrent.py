@@ -80,7 +80,13 @@ def test_killed_build_leaves_the_old_pack_and_the_next_one_finishes(workshop: Wo
             build.send_signal(signal.SIGKILL)
         assert (workshop.folder / "a.kpack.bin").read_bytes() == before
     workshop.index.latency = 0
+    abandoned, fresh = (workshop.folder / f".a.kpack.bin.{name}.part" for name in ("old", "new"))
+    for path in (abandoned, fresh):
+        path.write_bytes(b"half a pack")
+    os.utime(abandoned, (time.time() - 7200,) * 2)
     last = start(workshop, "a.kpack.bin")
     again, err = last.communicate(timeout=100)
     assert last.returncode == 0, err
     assert json.loads(again)["sha256"] == json.loads(out)["sha256"]
+    assert not abandoned.exists()
+    assert fresh.exists()
