@@ -175,3 +175,16 @@ def test_requirements_that_the_snapshot_does_not_know_are_read_from_the_index(sc
     scenario.index.requests.clear()
     scenario.lock("top", base=base, replace=["tokenizers"])
     assert not [path for path in scenario.index.requests if "transformers" in path]
+
+
+def test_extra_of_a_base_package_that_nobody_knows_is_a_note(scenario: Scenario) -> None:
+    answer = scenario.lock("gone[more]", base={"gone": "1.0"})
+    assert from_base(answer) == {"gone": "1.0"}
+    assert answer.notes == ("gone 1.0: what [more] adds could not be found out",)
+
+
+def test_base_requirement_that_is_no_requirement_limits_nothing(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "tokenizers")
+    scenario.wheel("tokenizers", "0.22")
+    base = {"tokenizers": "0.21", "odd": known("odd", "1.0", ["tokenizers >=== nonsense !"])}
+    assert packed(scenario.lock("top", base=base, replace=["tokenizers"]))["tokenizers"] == "0.22"

@@ -190,6 +190,7 @@ def answering(status: int, body: bytes = b"", kind: str = "text/plain") -> Calla
     [
         (403, b"", "text/plain", "refuses access"),
         (418, b"", "text/plain", "HTTP 418"),
+        (503, b"", "text/plain", "server errors"),
         (200, b"{", "application/vnd.pypi.simple.v1+json", "no valid JSON"),
         (200, b'{"files": 3}', "application/vnd.pypi.simple.v1+json", "no list of files"),
         (200, b"hello", "text/plain", "no Simple page"),
@@ -208,3 +209,44 @@ def test_rows_that_are_no_files_are_passed_over(scenario: Scenario) -> None:
     scenario.index.intercept = answering(200, rows, "application/vnd.pypi.simple.v1+json")
     with pytest.raises(NoSolution, match="there is no top"):
         scenario.lock("top")
+
+
+def test_folder_of_pages_is_an_index_too(scenario: Scenario) -> None:
+    path = scenario.wheel("top", "1.0", "dep")
+    other = scenario.wheel("dep", "1.0")
+    for name, wheel in (("top", path), ("dep", other)):
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        page = scenario.folder / "simple" / name / "index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f'<a href="{wheel.as_uri()}#sha256={digest}">{wheel.name}</a>')
+    environment = scenario.environment("top")
+    url = (scenario.folder / "simple").as_uri()
+    answer = resolve(environment, targets(environment, [base_image({})]), cache_dir=None, index_url=url)
+    assert packed(answer.targets[0]) == {"dep": "1.0", "top": "1.0"}
+
+
+def test_metadata_with_another_digest_than_announced_is_not_believed(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0", "evil")
+
+    def forged(handler: BaseHTTPRequestHandler) -> bool:
+        body = b"Metadata-Version: 2.1\nName: top\nVersion: 2.0\nRequires-Dist: other\n"
+        return handler.path.endswith("top-2.0-py3-none-any.whl.metadata") and answering(200, body)(handler)
+
+    scenario.index.intercept = forged
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+
+
+def test_wheel_that_cannot_be_read_is_passed_over(scenario: Scenario) -> None:
+    scenario.index.announce_metadata = False
+    scenario.wheel("top", "1.0")
+    path = scenario.wheel("top", "2.0")
+    path.write_bytes(path.read_bytes()[:-30])
+
+    def no_metadata_file(handler: BaseHTTPRequestHandler) -> bool:
+        return handler.path.endswith(".metadata") and answering(404)(handler)
+
+    scenario.index.intercept = no_metadata_file
+    answer = scenario.lock("top")
+    assert packed(answer) == {"top": "1.0"}
+    assert "2.0 cannot be read" in answer.held_back[0].because

@@ -255,3 +255,17 @@ def test_credentials_of_a_direct_url_stay_out_of_answers_and_errors(scenario: Sc
     with pytest.raises(NoSolution, match="needs torch>=3") as caught:
         scenario.lock(f"bad @ {url}", base={"torch": "2.0"})
     assert "s3cret" not in str(caught.value.to_dict())
+
+
+def test_zip_sdist_is_read_and_a_broken_one_is_passed_over(scenario: Scenario) -> None:
+    import zipfile
+
+    path = scenario.folder / "top-1.0.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("top-1.0/PKG-INFO", "Metadata-Version: 2.2\nName: top\nVersion: 1.0\nRequires-Dist: dep\n")
+    scenario.index.add(path)
+    broken = scenario.folder / "top-2.0.tar.gz"
+    broken.write_bytes(b"no archive")
+    scenario.index.add(broken)
+    scenario.wheel("dep")
+    assert packed(scenario.lock("top", allow_source=["top"])) == {"dep": "1.0", "top": "1.0"}

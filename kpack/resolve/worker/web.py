@@ -110,8 +110,8 @@ class Web:
         self.requests += 1
         self._on_request(self.requests)
         try:
-            response = self.session.get(url, headers=dict(headers or {}))
-            body = response.content
+            with self.session.get(url, headers=dict(headers or {})) as response:
+                body = response.content
         except (RequestException, PipError, HTTPError, OSError) as error:
             raise Unreachable(url, _reason(error)) from error
         return Answer(
