@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from kpack.environment import Environment, Package
     from kpack.target import Target
+
+_NAME = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def question(
@@ -114,12 +117,16 @@ def _limits(environment: Environment, target: Target, provided: Sequence[Provide
         if item.opened or item.name in broken:
             continue
         for line in item.requires_dist or ():
+            # Most of some ten thousand lines speak of other names: those are not worth parsing.
+            named = _NAME.match(line)
+            other = opened.get(canonicalize_name(named[0].strip())) if named else None
+            if other is None:
+                continue
             try:
                 requirement = Requirement(line)
             except InvalidRequirement:
                 continue  # the consistency pass reads it too, and speaks of it
-            other = opened.get(canonicalize_name(requirement.name))
-            if other is None or requirement.url or not requirement.specifier:
+            if requirement.url or not requirement.specifier:
                 continue
             if requirement.marker is not None and not requirement.marker.evaluate({**target.environment, "extra": ""}):
                 continue

@@ -80,7 +80,11 @@ def test_exclude_newer_is_the_first_moment_that_does_not_count(scenario: Scenari
     scenario.wheel("top", "1.0", upload_time="2026-04-30T23:59:59.999999Z")
     scenario.wheel("top", "2.0", upload_time="2026-05-01T00:00:00.000001Z")
     scenario.wheel("top", "3.0", upload_time="2026-05-01T00:00:00Z")
+    scenario.wheel("top", "4.0", upload_time="2026-04-30T23:30:00-01:00")
+    scenario.wheel("top", "5.0", upload_time="yesterday")
+    scenario.wheel("top", "0.9", upload_time="2026-05-01T00:30:00+01:00")
     assert packed(scenario.lock("top", exclude_newer=datetime(2026, 5, 1, tzinfo=UTC))) == {"top": "1.0"}
+    assert packed(scenario.lock("top<1", exclude_newer=datetime(2026, 5, 1, tzinfo=UTC))) == {"top": "0.9"}
 
 
 def test_file_without_sha256_is_hashed_and_that_is_said(scenario: Scenario) -> None:

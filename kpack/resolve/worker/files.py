@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import urllib.parse
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -130,6 +131,16 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _utc(moment: str) -> str:
+    """Return an upload time as ``2026-01-01T00:00:00`` in UTC; PEP 700 wants UTC, and some servers give an offset."""
+    if moment.endswith("Z") or len(moment) == len("2026-01-01T00:00:00"):
+        return moment[:19]
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except ValueError:
+        return "9999"  # what cannot be read may be too new
+
+
 class Fit:
     """Judges files for one target; the one place that knows tags, exclude-newer and allow-source."""
 
@@ -160,7 +171,7 @@ class Fit:
         """Tell whether ``exclude-newer`` hides the file; one without upload time is hidden too."""
         if self.cutoff is None:
             return False
-        return file.upload_time is None or file.upload_time[:19] >= self.cutoff[:19]
+        return file.upload_time is None or _utc(file.upload_time) >= self.cutoff[:19]
 
     def python_fits(self, file: File) -> bool:
         """Tell whether Requires-Python admits the target; an invalid one counts as none, as in pip."""
