@@ -35,6 +35,7 @@ _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d+)")
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
+_SHORT = 1 << 16
 _LONGEST_RETRY_AFTER = 60.0
 _SLOWEST = 256
 """Bytes per second over a whole stall period below which a connection counts as stalled."""
@@ -241,6 +242,10 @@ def _body(response: requests.Response, first: int | None, stall: float) -> Body:
         response.close()
         return Body(response=response, start=-1, length=0, total=whole, partial=True, validator=validator, stall=stall)
     said = f"status {status} {response.reason or ''}".strip()
+    if length is not None and length <= _SHORT:
+        # A short refusal is read to its end, so that the connection can serve the next request.
+        with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
+            response.raw.read(decode_content=False)
     if status in _TRANSIENT_STATUS:
         raise Transient(said, _retry_after(headers.get("Retry-After", "")))
     raise Refused(said)
