@@ -35,10 +35,10 @@ LARGE = ("model.safetensors", "onnx/model.onnx")
 
 @pytest.fixture(autouse=True)
 def hub(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = origin.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", origin.url)
-    monkeypatch.setattr(
-        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", origin.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
+    for module in ("constants", "file_download"):  # some versions keep a copy in the second
+        monkeypatch.setattr(f"huggingface_hub.{module}.HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
 
 
 def restored(bench: Bench, locked: tuple[LockedCheckpoint, ...], folder: Path) -> Path:
