@@ -4,6 +4,8 @@ It checks kpack.json against the digest in the last line, restore.bin (the engin
 and hands over. It uses nothing of a pack that it has not hashed, and writes only to a private folder.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import json
@@ -18,12 +20,12 @@ ENGINE = "kpack_restore"  # the package inside restore.bin
 class Untrusted(Exception):
     """The pack or the interpreter cannot be trusted with the other; ``code`` is the exit code."""
 
-    def __init__(self, what, code=5):
+    def __init__(self, what: str, code: int = 5) -> None:
         super().__init__(what)
         self.code = code
 
 
-def run(pack, sha256, size):
+def run(pack: str, sha256: str, size: int) -> None:
     """Restore ``pack``, a file or the folder it became, whose kpack.json has this digest and size in bytes.
 
     Raises SystemExit with the exit code when that fails; the message is on stderr by then.
@@ -43,7 +45,7 @@ def run(pack, sha256, size):
         raise SystemExit(code)
 
 
-def parts(pack, sha256, size):
+def parts(pack: str, sha256: str, size: int) -> tuple[bytes, bytes, bytes]:
     """Return bootstrap.py, kpack.json and the engine; the last two verified."""
     if sys.version_info < (3, 8):
         raise Untrusted("the pack needs Python 3.8 or newer, this is " + sys.version.split()[0], 6)
@@ -70,21 +72,21 @@ def parts(pack, sha256, size):
     return boot, manifest, engine
 
 
-def read(path, offset=0, size=-1):
+def read(path: str, offset: int = 0, size: int = -1) -> bytes:
     """Return bytes of a file."""
     with open(path, "rb") as stream:
         stream.seek(offset)
         return stream.read(size)
 
 
-def check(name, data, sha256):
+def check(name: str, data: bytes, sha256: str) -> None:
     """Stop unless the bytes have the digest."""
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise Untrusted("{} is damaged: sha256 is {}, expected {}".format(name, found, sha256))
 
 
-def hand_over(folder, engine, pack, manifest, identity, options):
+def hand_over(folder: str, engine: bytes, pack: str, manifest: bytes, identity: str, options: dict[str, object]) -> int:
     """Import the engine from ``folder`` under a name of its own and run it; return the exit code."""
     path = os.path.join(folder, "restore.zip")
     with open(path, "xb") as stream:
@@ -92,20 +94,21 @@ def hand_over(folder, engine, pack, manifest, identity, options):
     forget()
     sys.path.insert(0, path)
     try:
-        return importlib.import_module(ENGINE + ".main").main(pack, manifest, identity, options)
+        code: int = importlib.import_module(ENGINE + ".main").main(pack, manifest, identity, options)
     finally:
         sys.path[:] = [item for item in sys.path if item != path]
         sys.path_importer_cache.pop(path, None)
         forget()
+    return code
 
 
-def forget():
+def forget() -> None:
     """Drop the engine's modules, so that another pack brings its own."""
     for name in [name for name in sys.modules if name.split(".")[0] == ENGINE]:
         del sys.modules[name]
 
 
-def fail(error, pack, options):
+def fail(error: Exception, pack: str, options: dict[str, object]) -> int:
     """Say what went wrong and return the exit code."""
     code = getattr(error, "code", 7)
     advice = {5: "upload or copy the pack again", 6: "use a newer image"}.get(code, "check that the input is attached")

@@ -307,7 +307,7 @@ class _SystemTrust(HTTPAdapter):
         return super().proxy_manager_for(*arguments, ssl_context=_system_context(), **keywords)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         if verify is True:  # or requests would load its own bundle into the system's
             conn.ca_certs = conn.ca_cert_dir = None
 

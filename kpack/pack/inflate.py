@@ -21,4 +21,5 @@ except ImportError:  # no wheel for this platform
     decompressobj, crc32, InflateError = zlib.decompressobj, zlib.crc32, (zlib.error,)
 else:
     decompressobj, crc32 = isal_zlib.decompressobj, isal_zlib.crc32
-    InflateError = (zlib.error, isal_zlib.error)
+    error: type[Exception] = isal_zlib.error
+    InflateError = (zlib.error, error)

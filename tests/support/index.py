@@ -71,7 +71,7 @@ class IndexServer:
         outer = self
 
         class Handler(_Handler):
-            index = outer
+            index: IndexServer = outer
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
