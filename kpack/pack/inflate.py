@@ -21,5 +21,5 @@ except ImportError:  # no wheel for this platform
     decompressobj, crc32, InflateError = zlib.decompressobj, zlib.crc32, (zlib.error,)
 else:
     decompressobj, crc32 = isal_zlib.decompressobj, isal_zlib.crc32
-    error: type[Exception] = isal_zlib.error
+    error: Any = isal_zlib.error  # its stubs take the class for an instance
     InflateError = (zlib.error, error)
