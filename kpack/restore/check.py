@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import zlib
-from typing import TYPE_CHECKING, Dict, Iterable, List, Set, Tuple
+from typing import TYPE_CHECKING, AbstractSet, Dict, Iterable, List, Mapping, Set, Tuple
 
 from .checkpoints import refuse_occupied, verify_attached
 from .errors import MACHINE, MISFIT, RestoreError
@@ -35,28 +35,29 @@ def refuse_drift(found: Iterable[Drift]) -> None:
         )
 
 
-def refuse_imported(plan: Plan, modules: Iterable[str]) -> None:
-    """Stop when a distribution is to be replaced that this process has imported. Raises RestoreError (code 6)."""
-    loaded = imported(plan, modules)
-    if loaded:
+def refuse_imported(modules: List[str]) -> None:
+    """Stop when this process has imported what is to be replaced. Raises RestoreError (code 6)."""
+    if modules:
         raise RestoreError(
             MISFIT,
-            "this process has already imported what the pack replaces: " + ", ".join(loaded),
+            "this process has already imported what the pack replaces: " + ", ".join(modules),
             next="run the line before anything else in a fresh session; if it is loaded even there, it cannot be "
             "replaced inside a notebook: KPACK_DRIFT=note replaces it for subprocesses",
         )
 
 
-def imported(plan: Plan, modules: Iterable[str]) -> List[str]:
-    """Return the top-level modules of distributions to be replaced that are in ``modules``."""
-    replaced = [wheel for wheel in plan.wheels if wheel.name in plan.replaced]
-    top: Set[str] = set()
-    for wheel in replaced:
-        start = len(wheel.lib) + 1
-        for file in wheel.files:
-            if file.kind == PLAIN and file.path.startswith(wheel.lib + "/"):
-                top.add(file.path[start:].partition("/")[0].partition(".")[0])
-    return sorted(top & {name for name in modules if "." not in name})
+def imported(files: AbstractSet[str], loaded: Mapping[str, str]) -> List[str]:
+    """Return the top-level names of modules (``loaded``: name to file) that were imported from one of ``files``.
+
+    The file decides, not the name: ``google`` and the like are shared by many distributions and always loaded.
+    """
+    real = {os.path.realpath(folder): folder for folder in {os.path.dirname(path) for path in files}}
+    found = set()
+    for name, path in loaded.items():
+        folder, base = os.path.split(path)
+        if path in files or os.path.join(real.get(folder, folder), base) in files:
+            found.add(name.partition(".")[0])
+    return sorted(found)
 
 
 def existing(files: Iterable[File], missing: Set[str], ours: Set[str]) -> Tuple[Set[str], List[str]]:
@@ -164,9 +165,14 @@ def check_checkpoints(plan: Plan, *, tolerant: bool) -> None:
             verify_attached(item)
 
 
-def loaded_modules() -> List[str]:
-    """Return the names of the modules that this process has imported."""
-    return list(sys.modules)
+def loaded_modules() -> Dict[str, str]:
+    """Return the file of every module that this process has imported from one, by name."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__dict__", {}).get("__file__")
+        if isinstance(path, str):
+            found[name] = path
+    return found
 
 
 def megabytes(size: int) -> str:

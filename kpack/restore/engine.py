@@ -177,11 +177,12 @@ class _Restore:
             return self._carry_out(plan, inflater)
 
     def _carry_out(self, plan: Plan, inflater: Any) -> Report:
-        if not self.tolerant and self.scheme.target is None:
-            check.refuse_imported(plan, check.loaded_modules())
         check.check_checkpoints(plan, tolerant=self.tolerant)
         run = os.urandom(16).hex()
         prepared = prepare(plan, run, sys.executable, tolerant=self.tolerant)
+        stale = check.imported(prepared.given_up, check.loaded_modules()) if plan.replaced else []
+        if not self.tolerant and self.scheme.target is None:
+            check.refuse_imported(stale)
         notes = [*self.notes, *prepared.notes]
         notes += [
             "{} {} is there and stays; the pack brings {}".format(item.name, version, item.version)
@@ -192,7 +193,6 @@ class _Restore:
         left -= {normalize_name(item.name) for item in plan.target.distributions}
         if left:
             notes.append("an earlier version of this pack brought these too, and they stay: " + ", ".join(sorted(left)))
-        stale = check.imported(plan, check.loaded_modules())
         if stale:
             notes.append("already imported, so this process goes on with the old one: " + ", ".join(stale))
         size = plan.unpacked

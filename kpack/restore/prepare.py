@@ -38,6 +38,12 @@ class Prepared:
     notes: List[str] = field(default_factory=list)
 
     @property
+    def given_up(self) -> Set[str]:
+        """The files of distributions that are replaced, and those that take their place."""
+        found = {path for old in self.old.values() for path in old.files}
+        return found.union(file.path for wheel in self.plan.wheels if wheel.name in self.old for file in wheel.files)
+
+    @property
     def libs(self) -> Set[str]:
         """The folders that receive modules."""
         return {self.plan.scheme.purelib, *(wheel.lib for wheel in self.plan.wheels)}

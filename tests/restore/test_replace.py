@@ -156,6 +156,20 @@ def test_refuses_to_replace_what_is_imported(kernel: Path, tmp_path: Path) -> No
     assert any("already imported" in note for note in noted.report["notes"])
 
 
+def test_a_namespace_that_is_loaded_for_others_is_no_obstacle(kernel: Path, tmp_path: Path) -> None:
+    wheels = [
+        make_wheel(tmp_path, "cloud-auth", "1.0", files={"cloud/auth/__init__.py": "V = 1\n"}),
+        make_wheel(tmp_path, "cloud-storage", "1.0", files={"cloud/storage/__init__.py": ""}),
+    ]
+    pip_install(kernel, wheels)
+    newer = make_wheel(tmp_path, "cloud-auth", "2.0", files={"cloud/auth/__init__.py": "V = 2\n"})
+    pack = kit.make_pack(tmp_path / "pack", [newer], replaces={"cloud-auth": "1.0"})
+    refused = kit.restore(kernel, pack.path, before="import cloud.auth\n")
+    assert "imported what the pack replaces: cloud" in refused.error["what"]
+    done = kit.good(kernel, pack.path, before="import cloud.storage\n", after="import cloud.auth; print(cloud.auth.V)")
+    assert done.printed == ["2"]
+
+
 def test_a_failure_puts_the_old_one_back(kernel: Path, tmp_path: Path) -> None:
     pip_install(kernel, [old(tmp_path)])
     pack = kit.make_pack(tmp_path / "pack", [new(tmp_path), make_wheel(tmp_path, "other")], replaces={"thing": "1.0"})
