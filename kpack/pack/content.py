@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from kpack.restore.manifest import Link, PackedCheckpoint, PackTarget
+    from kpack.restore.manifest import PackedCheckpoint, PackTarget
 
 SUFFIX = ".kpack.bin"
 """The suffix that Kaggle is known to leave alone."""
@@ -51,6 +51,5 @@ class Content:
     wheels: tuple[WheelFile, ...]
     blobs: tuple[BlobFile, ...] = ()
     checkpoints: tuple[PackedCheckpoint, ...] = ()
-    links: tuple[Link, ...] = ()
     directory: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)

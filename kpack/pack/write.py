@@ -215,7 +215,6 @@ def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, b
             members=members,
             directory=content.directory,
             env=content.env,
-            links=content.links,
         )
     )
     code = line.generate(hashlib.sha256(manifest).hexdigest(), len(manifest))

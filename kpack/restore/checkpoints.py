@@ -95,41 +95,6 @@ def plan(
     return found
 
 
-@dataclass
-class LinkPlan:
-    """A relative symbolic link between checkpoints (the Hugging Face cache layout)."""
-
-    path: str
-    """Absolute."""
-    to: str
-    present: bool
-
-
-def plan_links(manifest: Manifest, *, start: str, kaggle: bool, allow_absolute: bool) -> List[LinkPlan]:
-    """Return the links that belong to the checkpoints.
-
-    Raises RestoreError: as `destination`; code 5 for a link that leads to what is no checkpoint of this pack, 6 when
-    something else is in its place.
-    """
-    goals = {
-        destination(item.path, start, kaggle=kaggle, allow_absolute=allow_absolute) for item in manifest.checkpoints
-    }
-    found = []
-    for link in manifest.links:
-        path = destination(link.path, start, kaggle=kaggle, allow_absolute=allow_absolute)
-        if os.path.isabs(link.to) or os.path.normpath(os.path.join(os.path.dirname(path), link.to)) not in goals:
-            raise RestoreError(
-                INTEGRITY, "the link leads to {!r}, which is no checkpoint of the pack".format(link.to), where=link.path
-            )
-        present = os.path.islink(path) and os.readlink(path) == link.to
-        if not present and os.path.lexists(path):
-            raise RestoreError(
-                MISFIT, "something else is where a link belongs", where=path, next="move it away and restore again"
-            )
-        found.append(LinkPlan(path, link.to, present))
-    return found
-
-
 def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -> Tuple[bool, bool]:
     """Return (the right bytes are there, something else is there that no earlier restore made)."""
     try:

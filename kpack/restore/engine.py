@@ -150,10 +150,7 @@ class _Restore:
             kaggle=self.kaggle,
             allow_absolute=self.options.allow_absolute,
         )
-        links = checkpoints.plan_links(
-            self.manifest, start=self.start, kaggle=self.kaggle, allow_absolute=self.options.allow_absolute
-        )
-        done = not sorted_.install and all(item.present for item in planned) and all(link.present for link in links)
+        done = not sorted_.install and all(item.present for item in planned)
         if done and mark is not None and mark.id == self.id:
             report = self._report(target, [], planned, found)
             report.notes = self.notes
@@ -171,7 +168,6 @@ class _Restore:
                 sorted_.kept,
                 sorted_.replaced,
                 planned,
-                links,
                 found,
             )
             return self._carry_out(plan, inflater)

@@ -106,7 +106,6 @@ class Run:
         for item in plan.checkpoints:
             if not item.present:
                 journal.files += [item.path, item.part(prepared.run)]
-        journal.files += [link.path for link in plan.links if not link.present]
         if there:
             journal.files = [path for path in journal.files if path not in there]
         journal.staging = [*sorted(lib + "/.kpack/new" for lib in prepared.libs), away]
@@ -269,9 +268,6 @@ class Run:
                     relocate(item.part(self.prepared.run), item.path)
                 else:
                     os.symlink(item.attached or "", item.path)
-        for link in self.plan.links:
-            if not link.present:
-                os.symlink(link.to, link.path)
         for wheel in self.plan.wheels:
             relocate(wheel.staged, wheel.final)
 

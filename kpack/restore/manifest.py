@@ -96,14 +96,6 @@ class PackedCheckpoint:
 
 
 @dataclass(frozen=True)
-class Link:
-    """A relative symbolic link that restore makes (the Hugging Face cache layout)."""
-
-    path: str
-    to: str
-
-
-@dataclass(frozen=True)
 class Manifest:
     """What a pack holds, for whom, and what it leans on."""
 
@@ -116,7 +108,6 @@ class Manifest:
     members: Tuple[Member, ...]
     directory: Optional[str] = None
     env: Mapping[str, str] = field(default_factory=dict)
-    links: Tuple[Link, ...] = ()
 
     def member(self, path: str) -> Member:
         """Return the member of that path.
@@ -167,8 +158,6 @@ def dumps(manifest: Manifest) -> bytes:
             for member in manifest.members
         ],
     }
-    if manifest.links:
-        raw["links"] = [vars(item) for item in manifest.links]
     return (json.dumps(raw, sort_keys=True, separators=(",", ":")) + "\n").encode("ascii")
 
 
@@ -225,10 +214,8 @@ class _Table:
         self.raw = dict(raw)
         self.where = where
 
-    def _take(self, key: str, default: Any = None) -> Any:
+    def _take(self, key: str) -> Any:
         if key not in self.raw:
-            if default is not None:
-                return default
             raise _bad("{}.{}".format(self.where, key), "the key is missing")
         return self.raw.pop(key)
 
@@ -256,16 +243,16 @@ class _Table:
     def size(self, key: str) -> int:
         return _size(self._take(key), "{}.{}".format(self.where, key))
 
-    def items(self, key: str, default: Optional[List[Any]] = None) -> List[Tuple[Any, str]]:
-        value = self._take(key, default)
+    def items(self, key: str) -> List[Tuple[Any, str]]:
+        value = self._take(key)
         where = "{}.{}".format(self.where, key)
         if not isinstance(value, list):
             raise _bad(where, "expected a list, found {}".format(type(value).__name__))
         return [(item, "{}[{}]".format(where, index)) for index, item in enumerate(value)]
 
-    def tables(self, key: str, read: Callable[[_Table], _T], default: Optional[List[Any]] = None) -> Tuple[_T, ...]:
+    def tables(self, key: str, read: Callable[[_Table], _T]) -> Tuple[_T, ...]:
         found = []
-        for item, where in self.items(key, default):
+        for item, where in self.items(key):
             table = _Table(item, where)
             found.append(read(table))
             table.done()
@@ -318,7 +305,6 @@ def _manifest(table: _Table) -> Manifest:
             ),
         ),
         members=table.tables("members", _member),
-        links=table.tables("links", lambda item: Link(path=item.text("path"), to=item.text("to")), default=[]),
         directory=restore.optional_text("directory"),
         env={key: env.text(key) for key in sorted(env.raw)},
     )

@@ -13,7 +13,7 @@ from .versions import normalize_name, same_version
 from .wheels import WheelPlan, read_wheel
 
 if TYPE_CHECKING:
-    from .checkpoints import CheckpointPlan, LinkPlan
+    from .checkpoints import CheckpointPlan
     from .inflate import Inflater
     from .manifest import Manifest, PackedDistribution, PackTarget
     from .scheme import Scheme
@@ -36,7 +36,6 @@ class Plan:
     replaced: Dict[str, drift.Installed]
     """By name: what makes room for a distribution to install."""
     checkpoints: List[CheckpointPlan]
-    links: List[LinkPlan]
     drift: Tuple[drift.Drift, ...]
     notes: List[str] = field(default_factory=list)
 

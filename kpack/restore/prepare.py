@@ -77,7 +77,6 @@ def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepare
     folders = {file.path.rpartition("/")[0] for wheel in plan.wheels for file in wheel.files}
     folders |= {plan.scheme.scripts} if scripts else set()
     folders |= {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
-    folders |= {os.path.dirname(link.path) for link in plan.links if not link.present}
     folders |= {wheel.lib for wheel in plan.wheels} | {plan.scheme.purelib}
     prepared.missing = missing_folders(folders)
     missing = set(prepared.missing)

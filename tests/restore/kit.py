@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from kpack.pack.content import BlobFile, Content, WheelFile
 from kpack.pack.write import write
-from kpack.restore.manifest import Lean, Link, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
+from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
 from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
 
@@ -81,7 +81,6 @@ def make_pack(
     accelerator: Path | None = None,
     lax: Sequence[str] = (),
     extra_checkpoints: Sequence[PackedCheckpoint] = (),
-    links: Sequence[Link] = (),
     **facts: Any,
 ) -> Pack:
     """Write ``<name>.kpack.bin`` for Pythons of ``series`` and return it.
@@ -142,7 +141,6 @@ def make_pack(
         ),
         blobs=tuple(blobs),
         checkpoints=(*packed, *extra_checkpoints),
-        links=tuple(links),
         **facts,
     )
     return write(content, folder / f"{name}.kpack.bin")
