@@ -71,7 +71,6 @@ def _read(place: Path) -> Admitted | None:
             cuts=tuple(raw["cuts"]),
             unpacked=raw["unpacked"],
             files=raw["files"],
-            top_pth=tuple(raw["top_pth"]),
             lax=(),
         )
     except (OSError, ValueError, KeyError, TypeError, InvalidVersion):

@@ -61,8 +61,6 @@ class Admitted:
     unpacked: int
     """Bytes of all files after inflating."""
     files: int
-    top_pth: tuple[str, ...]
-    """``.pth`` files that it installs, which run code at every start of the interpreter."""
     lax: tuple[str, ...]
     """What is wrong with its RECORD and was let in by name."""
 
@@ -158,7 +156,6 @@ def _admit(data: Window, size: int, filename: str, *, lax_record: bool) -> Admit
         cuts=cuts(entries, start),
         unpacked=sum(entry.size for entry in entries),
         files=len(files),
-        top_pth=pth_files(entries),
         lax=tuple(problems),
     )
 

@@ -48,7 +48,6 @@ def ungated(monkeypatch: pytest.MonkeyPatch) -> None:
             cuts=(0, start),
             unpacked=0,
             files=0,
-            top_pth=(),
             lax=(),
         )
 
