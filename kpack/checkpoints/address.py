@@ -13,7 +13,7 @@ from kpack.errors import UsageError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HF = re.compile(
-    r"hf://(?:(?P<type>datasets|spaces)/)?(?P<repo>[^/@\s?#]+/[^/@\s?#]+)"
+    r"hf://(?:(?P<type>datasets|spaces)/|(?!(?:datasets|spaces)/))(?P<repo>[^/@\s?#]+/[^/@\s?#]+)"
     r"(?:@(?P<revision>[^/@\s?#]+))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
 )
 _KAGGLE = re.compile(

@@ -19,7 +19,9 @@ DEFAULT_DIRECTORY = "/kaggle/tmp"
 """Where relative checkpoint paths start on Kaggle."""
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_HF = re.compile(rf"hf://(?:(?:datasets|spaces)/)?{_PART}/{_PART}(?:@[^/@\s?#]+)?(?P<file>/[^?#]*)?")
+_HF = re.compile(
+    rf"hf://(?:(?:datasets|spaces)/|(?!(?:datasets|spaces)/)){_PART}/{_PART}(?:@[^/@\s?#]+)?(?P<file>/[^?#]*)?"
+)
 _KAGGLE = re.compile(
     rf"kaggle://(?:datasets/{_PART}/{_PART}|models/{_PART}/{_PART}/{_PART}/{_PART})(?:@[0-9]+)?(?P<file>/[^?#]*)?"
 )
