@@ -210,8 +210,8 @@ def _url_problem(url: str) -> tuple[str, str] | None:
     match = form.fullmatch(url)
     if match is None:
         return f"{quoted(url)} is not complete", f"write {_FORMS[parts.scheme]}"
-    inner = urllib.parse.unquote(match["file"] or "").removeprefix("/").removesuffix("/")
-    if inner and {"", ".", ".."} & set(inner.split("/")):
+    inner = urllib.parse.unquote(match["file"] or "").removeprefix("/")
+    if inner and {"", ".", ".."} & set(inner.removesuffix("/").split("/")):
         return f"{quoted(url)} does not name a plain path", "write it without '.', '..' and double slashes"
     return None
 
