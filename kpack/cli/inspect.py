@@ -40,12 +40,12 @@ def inspect(path: Path, *, as_json: bool) -> None:
                         "base": target.base,
                         "python": target.python,
                         "machine": target.machine,
-                        "packed": [vars(item) for item in target.distributions],
+                        "packed": [item._asdict() for item in target.distributions],
                         "leans": [{"name": lean.name, "version": lean.version} for lean in target.leans],
                     }
                     for target in manifest.targets
                 ],
-                "checkpoints": [vars(item) for item in manifest.checkpoints],
+                "checkpoints": [item._asdict() for item in manifest.checkpoints],
                 "env": sorted(manifest.env),
                 "startup": {wheel: list(names) for wheel, names in startup.items()},
             }

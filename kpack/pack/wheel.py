@@ -22,8 +22,8 @@ from packaging.version import InvalidVersion, Version
 
 from kpack.errors import IntegrityError, MachineError
 from kpack.pack import inflate
+from kpack.pack.manifest import SPAN
 from kpack.restore.errors import RestoreError
-from kpack.restore.manifest import SPAN
 from kpack.restore.wheelzip import (
     DEFLATED,
     LOCAL_HEADER,

@@ -17,6 +17,7 @@ from kpack.files import replacing, sha256_of
 from kpack.pack import line, tarfmt
 from kpack.pack.copy import Job, SpanMemory, copy_all
 from kpack.pack.engine import engine
+from kpack.pack.manifest import SPAN, dumps
 from kpack.pack.wheel import Admitted, admit
 from kpack.restore import manifest as model
 
@@ -165,13 +166,13 @@ def _plan(content: Content, verdicts: Mapping[str, Admitted]) -> list[_Planned]:
         verdict = verdicts[wheel.filename]
         planned.append(_Planned(f"wheels/{wheel.filename}", verdict.size, verdict.cuts, wheel.sha256, wheel.path))
     for blob in sorted(content.blobs, key=lambda item: item.sha256):
-        cuts = tuple(range(0, blob.size, model.SPAN))
+        cuts = tuple(range(0, blob.size, SPAN))
         planned.append(_Planned(f"checkpoints/{blob.sha256}", blob.size, cuts, blob.sha256, blob.path))
     return planned
 
 
 def _generated(path: str, data: bytes) -> _Planned:
-    return _Planned(path, len(data), tuple(range(0, len(data), model.SPAN)), None, data)
+    return _Planned(path, len(data), tuple(range(0, len(data), SPAN)), None, data)
 
 
 def _layout(content: Content, planned: list[_Planned]) -> tuple[int, list[int], int]:
@@ -204,7 +205,7 @@ def _member(item: _Planned, offset: int, sha256: str, digests: Sequence[str]) ->
 
 def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, bytes]:
     """Return (both first members with headers and padding, the code of bootstrap.py)."""
-    manifest = model.dumps(
+    manifest = dumps(
         model.Manifest(
             kpack=__version__,
             name=content.name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, machine_error
@@ -18,8 +17,7 @@ ON_KAGGLE = "/kaggle/tmp"
 """Where relative paths start on Kaggle: large, and not part of the notebook's output."""
 
 
-@dataclass
-class CheckpointPlan:
+class CheckpointPlan(NamedTuple):
     """A checkpoint and where it goes."""
 
     path: str
@@ -89,9 +87,8 @@ def plan(
     for item in pack.manifest.checkpoints:
         path = destination(item.path, start, kaggle=kaggle, allow_absolute=allow_absolute)
         member = None if item.attached else pack.members["checkpoints/" + item.sha256]
-        planned = CheckpointPlan(path, item.sha256, item.size, member, item.attached)
-        planned.present, planned.occupied = _status(item, path, known.get(path))
-        found.append(planned)
+        status = _status(item, path, known.get(path))
+        found.append(CheckpointPlan(path, item.sha256, item.size, member, item.attached, *status))
     return found
 
 

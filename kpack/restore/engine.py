@@ -7,8 +7,7 @@ import gc
 import os
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import check, checkpoints, drift, record, tags
 from .accelerator import Accelerator
@@ -25,11 +24,11 @@ from .versions import normalize_name
 from .wheels import refuse_unfit
 
 if TYPE_CHECKING:
+    from .inflate import Inflater
     from .manifest import Manifest, PackTarget
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How to restore."""
 
     target: Optional[str] = None
@@ -172,7 +171,7 @@ class _Restore:
             )
             return self._carry_out(plan, inflater)
 
-    def _carry_out(self, plan: Plan, inflater: Any) -> Report:
+    def _carry_out(self, plan: Plan, inflater: Inflater) -> Report:
         check.check_checkpoints(plan, tolerant=self.tolerant)
         run = os.urandom(16).hex()
         prepared = prepare(plan, run, sys.executable, tolerant=self.tolerant)
@@ -225,6 +224,9 @@ class _Restore:
 
     def _pth(self) -> List[str]:
         """Return the ``.pth`` files that this pack has installed."""
+        there = pth_files({self.scheme.purelib, self.scheme.platlib})
+        if not there:
+            return []
         mark = self.state.mark(self.manifest.name)
         infos = {item["info"] for item in mark.installed} if mark else set()
         wanted = set()
@@ -236,7 +238,7 @@ class _Restore:
                     for path in record.listed(stream.read(), info)
                     if path.endswith(".pth") and "/" not in path
                 }
-        return [path for path in pth_files({self.scheme.purelib, self.scheme.platlib}) if path in wanted]
+        return [path for path in there if path in wanted]
 
     def _report(
         self,
@@ -245,17 +247,13 @@ class _Restore:
         planned: List[checkpoints.CheckpointPlan],
         found: Tuple[drift.Drift, ...],
     ) -> Report:
-        return Report(
-            pack=self.pack.path,
-            name=self.manifest.name,
-            id=self.id,
-            target=target.base or "python-" + target.python,
-            installed=[(item.name, item.version) for item in target.distributions],
-            checkpoints=[(item.path, item.sha256, item.size) for item in planned],
-            drift=found,
-            replaced=replaced,
-            dry_run=self.options.dry_run,
-        )
+        where = target.base or "python-" + target.python
+        report = Report(self.pack.path, self.manifest.name, self.id, where, dry_run=self.options.dry_run)
+        report.installed = [(item.name, item.version) for item in target.distributions]
+        report.checkpoints = [(item.path, item.sha256, item.size) for item in planned]
+        report.drift = found
+        report.replaced = replaced
+        return report
 
 
 def _tolerant(options: Options) -> bool:

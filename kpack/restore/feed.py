@@ -6,6 +6,8 @@ there are processors; a fast source is left with few. Memory is bounded by a fix
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import threading
 import time
 from collections import deque
@@ -39,11 +41,11 @@ class Feed:
         self._change = threading.Condition()
         self._spans: Deque[Tuple[Member, Span]] = deque()
         self._copies: Deque[CopyJob] = deque()
-        self._buffers: List[bytearray] = []
+        self._buffers: List[mmap.mmap] = []
         self._made = 0
         self._held = 0
         """Spans that are being read or wait for their worker."""
-        self._ready: Dict[_Key, Tuple[memoryview, bytearray]] = {}
+        self._ready: Dict[_Key, Tuple[memoryview, mmap.mmap]] = {}
         self._threads: List[threading.Thread] = []
         self._readers = 0
         self._starving = 0
@@ -186,7 +188,7 @@ class Feed:
             if more:
                 self._add_reader(copy)
 
-    def _next(self) -> Optional[Tuple[bytearray, Optional[Tuple[Member, Span]], Optional[CopyJob]]]:
+    def _next(self) -> Optional[Tuple[mmap.mmap, Optional[Tuple[Member, Span]], Optional[CopyJob]]]:
         """Return a buffer and what to read into it, or None when there is nothing, or no buffer, for it now."""
         if self._stopped or (self._made >= READERS and not self._buffers):
             return None
@@ -198,11 +200,19 @@ class Feed:
             return self._buffer(), None, self._copies.popleft()
         return None
 
-    def _buffer(self) -> bytearray:
+    def _buffer(self) -> mmap.mmap:
         if self._buffers:
             return self._buffers.pop()
         self._made += 1
-        return bytearray(self._largest)
+        return _memory(self._largest)
+
+
+def _memory(size: int) -> mmap.mmap:
+    """Return a buffer. A bytearray would first be filled with zeros, page by page, while no other thread can run."""
+    memory = mmap.mmap(-1, max(1, size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(AttributeError, OSError):  # a kernel or Python without large pages
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 def reading_order(jobs: Sequence[Job], workers: int) -> List[Tuple[Member, Span]]:

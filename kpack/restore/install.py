@@ -84,32 +84,36 @@ class Run:
     def _journal(self) -> Journal:
         """Name everything that this run may create or move; files of replacing distributions get a waiting place."""
         prepared, plan = self.prepared, self.plan
-        journal = Journal(prepared.run, self._id, plan.manifest.name, folders=list(prepared.missing))
         away = os.path.join(self._state.folder, "aside")
         places = [path for old in prepared.old.values() for path in old.files] + prepared.overwritten
         places += [item.path for item in plan.checkpoints if not item.present and os.path.lexists(item.path)]
-        journal.aside = [(place, os.path.join(away, str(number))) for number, place in enumerate(places)]
-        journal.emptied = sorted({folder for old in prepared.old.values() for folder in old.folders})
         there = set(places)
+        files: List[str] = []
         for wheel in plan.wheels:
             for job in wheel.jobs:
-                journal.files += [file.path for file in job.files if file.kind not in (METADATA, RECORD)]
-            journal.files += part_names(wheel.jobs)
-            journal.metadata.append(wheel.final)
+                files += [file.path for file in job.files if file.kind not in (METADATA, RECORD)]
+            files += part_names(wheel.jobs)
             if self._compile:
                 self._bytecode[wheel.name] = cached_names(
                     file.path for file in wheel.files if file.kind not in (METADATA, RECORD)
                 )
-                journal.files += self._bytecode[wheel.name]
+                files += self._bytecode[wheel.name]
             self._stage(wheel, None if wheel.name in prepared.old else there)
-        journal.files += list(prepared.scripts)
+        files += list(prepared.scripts)
         for item in plan.checkpoints:
             if not item.present:
-                journal.files += [item.path, item.part(prepared.run)]
-        if there:
-            journal.files = [path for path in journal.files if path not in there]
-        journal.staging = [*sorted(lib + "/.kpack/new" for lib in prepared.libs), away]
-        return journal
+                files += [item.path, item.part(prepared.run)]
+        return Journal(
+            prepared.run,
+            self._id,
+            plan.manifest.name,
+            folders=prepared.missing,
+            files=[path for path in files if path not in there] if there else files,
+            metadata=[wheel.final for wheel in plan.wheels],
+            aside=[(place, os.path.join(away, str(number))) for number, place in enumerate(places)],
+            staging=[*sorted(lib + "/.kpack/new" for lib in prepared.libs), away],
+            emptied=sorted({folder for old in prepared.old.values() for folder in old.folders}),
+        )
 
     def _stage(self, wheel: WheelPlan, only: Optional[Set[str]]) -> None:
         """Let files (all, or those in ``only``) wait beside until what is in their place has moved."""
@@ -143,13 +147,14 @@ class Run:
             self._waiting.append(folder)
 
     def _folders(self, journal: Journal) -> None:
-        wanted = list(journal.folders)
-        wanted += [*journal.staging, *self._waiting]
+        for folder in journal.folders:
+            _make(folder, os.mkdir)
+        wanted = [*journal.staging, *self._waiting]
         for wheel in self.plan.wheels:
             wanted.append(wheel.staged)
-            wanted += sorted({os.path.dirname(file.path) for file in wheel.files if file.kind == METADATA})
+            wanted += sorted({file.path.rpartition("/")[0] for file in wheel.files if file.kind == METADATA})
         for folder in wanted:
-            _make(folder)
+            _make(folder, os.makedirs)
 
     def _fill(self) -> None:
         """Write every file and checkpoint that the plan names, in parallel, the heaviest parts first."""
@@ -293,9 +298,12 @@ def _relative(path: str, lib: str) -> str:
     return path[len(lib) + 1 :] if path.startswith(lib + "/") else os.path.relpath(path, lib)
 
 
-def _make(folder: str) -> None:
+def _make(folder: str, make: Callable[[str], None]) -> None:
     try:
-        os.makedirs(folder, exist_ok=True)
+        make(folder)
+    except FileExistsError as error:
+        if not os.path.isdir(folder):
+            raise machine_error(error, "write", folder) from error
     except OSError as error:
         raise machine_error(error, "write", folder) from error
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from .errors import INTEGRITY, RestoreError
 
 FORMAT = 1
 """Version of the manifest; another one is refused."""
 
-SPAN = 1 << 23
-"""Bytes that a span aims at (8 MiB)."""
-
 _T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Bytes of a member that are verified together: `offset` from the member's start, `size` in bytes."""
 
     offset: int
@@ -29,8 +24,7 @@ class Span:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """One file of the pack; `offset` counts from the end of the padded manifest to the member's first byte."""
 
     path: str
@@ -40,8 +34,7 @@ class Member:
     spans: Tuple[Span, ...]
 
 
-@dataclass(frozen=True)
-class PackedDistribution:
+class PackedDistribution(NamedTuple):
     """A distribution of a target and the member that is its wheel."""
 
     name: str
@@ -53,16 +46,14 @@ class PackedDistribution:
     """Whether the wheel was let in by name although its RECORD is wrong; restore then digests what it wrote."""
 
 
-@dataclass(frozen=True)
-class Requirer:
+class Requirer(NamedTuple):
     """Who leans on a base distribution, in which words (a PEP 508 requirement without marker)."""
 
     by: str
     requirement: str
 
 
-@dataclass(frozen=True)
-class Lean:
+class Lean(NamedTuple):
     """A base distribution that the lock leans on."""
 
     name: str
@@ -70,8 +61,7 @@ class Lean:
     specifiers: Tuple[Requirer, ...] = ()
 
 
-@dataclass(frozen=True)
-class PackTarget:
+class PackTarget(NamedTuple):
     """One interpreter that the pack was made for."""
 
     label: str
@@ -85,8 +75,7 @@ class PackTarget:
     accelerator: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class PackedCheckpoint:
+class PackedCheckpoint(NamedTuple):
     """A checkpoint and where it lands; with `attached` it is not in the pack but verified at that path."""
 
     path: str
@@ -95,8 +84,7 @@ class PackedCheckpoint:
     attached: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """What a pack holds, for whom, and what it leans on."""
 
     kpack: str
@@ -107,7 +95,7 @@ class Manifest:
     checkpoints: Tuple[PackedCheckpoint, ...]
     members: Tuple[Member, ...]
     directory: Optional[str] = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
 
     def member(self, path: str) -> Member:
         """Return the member of that path.
@@ -118,54 +106,6 @@ class Manifest:
             if item.path == path:
                 return item
         raise KeyError(path)
-
-
-def dumps(manifest: Manifest) -> bytes:
-    """Return the canonical bytes of kpack.json: sorted keys, no spaces, ASCII, one line end."""
-    raw: Dict[str, Any] = {
-        "format": FORMAT,
-        "kpack": manifest.kpack,
-        "name": manifest.name,
-        "lock": manifest.lock,
-        "engine": manifest.engine,
-        "targets": [
-            {
-                "label": target.label,
-                "base": target.base,
-                "python": target.python,
-                "machine": target.machine,
-                "glibc": list(target.glibc),
-                "distributions": [_distribution(item) for item in target.distributions],
-                "leans": [
-                    {"name": lean.name, "version": lean.version, "specifiers": [vars(item) for item in lean.specifiers]}
-                    for lean in target.leans
-                ],
-                "preloaded": list(target.preloaded),
-                "accelerator": target.accelerator,
-            }
-            for target in manifest.targets
-        ],
-        "checkpoints": [vars(item) for item in manifest.checkpoints],
-        "restore": {"directory": manifest.directory, "env": dict(manifest.env)},
-        "members": [
-            {
-                "path": member.path,
-                "size": member.size,
-                "sha256": member.sha256,
-                "offset": member.offset,
-                "spans": [[span.offset, span.size, span.sha256] for span in member.spans],
-            }
-            for member in manifest.members
-        ],
-    }
-    return (json.dumps(raw, sort_keys=True, separators=(",", ":")) + "\n").encode("ascii")
-
-
-def _distribution(item: PackedDistribution) -> Dict[str, Any]:
-    raw = dict(vars(item))
-    if not item.lax_record:
-        del raw["lax_record"]
-    return raw
 
 
 def loads(data: bytes) -> Manifest:

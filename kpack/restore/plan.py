@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, AbstractSet, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, AbstractSet, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import drift, tags
 from .errors import MISFIT, RestoreError
-from .parallel import Crew, cores
+from .parallel import cores, each
 from .versions import normalize_name, same_version
-from .wheels import WheelPlan, read_wheel
+from .wheels import WheelPlan, read_tail, read_wheel
 
 if TYPE_CHECKING:
     from .checkpoints import CheckpointPlan
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from .source import Pack
 
 
-@dataclass
-class Plan:
+class Plan(NamedTuple):
     """All that a restore is going to do."""
 
     manifest: Manifest
@@ -37,7 +35,6 @@ class Plan:
     """By name: what makes room for a distribution to install."""
     checkpoints: List[CheckpointPlan]
     drift: Tuple[drift.Drift, ...]
-    notes: List[str] = field(default_factory=list)
 
     @property
     def unpacked(self) -> int:
@@ -85,14 +82,13 @@ def choose_target(
     return min(fitting, key=distance)
 
 
-@dataclass
-class Sorted:
-    """The distributions of a target by what must happen to them."""
+class Sorted(NamedTuple):
+    """The distributions of a target by what must happen to them; fields as in `Plan`."""
 
-    install: List[PackedDistribution] = field(default_factory=list)
-    present: List[PackedDistribution] = field(default_factory=list)
-    kept: List[Tuple[PackedDistribution, str]] = field(default_factory=list)
-    replaced: Dict[str, drift.Installed] = field(default_factory=dict)
+    install: List[PackedDistribution]
+    present: List[PackedDistribution]
+    kept: List[Tuple[PackedDistribution, str]]
+    replaced: Dict[str, drift.Installed]
 
 
 def sort(
@@ -110,7 +106,7 @@ def sort(
     a newer pack can be restored over an older one. With ``tolerant`` another version of any other distribution stays
     instead of being an error. Raises RestoreError (code 6) otherwise.
     """
-    found = Sorted()
+    found = Sorted([], [], [], {})
     wrong = []
     for item in target.distributions:
         name = normalize_name(item.name)
@@ -136,26 +132,25 @@ def sort(
 
 
 def plan_wheels(pack: Pack, items: List[PackedDistribution], scheme: Scheme, inflater: Inflater) -> List[WheelPlan]:
-    """Read the directories of the wheels, several at a time.
+    """Return where the files of the wheels go; their directories are read several at a time, since that may be slow.
 
     Raises RestoreError: code 5 for a wheel that is damaged or was not written by kpack, 6 for files of two wheels
     that exclude each other, 7 when the pack cannot be read.
     """
-    found: Dict[str, WheelPlan] = {}
+    tails: Dict[str, Dict[int, bytes]] = {}
 
     def read(item: PackedDistribution) -> None:
-        found[item.name] = read_wheel(pack, item, scheme, inflater)
+        tails[item.name] = read_tail(pack, item)
 
-    Crew(min(16, 4 * cores())).run(items, read)
-    return [found[item.name] for item in items]
+    each(items, read, threads=min(16, 4 * cores()))
+    return [read_wheel(pack, item, tails[item.name], scheme, inflater) for item in items]
 
 
-@dataclass
-class Shared:
+class Shared(NamedTuple):
     """Paths that more than one wheel brings."""
 
-    notes: List[str] = field(default_factory=list)
-    overridden: Dict[str, Set[str]] = field(default_factory=dict)
+    notes: List[str]
+    overridden: Dict[str, Set[str]]
     """By distribution: its paths where another one's file stays."""
 
     def override(self, loser: WheelPlan, winner: WheelPlan, path: str) -> None:
@@ -173,7 +168,7 @@ def share_files(wheels: List[WheelPlan], commands: Dict[str, WheelPlan]) -> Shar
     """
     owner: Dict[str, Tuple[WheelPlan, int, int]] = {}
     dropped: Dict[str, Set[str]] = {}
-    shared = Shared()
+    shared = Shared([], {})
     for wheel in wheels:
         for file in wheel.files:
             path = file.path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Dict, List, Set, Tuple
 
 from . import check
@@ -17,25 +16,25 @@ if TYPE_CHECKING:
     from .wheels import WheelPlan
 
 
-@dataclass
 class Prepared:
     """A plan with every path known: what the checks look at and the journal names."""
 
-    plan: Plan
-    run: str
-    scripts: Dict[str, Tuple[WheelPlan, bytes]]
-    """Entry point scripts by path: (their wheel, their content)."""
-    old: Dict[str, Old]
-    """What is replaced, by name of the distribution."""
-    staged: Dict[str, str] = field(default_factory=dict)
-    """Files of distributions that replace another: final path to where they wait."""
-    overridden: Dict[str, Set[str]] = field(default_factory=dict)
-    """By distribution: its paths where another distribution's file stays."""
-    overwritten: List[str] = field(default_factory=list)
-    """Files in the way that are moved aside (``KPACK_DRIFT=note``)."""
-    missing: List[str] = field(default_factory=list)
-    """Folders that are not there, parents first."""
-    notes: List[str] = field(default_factory=list)
+    def __init__(self, plan: Plan, run: str) -> None:
+        self.plan = plan
+        self.run = run
+        self.scripts: Dict[str, Tuple[WheelPlan, bytes]] = {}
+        """Entry point scripts by path: (their wheel, their content)."""
+        self.old: Dict[str, Old] = {}
+        """What is replaced, by name of the distribution."""
+        self.staged: Dict[str, str] = {}
+        """Files of distributions that replace another: final path to where they wait."""
+        self.overridden: Dict[str, Set[str]] = {}
+        """By distribution: its paths where another distribution's file stays."""
+        self.overwritten: List[str] = []
+        """Files in the way that are moved aside (``KPACK_DRIFT=note``)."""
+        self.missing: List[str] = []
+        """Folders that are not there, parents first."""
+        self.notes: List[str] = []
 
     @property
     def given_up(self) -> Set[str]:
@@ -55,8 +54,8 @@ def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepare
     Raises RestoreError: code 6 for files in the way, distributions that cannot be replaced and links that lead
     out of the scheme, 7 for folders that cannot be written and too little space.
     """
-    notes: List[str] = []
-    scripts: Dict[str, Tuple[WheelPlan, bytes]] = {}
+    prepared = Prepared(plan, run)
+    notes, scripts = prepared.notes, prepared.scripts
     for wheel in plan.wheels:
         for point in wheel.points:
             path = "{}/{}".format(plan.scheme.scripts, point.name)
@@ -68,7 +67,8 @@ def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepare
                 )
             scripts[path] = (wheel, command(point, executable))
     shared = share_files(plan.wheels, {path: wheel for path, (wheel, _) in scripts.items()})
-    prepared = Prepared(plan, run, scripts, {}, overridden=shared.overridden, notes=[*notes, *shared.notes])
+    prepared.overridden = shared.overridden
+    notes += shared.notes
     for wheel in plan.wheels:
         there = plan.replaced.get(wheel.name)
         if there is not None:

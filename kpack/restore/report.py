@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 if TYPE_CHECKING:
     from .drift import Drift
 
 
-@dataclass
 class Report:
     """The outcome of a restore, or of its dry run."""
 
-    pack: str
-    name: str
-    id: str
-    target: str
-    """Name of the base, or ``python-3.12``."""
-    installed: List[Tuple[str, str]]
-    """(name, version) of everything the pack brings for this target and that is now there."""
-    checkpoints: List[Tuple[str, str, int]]
-    """(path, sha256, bytes)."""
-    seconds: float = 0.0
-    bytes: int = 0
-    """Written, unpacked."""
-    drift: Tuple[Drift, ...] = ()
-    changed: bool = False
-    replaced: List[Tuple[str, str, str]] = field(default_factory=list)
-    """(name, version before, version now)."""
-    notes: List[str] = field(default_factory=list)
-    dry_run: bool = False
-    planned: List[Tuple[str, str, str]] = field(default_factory=list)
-    """(name, version, folder) of what is not there yet."""
+    def __init__(self, pack: str, name: str, id: str, target: str, *, dry_run: bool) -> None:  # noqa: A002 - the design's word
+        self.pack = pack
+        self.name = name
+        self.id = id
+        self.target = target
+        """Name of the base, or ``python-3.12``."""
+        self.installed: List[Tuple[str, str]] = []
+        """(name, version) of everything the pack brings for this target and that is now there."""
+        self.checkpoints: List[Tuple[str, str, int]] = []
+        """(path, sha256, bytes)."""
+        self.seconds = 0.0
+        self.bytes = 0
+        """Written, unpacked."""
+        self.drift: Tuple[Drift, ...] = ()
+        self.changed = False
+        self.replaced: List[Tuple[str, str, str]] = []
+        """(name, version before, version now)."""
+        self.notes: List[str] = []
+        self.dry_run = dry_run
+        self.planned: List[Tuple[str, str, str]] = []
+        """(name, version, folder) of what is not there yet."""
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the object of ``kpack restore --json``."""

@@ -12,8 +12,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .errors import MACHINE, RestoreError, machine_error
 
@@ -24,8 +23,7 @@ _JOURNAL = "journal.json"
 _LOCK = "lock"
 
 
-@dataclass
-class Journal:
+class Journal(NamedTuple):
     """What a run may create or move; all paths absolute."""
 
     run: str
@@ -34,22 +32,21 @@ class Journal:
     """Pack id."""
     name: str
     """Name of the pack."""
-    folders: List[str] = field(default_factory=list)
+    folders: List[str]
     """Folders that were not there, parents first."""
-    files: List[str] = field(default_factory=list)
+    files: List[str]
     """Files that were not there; temporary names too."""
-    metadata: List[str] = field(default_factory=list)
+    metadata: List[str]
     """Metadata folders that were not there."""
-    aside: List[Tuple[str, str]] = field(default_factory=list)
+    aside: List[Tuple[str, str]]
     """What was there and is moved away: (its place, where it waits)."""
-    staging: List[str] = field(default_factory=list)
+    staging: List[str]
     """Folders of kpack's own that are emptied at the end."""
-    emptied: List[str] = field(default_factory=list)
+    emptied: List[str]
     """Folders of what is replaced, parents first, that are removed at the end where nothing is left in them."""
 
 
-@dataclass
-class Mark:
+class Mark(NamedTuple):
     """What a finished run left behind."""
 
     run: str
@@ -132,7 +129,7 @@ class State:
 
     def begin(self, journal: Journal) -> None:
         """Write the journal. Raises RestoreError (code 7) when that fails."""
-        self._store(_JOURNAL, vars(journal))
+        self._store(_JOURNAL, journal._asdict())
 
     def end(self, journal: Journal) -> None:
         """Remove what the run moved away, its staging folders, and the journal last."""
@@ -161,7 +158,7 @@ class State:
 
     def finish(self, mark: Mark) -> None:
         """Write the mark: from here on the run counts. Raises RestoreError (code 7)."""
-        self._store(_mark_name(mark.name), vars(mark))
+        self._store(_mark_name(mark.name), mark._asdict())
 
     def forget(self, name: str) -> None:
         """Remove the mark of the pack ``name``."""

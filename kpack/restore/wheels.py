@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
 from . import tags
@@ -58,75 +58,76 @@ def staging(lib: str) -> str:
     return lib + "/.kpack/new"
 
 
-@dataclass
 class WheelPlan:
     """What a wheel brings, and where."""
 
-    name: str
-    version: str
-    member: Member
-    info: str
-    """Name of the .dist-info folder."""
-    lib: str
-    """Absolute folder that the .dist-info folder and the modules go to."""
-    files: List[File]
-    jobs: List[Job]
-    points: List[EntryPoint]
-    lax_record: bool = False
-
-    @property
-    def staged(self) -> str:
+    def __init__(self, item: PackedDistribution, member: Member, info: str, lib: str) -> None:
+        self.name = normalize_name(item.name)
+        self.version = item.version
+        self.lax_record = item.lax_record
+        self.member = member
+        self.info = info
+        """Name of the .dist-info folder."""
+        self.lib = lib
+        """Absolute folder that the .dist-info folder and the modules go to."""
+        self.staged = "{}/{}".format(staging(lib), info)
         """Where the metadata folder waits."""
-        return "{}/{}".format(staging(self.lib), self.info)
-
-    @property
-    def final(self) -> str:
+        self.final = "{}/{}".format(lib, info)
         """Where the metadata folder will be."""
-        return "{}/{}".format(self.lib, self.info)
+        self.files: List[File] = []
+        self.jobs: List[Job] = []
+        self.points: List[EntryPoint] = []
 
 
-def read_wheel(pack: Pack, item: PackedDistribution, scheme: Scheme, inflater: Inflater) -> WheelPlan:
-    """Return where every file of a packed wheel goes.
+def read_wheel(
+    pack: Pack, item: PackedDistribution, tail: Dict[int, bytes], scheme: Scheme, inflater: Inflater
+) -> WheelPlan:
+    """Return where every file of a packed wheel goes, from what `read_tail` has read.
 
     Raises RestoreError: code 5 when the wheel is not one that kpack would have packed, 7 when it cannot be read.
     """
     member = pack.members[item.wheel]
     where = item.wheel.rpartition("/")[2]
-    held = _Held(pack, member, where)
+    held = _Held(pack, member, tail, where)
     entries = held.entries
     info = _info_folder(entries, item, where)
     by_name = {entry.name: entry for entry in entries}
     lib = scheme.purelib if _pure(held.content(by_name, info + "/WHEEL", inflater), where) else scheme.platlib
-    points: List[EntryPoint] = []
+    plan = WheelPlan(item, member, info, lib)
     if info + "/entry_points.txt" in by_name:
-        points = entry_points(held.content(by_name, info + "/entry_points.txt", inflater), where)
+        plan.points = entry_points(held.content(by_name, info + "/entry_points.txt", inflater), where)
     if info + "/RECORD" not in by_name:
         raise _bad("it has no {}/RECORD".format(info), where)
-    files = _files(entries, info, lib, scheme, points, item, where)
-    jobs = _jobs(member, entries, files, held)
-    return WheelPlan(
-        normalize_name(item.name), item.version, member, info, lib, files, jobs, points, lax_record=item.lax_record
-    )
+    plan.files = _files(entries, info, lib, scheme, plan.points, item, where)
+    plan.jobs = _jobs(member, entries, plan.files, held)
+    return plan
+
+
+def read_tail(pack: Pack, item: PackedDistribution) -> Dict[int, bytes]:
+    """Return the last spans of a packed wheel by offset, verified: its directory, and mostly its metadata.
+
+    Raises RestoreError: code 5 when they are damaged, 7 when they cannot be read.
+    """
+    member = pack.members[item.wheel]
+    spans = member.spans
+    if not spans:
+        raise _bad("it is empty", item.wheel.rpartition("/")[2])
+    take = 2 if len(spans) > 1 and spans[-2].size <= _SMALL else 1
+    data = pack.read(member, spans[-take:])
+    first = spans[-take].offset
+    return {span.offset: data[span.offset - first : span.offset - first + span.size] for span in spans[-take:]}
 
 
 class _Held:
     """The parts of a wheel that planning reads: the directory, and the spans that hold its metadata."""
 
-    def __init__(self, pack: Pack, member: Member, where: str) -> None:
+    def __init__(self, pack: Pack, member: Member, known: Dict[int, bytes], where: str) -> None:
         self._pack = pack
         self._member = member
         self._where = where
-        self.known: Dict[int, bytes] = {}
-        spans = member.spans
-        if not spans:
-            raise _bad("it is empty", where)
-        take = 2 if len(spans) > 1 and spans[-2].size <= _SMALL else 1
-        data = pack.read(member, spans[-take:])
-        for span in spans[-take:]:
-            start = span.offset - spans[-take].offset
-            self.known[span.offset] = data[start : start + span.size]
-        tail = self.known[spans[-1].offset]
-        base = spans[-1].offset
+        self.known = known
+        base = member.spans[-1].offset
+        tail = known[base]
 
         def pread(count: int, offset: int) -> bytes:
             if offset < base:
@@ -137,7 +138,7 @@ class _Held:
         if at < base:
             raise _bad("its directory is not in its last span", where)
         self.directory = at
-        self.entries = sorted(read_directory(tail[at - base :], at, where), key=lambda entry: entry.offset)
+        self.entries = sorted(read_directory(tail[at - base :], at, where), key=attrgetter("offset"))
 
     def content(self, by_name: Dict[str, Entry], name: str, inflater: Inflater) -> bytes:
         """Return the content of a small metadata file."""
@@ -189,7 +190,8 @@ def _files(
     item: PackedDistribution,
     where: str,
 ) -> List[File]:
-    data = info[: -len(".dist-info")] + ".data/"
+    stem = info[: -len("dist-info")]
+    data = stem + "data/"
     metadata = info + "/"
     record = metadata + "RECORD"
     root = lib + "/"
@@ -200,10 +202,11 @@ def _files(
         name = entry.name
         if name[-1] == "/":
             continue
-        if name.startswith(metadata):
+        own = name.startswith(stem)
+        if own and name.startswith(metadata):
             files.append(File(entry, staged + name, RECORD if name == record else METADATA))
             continue
-        if name.startswith(data):
+        if own and name.startswith(data):
             key, _, rest = name[len(data) :].partition("/")
             try:
                 folder = scheme.root(key, item.name)

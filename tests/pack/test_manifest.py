@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpack import pack
+from kpack.pack.manifest import dumps
 from kpack.restore import manifest as model
 from kpack.restore.errors import RestoreError
 from tests.pack.test_pack import content
@@ -28,7 +29,7 @@ SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "schemas" / "manifest
 def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("manifest")
     made = pack.write(content(folder / "in"), folder / "tiny.kpack.bin")
-    found: dict[str, Any] = json.loads(model.dumps(pack.read(made.path).manifest))
+    found: dict[str, Any] = json.loads(dumps(pack.read(made.path).manifest))
     return found
 
 
@@ -38,7 +39,7 @@ def encoded(raw: dict[str, Any]) -> bytes:
 
 def test_reads_what_it_writes(raw: dict[str, Any]) -> None:
     data = encoded(raw)
-    assert model.dumps(model.loads(data)) == data
+    assert dumps(model.loads(data)) == data
     jsonschema.validate(raw, SCHEMA)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from kpack import pack
 from kpack.errors import IntegrityError, MachineError
-from kpack.restore.manifest import SPAN, PackedCheckpoint, PackedDistribution, PackTarget
+from kpack.pack.manifest import SPAN
+from kpack.restore.manifest import PackedCheckpoint, PackedDistribution, PackTarget
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpack.errors import IntegrityError
+from kpack.pack.manifest import SPAN
 from kpack.pack.wheel import admit, cuts
-from kpack.restore.manifest import SPAN
 from kpack.restore.wheelzip import Entry
 from tests.support.wheels import make_wheel, record_digest
 

@@ -268,7 +268,8 @@ def test_long_restores_show_progress_in_the_cell(tmp_path: Path) -> None:
 
 
 def test_control_characters_in_messages_are_escaped() -> None:
-    report = Report("p", "n", "0" * 64, "t", [], [], notes=["bad \x1b[31m name"])
+    report = Report("p", "n", "0" * 64, "t", dry_run=False)
+    report.notes = ["bad \x1b[31m name"]
     assert report.lines() == ["  bad \\x1b[31m name"]
 
 

@@ -84,7 +84,10 @@ def test_undoing_twice_is_as_good_as_once(tmp_path: Path) -> None:
         "name",
         folders=made,
         files=[str(tmp_path / "a/b/new.py"), str(tmp_path / "never-written")],
+        metadata=[],
         aside=[(str(tmp_path / "kept.py"), str(tmp_path / "aside/0")), ("/never/moved", str(tmp_path / "aside/1"))],
+        staging=[],
+        emptied=[],
     )
     for _ in range(2):
         undo(journal)
