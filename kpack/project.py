@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING
 from kpack import environment as environments
 from kpack import lock as locks
 from kpack import source
-from kpack.errors import CheckFailed, IntegrityError, UsageError
+from kpack.errors import CheckFailed, UsageError
 from kpack.files import write_text
 
 if TYPE_CHECKING:
@@ -215,7 +212,7 @@ def build(
     from kpack import pack
     from kpack.checkpoints import fetching
     from kpack.fetch import fetch
-    from kpack.pack.admission import Verdicts
+    from kpack.pack.admission import Judges, Verdicts
     from kpack.pack.content import WheelFile
     from kpack.pack.copy import SpanMemory
     from kpack.pack.layout import content_of
@@ -226,14 +223,12 @@ def build(
     known = [index.location() for index in project.environment.indexes]
     built = source.rebuilt(made, project.environment, cache, offline=offline, on_event=on_fetch)
     verdicts = Verdicts(cache.root / "admitted")
-    slots = threading.BoundedSemaphore(os.cpu_count() or 1)  # more judges than cores would only wait for each other
+    with Judges(verdicts) as judges:
 
-    def admit(download: Download, file: Fetched) -> None:
-        # While other wheels are on their way; what has no right verdict is judged again, and refused, by the writer.
-        with slots, contextlib.suppress(IntegrityError):
-            verdicts(WheelFile(filename=download.name, sha256=file.sha256, path=file.path))
+        def judge(download: Download, file: Fetched) -> None:
+            judges.add(WheelFile(filename=download.name, sha256=file.sha256, path=file.path), file.size)
 
-    fetched = fetch([*_downloads(made, known), *built], cache, offline=offline, on_event=on_fetch, on_file=admit)
+        fetched = fetch([*_downloads(made, known), *built], cache, offline=offline, on_event=on_fetch, on_file=judge)
     files = {item.sha256: item.path for item in fetched.values()}
     weights = fetching.fetch(
         made.checkpoints,

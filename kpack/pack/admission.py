@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
+import math
+import os
+import queue
+import threading
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from packaging.version import InvalidVersion, Version
 
+from kpack.errors import IntegrityError
 from kpack.files import write_text
 from kpack.pack.wheel import Admitted, admit
 
@@ -26,8 +33,8 @@ def _judge() -> str:
     digest = hashlib.sha256()
     for package, name in (
         ("kpack.pack", "wheel.py"),
+        ("kpack.pack", "manifest.py"),
         ("kpack.restore", "wheelzip.py"),
-        ("kpack.restore", "manifest.py"),
     ):
         digest.update(resources.files(package).joinpath(name).read_bytes())
     return digest.hexdigest()[:16]
@@ -58,6 +65,47 @@ class Verdicts:
         if not verdict.lax:
             write_text(place, json.dumps(asdict(verdict), default=str))
         return verdict
+
+
+class Judges:
+    """Threads that judge wheels, the largest that is there first, while others are still on their way.
+
+    A context: leaving it waits for them, or, with an exception, leaves the rest unjudged. A wheel that may not enter
+    a pack is no error here: the pack writer asks again, and then it is one.
+    """
+
+    def __init__(self, verdicts: Verdicts) -> None:
+        self._verdicts = verdicts
+        self._waiting: queue.PriorityQueue[tuple[float, int, WheelFile | None]] = queue.PriorityQueue()
+        self._order = itertools.count()
+        self._error: BaseException | None = None
+        # More of them than processors would only wait for each other.
+        self._threads = [threading.Thread(target=self._judge, daemon=True) for _ in range(os.cpu_count() or 1)]
+
+    def add(self, wheel: WheelFile, size: int) -> None:
+        """Let a wheel of ``size`` bytes be judged."""
+        self._waiting.put((-size, next(self._order), wheel))
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for _thread in self._threads:
+            self._waiting.put((math.inf if kind is None else -math.inf, next(self._order), None))
+        for thread in self._threads:
+            thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def _judge(self) -> None:
+        try:
+            while (wheel := self._waiting.get()[2]) is not None:
+                with contextlib.suppress(IntegrityError):
+                    self._verdicts(wheel)
+        except BaseException as error:  # noqa: BLE001 - raised where the judges are left
+            self._error = error
 
 
 def _read(place: Path) -> Admitted | None:

@@ -45,6 +45,7 @@ _CUSTOMIZE = frozenset({"sitecustomize", "usercustomize"})
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _PIECE = 1 << 17
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +66,32 @@ class Admitted:
     """What is wrong with its RECORD and was let in by name."""
 
 
-@dataclass(frozen=True, slots=True)
 class Window:
     """``size`` bytes from ``offset`` of an open file, read by slices as if they were a file of their own.
 
-    Not a mapping: pages of a mapped file count as this process's memory, and a pack has room for gigabytes.
+    Not a mapping: pages of a mapped file count as this process's memory, and a pack has room for gigabytes. Small
+    slices are taken out of a block that is kept, since neighbours mostly follow. For one thread.
     """
 
-    descriptor: int
-    offset: int
-    size: int
+    def __init__(self, descriptor: int, offset: int, size: int) -> None:
+        self.size = size
+        self._descriptor = descriptor
+        self._offset = offset
+        self._block = b""
+        self._start = 0
+        """Where the block begins."""
 
     def __getitem__(self, part: slice) -> bytes:
         begin, end, _ = part.indices(self.size)
-        return os.pread(self.descriptor, max(0, end - begin), self.offset + begin)
+        if end - begin > _BLOCK >> 1:
+            return self._read(begin, end)
+        at = begin - self._start
+        if at < 0 or end - self._start > len(self._block):
+            self._block, self._start, at = self._read(begin, min(begin + _BLOCK, self.size)), begin, 0
+        return self._block[at : max(at, end - self._start)]
+
+    def _read(self, begin: int, end: int) -> bytes:
+        return os.pread(self._descriptor, end - begin, self._offset + begin)
 
 
 def admit(path: Path, filename: str | None = None, *, lax_record: bool = False) -> Admitted:
@@ -225,7 +238,7 @@ def _descriptor(raw: bytes, entry: Entry, filename: str) -> None:
 
 def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: str) -> bytes:
     """Inflate one entry, check its size and CRC, and return its digest."""
-    digest = hashlib.new(algorithm)
+    digest: hashlib._Hash = getattr(hashlib, algorithm)()
     crc = size = 0
     for piece in _inflated(data, entry, offset, filename):
         size += len(piece)
