@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kpack.fetch import Download, Event, Fetched
     from kpack.lock import Lock
     from kpack.pack import Pack
+    from kpack.resolve.model import Source
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ def lock(
             environment,
             target.targets(environment, project.bases),
             pins=_pins(old),
+            sources=_sources(old),
             upgrade=upgrade,
             cache_dir=cache.http_dir,
             on_event=on_resolve,
@@ -184,6 +186,15 @@ def _pins(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Version]]:
     if old is None:
         return {}
     return {target.label: {pin.name: pin.version for pin in target.packed} for target in old.targets}
+
+
+def _sources(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Source]]:
+    if old is None:
+        return {}
+    return {
+        target.label: {pin.name: pin.source for pin in target.packed if pin.source is not None}
+        for target in old.targets
+    }
 
 
 def build(

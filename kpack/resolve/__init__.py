@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from kpack.environment import Environment
     from kpack.resolve.child import Workers
-    from kpack.resolve.model import Resolution
+    from kpack.resolve.model import Resolution, Source
     from kpack.target import Target
+
+T = TypeVar("T")
 
 
 def resolve(
@@ -23,6 +25,7 @@ def resolve(
     targets: Sequence[Target],
     *,
     pins: Mapping[str, Mapping[NormalizedName, Version]] | None = None,
+    sources: Mapping[str, Mapping[NormalizedName, Source]] | None = None,
     upgrade: bool | frozenset[NormalizedName] = False,
     cache_dir: Path | None,
     index_url: str | None = None,
@@ -31,8 +34,9 @@ def resolve(
 ) -> Resolution:
     """Return what each target gets.
 
-    ``pins`` gives the old lock's versions by target label; they are kept where they fit. ``upgrade`` lets go of all of
-    them (True) or of the named ones. ``cache_dir`` keeps pages and metadata between runs (None: nothing is kept).
+    ``pins`` gives the old lock's versions by target label; they are kept where they fit. ``sources`` gives what they
+    were made from, for those that have a source: a branch stays at its commit. ``upgrade`` lets go of all of them
+    (True) or of the named ones. ``cache_dir`` keeps pages and metadata between runs (None: nothing is kept).
     ``index_url`` takes the place of the default index, as ``KPACK_INDEX_URL`` does. ``on_event`` is called from
     other threads with ``{"target": label, "event": ..., ...}``. ``workers`` are processes that were started before, to
     load while the caller was busy.
@@ -47,13 +51,16 @@ def resolve(
     from kpack.resolve.child import Workers
 
     with workers or Workers(len(targets)) as running:
-        return _resolve(environment, targets, pins or {}, upgrade, cache_dir, index_url, on_event, running)
+        return _resolve(
+            environment, targets, pins or {}, sources or {}, upgrade, cache_dir, index_url, on_event, running
+        )
 
 
 def _resolve(
     environment: Environment,
     targets: Sequence[Target],
     old: Mapping[str, Mapping[NormalizedName, Version]],
+    sources: Mapping[str, Mapping[NormalizedName, Source]],
     upgrade: bool | frozenset[NormalizedName],
     cache_dir: Path | None,
     index_url: str | None,
@@ -64,18 +71,31 @@ def _resolve(
     from kpack.resolve.assemble import assemble
     from kpack.resolve.model import Resolution
 
+    def kept(by_label: Mapping[str, Mapping[NormalizedName, T]], target: Target) -> dict[NormalizedName, T]:
+        if upgrade is True:
+            return {}
+        return {name: item for name, item in by_label.get(target.label, {}).items() if name not in (upgrade or ())}
+
     requests = []
     for target in targets:
-        mine = {} if upgrade is True else dict(old.get(target.label, {}))
-        if isinstance(upgrade, frozenset):
-            mine = {name: version for name, version in mine.items() if name not in upgrade}
         requires = _base_requires(environment, target, cache_dir, index_url, on_event)
         requests.append(
-            question(environment, target, pins=mine, cache_dir=cache_dir, index_url=index_url, requires=requires)
+            question(
+                environment,
+                target,
+                pins=kept(old, target),
+                sources=kept(sources, target),
+                cache_dir=cache_dir,
+                index_url=index_url,
+                requires=requires,
+            )
         )
     answers = workers.ask(requests, on_event)
     return Resolution(
-        targets=tuple(assemble(environment, target, answer) for target, answer in zip(targets, answers, strict=True))
+        targets=tuple(
+            assemble(environment, target, answer, kept(sources, target))
+            for target, answer in zip(targets, answers, strict=True)
+        )
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from kpack.environment import Environment, Package
+    from kpack.resolve.model import Source
     from kpack.target import Target
 
 _NAME = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -30,13 +31,15 @@ def question(
     target: Target,
     *,
     pins: Mapping[NormalizedName, Version],
+    sources: Mapping[NormalizedName, Source],
     cache_dir: Path | None,
     index_url: str | None,
     requires: Mapping[NormalizedName, tuple[str, ...]],
 ) -> WorkerRequest:
     """Return the worker's request for ``target``.
 
-    ``requires`` gives Requires-Dist of base packages as far as they are known and the resolution needs them.
+    ``sources`` are what the old lock's pins were made from: a branch stays at its commit. ``requires`` gives
+    Requires-Dist of base packages as far as they are known and the resolution needs them.
 
     Raises:
         UsageError: an index URL names an environment variable that is not set.
@@ -50,7 +53,7 @@ def question(
         python_full_version=target.python_full_version,
         environment=dict(target.environment),
         tags=tuple(str(tag) for tag in target.tags),
-        asked=tuple(_asked(environment, target)),
+        asked=tuple(_asked(environment, target, sources)),
         provided=provided,
         limits=tuple(_limits(environment, target, provided)),
         pins={name: str(version) for name, version in sorted(pins.items()) if name not in fixed},
@@ -61,7 +64,7 @@ def question(
     )
 
 
-def _asked(environment: Environment, target: Target) -> list[Asked]:
+def _asked(environment: Environment, target: Target, sources: Mapping[NormalizedName, Source]) -> list[Asked]:
     asked = []
     for package in environment.packages:
         requirement = package.requirement
@@ -72,12 +75,27 @@ def _asked(environment: Environment, target: Target) -> list[Asked]:
             continue
         plain = Requirement(str(requirement))
         plain.marker = None
+        if plain.url is not None and (held := sources.get(canonicalize_name(plain.name))) is not None:
+            plain.url = _at_commit(plain.url, held)
         if package.path is not None:
             extras = f"[{','.join(sorted(plain.extras))}]" if plain.extras else ""
             asked.append(Asked(text=package.text, line=f"{_local(environment, package)}{extras}"))
         else:
             asked.append(Asked(text=package.text, line=str(plain)))
     return asked
+
+
+def _at_commit(url: str, held: Source) -> str:
+    """Return the URL of a repository with its revision replaced by the commit that it was locked to."""
+    # By hand: what urlunsplit makes of git+file:// differs between Pythons.
+    address, _, fragment = url.partition("#")
+    scheme, _, rest = address.partition("://")
+    host, _, place = rest.partition("/")
+    place, _, revision = place.rpartition("@") if "@" in place else (place, "", "")
+    plain = f"{scheme}://{host.rpartition('@')[2]}/{place}"
+    if held.commit is None or (held.url, held.revision or "") != (plain, revision):
+        return url
+    return f"{scheme}://{host}/{place}@{held.commit}" + (f"#{fragment}" if fragment else "")
 
 
 def _local(environment: Environment, package: Package) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from kpack.target import Target
 
 
-def assemble(environment: Environment, target: Target, answer: Mapping[str, Any]) -> TargetResolution:
-    """Return the resolution of ``target`` from the worker's ``answer``.
+def assemble(
+    environment: Environment, target: Target, answer: Mapping[str, Any], sources: Mapping[NormalizedName, Source]
+) -> TargetResolution:
+    """Return the resolution of ``target`` from the worker's ``answer``; ``sources`` as it was asked with.
 
     Raises:
         IntegrityError: a chosen file has no usable sha256.
@@ -51,7 +54,12 @@ def assemble(environment: Environment, target: Target, answer: Mapping[str, Any]
             from_base.append(BaseUse(name=normal, version=Version(row["version"]), needed_by=needed_by))
             continue
         replaced = base.get(normal)
-        packed.append(_pin(environment, normal, row, needed_by, replaced.version if replaced else None))
+        pin = _pin(environment, normal, row, needed_by, replaced.version if replaced else None)
+        held, source = sources.get(normal), pin.source
+        if held and source and (source.url, source.commit) == (held.url, held.commit):
+            # It was asked for by its commit; what kaggle-env.toml says is still the branch.
+            pin = replace(pin, source=replace(source, revision=held.revision))
+        packed.append(pin)
     return TargetResolution(
         target=target,
         packed=tuple(packed),

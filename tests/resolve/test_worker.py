@@ -72,6 +72,7 @@ def busy(scenario: Scenario) -> WorkerRequest:
         environment,
         targets(environment, [base])[0],
         pins={},
+        sources={},
         cache_dir=None,
         index_url=scenario.index.url,
         requires=requires,

@@ -155,5 +155,22 @@ def test_git_ref_is_pinned_to_its_commit_until_it_is_let_go(recipe: Workshop) ->
     assert recipe.lock.read_text() == lock
     shutil.rmtree(recipe.folder / "cache")
     assert recipe.good("build", "--json").json["id"] == first["id"]
-    recipe.good("lock", "--upgrade")
+    recipe.write(
+        f'name = "tiny"\npython = "{PYTHON}"\npackages = ["fork @ git+{repo.as_uri()}@stable"]\nexclude = ["other"]\n'
+    )
+    recipe.good("lock")
+    assert f'commit = "{commit}"' in recipe.lock.read_text(), "another key changed, not the branch"
+    assert 'revision = "stable"' in recipe.lock.read_text()
+    recipe.good("lock", "--upgrade-package", "fork")
     assert f'commit = "{git(repo, "rev-parse", "HEAD")}"' in recipe.lock.read_text()
+    assert 'revision = "stable"' in recipe.lock.read_text()
+    git(repo, "commit", "-q", "--amend", "-m", "another two")
+    git(repo, "branch", "-f", "stable")
+    git(repo, "reflog", "expire", "--expire=now", "--all")
+    git(repo, "gc", "-q", "--prune=now")
+    before = recipe.lock.read_text()
+    recipe.write(f'name = "tiny"\npython = "{PYTHON}"\npackages = ["fork @ git+{repo.as_uri()}@stable"]\n')
+    lost = recipe.kpack("lock")
+    assert lost.code == 4
+    assert "if the repository has lost that commit, let go of it: kpack lock --upgrade-package NAME" in lost.err
+    assert recipe.lock.read_text() == before

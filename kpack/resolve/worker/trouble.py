@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _URL = re.compile(r"[a-z+]+://[^\s;\"'<>]+")
+_COMMIT = re.compile(r"@[0-9a-f]{40}(?:#|\Z)")
+_LET_GO = "; if the repository has lost that commit, let go of it: kpack lock --upgrade-package NAME"
 
 
 def network(error: BaseException, asked: Iterable[str]) -> dict[str, Any] | None:
@@ -32,7 +34,7 @@ def network(error: BaseException, asked: Iterable[str]) -> dict[str, Any] | None
         "host": without_credentials(url) if url else "the index",
         "reason": _reason(found),
         "status": getattr(getattr(found, "response", None), "status_code", None),
-        "next": "check the URL in packages and the network, and try again",
+        "next": "check the URL in packages and the network, and try again" + (_LET_GO if _COMMIT.search(url) else ""),
     }
 
 
