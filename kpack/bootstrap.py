@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zipimport
 
 ENGINE = "kpack_restore"  # the package inside restore.bin
 
@@ -92,14 +93,26 @@ def hand_over(folder: str, engine: bytes, pack: str, manifest: bytes, identity: 
     with open(path, "xb") as stream:
         stream.write(engine)
     forget()
+    finders = {place: Sources(place) for place in (path, os.path.join(path, ENGINE))}
+    sys.path_importer_cache.update(finders)
     sys.path.insert(0, path)
     try:
         code: int = importlib.import_module(ENGINE + ".main").main(pack, manifest, identity, options)
     finally:
         sys.path[:] = [item for item in sys.path if item != path]
-        sys.path_importer_cache.pop(path, None)
+        for place in finders:
+            sys.path_importer_cache.pop(place, None)
         forget()
     return code
+
+
+class Sources(zipimport.zipimporter):
+    """Modules of the engine. Its base compiles each one twice, the first time only to tell its file name."""
+
+    def get_filename(self, fullname: str) -> str:
+        """Return what the base returns."""
+        name = fullname.rpartition(".")[2] + (os.sep + "__init__" if self.is_package(fullname) else "")
+        return os.path.join(self.archive, self.prefix + name + ".py")
 
 
 def forget() -> None:

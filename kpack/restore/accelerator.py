@@ -43,7 +43,8 @@ class Accelerator:
             if name not in self._before:
                 del sys.modules[name]
         if self._folder is not None:
-            sys.path_importer_cache.pop(self._folder, None)
+            for place in [place for place in sys.path_importer_cache if place.startswith(self._folder)]:
+                del sys.path_importer_cache[place]
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _load(self) -> Any:
