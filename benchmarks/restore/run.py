@@ -59,10 +59,15 @@ def contenders(place: Path, wheels: list[Path], accelerator: Path) -> dict[str, 
     return found
 
 
-def measure(command: list[str], place: Path) -> tuple[float, float]:
+def measure(command: list[str], place: Path, kept: Path | None) -> tuple[float, float]:
     """Run a command from nothing; return (wall seconds, processor seconds)."""
     for name in ("target", "uv-cache"):
-        shutil.rmtree(place / name, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(place / name, ignore_errors=True)
+        elif (place / name).exists():
+            (place / name).rename(kept / str(len(list(kept.iterdir()))))
+    if kept is not None:
+        os.sync()  # what the one before left to be written is not this one's
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     subprocess.run(
@@ -79,6 +84,12 @@ def main() -> None:
     parser.add_argument("--place", type=Path, default=Path("/dev/shm"), help="file system to measure on")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slow-rounds", type=int, default=1, help="rounds of pip and installer")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="on a disk: wait for it between the runs, and remove what was restored at the end only (19 GB for three "
+        "rounds), since ext4 searches long for a free inode when many were freed in the last minutes",
+    )
     parser.add_argument("--json", type=Path, help="write the figures there")
     options = parser.parse_args()
     wheels = packs.fetch(packs.SEVENTY_FIVE, options.wheels)
@@ -87,6 +98,9 @@ def main() -> None:
     print(f"{len(wheels)} wheels, {files} files, {packed / 1e6:.0f} MB, {unpacked / 1e9:.2f} GB unpacked")
     with tempfile.TemporaryDirectory(prefix="kpack-bench-", dir=options.place) as name:
         place = Path(name)
+        kept = place / "kept" if options.keep else None
+        if kept is not None:
+            kept.mkdir()
         local = [Path(shutil.copy(path, place)) for path in wheels]
         commands = contenders(place, local, accelerator)
         if not options.slow_rounds:
@@ -95,7 +109,7 @@ def main() -> None:
         for number in range(options.rounds):
             for key, command in commands.items():
                 if number < options.slow_rounds or not key.startswith(("pip", "installer")):
-                    found[key].append(measure(command, place))
+                    found[key].append(measure(command, place, kept))
     print(f"\n| how | wall s (median) | min | processor s |\n| --- | --- | --- | --- |   load {os.getloadavg()[0]:.1f}")
     for key, runs in found.items():
         walls = [run[0] for run in runs]
