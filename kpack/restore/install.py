@@ -219,11 +219,16 @@ class Run:
         listed = record.parse(writer.kept.pop(wheel.staged + "/RECORD"), wheel.member.path)
         overridden = prepared.overridden.get(wheel.name, ())
         rows = []
+        data = wheel.info[: -len("dist-info")] + "data/"
+        judged = not wheel.lax_record and not overridden
         for file in wheel.files:
             if file.kind == RECORD:
                 continue
-            there = file.path if file.kind == METADATA else prepared.staged.get(file.path, file.path)
             row = listed.get(file.entry.name)
+            if judged and row is not None and row.digest and row.size and not row.path.startswith(data):
+                rows.append(row)  # it lands where the wheel says, as it is
+                continue
+            there = file.path if file.kind == METADATA else prepared.staged.get(file.path, file.path)
             if there in writer.rewritten:
                 digest, size = writer.rewritten[there]
             elif row is None or not row.digest or wheel.lax_record or file.path in overridden:
