@@ -209,7 +209,8 @@ def mismatch(download: Download, url: str, what: str) -> IntegrityError:
     return IntegrityError(
         what,
         where=where(download, url),
-        next="the file was altered on the way or replaced at its source: find out which before you lock it anew",
+        next="the file was altered on the way or replaced at its source: find out which before you lock it anew "
+        "(kpack lock --upgrade)",
     )
 
 

@@ -269,3 +269,13 @@ def test_zip_sdist_is_read_and_a_broken_one_is_passed_over(scenario: Scenario) -
     scenario.index.add(broken)
     scenario.wheel("dep")
     assert packed(scenario.lock("top", allow_source=["top"])) == {"dep": "1.0", "top": "1.0"}
+
+
+def test_url_of_no_archive_is_named_with_what_would_do(scenario: Scenario) -> None:
+    path = scenario.folder / "top-1.0.txt"
+    path.write_text("no archive")
+    scenario.index.add(path)
+    with pytest.raises(NoSolution, match=r"top: Cannot determine archive format") as caught:
+        scenario.lock(f"top @ {scenario.index.root}/files/{path.name}")
+    assert "pip-" not in caught.value.what
+    assert caught.value.next.startswith("name a wheel, or a folder")

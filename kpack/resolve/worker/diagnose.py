@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,9 @@ IMPORT_NAMES = {
     "yaml": "pyyaml",
 }
 """Modules whose distribution has another name, for "did you mean"."""
+
+_TEMPORARY = re.compile(r" (?:of|from|in) \S*[/\\]pip-[^/\\\s]+[/\\]\S+")
+"""Where pip works: of no use to the reader."""
 
 
 class Diagnosis:
@@ -281,13 +285,14 @@ def _of_source(error: PipError, building: str) -> dict[str, Any]:
             printed = [line.strip() for line in str(step.context or "").splitlines()]
             output = [line for line in printed if line and not line.endswith(("of output]", "[end of output]"))]
         step = step.__cause__ or step.__context__
-    said = str(error).strip()
-    named = f"{building}: {said}" if output and building not in said else said
+    said = _TEMPORARY.sub("", str(error)).strip()
+    named = f"{building}: {said}" if building and building not in said else said
     lines = [named, *(f"  {line}" for line in output[-LAST_WORDS:])]
+    source = "name a wheel, or a folder, repository, .zip or .tar.gz with a pyproject.toml or setup.py at its top"
     return {
         "kind": "no-solution",
         "text": "\n".join(lines),
-        "next": "take another version or file of it" if output else "",
+        "next": "take another version or file of it" if output else source,
     }
 
 
