@@ -200,7 +200,7 @@ def verify(
     ``lax_record`` names distributions whose RECORD may be wrong; ``on_bytes`` is told of progress.
     """
     problems = list(_frame(pack))
-    for member in pack.manifest.members:
+    for member in _within(pack):
         where = member.path
         try:
             with _Bytes(pack, member) as window:
@@ -212,6 +212,14 @@ def verify(
         except KpackError as error:
             problems.append(Problem(where, error.what))
     return tuple(problems)
+
+
+def _within(pack: ReadPack) -> list[model.Member]:
+    """Return the members of a pack, without those that a file which is cut short cannot hold whole."""
+    if pack.is_folder:
+        return list(pack.manifest.members)
+    length = pack.path.stat().st_size
+    return [item for item in pack.manifest.members if pack.origin + item.offset + model.padded(item.size) <= length]
 
 
 def _member(member: model.Member, window: Window, on_bytes: Callable[[int], None] | None) -> Iterator[str]:
@@ -239,9 +247,16 @@ def _frame(pack: ReadPack) -> Iterator[Problem]:
             if not found.is_dir() and name not in known:
                 yield Problem(name, "the manifest does not name it")
         return
+    whole = _within(pack)
+    missing = len(pack.manifest.members) - len(whole)
     with pack.path.open("rb") as stream:
+        length = stream.seek(0, 2)
+        if length < pack.size:
+            yield Problem(
+                "end", f"the file is cut short: {length} of {pack.size} bytes, {missing} of its members are not whole"
+            )
         position = pack.origin
-        for member in pack.manifest.members:
+        for member in whole:
             stream.seek(position)
             expected = tarfmt.header(member.path, member.size)
             if stream.read(len(expected)) != expected:
@@ -252,7 +267,7 @@ def _frame(pack: ReadPack) -> Iterator[Problem]:
                 yield Problem(member.path, "the bytes after it are damaged")
             position = end + tarfmt.padding(member.size)
         stream.seek(position)
-        if stream.read(len(tarfmt.END) + 1) != tarfmt.END:
+        if length >= pack.size and stream.read(len(tarfmt.END) + 1) != tarfmt.END:
             yield Problem("end", f"the file must have {pack.size} bytes and end in zeros")
 
 

@@ -104,7 +104,7 @@ def test_any_flipped_byte_is_found(tmp_path: Path) -> None:
         assert found.id != made.id or pack.verify(found), f"a flipped byte at {position} passed"
 
 
-@pytest.mark.parametrize("keep", [0, 1, 511, 512, 5000, -1, -1025])
+@pytest.mark.parametrize("keep", [0, 1, 511, 512, 5000, 190_000, -1, -1025])
 def test_truncated_pack_is_found(tmp_path: Path, keep: int) -> None:
     made = pack.write(content(tmp_path / "in"), tmp_path / "tiny.kpack.bin")
     made.path.write_bytes(made.path.read_bytes()[:keep])
@@ -112,7 +112,9 @@ def test_truncated_pack_is_found(tmp_path: Path, keep: int) -> None:
         found = pack.read(made.path)
     except IntegrityError:
         return
-    assert pack.verify(found)
+    problems = pack.verify(found)
+    assert [problem.where for problem in problems] == ["end"], "one thing is wrong, and it is said once"
+    assert "cut short" in problems[0].what
 
 
 def test_bytes_after_the_end_are_found(tmp_path: Path) -> None:
