@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,14 +11,16 @@ from kpack.checkpoints.fetching import fetch
 from kpack.checkpoints.locking import lock
 from kpack.environment import CheckpointRequest
 from kpack.fetch import Patience
-from tests.fetch.origin import Origin
+from tests.support.network import no_settings, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kpack.checkpoints import LockedCheckpoint
     from kpack.fetch import Fetched
+
+__all__ = ["no_settings", "origin"]
 
 PATIENCE = Patience(connect=2, stall=1, attempts=2, backoff=0.01)
 
@@ -44,23 +45,6 @@ class Bench:
 
 def ask(*urls: str, path: str | None = "w.ckpt", **facts: object) -> CheckpointRequest:
     return CheckpointRequest(urls=urls, path=path, **facts)  # type: ignore[arg-type]
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"}:
-            monkeypatch.delenv(name)
-        if name.startswith(("HF_", "KAGGLE")):
-            monkeypatch.delenv(name)
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with Origin() as server:
-        yield server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.fetch.origin import Origin
+    from tests.support.origin import Origin
 
 
 def commit_of(files: Mapping[str, bytes]) -> str:

@@ -20,7 +20,7 @@ from tests.checkpoints.servers import put_repository
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fetch.origin import Origin
+    from tests.support.origin import Origin
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="needs the extra hf")
 

@@ -15,7 +15,7 @@ from tests.checkpoints.servers import KaggleServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.fetch.origin import Origin
+    from tests.support.origin import Origin
 
 pytest.importorskip("kagglehub", reason="needs the extra kaggle")
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.checkpoints.servers import put_repository
 from tests.e2e.conftest import PYTHON, Workshop
-from tests.fetch.origin import Origin
 from tests.support.index import IndexServer
+from tests.support.origin import Origin
 from tests.support.wheels import make_wheel
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="needs the extra hf")

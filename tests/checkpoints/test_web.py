@@ -14,7 +14,7 @@ from tests.checkpoints.conftest import ask
 
 if TYPE_CHECKING:
     from tests.checkpoints.conftest import Bench
-    from tests.fetch.origin import Origin
+    from tests.support.origin import Origin
 
 DATA = b"weights" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from typing import TYPE_CHECKING
 
@@ -12,29 +11,17 @@ import pytest
 from kpack import fetch as room
 from kpack.cache import Cache
 from kpack.fetch import Download, Event, Fetched, Patience
-from tests.fetch.origin import Origin
+from tests.support.network import no_settings, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
+    from tests.support.origin import Origin
+
+__all__ = ["no_settings", "origin"]
+
 PATIENCE = Patience(connect=2, stall=0.3, attempts=3, backoff=0.01, longest_backoff=0.02)
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep proxies, certificates and netrc of the machine out of the tests."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"}:
-            monkeypatch.delenv(name)
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with Origin() as server:
-        yield server
 
 
 @pytest.fixture

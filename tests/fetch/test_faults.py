@@ -18,13 +18,13 @@ from kpack import fetch as room
 from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError
 from kpack.fetch import Download, Event, EventKind
 from tests.fetch.conftest import PATIENCE, download, have, noise, sha
-from tests.fetch.origin import Fault
+from tests.support.origin import Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.cache import Cache
-    from tests.fetch.origin import Origin, Seen
+    from tests.support.origin import Origin, Seen
 
 
 def interrupted(wanted: Download, origin: Origin, cache: Cache, after: int) -> None:

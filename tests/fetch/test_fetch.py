@@ -18,7 +18,7 @@ from kpack import fetch as room
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch import Download, Event, EventKind, authenticated, shown
 from tests.fetch.conftest import PATIENCE, download, have, noise, sha
-from tests.fetch.origin import Fault, Origin
+from tests.support.origin import Fault, Origin
 
 if TYPE_CHECKING:
     from pathlib import Path
