@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import random
 import struct
 import zipfile
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from kpack.errors import IntegrityError
 from kpack.pack.manifest import SPAN
-from kpack.pack.wheel import admit, cuts
+from kpack.pack.wheel import Window, admit, cuts
 from kpack.restore.wheelzip import Entry
 from tests.support.wheels import make_wheel, record_digest
 
@@ -287,3 +288,16 @@ def test_spans_end_at_entries_and_stay_small(sizes: list[int]) -> None:
     for begin, end in itertools.pairwise(found):
         inside = [e for e in entries if e.offset < end and e.offset + e.size > begin]
         assert len(inside) == 1 or (begin in starts and end in starts), "an entry that is cut shares no span"
+
+
+def test_window_reads_what_the_file_holds(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    data = chance.randbytes(300_000)
+    path = tmp_path / "file"
+    path.write_bytes(b"before" + data + b"behind")
+    with path.open("rb") as stream:
+        window = Window(stream.fileno(), 6, len(data))
+        for _ in range(3000):
+            begin = chance.choice((chance.randrange(300_000), chance.randrange(70_000), 299_990))
+            end = begin + chance.choice((-5, 0, 1, 30, 500, 32_768, 32_769, 65_536, 200_000))
+            assert window[begin:end] == data[begin : max(begin, end)], (begin, end)
