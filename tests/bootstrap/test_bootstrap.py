@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpack.pack.engine import PACKAGE, engine
 from tests.restore import kit
 from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
@@ -95,11 +96,10 @@ def test_nothing_stays_in_the_process_or_on_the_disk(series: str, tmp_path: Path
     after = (
         "import json\n"
         "print(json.dumps([[n for n in sys.modules if 'kpack' in n], [p for p in sys.path if 'kpack-' in p],"
-        " os.listdir(os.environ['TMPDIR']), os.getcwd()]))"
+        " os.listdir(os.environ['TMPDIR']), [p for p in sys.path_importer_cache if 'kpack-' in p]]))"
     )
     done = kit.good(python, pack.path, after="import os, sys\n" + after, env={"TMPDIR": str(scratch)})
-    modules, paths, left, _ = json.loads(done.printed[0])
-    assert (modules, paths, left) == ([], [], [])
+    assert json.loads(done.printed[0]) == [[], [], [], []]
 
 
 def test_two_packs_in_one_process_bring_their_own_engines(tmp_path: Path, pack: Pack) -> None:
@@ -115,6 +115,19 @@ def test_two_packs_in_one_process_bring_their_own_engines(tmp_path: Path, pack: 
         "mark-other.json",
         "mark-tiny.json",
     ]
+
+
+def test_engine_modules_are_named_as_zipimport_names_them(tmp_path: Path, series: str) -> None:
+    archive = tmp_path / "restore.zip"
+    archive.write_bytes(engine())
+    code = (
+        "import sys, zipimport\n"
+        "sys.path.insert(0, sys.argv[1]); import bootstrap\n"
+        "for place, name in ((sys.argv[2], PACKAGE), (sys.argv[2] + '/' + PACKAGE, PACKAGE + '.main')):\n"
+        "    names = [kind(place).get_filename(name) for kind in (bootstrap.Sources, zipimport.zipimporter)]\n"
+        "    assert names[0] == names[1], names\n"
+    ).replace("PACKAGE", repr(PACKAGE))
+    subprocess.run([found()[series], "-c", code, str(SOURCE.parent), str(archive)], check=True)
 
 
 def test_trust_code_is_small_and_uses_only_the_standard_library() -> None:
