@@ -80,7 +80,7 @@ class Judges:
         self._order = itertools.count()
         self._error: BaseException | None = None
         # More of them than processors would only wait for each other.
-        self._threads = [threading.Thread(target=self._judge, daemon=True) for _ in range(os.cpu_count() or 1)]
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(os.cpu_count() or 1)]
 
     def add(self, wheel: WheelFile, size: int) -> None:
         """Let a wheel of ``size`` bytes be judged."""
@@ -99,7 +99,7 @@ class Judges:
         if kind is None and self._error is not None:
             raise self._error
 
-    def _judge(self) -> None:
+    def _work(self) -> None:
         try:
             while (wheel := self._waiting.get()[2]) is not None:
                 with contextlib.suppress(IntegrityError):

@@ -43,6 +43,7 @@ def resolve(
 
     Raises:
         NoSolution: the requests conflict with each other, with the base or with what the index has.
+        IntegrityError: a file is not what its URL in ``packages`` says with ``#sha256=``.
         NetworkError: an index did not answer.
         UsageError: an index URL names an environment variable that is not set.
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kpack.errors import KpackError, MachineError, MisfitError, NetworkError, NoSolution
+from kpack.errors import IntegrityError, KpackError, MachineError, MisfitError, NetworkError, NoSolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,6 +150,8 @@ def error_of(request: WorkerRequest, error: dict[str, Any]) -> KpackError:
             where=request.label,
             next=error.get("next") or "check the network, the URL in [[indexes]] or KPACK_INDEX_URL, and try again",
         )
+    if error["kind"] == "integrity":
+        return IntegrityError(shown(error["text"]), where=request.label, next=shown(error["next"]))
     if error["kind"] == "old-pip":
         return MisfitError(
             "exclude-newer cannot be kept for the build dependencies of sdists by this pip",

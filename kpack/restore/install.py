@@ -220,12 +220,12 @@ class Run:
         overridden = prepared.overridden.get(wheel.name, ())
         rows = []
         data = wheel.info[: -len("dist-info")] + "data/"
-        judged = not wheel.lax_record and not overridden
+        as_packed = not wheel.lax_record and not overridden
         for file in wheel.files:
             if file.kind == RECORD:
                 continue
             row = listed.get(file.entry.name)
-            if judged and row is not None and row.digest and row.size and not row.path.startswith(data):
+            if as_packed and row is not None and row.digest and row.size and not row.path.startswith(data):
                 rows.append(row)  # it lands where the wheel says, as it is
                 continue
             there = file.path if file.kind == METADATA else prepared.staged.get(file.path, file.path)

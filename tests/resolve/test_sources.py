@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.errors import MisfitError, NoSolution
+from kpack.errors import IntegrityError, MisfitError, NoSolution
 from kpack.resolve.model import Source
 from kpack.resolve.worker.seams import UPLOADED_PRIOR_TO
 from tests.resolve.scenario import packed
@@ -279,3 +279,23 @@ def test_url_of_no_archive_is_named_with_what_would_do(scenario: Scenario) -> No
         scenario.lock(f"top @ {scenario.index.root}/files/{path.name}")
     assert "pip-" not in caught.value.what
     assert caught.value.next.startswith("name a wheel, or a folder")
+
+
+def test_file_that_is_not_what_its_url_says_is_an_integrity_error(scenario: Scenario) -> None:
+    path = scenario.wheel("top")
+    url = f"{scenario.index.root}/files/{path.name}"
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(IntegrityError) as caught:
+        scenario.lock(f"top @ {url}#sha256={'0' * 64}")
+    assert caught.value.what == f"top: sha256 is {right}, its URL in packages says {'0' * 64}"
+    assert packed(scenario.lock(f"top @ {url}#sha256={right}")) == {"top": "1.0"}
+
+
+def test_source_of_another_name_is_not_taken_for_the_one_asked_for(scenario: Scenario) -> None:
+    path = sdist(scenario.folder, "other", "1.0", project("other", "1.0"))
+    scenario.index.add(path)
+    url = f"{scenario.index.root}/files/{path.name}"
+    with pytest.raises(NoSolution, match=r"gives other, not top") as caught:
+        scenario.lock(f"top @ {url}")
+    assert caught.value.next == "write other @ …, or another URL"
+    assert packed(scenario.lock(f"other @ {url}")) == {"other": "1.0"}

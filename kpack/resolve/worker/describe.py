@@ -65,6 +65,21 @@ def requests(session: Session, found: list[Any]) -> list[dict[str, str]]:
     return named
 
 
+def misnamed(named: list[dict[str, str]], found: list[Any]) -> dict[str, Any] | None:
+    """Return the ``error`` object for a request whose URL gives a distribution of another name, or None."""
+    by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
+    for item in named:
+        if item["name"] not in by_url.values():
+            link = seams.requirement(item["requirement"], comes_from=item["requirement"]).link
+            other = by_url.get(link.url_without_fragment) if link is not None else None
+            return {
+                "kind": "no-solution",
+                "text": f"{item['requirement']} gives {other or 'another distribution'}, not {item['name']}",
+                "next": f"write {other or 'its name'} @ …, or another URL",
+            }
+    return None
+
+
 def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
     asks = []
     for line in lines:

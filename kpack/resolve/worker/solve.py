@@ -98,6 +98,8 @@ def _run(session: Session) -> dict[str, Any]:
     except (PipError, RequestException) as error:
         if fetch := trouble.network(error, [line for line, _ in asked]):
             return {"error": fetch}
+        if wrong := trouble.digest(error):
+            return {"error": wrong}
         if not isinstance(error, NO_SOLUTION):
             raise
         return {"error": Diagnosis(session, asked).error(error)}
@@ -106,6 +108,8 @@ def _run(session: Session) -> dict[str, Any]:
     except stepwise.Stuck as stuck:
         return {"error": _no_answer(stuck.last)}
     named = describe.requests(session, found)
+    if other := describe.misnamed(named, found):
+        return {"error": other}
     rows = [describe.row(session, ireq) for ireq in found]
     barred = next((row for row in rows if row.get("direct") and session.doors.kernel.fixed(row["name"])), None)
     if barred is not None:

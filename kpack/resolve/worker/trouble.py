@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pip._internal.exceptions import InstallationSubprocessError, NetworkConnectionError
+from pip._internal.exceptions import HashMismatch, InstallationSubprocessError, NetworkConnectionError
 from pip._vendor.requests import RequestException
 
 from kpack.resolve.worker.web import host_of, without_credentials
@@ -35,6 +35,21 @@ def network(error: BaseException, asked: Iterable[str]) -> dict[str, Any] | None
         "reason": _reason(found),
         "status": getattr(getattr(found, "response", None), "status_code", None),
         "next": "check the URL in packages and the network, and try again" + (_LET_GO if _COMMIT.search(url) else ""),
+    }
+
+
+def digest(error: BaseException) -> dict[str, Any] | None:
+    """Return the ``error`` object for a file that is not what ``#sha256=`` in its URL says, or None."""
+    found = next((each for each in _chain(error) if isinstance(each, HashMismatch)), None)
+    if found is None:
+        return None
+    got = ", ".join(f"{name} is {hasher.hexdigest()}" for name, hasher in sorted(found.gots.items()))
+    allowed = " or ".join(value for _, values in sorted(found.allowed.items()) for value in values)
+    name = getattr(found.req, "name", None) or "a file"
+    return {
+        "kind": "integrity",
+        "text": f"{name}: {got}, its URL in packages says {allowed}",
+        "next": "find out whether the file or the digest is the wrong one, and correct packages",
     }
 
 
