@@ -59,7 +59,7 @@ def add(
 def finish(path: Path, text: str, edits: list[Edit], *, as_json: bool) -> int:
     """Write the last of ``edits`` when it differs from ``text``, and say what is different."""
     from kpack.environment import edit
-    from kpack.environment.mistakes import shown_path
+    from kpack.environment.errors import shown_path
 
     changed = edits[-1].text != text
     if changed:

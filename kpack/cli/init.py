@@ -13,7 +13,7 @@ from kpack.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from kpack.base import SnapshotInfo
-    from kpack.environment.harvest import Harvest
+    from kpack.environment.importing import Harvest
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -45,8 +45,7 @@ def init(
     kpack init --from-notebook inference.ipynb
     kpack init --from-requirements requirements.txt --base kaggle-cpu-py312-2026-08
     """
-    from kpack.environment import harvest as harvests
-    from kpack.environment import template
+    from kpack.environment import importing, template
     from kpack.files import write_text
 
     path = session.config or Path(FILE_NAME)
@@ -54,11 +53,11 @@ def init(
         raise UsageError("the file is there already", where=str(path), next="edit it, or write it anew with --force")
     if bases and python:
         raise UsageError("--base and --python exclude each other", next="give one of them")
-    harvest = harvests.Harvest(folder=path.absolute().parent)
+    harvest = importing.Harvest(folder=path.absolute().parent)
     for notebook in notebooks:
-        harvests.from_notebook(notebook, harvest)
+        importing.from_notebook(notebook, harvest)
     for requirements in lists:
-        harvests.from_requirements(requirements, harvest)
+        importing.from_requirements(requirements, harvest)
     if not bases and not python:
         bases = (_base(harvest),)
     title = name or template.pack_name(notebooks[0].stem if notebooks else path.absolute().parent.name)

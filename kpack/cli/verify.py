@@ -14,7 +14,7 @@ from kpack.errors import ExitCode, UsageError
 from kpack.project import Project
 
 if TYPE_CHECKING:
-    from kpack.online import Opinion
+    from kpack.lock.online import Opinion
 
 
 @click.command()
@@ -75,7 +75,7 @@ def _problems(found: pack.ReadPack, expect: str | None) -> list[dict[str, str]]:
 def _opinion(session: Session, found: pack.ReadPack | None) -> Opinion:
     """Return what the index says of the lock in the pack, or of the project's."""
     from kpack import lock as locks
-    from kpack import online
+    from kpack.lock import online
 
     if found is not None:
         name = found.manifest.lock

@@ -12,7 +12,7 @@ from kpack.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from kpack.lock import Lock
-    from kpack.why import Answer
+    from kpack.lock.why import Answer
 
 
 @click.command()
@@ -27,7 +27,7 @@ def why(session: Session, name: str, *, as_json: bool) -> None:
     """
     from packaging.utils import canonicalize_name
 
-    from kpack import why as reasons
+    from kpack.lock import why as reasons
 
     project = projects.Project.find(session.config)
     if project.lock is None:

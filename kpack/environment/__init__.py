@@ -1,7 +1,7 @@
 """kaggle-env.toml as a frozen value: reading it, its meaning, and edits that keep comments."""
 
-from kpack.environment.meaning import meaning
-from kpack.environment.mistakes import EnvironmentFileError
+from kpack.environment.digest import meaning
+from kpack.environment.errors import EnvironmentFileError
 from kpack.environment.model import (
     DEFAULT_PLATFORM,
     CheckpointRequest,
@@ -11,7 +11,7 @@ from kpack.environment.model import (
     Package,
     RestoreOptions,
 )
-from kpack.environment.reading import FILE_NAME, find, load, parse
+from kpack.environment.read import FILE_NAME, find, load, parse
 
 __all__ = [
     "DEFAULT_PLATFORM",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from kpack.environment import mistakes as errors
-from kpack.environment.mistakes import Mistake, quoted
-from kpack.environment.reading import read
+from kpack.environment import errors
+from kpack.environment.errors import Mistake, quoted
+from kpack.environment.read import read
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,7 +7,7 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from kpack.environment.mistakes import Mistake, quoted
+from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import CheckpointRequest
 
 if TYPE_CHECKING:

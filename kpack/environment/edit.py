@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import NormalizedName, canonicalize_name
 
 from kpack.environment.checkpoints import normal_path
-from kpack.environment.mistakes import EnvironmentFileError, quoted, shown_path
+from kpack.environment.errors import EnvironmentFileError, quoted, shown_path
 from kpack.environment.positions import lines
-from kpack.environment.reading import find, parse, read
+from kpack.environment.read import find, parse, read
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.errors import UsageError
 from kpack.files import replacing

@@ -10,9 +10,9 @@ from urllib.request import url2pathname
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from kpack.environment import mistakes as errors
-from kpack.environment.mistakes import Mistake, quoted
-from kpack.environment.reading import read
+from kpack.environment import errors
+from kpack.environment.errors import Mistake, quoted
+from kpack.environment.read import read
 
 if TYPE_CHECKING:
     from pathlib import Path

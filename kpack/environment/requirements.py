@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from kpack.environment.mistakes import Mistake, quoted
+from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import Exclusion, Package
 from kpack.environment.patterns import is_pattern, normalise
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kpack.lock.form import from_resolution
+from kpack.lock.make import from_resolution
 from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests, filename
 from kpack.lock.read import load, loads
 from kpack.lock.stale import stale

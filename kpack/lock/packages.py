@@ -9,7 +9,7 @@ from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValida
 
 from kpack.errors import UsageError
 from kpack.files import is_sha256
-from kpack.lock.form import WHEEL_NAME
+from kpack.lock.make import WHEEL_NAME
 from kpack.lock.table import Table
 from kpack.resolve.model import Source, Wheel
 

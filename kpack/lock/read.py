@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kpack.checkpoints import LockedCheckpoint
 from kpack.environment.model import RestoreOptions
 from kpack.errors import IntegrityError, MachineError, UsageError
-from kpack.lock.form import check_files
+from kpack.lock.make import check_files
 from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget, Requests
 from kpack.lock.packages import Files, file_of, files_of
 from kpack.lock.table import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpack.lock.form import requests_of
+from kpack.lock.make import requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +30,10 @@ def stale(
 ) -> tuple[str, ...]:
     """Return why ``lock`` does not speak for ``environment`` any more, one sentence each; empty when it does.
 
-    ``meaning`` is the digest of `kpack.environment.meaning`, computed when it is not given.
+    ``meaning`` is the digest of `kpack.environment.digest`, computed when it is not given.
     """
     if meaning is None:
-        from kpack.environment.meaning import meaning as meaning_of
+        from kpack.environment.digest import meaning as meaning_of
 
         meaning = meaning_of(environment)
     reasons = []

@@ -15,7 +15,7 @@ from .inflate import Inflater
 from .wheelzip import DEFLATED, data_offset, read_directory
 
 if TYPE_CHECKING:
-    from .source import Pack
+    from .pack import Pack
 
 _NAME = "isal"
 

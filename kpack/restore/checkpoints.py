@@ -11,7 +11,7 @@ from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, machine_e
 
 if TYPE_CHECKING:
     from .manifest import Manifest, Member, PackedCheckpoint, Span
-    from .source import Pack
+    from .pack import Pack
 
 ON_KAGGLE = "/kaggle/tmp"
 """Where relative paths start on Kaggle: large, and not part of the notebook's output."""

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Se
 
 from . import check, checkpoints, drift, record, tags
 from .accelerator import Accelerator
+from .activate import finish, pth_files, refuse_environment
 from .errors import OPTIONS, RestoreError
-from .finish import finish, pth_files, refuse_environment
 from .install import Run
+from .pack import Pack
+from .paths import prepare
 from .plan import Plan, choose_target, plan_wheels, sort
-from .prepare import prepare
 from .report import Report
 from .scheme import default, for_target, refuse_managed
-from .source import Pack
 from .state import Mark, State
 from .versions import normalize_name
 from .wheels import refuse_unfit

@@ -18,7 +18,7 @@ from .parallel import Stop, cores
 if TYPE_CHECKING:
     from .checkpoints import CopyJob
     from .manifest import Member, Span
-    from .source import Pack
+    from .pack import Pack
     from .wheels import Job
 
 READERS = 16

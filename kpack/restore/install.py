@@ -20,8 +20,8 @@ from .write import Writer, part_names
 
 if TYPE_CHECKING:
     from .inflate import Inflater
-    from .prepare import Prepared
-    from .source import Pack
+    from .pack import Pack
+    from .paths import Prepared
 
 INSTALLER = b"kpack\n"
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .checkpoints import CheckpointPlan
     from .inflate import Inflater
     from .manifest import Manifest, PackedDistribution, PackTarget
+    from .pack import Pack
     from .scheme import Scheme
-    from .source import Pack
 
 
 class Plan(NamedTuple):

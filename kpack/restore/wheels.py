@@ -15,8 +15,8 @@ from .wheelzip import DEFLATED, Entry, data_offset, find_directory, read_directo
 if TYPE_CHECKING:
     from .inflate import Inflater
     from .manifest import Member, PackedDistribution, Span
+    from .pack import Pack
     from .scheme import Scheme
-    from .source import Pack
 
 PLAIN, SCRIPT, RECORD, METADATA = range(4)
 """What is special about a file: nothing; its first line may be rewritten; it is kept in memory; it goes to the

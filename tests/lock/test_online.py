@@ -13,7 +13,7 @@ from kpack.cli import run
 from kpack.errors import NetworkError
 from kpack.files import sha256_of
 from kpack.lock import Lock, from_resolution
-from kpack.online import check
+from kpack.lock.online import check
 from kpack.pack.layout import content_of
 from kpack.resolve.model import Source
 from tests.support.index import IndexServer

@@ -4,8 +4,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack.lock import Lock, from_resolution, loads, relative
+from kpack.lock.why import names, why
 from kpack.resolve.model import HeldBack, Need
-from kpack.why import names, why
 from tests.support.kernels import base, environment, pin, resolution, target, use
 
 

@@ -254,5 +254,5 @@ def test_resolver_sees_the_target_and_no_candidate_of_pips_own(scenario: Scenari
     finder = session.repository.finder
     assert finder.target_python.py_version_info == (3, 12, 13)
     assert [str(tag) for tag in finder.target_python.get_sorted_tags()] == list(request.tags)
-    assert finder.find_best_candidate.__self__ is session.doors
+    assert finder.find_best_candidate.__self__ is session.finder
     session.web.close()

@@ -18,7 +18,7 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
-from kpack.resolve.worker.walk import Clash, Walk
+from kpack.resolve.worker.clashes import Clash, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -54,15 +54,15 @@ class Diagnosis:
 
     def __init__(self, session: Session, asked: Sequence[tuple[str, str]]) -> None:
         self._session = session
-        self._doors = session.doors
-        self._kernel = session.doors.kernel
+        self._finder = session.finder
+        self._kernel = session.finder.kernel
         self._asked = asked
         self._until = time.monotonic() + SECONDS
 
     def error(self, error: PipError) -> dict[str, Any]:
         """Return the ``error`` object of the answer: what is wrong, and what to write."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
-            return _of_source(error, self._doors.building)
+            return _of_source(error, self._finder.building)
         if broken := self._broken_base():
             return broken
         causes = list(getattr(error.__cause__, "causes", ()))
@@ -165,7 +165,7 @@ class Diagnosis:
         }
 
     def _walk(self) -> Walk:
-        return Walk(self._doors, self._session.markers, self._asked, self._until)
+        return Walk(self._finder, self._session.markers, self._asked, self._until)
 
     def _is_kernels(self, ireq: Any) -> bool:
         return self._kernel.name_of(ireq.link.url_without_fragment) is not None
@@ -207,7 +207,7 @@ class Diagnosis:
         if clash.kind == "kernel":
             return f"{who} needs {words}, but {self._has(clash.name)}"
         if clash.kind == "unknown":
-            return f"{who} needs {words}, but there is no {clash.name} on {self._doors.pages.page(clash.name).index}"
+            return f"{who} needs {words}, but there is no {clash.name} on {self._finder.pages.page(clash.name).index}"
         if clash.kind == "two":
             other_by, other_words = clash.other[-1]
             return f"{who} needs {words}, but {other_by or 'kaggle-env.toml'} needs {other_words}"

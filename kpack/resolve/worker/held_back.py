@@ -8,9 +8,9 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack.resolve.worker.distribution import TargetDistribution
-from kpack.resolve.worker.judge import Judge
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import bare
+from kpack.resolve.worker.unusable import Judge
 from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
     from kpack.resolve.worker.files import File
     from kpack.resolve.worker.requirements import Markers
-    from kpack.resolve.worker.seams import Doors
+    from kpack.resolve.worker.seams import Finder
 
 
 class HeldBack:
     """Compares an answer with what the indexes have."""
 
-    def __init__(self, doors: Doors, markers: Markers, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._doors = doors
+    def __init__(self, finder: Finder, markers: Markers, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._finder = finder
         self._markers = markers
-        self._judge = Judge(doors.pages.fit, doors.request.tags)
+        self._judge = Judge(finder.pages.fit, finder.request.tags)
         self._rows = {row["name"]: row for row in rows}
         self._asks: dict[str, list[tuple[str, SpecifierSet, str]]] = {}
         for row in rows:
             for ask in row["asks"]:
                 by = f"{row['name']} {row['version']}"
                 self._ask(ask["name"], by, ask["requirement"])
-        for limit in doors.request.limits:
+        for limit in finder.request.limits:
             self._ask(
                 str(canonicalize_name(bare(limit.requirement).name)), f"{limit.by} of the base", limit.requirement
             )
@@ -65,7 +65,7 @@ class HeldBack:
         return found
 
     def _judge_one(self, name: str, taken: Version) -> dict[str, str] | None:
-        page = self._doors.pages.page(name)
+        page = self._finder.pages.page(name)
         versions = {
             version: files
             for version, files in self._judge.versions(page, Version(taken.public)).items()
@@ -86,17 +86,17 @@ class HeldBack:
 
     def _reason(self, name: str, taken: Version, version: Version) -> str:
         """Return what keeps a usable ``version`` from being taken."""
-        kernel = self._doors.kernel
+        kernel = self._finder.kernel
         if kernel.fixed(name):
             item = kernel.provided[name]
             return f"{'exclude says' if item.by == 'exclude' else 'the base image has'} {item.version}"
         for by, specifier, requirement in self._asks.get(name, ()):
             if not specifier.contains(version, prereleases=True):
                 return f"{by} needs {requirement}"
-        own = next(self._own_needs(self._doors.pages.best(name).get(version)), None)
+        own = next(self._own_needs(self._finder.pages.best(name).get(version)), None)
         if own is not None:
             return f"{version} {own}"
-        if self._doors.request.pins.get(name) == str(taken):
+        if self._finder.request.pins.get(name) == str(taken):
             return f"the old lock has {taken} (--upgrade-package {name} lets go of it)"
         return f"{version} clashes with what else was taken"
 
@@ -105,11 +105,11 @@ class HeldBack:
         if file is None or not file.is_wheel:
             return
         try:
-            metadata = self._doors.metadata(file)
+            metadata = self._finder.metadata(file)
         except BadMetadata as error:
             yield f"cannot be read: {error}"
             return
-        request = self._doors.request
+        request = self._finder.request
         admitted = TargetDistribution(metadata, self._markers).requires_python
         if not admitted.contains(request.python_full_version, prereleases=True):
             yield f"needs Python {admitted}, the target has {request.python_full_version}"
@@ -118,7 +118,7 @@ class HeldBack:
         for line in self._markers.active(metadata.requires, extras):
             requirement = bare(line)
             other = str(canonicalize_name(requirement.name))
-            has = self._doors.kernel.version(other) if self._doors.kernel.fixed(other) else None
+            has = self._finder.kernel.version(other) if self._finder.kernel.fixed(other) else None
             if has is not None:
                 if not requirement.specifier.contains(has, prereleases=True):
                     yield f"needs {requirement}, and the kernel has {has}"
@@ -126,8 +126,8 @@ class HeldBack:
                 got = self._rows[other]["version"]
                 if not requirement.specifier.contains(got, prereleases=True):
                     later.append(f"needs {requirement}, and {got} was taken")
-            elif not requirement.url and not list(requirement.specifier.filter(self._doors.pages.best(other))):
-                page = self._doors.pages.page(other)
+            elif not requirement.url and not list(requirement.specifier.filter(self._finder.pages.best(other))):
+                page = self._finder.pages.page(other)
                 newest = next(iter(requirement.specifier.filter(self._judge.versions(page))), None)
                 files = [file for file in page.files if file.version == newest]
                 verdict = self._judge.verdict(other, newest, files) if newest is not None else None

@@ -12,10 +12,10 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker.files import Fit
-from kpack.resolve.worker.kernel import Kernel
 from kpack.resolve.worker.metadata import MetadataStore
 from kpack.resolve.worker.pages import Pages
 from kpack.resolve.worker.prefetch import Prefetcher
+from kpack.resolve.worker.provided import Kernel
 from kpack.resolve.worker.request import IndexAddress, WorkerRequest
 from kpack.resolve.worker.requirements import Markers
 from kpack.resolve.worker.sdist import SdistMetadata

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.specifiers import SpecifierSet
 
     from kpack.resolve.worker.files import File
-    from kpack.resolve.worker.kernel import Kernel
     from kpack.resolve.worker.metadata import MetadataStore
     from kpack.resolve.worker.pages import Pages
+    from kpack.resolve.worker.provided import Kernel
     from kpack.resolve.worker.request import WorkerRequest
     from kpack.resolve.worker.sdist import SdistMetadata
 
@@ -99,7 +99,7 @@ class Choice(Sequence[InstallationCandidate]):
 
 
 @dataclass
-class Doors:
+class Finder:
     """What pip's resolver is given instead of the network and the host."""
 
     request: WorkerRequest
@@ -245,8 +245,8 @@ class _Target(TargetPython):  # type: ignore[misc] # pip is not typed
 class _Opening:
     """Makes pip's install command for the target."""
 
-    def __init__(self, doors: Doors, session: Any) -> None:
-        request = doors.request
+    def __init__(self, own: Finder, session: Any) -> None:
+        request = own.request
         version = tuple(int(part) for part in request.python_full_version.split(".")[:3])
         target = _Target(version, [Tag(*tag.split("-")) for tag in request.tags])
 
@@ -259,15 +259,15 @@ class _Opening:
             def _build_package_finder(self, options: Any, session: Any, *_: Any, **more: Any) -> Any:
                 more["target_python"] = target
                 finder = super()._build_package_finder(options, session, **more)
-                finder.find_all_candidates = doors.candidates
-                finder.find_best_candidate = doors.choose
+                finder.find_all_candidates = own.candidates
+                finder.find_best_candidate = own.choose
                 return finder
 
             @classmethod
             def make_requirement_preparer(cls, *args: Any, **more: Any) -> Any:
                 preparer = super().make_requirement_preparer(*args, **more)
                 original = preparer.prepare_linked_requirement
-                preparer.prepare_linked_requirement = lambda ireq, **_more: doors.prepare(original, ireq)
+                preparer.prepare_linked_requirement = lambda ireq, **_more: own.prepare(original, ireq)
                 # pip 25.2 and older downloads every pin at the end of resolve().
                 preparer.prepare_linked_requirements_more = lambda *_args, **_more: None
                 return preparer
@@ -292,12 +292,12 @@ def install() -> None:
     pip_resolver.PipReporter = _Counting
 
 
-def open_repository(doors: Doors, arguments: list[str], session: Any) -> PyPIRepository:
+def open_repository(own: Finder, arguments: list[str], session: Any) -> PyPIRepository:
     """Return pip-tools' repository for the target; ``arguments`` are pip's options, ``session`` is pip's."""
-    request = doors.request
+    request = own.request
     if request.exclude_newer and UPLOADED_PRIOR_TO:
         arguments = [*arguments, "--uploaded-prior-to", f"{request.exclude_newer}+00:00"]
-    opening = _Opening(doors, session)
+    opening = _Opening(own, session)
     original = piptools_repository.create_command
     piptools_repository.create_command = opening.command
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pip._internal.exceptions import DistributionNotFound, InstallationError, PipError, UnsupportedPythonVersion
 from pip._vendor.requests import RequestException
 
-from kpack.resolve.worker import describe, seams, stepwise, trouble
+from kpack.resolve.worker import answer, failures, seams, stepwise
 from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.held_back import HeldBack
 from kpack.resolve.worker.requirements import UrlDependency
@@ -33,13 +33,13 @@ class Session:
         self.web = readers.web
         self.markers = readers.markers
         self.notes: list[str] = []
-        self.doors = seams.Doors(
+        self.finder = seams.Finder(
             readers.request, readers.pages, readers.metadata, readers.sdists, readers.kernel, readers.markers
         )
-        self.repository = seams.open_repository(self.doors, readers.arguments, readers.session)
+        self.repository = seams.open_repository(self.finder, readers.arguments, readers.session)
         seams.install()
         if self.request.prefetch:
-            self.doors.on_metadata = readers.prefetcher.ahead
+            self.finder.on_metadata = readers.prefetcher.ahead
 
     def resolve(
         self,
@@ -57,7 +57,7 @@ class Session:
             TimeoutError: it was not done by ``until`` (a moment of `time.monotonic`).
 
         """
-        self.doors.until = until
+        self.finder.until = until
         constraints = [seams.requirement(line, comes_from=comes_from) for line, comes_from in asked]
         constraints += [
             seams.requirement(limit.requirement, comes_from=limit.by, constraint=True)
@@ -72,7 +72,7 @@ class Session:
 
     def forget(self) -> None:
         """Ask anew for candidates: what the kernel has was opened or closed."""
-        self.doors.known.clear()
+        self.finder.known.clear()
 
 
 def run(readers: Readers) -> dict[str, Any]:
@@ -96,9 +96,9 @@ def _run(session: Session) -> dict[str, Any]:
     try:
         found = _resolve_with_pins(session, asked)
     except (PipError, RequestException) as error:
-        if fetch := trouble.network(error, [line for line, _ in asked]):
+        if fetch := failures.network(error, [line for line, _ in asked]):
             return {"error": fetch}
-        if wrong := trouble.digest(error):
+        if wrong := failures.digest(error):
             return {"error": wrong}
         if not isinstance(error, NO_SOLUTION):
             raise
@@ -107,27 +107,27 @@ def _run(session: Session) -> dict[str, Any]:
         return {"error": Diagnosis(session, part.asked).error(part.error)}
     except stepwise.Stuck as stuck:
         return {"error": _no_answer(stuck.last)}
-    named = describe.requests(session, found)
-    if other := describe.misnamed(named, found):
+    named = answer.requests(session, found)
+    if other := answer.misnamed(named, found):
         return {"error": other}
-    rows = [describe.row(session, ireq) for ireq in found]
-    barred = next((row for row in rows if row.get("direct") and session.doors.kernel.fixed(row["name"])), None)
+    rows = [answer.row(session, ireq) for ireq in found]
+    barred = next((row for row in rows if row.get("direct") and session.finder.kernel.fixed(row["name"])), None)
     if barred is not None:
         return {"error": _over_the_kernel(session, barred)}
     return {
         "asked": named,
         "resolved": rows,
-        "held_back": HeldBack(session.doors, session.markers, rows).list(named),
+        "held_back": HeldBack(session.finder, session.markers, rows).list(named),
         "accelerator": accelerator.result() if accelerator else None,
-        "notes": describe.notes(session, rows),
-        "figures": {"requests": session.web.requests, "metadata": session.doors.metadata.reads},
+        "notes": answer.notes(session, rows),
+        "figures": {"requests": session.web.requests, "metadata": session.finder.metadata.reads},
     }
 
 
 def _over_the_kernel(session: Session, row: dict[str, Any]) -> dict[str, Any]:
     """Return the error for a direct URL or folder of what the kernel has already."""
     name = row["name"]
-    has = session.doors.kernel.provided[name]
+    has = session.finder.kernel.provided[name]
     return {
         "kind": "no-solution",
         "text": f"kaggle-env.toml brings {name} {row['version']} of its own, but {has.by} has {name} {has.version}",
@@ -176,7 +176,7 @@ def _accelerator(session: Session) -> dict[str, Any] | None:
     """Return the newest final wheel of the accelerator that fits; None when there is none or its index is silent."""
     name = session.request.accelerator
     try:
-        best = session.doors.pages.best(name)
+        best = session.finder.pages.best(name)
     except Unreachable:
         return None
     fitting = [
@@ -184,4 +184,4 @@ def _accelerator(session: Session) -> dict[str, Any] | None:
         for version, file in best.items()
         if file.is_wheel and file.yanked is None and not version.is_prerelease and file.hashes.get("sha256")
     ]
-    return describe.file_row(best[max(fitting)]) if fitting else None
+    return answer.file_row(best[max(fitting)]) if fitting else None

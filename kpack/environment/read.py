@@ -10,10 +10,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from kpack.environment import checkpoints as checkpoint_tables
-from kpack.environment import mistakes as errors
-from kpack.environment import requirements, shapes
+from kpack.environment import errors, requirements, validate
+from kpack.environment.errors import EnvironmentFileError, Mistake, quoted
 from kpack.environment.fields import SHA256, SIZE_UNITS
-from kpack.environment.mistakes import EnvironmentFileError, Mistake, quoted
 from kpack.environment.model import DEFAULT_PLATFORM, VARIABLE, Environment, Index, RestoreOptions
 from kpack.environment.patterns import normalise, overlap
 from kpack.errors import MachineError, UsageError
@@ -100,7 +99,7 @@ def parse(text: str, path: Path) -> Environment:
             next=f"name the {FILE_NAME} with --config",
         )
     mistakes: list[Mistake] = []
-    environment = _Reading(shapes.check(data, mistakes), data, path, mistakes).environment()
+    environment = _Reading(validate.check(data, mistakes), data, path, mistakes).environment()
     if mistakes:
         raise errors.error(mistakes, path=path, text=text)
     assert environment is not None

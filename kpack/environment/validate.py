@@ -7,8 +7,8 @@ import re
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
+from kpack.environment.errors import Mistake, quoted, unprintable
 from kpack.environment.fields import DOCUMENT, Field, Moment, Shape, Size, Table, Text, TextMap, Texts
-from kpack.environment.mistakes import Mistake, quoted, unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
-from kpack.environment.mistakes import quoted, shown_path
+from kpack.environment.errors import quoted, shown_path
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.errors import MachineError, UsageError
 

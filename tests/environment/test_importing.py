@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpack.environment.harvest import Harvest, from_notebook, from_requirements
+from kpack.environment.importing import Harvest, from_notebook, from_requirements
 from kpack.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import direct, seams
-from kpack.resolve.worker.kernel import HOST
+from kpack.resolve.worker.provided import HOST
 from kpack.resolve.worker.requirements import bare
 
 if TYPE_CHECKING:
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 def row(session: Session, ireq: Any) -> dict[str, Any]:
     """Describe one resolved distribution: where it comes from, and what it asks for on this target."""
-    doors = session.doors
+    finder = session.finder
     name = str(canonicalize_name(ireq.name))
     extras = sorted(canonicalize_name(extra) for extra in ireq.extras)
     url = ireq.link.url_without_fragment
     found: dict[str, Any] = {"name": name, "version": next(iter(ireq.req.specifier)).version, "extras": extras}
     if url.startswith(HOST):
-        requires = doors.kernel.fetched(name).requires if extras and not doors.kernel.knows_extras(name) else None
-        lines = doors.kernel.metadata(name).requires if requires is None else requires
+        requires = finder.kernel.fetched(name).requires if extras and not finder.kernel.knows_extras(name) else None
+        lines = finder.kernel.metadata(name).requires if requires is None else requires
         active = [line for extra in extras for line in lines if session.markers.holds(line, extra)]
         plain = {line for line in lines if session.markers.holds(line)}
         found["kernel"] = True
         found["asks"] = _asks(line for line in dict.fromkeys(active) if line not in plain)
         return found
-    file = doors.files.get(url)
-    metadata = doors.metadata(file) if file is not None and file.is_wheel else doors.seen[url]
+    file = finder.files.get(url)
+    metadata = finder.metadata(file) if file is not None and file.is_wheel else finder.seen[url]
     found["requires_dist"] = list(metadata.requires)
     found["asks"] = _asks(session.markers.active(metadata.requires, extras))
     if file is not None and "sha256" not in file.hashes:
@@ -42,7 +42,7 @@ def row(session: Session, ireq: Any) -> dict[str, Any]:
         session.notes.append(f"the index gives no sha256 for {file.filename}: it was computed from the download")
     if file is None:
         found["direct"] = True
-        found["file"], found["source"] = direct.from_record(url, doors.direct[url])
+        found["file"], found["source"] = direct.from_record(url, finder.direct[url])
     elif file.is_wheel:
         found["file"] = file_row(file)
     else:
@@ -96,15 +96,15 @@ def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 def notes(session: Session, rows: list[dict[str, Any]]) -> list[str]:
     """Return what the user should hear of although it is no error."""
-    doors, told = session.doors, session.notes
+    finder, told = session.finder, session.notes
     for item in rows:
         name, asked = item["name"], set(item["extras"])
         url = item.get("file", {}).get("url") if item.get("file") else None
-        file = doors.files.get(url) if url else None
+        file = finder.files.get(url) if url else None
         if file is not None and file.yanked is not None:
             reason = f": {file.yanked}" if file.yanked else ""
             told.append(f"{name} {item['version']} was yanked from its index{reason}")
-        if item.get("kernel") and name in doors.kernel.unknown_extras:
+        if item.get("kernel") and name in finder.kernel.unknown_extras:
             told.append(f"{name} {item['version']}: what [{', '.join(item['extras'])}] adds could not be found out")
             continue
         missing = sorted(asked - set(_provided_extras(session, item, file))) if asked else []
@@ -118,13 +118,13 @@ def notes(session: Session, rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _provided_extras(session: Session, item: dict[str, Any], file: File | None) -> tuple[str, ...]:
-    doors, name = session.doors, item["name"]
+    finder, name = session.finder, item["name"]
     if item.get("kernel"):
-        metadata = doors.kernel.metadata(name) if doors.kernel.knows_extras(name) else doors.kernel.fetched(name)
+        metadata = finder.kernel.metadata(name) if finder.kernel.knows_extras(name) else finder.kernel.fetched(name)
         return metadata.extras
     if file is not None:
-        return doors.metadata(file).extras
-    return next((seen.extras for seen in doors.seen.values() if canonicalize_name(seen.name) == name), ())
+        return finder.metadata(file).extras
+    return next((seen.extras for seen in finder.seen.values() if canonicalize_name(seen.name) == name), ())
 
 
 def file_row(file: File) -> dict[str, Any]:

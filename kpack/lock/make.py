@@ -38,7 +38,7 @@ def from_resolution(
 ) -> Lock:
     """Return the lock of ``resolution``.
 
-    ``meaning`` is the digest of `kpack.environment.meaning`.
+    ``meaning`` is the digest of `kpack.environment.digest`.
 
     Raises:
         NoSolution: two bases that no marker tells apart need different packages.
@@ -65,7 +65,7 @@ def from_resolution(
 def requests_of(environment: Environment) -> Requests:
     """Return what ``environment`` asks for, without credentials.
 
-    As in `kpack.environment.meaning` spelling and order do not matter, except for the order of bases.
+    As in `kpack.environment.digest` spelling and order do not matter, except for the order of bases.
     """
     return Requests(
         bases=environment.bases,

@@ -12,9 +12,9 @@ from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import seams
 from kpack.resolve.worker.distribution import TargetDistribution
-from kpack.resolve.worker.judge import Judge, Verdict
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import bare
+from kpack.resolve.worker.unusable import Judge, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,13 +52,13 @@ class Clash:
 class Walk:
     """Follows the newest fitting version of everything."""
 
-    def __init__(self, doors: seams.Doors, markers: Markers, asked: Sequence[tuple[str, str]], until: float) -> None:
-        self._doors = doors
-        self._kernel = doors.kernel
+    def __init__(self, finder: seams.Finder, markers: Markers, asked: Sequence[tuple[str, str]], until: float) -> None:
+        self._finder = finder
+        self._kernel = finder.kernel
         self._markers = markers
         self._asked = asked
         self._until = until
-        self._judge = Judge(doors.pages.fit, doors.request.tags)
+        self._judge = Judge(finder.pages.fit, finder.request.tags)
 
     def clashes(self) -> list[Clash]:
         """Return what clashes, in the order of the walk."""
@@ -99,7 +99,7 @@ class Walk:
     def _direct(self, line: str, text: str) -> Iterable[tuple[Requirement, Chain]]:
         """Yield what a direct URL or folder asks for, when pip got as far as its metadata."""
         link = seams.requirement(line, comes_from=text).link
-        metadata = self._doors.seen.get(link.url_without_fragment) if link is not None else None
+        metadata = self._finder.seen.get(link.url_without_fragment) if link is not None else None
         if metadata is not None:
             for inner in self._markers.active(metadata.requires):
                 yield bare(inner), (("", text), (f"{metadata.name} {metadata.version}", str(bare(inner))))
@@ -115,7 +115,7 @@ class Walk:
             if not specifier.contains(has, prereleases=True):
                 return None, None, Clash(name, chain, "kernel")
             return has, self._kernel.metadata(name), None
-        best = self._doors.pages.best(name)
+        best = self._finder.pages.best(name)
         usable = [version for version, file in best.items() if file.yanked is None]
         usable += [] if has is None else [has]
         everything = specifier
@@ -134,18 +134,18 @@ class Walk:
     def _metadata(self, file: File) -> Metadata | None:
         """Return the metadata of ``file`` if it is known or a wheel's, and admits the target's Python."""
         if not file.is_wheel:
-            return self._doors.seen.get(file.url)
+            return self._finder.seen.get(file.url)
         try:
-            metadata = self._doors.metadata(file)
+            metadata = self._finder.metadata(file)
         except BadMetadata:
             return None
         admitted = TargetDistribution(metadata, self._markers).requires_python
-        return metadata if admitted.contains(self._doors.request.python_full_version, prereleases=True) else None
+        return metadata if admitted.contains(self._finder.request.python_full_version, prereleases=True) else None
 
     def _nothing(self, name: str, wanted: Sequence[tuple[SpecifierSet, Chain]], usable: Sequence[Version]) -> Clash:
         """Return why none of ``usable`` meets ``wanted``."""
         specifier, chain = wanted[-1]
-        page = self._doors.pages.page(name)
+        page = self._finder.pages.page(name)
         if not page.files:
             return Clash(name, chain, "unknown")
         newest = max((version for version in usable if not version.is_prerelease), default=max(usable, default=None))
