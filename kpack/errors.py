@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     CHECK_FAILED = 1
     """A check said no (``--check``, ``drift``, ``diff --exit-code``, ``rehearse``)."""
     USAGE = 2
-    """Wrong words, or kaggle-env.toml is invalid."""
+    """A usage error, or kaggle-env.toml is invalid."""
     NO_SOLUTION = 3
     """The requirements conflict with each other or with the base."""
     NETWORK = 4
@@ -57,7 +57,7 @@ class CheckFailed(KpackError):
 
 
 class UsageError(KpackError):
-    """The words of the command line, or kaggle-env.toml, are wrong."""
+    """The command line or kaggle-env.toml asks for what cannot be."""
 
     exit_code = ExitCode.USAGE
 

@@ -22,6 +22,7 @@ from typing import Any
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from kpack import DISTRIBUTION
 from kpack.base.model import BaseDistribution, BaseImage, SnapshotInfo
 from kpack.errors import MachineError, UsageError
 
@@ -179,7 +180,7 @@ class _Reader:
             raise UsageError(
                 f"snapshot format {data['kpack-base']!r:.20}, and this kpack reads {FORMAT}",
                 where=f"{self.path}: kpack-base",
-                next="update kpack, or make the file anew with this version's `kpack probe`",
+                next=f"update kpack (pip install -U {DISTRIBUTION}), or make the file anew with `kpack probe`",
             )
         for key in data:
             self.expect(key in _KEYS, key, "unknown key")

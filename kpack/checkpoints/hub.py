@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kpack import DISTRIBUTION
 from kpack.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -88,4 +89,4 @@ def request(address: HubAddress) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def _not_installed() -> UsageError:
-    return UsageError("hf:// needs the package huggingface_hub", next="pip install 'kpack[hf]'")
+    return UsageError("hf:// needs the package huggingface_hub", next=f"pip install '{DISTRIBUTION}[hf]'")

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kpack import DISTRIBUTION
 from kpack.cache import locked
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch.model import Download, Event, EventKind, Fetched
@@ -52,7 +53,7 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
 
     """
     if importlib.util.find_spec("kagglehub") is None:
-        raise UsageError("kaggle:// needs the package kagglehub", next="pip install 'kpack[kaggle]'")
+        raise UsageError("kaggle:// needs the package kagglehub", next=f"pip install '{DISTRIBUTION}[kaggle]'")
     kind, _, handle = address.handle.partition("/")
     if address.version is not None:
         handle += f"/versions/{address.version}" if kind == "datasets" else f"/{address.version}"

@@ -7,6 +7,7 @@ import tomllib
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
 from kpack.environment.model import RestoreOptions
 from kpack.errors import IntegrityError, MachineError, UsageError
@@ -76,7 +77,7 @@ def loads(text: str, where: str) -> Lock:
         raise UsageError(
             f"lock format {version}, and this kpack reads {FORMAT}",
             where=f"{where}: tool.kpack.format",
-            next="update kpack, or lock anew with `kpack lock`",
+            next=f"update kpack (pip install -U {DISTRIBUTION}), or lock anew with `kpack lock`",
         )
     digest = table.sha256("digest")
     lock = _lock(table, files_of(data, where, root))

@@ -202,7 +202,7 @@ def test_cached_files_need_neither_hub_nor_client(
     assert len(bench.fetch(*locked, offline=True)) == len(FILES) + 1
     with pytest.raises(UsageError, match="huggingface_hub") as caught:
         bench.empty().fetch(*locked)
-    assert "kpack[hf]" in caught.value.next
+    assert "'kaggle-kpack[hf]'" in caught.value.next
 
 
 def test_unknown_repository_and_file_are_named(bench: Bench, origin: Origin) -> None:

@@ -1,0 +1,86 @@
+"""The package index knows kpack as ``kaggle-kpack``; the distribution ``kpack`` there is somebody else's."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from kpack import DISTRIBUTION
+
+ROOT = Path(__file__).parents[1]
+TEXTS = (
+    *(path for folder in ("kpack", "examples", "benchmarks", "tests") for path in sorted((ROOT / folder).rglob("*"))),
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "schemas").glob("*.json")),
+    ROOT / "Makefile",
+    ROOT / "pyproject.toml",
+    ROOT / ".ci" / "run",
+)
+FOREIGN = re.compile(
+    r"""
+    \b (?: (?: pip3? | pipx | uv | conda | poetry | pdm ) \s+ (?: pip \s+ | tool \s+ )?
+           (?: install | add | download | inject | upgrade | run ) \b | uvx \b ) [^\n`]*?
+    (?<![\w./{-]) kpack (?= \[ | [=<>~!]= | ['"`]* (?: \s | $ ) )
+  | (?<![\w./{-]) kpack \[ [a-z]+ \]
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+"""A command that installs the distribution ``kpack``, or that name with an extra."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pip install kpack",
+        "pip install 'kpack[hf]'",
+        "%pip install -q --upgrade kpack==0.2",
+        "uv add kpack",
+        "uvx kpack",
+        "uv run --with kpack x",
+        "pipx inject x kpack",
+        "kpack[kaggle] is needed",
+    ],
+)
+def test_the_search_finds_the_foreign_name(line: str) -> None:
+    assert FOREIGN.search(line)
+    assert not FOREIGN.search(line.replace("kpack", DISTRIBUTION))
+
+
+def test_no_text_names_another_distribution() -> None:
+    found = []
+    for path in TEXTS:
+        if path.is_file() and path != Path(__file__) and path.suffix not in (".pyc", ".bin"):
+            text = path.read_text(encoding="utf-8")
+            found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in FOREIGN.finditer(text)]
+    assert not found
+
+
+def test_the_project_and_its_extras_bear_the_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION
+    assert {"hf", "kaggle"} <= project["optional-dependencies"].keys()
+    assert project["scripts"] == {"kpack": "kpack.cli:main"}
+
+
+@pytest.mark.index
+def test_the_wheel_bears_the_name_and_says_that_it_is_typed(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--retries=10", "-w", tmp_path, ROOT], check=True
+    )
+    (wheel,) = tmp_path.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        message = message_from_bytes(archive.read(metadata))
+    assert message["Name"] == DISTRIBUTION
+    assert {"hf", "kaggle"} <= set(message.get_all("Provides-Extra", []))
+    assert message.get_all("Project-URL")
+    assert "kpack/py.typed" in names
+    assert {name.partition("/")[0] for name in names} == {"kpack", metadata.partition("/")[0]}
