@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kpack.base.model import BaseDistribution, BaseImage, SnapshotInfo
+from kpack.base.model import BaseDistribution, BaseImage, Removal, SnapshotInfo
 from kpack.base.snapshot import load, loads, shipped
 
-__all__ = ["BaseDistribution", "BaseImage", "SnapshotInfo", "load", "loads", "shipped"]
+__all__ = ["BaseDistribution", "BaseImage", "Removal", "SnapshotInfo", "load", "loads", "shipped"]

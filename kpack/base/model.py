@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,21 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
+
+
+class Removal(StrEnum):
+    """How a restore makes room in the image for another version of a distribution."""
+
+    RECORD = "record"
+    """By the RECORD of its ``.dist-info`` folder."""
+    INSTALLED_FILES = "installed-files"
+    """By the ``installed-files.txt`` that setuptools left in its ``.egg-info`` folder."""
+    HIDDEN = "hidden"
+    """It stays: it lies in a folder that Python searches after the one that a restore installs to."""
+    HIDES = "hides"
+    """Not at all: it lies in a folder that Python searches before, so that it would go on being imported."""
+    NONE = "none"
+    """Not at all: nothing lists its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +39,20 @@ class BaseDistribution:
     provides_extra: tuple[str, ...] | None = None
     provenance: str = ""
     """Where the version comes from (``colab-freeze``, ``uv-estimate``, ``probe``, …)."""
+    library: str | None = None
+    """The absolute folder that its modules are imported from; None when the snapshot does not know."""
+    top_level: tuple[str, ...] | None = None
+    """Modules and folders that it has directly in `library`; None when the snapshot does not know them.
+
+    A folder among them is its own as a whole, unless entries of `outside` lie in it.
+    """
+    outside: tuple[str, ...] | None = None
+    """What else is its own: files, and folders with a slash behind; None when the snapshot does not know.
+
+    Relative to `library` where they lie in it (``six.py``, ``google/cloud/storage/``), absolute elsewhere.
+    """
+    removal: Removal | None = None
+    """How it can give way to another version; None when the snapshot does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +80,9 @@ class BaseImage:
     """What each word in `BaseDistribution.provenance` means."""
     taken: str = ""
     """The day or month that the list speaks of."""
+    scheme: Mapping[str, str] | None = None
+    """The absolute folders that ``pip install`` installs to: purelib, platlib, scripts, data, include (where each
+    distribution's headers get a folder of their own). None when the snapshot does not know."""
     shipped: bool = False
     """True for a reconstructed list that comes with kpack; a probe of one's own kernel beats it."""
 

@@ -6,7 +6,9 @@ Standard library only, CPython 3.8 or newer. Of environment variables it reads t
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import json
 import os
 import platform
@@ -15,6 +17,16 @@ import sys
 import sysconfig
 from importlib import metadata
 from typing import Any, Dict, List, Optional, Set, Tuple
+
+MANY = 2000
+"""Entries of ``outside`` up to which a distribution's are written down."""
+COMMON = {
+    *["bench", "benchmark", "benchmarks", "bin", "ci", "conf", "config", "data", "doc", "docs", "example", "examples"],
+    *["include", "lib", "notebooks", "resources", "samples", "script", "scripts", "share", "src", "test", "testing"],
+    *["tests", "tools", "util", "utils"],
+}
+"""Names of folders that tell nothing of whose they are: their files are written down one by one, up to `FEW`."""
+FEW = 64
 
 VERSION = re.compile(
     r"v?(\d+!)?\d+(\.\d+)*([-_.]?(a|b|c|rc|alpha|beta|pre|preview|post|rev|r|dev)[-_.]?\d*|-\d+)*(\+[\w.-]+)?",
@@ -85,37 +97,145 @@ def described(item: metadata.Distribution) -> Dict[str, object]:
     }
 
 
-def places(item: metadata.Distribution) -> Set[str]:
-    """Return the paths of the modules that a distribution installed, as far as it says."""
-    folder = str(item.locate_file(""))
-    record = item.read_text("RECORD") or item.read_text("installed-files.txt") or ""
-    names = [line.split(",")[0].strip('"') for line in record.splitlines()]
-    if not names:
-        tops = (item.read_text("top_level.txt") or "").split()
-        names = [top + end for top in tops for end in (".py", "/__init__.py")]
-    return {os.path.abspath(os.path.join(folder, name)) for name in names if name.endswith((".py", ".so"))}
+def scheme() -> Dict[str, str]:
+    """Return the folders that ``pip install`` installs to; Debian patched only distutils before 3.10."""
+    preferred = getattr(sysconfig, "get_preferred_scheme", None)
+    paths = sysconfig.get_paths(preferred("prefix")) if preferred else sysconfig.get_paths()
+    if preferred is None and paths["purelib"] not in sys.path and sys.prefix == sys.base_prefix:
+        data = os.path.join(sys.prefix, "local")
+        local = os.path.join(data, "lib", "python{}.{}".format(*sys.version_info[:2]), "dist-packages")
+        if local in sys.path:
+            paths.update(purelib=local, platlib=local, scripts=os.path.join(data, "bin"), data=data)
+    if sys.prefix != sys.base_prefix:
+        paths["include"] = os.path.join(sys.prefix, "include", "site", "python{}.{}".format(*sys.version_info[:2]))
+    return {key: os.path.abspath(paths[key]) for key in ("purelib", "platlib", "scripts", "data", "include")}
+
+
+class Place:
+    """Where a distribution is, and what it says of its files."""
+
+    def __init__(self, item: metadata.Distribution) -> None:
+        self.library = os.path.abspath(str(item.locate_file("")))
+        """The folder that its modules are imported from."""
+        self.metadata = str(getattr(item, "_path", ""))
+        self.tops = (self._read(item, "top_level.txt") or "").split()
+        self.list = ""
+        """The name of the file that lists its files; empty when none does."""
+        self.files: List[str] = []
+        """Absolute paths, bytecode left out."""
+        for name in ("RECORD", "installed-files.txt"):
+            text = self._read(item, name)
+            if not text:
+                continue
+            self.list = name
+            # Paths of a RECORD start at the library, those that setuptools wrote at the metadata folder.
+            start = self.library if name == "RECORD" else self.metadata
+            rows = [row[0] for row in csv.reader(io.StringIO(text)) if row] if name == "RECORD" else text.split("\n")
+            paths = {os.path.normpath(os.path.join(start, row)) for row in rows if row.strip()}
+            self.files = sorted(path for path in paths if not path.endswith(".pyc"))
+            break
+
+    @staticmethod
+    def _read(item: metadata.Distribution, name: str) -> Optional[str]:
+        try:
+            return item.read_text(name)
+        except (OSError, UnicodeError):
+            return None  # a list that cannot be read is none
+
+    def modules(self) -> Set[str]:
+        """Return the paths of the modules that it installed, as far as it says."""
+        if self.list:
+            return {path for path in self.files if path.endswith((".py", ".so"))}
+        ends = (".py", os.sep + "__init__.py")
+        return {os.path.join(self.library, top + end) for top in self.tops for end in ends}
+
+    def removal(self, own: Dict[str, str]) -> Optional[str]:
+        """Return how a restore makes room for another version of it; None when that cannot be told."""
+        homes = [own["purelib"], own["platlib"]]
+        if self.library in homes:
+            if self.metadata.endswith(".dist-info"):
+                return "record" if self.list == "RECORD" else "none"
+            return "installed-files" if self.list else "none"
+        order = [os.path.abspath(folder or ".") for folder in sys.path]
+        if self.library not in order or not set(homes) & set(order):
+            return None
+        return "hidden" if order.index(self.library) > min(order.index(at) for at in homes if at in order) else "hides"
+
+
+class Files:
+    """Which folder belongs to which distribution as a whole."""
+
+    def __init__(self, places: Dict[str, Place], data: str) -> None:
+        self.data = data
+        self.counts: Dict[str, Dict[str, int]] = {}
+        """Files below each folder by distribution."""
+        for name, place in places.items():
+            for path in place.files:
+                folder = os.path.dirname(path)
+                while len(folder) > 1:
+                    by = self.counts.setdefault(folder, {})
+                    by[name] = by.get(name, 0) + 1
+                    folder = os.path.dirname(folder)
+
+    def summary(self, name: str, place: Place) -> Tuple[List[str], Optional[List[str]]]:
+        """Return top-level names, and what else belongs to a distribution: files, and folders with a slash behind.
+
+        A folder of its own directly in the library is told by its top-level name alone. What lies in the library is
+        relative to it, the rest absolute. None when that is too much to write down.
+        """
+        tops = set(place.tops)
+        outside = set()
+        inside = place.library + os.sep
+        for path in place.files:
+            if path.startswith(inside):
+                first, _, rest = path[len(inside) :].partition(os.sep)
+                if rest and first.endswith((".dist-info", ".egg-info")):
+                    continue
+                if rest:
+                    tops.add(first)
+                elif first.endswith((".py", ".pyi", ".so")):
+                    tops.add(first.partition(".")[0])
+            entry = self._whole(name, path, inside)
+            if entry != inside + entry[len(inside) :].partition(os.sep)[0] + os.sep:
+                outside.add(entry[len(inside) :] if entry.startswith(inside) else entry)
+        return sorted(tops), sorted(outside) if len(outside) <= MANY else None
+
+    def _whole(self, name: str, path: str, inside: str) -> str:
+        """Return the topmost folder above ``path`` that is the distribution's own, or ``path`` itself."""
+        base, least = (inside[:-1], 1) if path.startswith(inside) else (self.data, 3)
+        if not path.startswith(base + os.sep):
+            return path
+        parts = path[len(base) + 1 :].split(os.sep)[:-1]
+        for depth in range(least, len(parts) + 1):
+            folder = os.path.join(base, *parts[:depth])
+            by = self.counts[folder]
+            common = base == self.data or (depth == 1 and parts[0] in COMMON)
+            if len(by) == 1 and (not common or by[name] > FEW):
+                return folder + os.sep
+        return path
 
 
 def distributions(
-    loaded: Dict[str, Any],
+    loaded: Dict[str, Any], own: Dict[str, str]
 ) -> Tuple[Dict[str, Dict[str, object]], Set[str], List[str], Dict[str, Set[str]]]:
     """Return distributions by name, names of unknown version, unreadable ones, and who owns which loaded module.
 
     They come in the order of the import system: the first of a name is the one that counts.
     """
-    files = {}
+    imported = {}
     for name, module in loaded.items():
         place = getattr(module, "__file__", None)
         if isinstance(place, str):
-            files[os.path.abspath(place)] = name.partition(".")[0]
+            imported[os.path.abspath(place)] = name.partition(".")[0]
     rows: Dict[str, Dict[str, object]] = {}
+    places: Dict[str, Place] = {}
     unknown: Set[str] = set()
     skipped: List[str] = []
     owners: Dict[str, Set[str]] = {}
     for item in metadata.distributions():
         try:
             row = described(item)
-            mine = places(item)
+            mine = Place(item)
         except Exception:  # noqa: BLE001 - metadata that cannot be read is no reason to be silent about the rest
             skipped.append(os.path.basename(str(getattr(item, "_path", "?"))))
             continue
@@ -126,9 +246,26 @@ def distributions(
             rows[name] = row
         else:
             unknown.add(name)
-        for place in files.keys() & mine:
-            owners.setdefault(files[place], set()).add(name)
+        places[name] = mine
+        for path in imported.keys() & mine.modules():
+            owners.setdefault(imported[path], set()).add(name)
+    files = Files(places, own["data"])
+    for name, row in rows.items():
+        row.update(whereabouts(name, places[name], files, own))
     return rows, unknown, sorted(skipped), owners
+
+
+def whereabouts(name: str, place: Place, files: Files, own: Dict[str, str]) -> Dict[str, object]:
+    """Return what a row says of files; what is not known is left out."""
+    found: Dict[str, object] = {"removal": place.removal(own)}
+    if place.library != own["purelib"]:
+        found["library"] = place.library
+    tops, outside = files.summary(name, place)
+    if place.list:
+        found.update({"top-level": tops, "outside": outside})
+    elif tops:
+        found["top-level"] = tops
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def is_standard(name: str, module: Any) -> bool:
@@ -157,7 +294,8 @@ def snapshot() -> str:
     """Return the JSON text, one distribution a line."""
     loaded = dict(sys.modules)
     environment = marker_environment()
-    rows, unknown, skipped, owners = distributions(loaded)
+    own = scheme()
+    rows, unknown, skipped, owners = distributions(loaded, own)
     tag = "cp{}{}".format(*sys.version_info[:2])
     libc = glibc()
     data = {
@@ -173,6 +311,7 @@ def snapshot() -> str:
             "platform": "manylinux_{}_{}".format(libc.replace(".", "_"), platform.machine()),
         },
         "image": image(),
+        "scheme": own,
         "preloaded": preloaded(loaded, owners),
         "default-from": "probe",
         "skipped": skipped,

@@ -8,23 +8,28 @@ kpack's own format is one JSON object::
      "distributions": [{"name", "version", "from"?, "colab"?, "requires-dist"?, "provides-extra"?}]}
 
 ``colab`` is the version that Colab's list names where Kaggle's own packages moved it. A probe adds ``tags``,
-and for the reader of the file ``image`` (docker digest, build date, commit) and ``skipped`` (unreadable metadata).
+``scheme`` (the folders that pip installs to), for the reader of the file ``image`` (docker digest, build date, commit)
+and ``skipped`` (unreadable metadata), and to each distribution what is known of its files: ``library`` (when it is not
+purelib), ``top-level``, ``outside`` and ``removal``, as in `kpack.base.model.BaseDistribution`.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
-
-from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING, Any
 
 from kpack import DISTRIBUTION
-from kpack.base.model import BaseDistribution, BaseImage, SnapshotInfo
-from kpack.errors import MachineError, UsageError
+from kpack.base.model import BaseDistribution, BaseImage, Removal, SnapshotInfo
+from kpack.base.pip_inspect import is_report, snapshot_of
+from kpack.base.reader import Reader, parse, read
+from kpack.errors import UsageError
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
 
 FORMAT = 1
 """The format number of snapshots."""
@@ -48,11 +53,12 @@ MARKER_VARIABLES = (
 
 _KEYS = frozenset({
     "kpack-base", "name", "taken", "certainty", "environment", "glibc", "preloaded", "provenance", "default-from",
-    "unknown", "distributions", "image", "tags", "skipped",
+    "unknown", "distributions", "image", "scheme", "tags", "skipped",
 })  # fmt: skip
-_DISTRIBUTION_KEYS = frozenset({"name", "version", "from", "colab", "requires-dist", "provides-extra"})
-_HINT = "make the file anew with the cell that `kpack probe` prints"
-_INSPECT_GLIBC = "2.35"
+_DISTRIBUTION_KEYS = frozenset({
+    "name", "version", "from", "colab", "requires-dist", "provides-extra", "library", "top-level", "outside", "removal",
+})  # fmt: skip
+_SCHEME = ("purelib", "platlib", "scripts", "data", "include")
 
 
 def load(ref: str, relative_to: Path) -> BaseImage:
@@ -68,10 +74,10 @@ def load(ref: str, relative_to: Path) -> BaseImage:
     """
     known = SNAPSHOTS / f"{ref}.json"
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", ref) and not ref.endswith(".json") and known.is_file():
-        return loads(_read(known), known, shipped=True)
+        return loads(read(known), known, shipped=True)
     path = relative_to / Path(ref).expanduser()
     if path.is_file():
-        return loads(_read(path), path)
+        return loads(read(path), path)
     if "/" in ref or "\\" in ref or ref.endswith(".json"):
         raise UsageError(
             f"there is no file {ref!r}",
@@ -83,8 +89,6 @@ def load(ref: str, relative_to: Path) -> BaseImage:
 
 
 def _unknown_name(ref: str) -> UsageError:
-    import difflib
-
     names = sorted(path.stem for path in SNAPSHOTS.glob("*.json"))
     close = difflib.get_close_matches(ref, names, n=1, cutoff=0.5)
     return UsageError(
@@ -94,20 +98,11 @@ def _unknown_name(ref: str) -> UsageError:
     )
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"not UTF-8 at byte {error.start}", where=str(path), next=_HINT) from error
-    except OSError as error:
-        raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
-
-
 def shipped() -> tuple[SnapshotInfo, ...]:
     """Return what `kpack probe --list` shows of each shipped snapshot, newest first."""
     infos = []
     for path in SNAPSHOTS.glob("*.json"):
-        base = loads(_read(path), path, shipped=True)
+        base = loads(read(path), path, shipped=True)
         infos.append(
             SnapshotInfo(
                 name=base.name,
@@ -130,84 +125,46 @@ def loads(text: str, path: Path, *, shipped: bool = False) -> BaseImage:
         UsageError: the text is no snapshot; ``where`` names the file and the key path or line.
 
     """
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not JSON: {error.msg}", where=f"{path}:{error.lineno}", next=_HINT) from error
-    except RecursionError as error:
-        raise UsageError("not a snapshot: nested too deeply", where=str(path), next=_HINT) from error
-    reader = _Reader(path)
-    reader.expect(isinstance(data, dict), "", "a snapshot is one JSON object")
+    data = parse(text, path)
+    reader = _Snapshot(path)
     if "kpack-base" in data:
         return reader.own(data, shipped=shipped)
-    if "installed" in data and "environment" in data:
-        return reader.own(_from_inspect(reader, data), shipped=False)
+    if is_report(data):
+        return reader.own({"kpack-base": FORMAT, **snapshot_of(reader, data)}, shipped=False)
     raise reader.error("", "neither the output of the probe cell nor of `pip inspect`")
 
 
-class _Reader:
-    """Checks a parsed file key by key; every complaint names the file and the key path."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def error(self, key: str, what: str) -> UsageError:
-        return UsageError(what, where=f"{self.path}: {key}" if key else str(self.path), next=_HINT)
-
-    def expect(self, condition: bool, key: str, what: str) -> None:
-        if not condition:
-            raise self.error(key, what)
-
-    def text(self, data: dict[str, Any], key: str, default: str | None = None, *, at: str = "") -> str:
-        value = data.get(key, default)
-        if not isinstance(value, str):
-            raise self.error(f"{at}{key}", "missing" if value is None else f"a string is needed, not {value!r:.80}")
-        return value
-
-    def texts(self, value: object, key: str) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, "a list of strings is needed")
-        return tuple(value)
-
-    def version(self, text: str, key: str) -> Version:
-        try:
-            return Version(text)
-        except InvalidVersion as error:
-            raise self.error(key, f"not a version: {text!r:.80}") from error
+class _Snapshot(Reader):
+    """Reads the snapshot format."""
 
     def own(self, data: dict[str, Any], *, shipped: bool) -> BaseImage:
-        if data["kpack-base"] != FORMAT:
+        """Return the image that the parsed file describes."""
+        if data["kpack-base"] != FORMAT or isinstance(data["kpack-base"], bool):
             raise UsageError(
-                f"snapshot format {data['kpack-base']!r:.20}, and this kpack reads {FORMAT}",
+                f"not a snapshot of format {FORMAT}, the one that this kpack reads",
                 where=f"{self.path}: kpack-base",
                 next=f"update kpack (pip install -U {DISTRIBUTION}), or make the file anew with `kpack probe`",
             )
         for key in data:
             self.expect(key in _KEYS, key, "unknown key")
         environment = self.environment(data.get("environment"))
-        glibc = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", self.text(data, "glibc"))
+        glibc = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", self.text(data, "glibc"), re.ASCII)
         if glibc is None:
             raise self.error("glibc", f"not a glibc version: {data['glibc']!r:.40}")
-        tags = data.get("tags", {})
-        self.expect(isinstance(tags, dict), "tags", "an object is needed")
-        if str(tags.get("abi", "")).endswith("t"):
-            raise self.error(
-                "tags.abi", f"a free-threaded interpreter ({tags['abi']!r:.20}) is nothing kpack locks for"
-            )
-        distributions = self.distributions(data)
-        unknown = tuple(sorted({canonicalize_name(n) for n in self.texts(data.get("unknown", []), "unknown")}))
-        preloaded = data.get("preloaded", {})
-        self.expect(isinstance(preloaded, dict), "preloaded", "an object of module: [distributions] is needed")
+        abi = self.strings(data.get("tags", {}), "tags").get("abi", "")
+        if abi.endswith("t"):
+            raise self.error("tags.abi", f"a free-threaded interpreter ({abi!r:.20}) is nothing kpack locks for")
+        self.strings(data.get("image", {}), "image")
+        self.texts(data.get("skipped", []), "skipped")
+        scheme = self.scheme(data.get("scheme"))
+        distributions = self.distributions(data, scheme)
+        unknown = tuple(sorted({self.name(item, "unknown") for item in self.texts(data.get("unknown", []), "unknown")}))
+        preloaded = self.table(data.get("preloaded", {}), "preloaded", "an object of module: [distributions] is needed")
         owners: dict[NormalizedName, str] = {}
         for module, names in preloaded.items():
+            self.expect(module.isidentifier(), "preloaded", f"not the name of a module: {module!r:.80}")
             for name in self.texts(names, f"preloaded.{module}"):
-                owners.setdefault(canonicalize_name(name), module)
-        provenance = data.get("provenance", {})
-        self.expect(
-            isinstance(provenance, dict) and all(isinstance(v, str) for v in provenance.values()),
-            "provenance",
-            "an object of strings is needed",
-        )
+                owners.setdefault(self.name(name, f"preloaded.{module}"), module)
         return BaseImage(
             name=self.text(data, "name") if shipped else self.path.stem,
             python_full_version=environment["python_full_version"],
@@ -220,15 +177,26 @@ class _Reader:
             fingerprint=fingerprint(environment, data["glibc"], preloaded, unknown, data["distributions"]),
             preloaded_by=owners,
             unknown=unknown,
-            provenance=provenance,
+            provenance=self.strings(data.get("provenance", {}), "provenance"),
             taken=self.text(data, "taken", ""),
+            scheme=scheme,
             shipped=shipped,
         )
 
+    def scheme(self, value: object) -> dict[str, str] | None:
+        """Return the folders that the image's pip installs to."""
+        if value is None:
+            return None
+        table = self.table(value, "scheme")
+        for key in (*_SCHEME, *table):
+            self.expect(key in _SCHEME, f"scheme.{key}", "unknown key")
+            self.expect(key in table, f"scheme.{key}", "missing")
+        return {key: self.folder(table[key], f"scheme.{key}") for key in _SCHEME}
+
     def environment(self, value: object) -> dict[str, str]:
-        self.expect(isinstance(value, dict), "environment", "the object of marker variables is missing")
-        assert isinstance(value, dict)
-        environment = {name: self.text(value, name, at="environment.") for name in MARKER_VARIABLES}
+        """Return the marker variables."""
+        table = self.table(value, "environment", "the object of marker variables is missing")
+        environment = {name: self.text(table, name, at="environment.") for name in MARKER_VARIABLES}
         if environment["sys_platform"] != "linux" or environment["implementation_name"] != "cpython":
             raise self.error(
                 "environment",
@@ -239,18 +207,18 @@ class _Reader:
         self.version(full, "environment.python_full_version")
         return environment | {"python_full_version": full}
 
-    def distributions(self, data: dict[str, Any]) -> dict[NormalizedName, BaseDistribution]:
-        rows = data.get("distributions")
-        if not isinstance(rows, list):
-            raise self.error("distributions", "a list is needed")
+    def distributions(
+        self, data: dict[str, Any], scheme: dict[str, str] | None
+    ) -> dict[NormalizedName, BaseDistribution]:
+        """Return the distributions by name."""
         default = self.text(data, "default-from", "")
         found: dict[NormalizedName, BaseDistribution] = {}
-        for position, row in enumerate(rows):
+        for position, value in enumerate(self.items(data.get("distributions"), "distributions")):
             at = f"distributions[{position}]"
-            if not isinstance(row, dict) or not row.keys() <= _DISTRIBUTION_KEYS:
-                self.expect(isinstance(row, dict), at, "an object is needed")
-                raise self.error(f"{at}.{min(row.keys() - _DISTRIBUTION_KEYS)}", "unknown key")
-            name = canonicalize_name(self.text(row, "name", at=f"{at}."))
+            row = self.table(value, at)
+            for key in sorted(row.keys() - _DISTRIBUTION_KEYS):
+                raise self.error(f"{at}.{key}", "unknown key")
+            name = self.name(self.text(row, "name", at=f"{at}."), f"{at}.name")
             self.expect(name not in found, at, f"{name} is listed twice")
             requires = row.get("requires-dist")
             extras = row.get("provides-extra")
@@ -260,8 +228,22 @@ class _Reader:
                 requires_dist=None if requires is None else self.texts(requires, f"{at}.requires-dist"),
                 provides_extra=None if extras is None else self.texts(extras, f"{at}.provides-extra"),
                 provenance=self.text(row, "from", default, at=f"{at}."),
+                **self.files(row, at, scheme),
             )
         return found
+
+    def files(self, row: dict[str, Any], at: str, scheme: dict[str, str] | None) -> dict[str, Any]:
+        """Return what a row says of files, as the fields of a `BaseDistribution`."""
+        tops, outside, removal = row.get("top-level"), row.get("outside"), row.get("removal")
+        library = row.get("library", scheme["purelib"] if scheme else None)
+        known = [word.value for word in Removal]
+        self.expect(removal is None or removal in known, f"{at}.removal", f"one of {', '.join(known)} is needed")
+        return {
+            "library": None if library is None else self.folder(library, f"{at}.library"),
+            "top_level": None if tops is None else self.places(tops, f"{at}.top-level"),
+            "outside": None if outside is None else self.places(outside, f"{at}.outside"),
+            "removal": None if removal is None else Removal(removal),
+        }
 
 
 def fingerprint(
@@ -286,37 +268,3 @@ def fingerprint(
         ),
     }
     return hashlib.sha256(json.dumps(seen, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _from_inspect(reader: _Reader, data: dict[str, Any]) -> dict[str, Any]:
-    """Turn the report of ``pip inspect`` (version 1) into the snapshot format."""
-    installed = data["installed"]
-    reader.expect(isinstance(installed, list), "installed", "a list is needed")
-    rows: dict[str, dict[str, Any]] = {}
-    for position, item in enumerate(installed):
-        metadata = item.get("metadata") if isinstance(item, dict) else None
-        if not isinstance(metadata, dict):
-            raise reader.error(f"installed[{position}].metadata", "an object is needed")
-        name = canonicalize_name(reader.text(metadata, "name", at=f"installed[{position}].metadata."))
-        version = reader.text(metadata, "version", at=f"installed[{position}].metadata.")
-        # pip lists a shadowed distribution after the one that the interpreter imports.
-        rows.setdefault(
-            name,
-            {
-                "name": name,
-                "version": version,
-                "requires-dist": metadata.get("requires_dist", []),
-                "provides-extra": metadata.get("provides_extra", []),
-            },
-        )
-    return {
-        "kpack-base": FORMAT,
-        "name": reader.path.stem,
-        "certainty": "a report of `pip inspect`: exact for distributions; it does not say the glibc version "
-        f"(taken as {_INSPECT_GLIBC}) nor what is imported before the first cell",
-        "environment": data["environment"],
-        "glibc": _INSPECT_GLIBC,
-        "default-from": "pip inspect",
-        "preloaded": {},
-        "distributions": [rows[name] for name in sorted(rows)],
-    }

@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from kpack.base.model import Removal
 from kpack.errors import NoSolution
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def check(environment: Environment, resolution: Resolution, requires_of: Require
 
     For every target: each requirement of a packed distribution holds; each requirement of a base distribution on a
     replaced one that held in the base still holds (unless ``allow-broken``); no preloaded module is replaced (unless
-    ``allow-preloaded``). ``requires_of`` is asked only for what the snapshot does not have and the check needs.
+    ``allow-preloaded``); what is replaced can be taken away, as far as the base knows. ``requires_of`` is asked only
+    for what the snapshot does not have and the check needs.
 
     Raises:
         NoSolution: one of these is not so; names both sides, and the words that would change it.
@@ -64,6 +66,7 @@ def replaced(found: TargetResolution) -> dict[NormalizedName, tuple[Version, Ver
 
 def _checked(environment: Environment, found: TargetResolution, requires_of: RequiresOf) -> TargetResolution:
     _refuse_preloaded(environment, found)
+    _refuse_immovable(found)
     world = _World(environment, found, requires_of)
     problems = list(world.packed_problems())
     if problems:
@@ -91,6 +94,26 @@ def _refuse_preloaded(environment: Environment, found: TargetResolution) -> None
             next=f"take {name} out of replace and request what works with {name} {old}; "
             f'if nothing loaded matters to you, say allow-preloaded = ["{name}"]',
         )
+
+
+def _refuse_immovable(found: TargetResolution) -> None:
+    base = found.target.base
+    if base is None:
+        return
+    for name, (old, new) in sorted(replaced(found).items()):
+        item = base.distributions[name]
+        why = {
+            Removal.NONE: "nothing in the image lists its files (it has no RECORD and no installed-files.txt), so that "
+            "a restore cannot take them away",
+            Removal.HIDES: f"it lies in {item.library}, which Python searches before the folder that a restore "
+            "installs to: the old one would go on being imported",
+        }.get(item.removal or Removal.RECORD)
+        if why is not None:
+            raise NoSolution(
+                f"{name} {old} cannot be replaced by {new}: {why}",
+                where=f"{name} in {base.name}",
+                next=f'take "{name}" out of replace and request what works with {name} {old}',
+            )
 
 
 @dataclass

@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from kpack import restore
 from kpack.base import load
 from kpack.base.probe import cell
+from tests.restore.conftest import kernel, python, series
+from tests.restore.kit import purelib
 from tests.support.interpreters import found
+
+__all__ = ["kernel", "python", "series"]
 
 SYSTEM = "/usr/bin/python3"  # on Debian and Ubuntu patched in the way of Kaggle's own
 PYTHONS = [sys.executable, *found().values(), *([SYSTEM] if Path(SYSTEM).exists() else [])]
@@ -52,6 +57,101 @@ def test_it_finds_the_distributions_that_the_import_system_finds(tmp_path: Path)
         capture_output=True, text=True, check=True,
     ).stdout)  # fmt: skip
     assert {canonicalize_name(item["name"]) for item in listed} <= base.distributions.keys()
+
+
+def install(folder: Path, name: str, files: dict[str, str], *, listed: str = "RECORD", info: str = "") -> None:
+    """Lay a distribution out in ``folder`` as an installer would; paths may climb with ``..``."""
+    info = info or f"{name}-1.0.dist-info"
+    metadata = f"{info}/METADATA" if info.endswith(".dist-info") else f"{info}/PKG-INFO"
+    for path, text in {**files, metadata: f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    rows = [*files, f"{info}/METADATA", "mod/__pycache__/x.cpython-312.pyc"]
+    if listed == "RECORD":
+        (folder / info / listed).write_text("".join(f'"{path}",,\n' for path in rows))
+    elif listed:
+        (folder / info / listed).write_text("".join(f"../{path}\n" for path in files))
+
+
+def probed(python: Path, cwd: Path, **environ: str) -> dict[str, dict[str, object]]:
+    done = run(str(python), cwd, **environ)
+    assert done.returncode == 0, done.stderr
+    (cwd / "kernel.json").write_text(done.stdout)
+    load("./kernel.json", cwd)
+    return {row["name"]: row for row in json.loads(done.stdout)["distributions"]}
+
+
+def test_it_writes_down_which_files_are_whose(python: Path, tmp_path: Path) -> None:
+    site = purelib(python)
+    prefix = python.parents[1]
+    install(site, "whole", {"whole/__init__.py": "", "whole/deep/a.py": "", "whole_single.py": "", "LICENSE": ""})
+    script = os.path.relpath(prefix / "bin" / "whole", site)
+    install(site, "one", {"ns/one/__init__.py": "", "ns/shared.py": "", "tests/__init__.py": "", script: ""})
+    install(site, "two", {"ns/two/__init__.py": "", "ns/two/sub/x.py": ""})
+    rows = probed(python, tmp_path)
+    assert rows["whole"]["top-level"] == ["whole", "whole_single"]
+    assert rows["whole"]["outside"] == ["LICENSE", "whole_single.py"]
+    assert rows["one"]["top-level"] == ["ns", "tests"]
+    assert rows["one"]["outside"] == [str(prefix / "bin" / "whole"), "ns/one/", "ns/shared.py", "tests/__init__.py"]
+    assert rows["two"]["outside"] == ["ns/two/"]
+    assert {row["removal"] for row in rows.values()} == {"record"}
+    assert not any("library" in row for row in rows.values())
+
+
+def test_it_writes_down_what_cannot_give_way(python: Path, tmp_path: Path) -> None:
+    site = purelib(python)
+    install(site, "bare", {"bare.py": ""}, listed="")
+    install(site, "egg", {"egg/__init__.py": ""}, listed="installed-files.txt", info="egg-1.0.egg-info")
+    install(site, "unlisted", {"unlisted/__init__.py": ""}, listed="", info="unlisted-1.0.egg-info")
+    (site / "unlisted-1.0.egg-info" / "top_level.txt").write_text("unlisted\n")
+    (site / "file-1.0.egg-info").write_text("Metadata-Version: 1.0\nName: file\nVersion: 1.0\n")
+    later, before = tmp_path / "later", tmp_path / "before"
+    install(later, "later", {"later.py": ""})
+    install(before, "before", {"before.py": ""})
+    (site / "later.pth").write_text(f"{later}\n")
+    rows = probed(python, tmp_path, PYTHONPATH=str(before))
+    assert {name: row["removal"] for name, row in rows.items()} == {
+        "bare": "none",
+        "before": "hides",
+        "egg": "installed-files",
+        "file": "none",
+        "later": "hidden",
+        "unlisted": "none",
+    }
+    assert (rows["later"]["library"], rows["before"]["library"]) == (str(later), str(before))
+    assert rows["unlisted"]["top-level"] == ["unlisted"]
+    assert "outside" not in rows["unlisted"]
+    assert not {"top-level", "outside"} & rows["bare"].keys()
+    assert (rows["egg"]["top-level"], rows["egg"]["outside"]) == (["egg"], [])
+
+
+@pytest.mark.parametrize("python", dict.fromkeys(PYTHONS))
+def test_it_says_where_a_restore_would_install(python: str, tmp_path: Path) -> None:
+    engine = str(Path(restore.__file__).parents[1])
+    says = (
+        f"import json, sys, types; package = types.ModuleType('kpack'); package.__path__ = [{engine!r}]; "
+        "sys.modules['kpack'] = package; from kpack.restore.scheme import default; "
+        "print(json.dumps({k: v for k, v in default()._asdict().items() if k != 'target'}))"
+    )
+    told = json.loads(run(python, tmp_path, says).stdout)
+    assert json.loads(run(python, tmp_path).stdout)["scheme"] == told
+
+
+def test_a_large_image_is_written_down_in_little(kernel: Path, tmp_path: Path) -> None:
+    site = purelib(kernel)
+    for number in range(300):
+        name = f"d{number}"
+        files = {f"{name}/sub{part % 7}/m{part}.py": "" for part in range(40)}
+        install(site, name, {**files, f"shared/{name}/x.py": "", os.path.relpath(f"/usr/local/bin/{name}", site): ""}
+                if number % 3 == 0 else files)  # fmt: skip
+    install(site, "wide", {f"tests/part{number}.py": "" for number in range(65)})
+    install(site, "huge", {f"shared/x{number}.py": "" for number in range(2001)})
+    rows = probed(kernel, tmp_path)
+    assert (tmp_path / "kernel.json").stat().st_size < 100_000
+    assert rows["d0"]["outside"] == ["/usr/local/bin/d0", "shared/d0/"]
+    assert (rows["wide"]["top-level"], rows["wide"]["outside"]) == (["tests"], [])
+    assert rows["huge"]["top-level"] == ["shared"]
+    assert "outside" not in rows["huge"]
 
 
 def test_it_says_who_owns_what_was_imported_before(tmp_path: Path) -> None:

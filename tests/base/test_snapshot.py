@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from kpack.base import load, loads, shipped
+from kpack.base import Removal, load, loads, shipped
+from kpack.base import reader as bounds
 from kpack.base.snapshot import SNAPSHOTS
 from kpack.errors import KpackError, MachineError, UsageError
 from kpack.target import marker_environment
@@ -59,6 +60,114 @@ def test_every_shipped_snapshot_is_whole(path: Path) -> None:
     for item in base.distributions.values():
         assert item.provenance in base.provenance
         assert canonicalize_name(item.name) == item.name
+
+
+FINGERPRINTS = {
+    "kaggle-cpu-py312-2026-02": "4d5e1f3d76923ab9de14fbf498491f22f619697e4cb2acc67b33429e1bf46406",
+    "kaggle-cpu-py312-2026-08": "1578add7ddff5f0b96a84d30637dc5169553c1ed0c8573e43a3ed25ec4f9e1d3",
+    "kaggle-cpu-py313-2026-10-estimate": "a356e1156bfa1ab1ebddf5ff3ce384515a0549fb9e3b314cd0f466659d46a818",
+    "kaggle-gpu-py312-2026-02": "4860e3f4e798fe63f93fba663728c9cb6ffb90015581c6cde1dc430d23678c2e",
+    "kaggle-gpu-py312-2026-08": "4420e2e02928e20ee401e1c7d0bbc8b56afe500a943b9ca5f08dd42d09ead414",
+    "kaggle-gpu-py313-2026-10-estimate": "4a614cbb8fc252b421e720dab361e83ad42b1405922b39724f9e750d15467ac5",
+    "kaggle-py310-2025-01": "67dd95eec9e240d5f7deb6ddd973e04dd5330352f7edcd696f7a5ca4797dce2a",
+    "kaggle-py311-2025-09": "fb8d55fb5b98bb49fa5c88b784c0166bae290899985aab84bc72b43b084f0d4f",
+}
+
+
+def test_the_fingerprints_of_shipped_snapshots_never_change() -> None:
+    # Locks name them: another value would make every lock of that base stale.
+    assert {name: load(name, HERE).fingerprint for name in FINGERPRINTS} == FINGERPRINTS
+    assert set(FINGERPRINTS) == {info.name for info in shipped()}
+
+
+def test_a_shipped_snapshot_says_that_it_does_not_know_files() -> None:
+    base = load("kaggle-gpu-py312-2026-08", HERE)
+    assert base.scheme is None
+    for item in base.distributions.values():
+        assert (item.library, item.top_level, item.outside, item.removal) == (None, None, None, None)
+
+
+SITE = "/usr/local/lib/python3.12/dist-packages"
+SCHEME = {
+    "purelib": SITE,
+    "platlib": SITE,
+    "scripts": "/usr/local/bin",
+    "data": "/usr/local",
+    "include": "/usr/include",
+}
+
+
+def test_what_a_probe_says_of_files_is_read_and_is_not_part_of_the_fingerprint() -> None:
+    rows = snapshot()["distributions"]
+    more = {
+        "top-level": ["torch", "functorch"],
+        "outside": ["/usr/local/bin/torchrun", "ns/torch/"],
+        "removal": "record",
+    }
+    other = {"library": "/usr/lib/python3/dist-packages", "top-level": [], "removal": "hidden"}
+    base = parsed(scheme=SCHEME, distributions=[{**rows[0], **other}, {**rows[1], **more}])
+    assert base.scheme == SCHEME
+    torch, numpy = (base.distributions[canonicalize_name(name)] for name in ("torch", "numpy"))
+    assert (torch.library, torch.removal) == (SITE, Removal.RECORD)
+    assert (torch.top_level, torch.outside) == (("torch", "functorch"), ("/usr/local/bin/torchrun", "ns/torch/"))
+    assert (numpy.library, numpy.removal) == ("/usr/lib/python3/dist-packages", Removal.HIDDEN)
+    assert (numpy.top_level, numpy.outside) == ((), None)
+    assert base.fingerprint == parsed().fingerprint
+
+
+def row(**facts: Any) -> dict[str, Any]:
+    return {"distributions": [{"name": "x", "version": "1", **facts}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        (row(**{"top-level": "x"}), "distributions[0].top-level"),
+        (row(**{"top-level": [1]}), "distributions[0].top-level"),
+        (row(outside=["../x"]), "distributions[0].outside"),
+        (row(outside=["a//b"]), "distributions[0].outside"),
+        (row(outside=["/"]), "distributions[0].outside"),
+        (row(outside=["a\0b"]), "distributions[0].outside"),
+        (row(removal="perhaps"), "distributions[0].removal"),
+        (row(removal=["record"]), "distributions[0].removal"),
+        (row(library="relative"), "distributions[0].library"),
+        (row(version="1" * 5000), "distributions[0].version"),
+        (row(**{"requires-dist": ["x" * (bounds.LONGEST + 1)]}), "distributions[0].requires-dist"),
+        (row(**{"requires-dist": ["x"] * (bounds.MOST + 1)}), "distributions[0].requires-dist"),
+        ({"distributions": [{"name": "x\x1b[2J", "version": "1"}]}, "distributions[0].name"),
+        ({"distributions": [{"name": "x" * 300, "version": "1"}]}, "distributions[0].name"),
+        ({"distributions": [{"name": 10**9, "version": "1"}]}, "distributions[0].name"),
+        ({"distributions": [1] * (bounds.MOST + 1)}, "distributions"),
+        ({"scheme": "/usr"}, "scheme"),
+        ({"scheme": {**SCHEME, "purelib": "../x"}}, "scheme.purelib"),
+        ({"scheme": {**SCHEME, "stdlib": "/usr"}}, "scheme.stdlib"),
+        ({"scheme": {}}, "scheme.purelib"),
+        ({"preloaded": {"no module": []}}, "preloaded"),
+        ({"certainty": "\ud800"}, "certainty"),
+        ({"certainty": {}}, "certainty"),
+        ({"tags": []}, "tags"),
+        ({"tags": {"abi": 1}}, "tags"),
+        ({"image": {"digest": []}}, "image"),
+        ({"skipped": "x"}, "skipped"),
+        ({"kpack-base": True}, "kpack-base"),
+        ({"glibc": "\u0662.35"}, "glibc"),
+    ],
+)
+def test_foreign_bytes_are_checked_for_type_size_and_depth(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(**changes)
+    assert caught.value.where == f"kaggle.json: {place}"
+
+
+def test_a_number_without_end_and_a_file_without_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="number without end"):
+        loads('{"kpack-base": ' + "1" * 5000 + "}", Path("kaggle.json"))
+    with pytest.raises(UsageError, match="a list of strings is needed"):
+        parsed(unknown=[json.loads("[" * 400 + "]" * 400)])
+    with (tmp_path / "large.json").open("wb") as stream:
+        stream.truncate(bounds.LARGEST + 1)
+    with pytest.raises(UsageError, match="larger than"):
+        load("./large.json", tmp_path)
 
 
 def test_known_facts_of_the_images_are_there() -> None:

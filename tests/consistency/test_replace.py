@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kpack.base import Removal
 from kpack.errors import NoSolution
 from kpack.resolve.consistency import check
 from tests.resolve.scenario import Scenario, base_image, known
@@ -47,3 +49,31 @@ def test_with_allow_broken_it_is_packed_and_noted(scenario: Scenario) -> None:
         ("tokenizers", "0.24.0", "0.22.1")
     ]
     assert any("transformers 4.57.1 needs tokenizers" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"removal": Removal.NONE}, "nothing in the image lists its files"),
+        ({"removal": Removal.HIDES, "library": "/kaggle/lib"}, "it lies in /kaggle/lib, which Python searches before"),
+    ],
+)
+def test_what_a_restore_cannot_take_away_is_refused_by_the_lock(
+    scenario: Scenario, facts: dict[str, Any], why: str
+) -> None:
+    asked = scenario.environment("tokenizers>=0.24", replace=["tokenizers"])
+    base = {"tokenizers": replace(known("tokenizers", "0.22.1"), **facts)}
+    resolution = scenario.resolve(asked, base_image(base))
+    with pytest.raises(NoSolution) as caught:
+        check(asked, resolution, lambda _name, _version: None)
+    assert caught.value.where == "tokenizers in kernel"
+    assert caught.value.what.startswith(f"tokenizers 0.22.1 cannot be replaced by 0.24.0: {why}")
+    assert caught.value.next == 'take "tokenizers" out of replace and request what works with tokenizers 0.22.1'
+
+
+@pytest.mark.parametrize("removal", [None, Removal.RECORD, Removal.INSTALLED_FILES, Removal.HIDDEN])
+def test_what_can_give_way_or_is_not_known_to_stay_is_locked(scenario: Scenario, removal: Removal | None) -> None:
+    asked = scenario.environment("tokenizers>=0.24", replace=["tokenizers"])
+    base = {"tokenizers": replace(known("tokenizers", "0.22.1"), removal=removal)}
+    found = check(asked, scenario.resolve(asked, base_image(base)), lambda _name, _version: None).targets[0]
+    assert [str(pin.version) for pin in found.packed] == ["0.24.0"]

@@ -1,0 +1,177 @@
+"""Foreign JSON, checked key by key: every complaint names the file and the key path."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from kpack.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST = 32 << 20
+"""Bytes of the largest file that is read; the probe of an image with 930 distributions has about 1 MB."""
+
+LONGEST = 1 << 14
+"""Characters of the longest string."""
+
+MOST = 20_000
+"""Items of the longest list, and keys of the largest object."""
+
+HINT = "make the file anew with the cell that `kpack probe` prints"
+
+_LONGEST_NAME = 255
+
+
+def read(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        UsageError: it is not UTF-8, or larger than `LARGEST`.
+        MachineError: it cannot be read.
+
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
+    if len(raw) > LARGEST:
+        raise UsageError(f"larger than {LARGEST >> 20} MB: not a snapshot", where=str(path), next=HINT)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"not UTF-8 at byte {error.start}", where=str(path), next=HINT) from error
+
+
+def parse(text: str, path: Path) -> dict[str, Any]:
+    """Return the JSON object that ``text``, the content of ``path``, holds.
+
+    Raises:
+        UsageError: it holds none; ``where`` names the file, and the line where it is no JSON.
+
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not JSON: {error.msg}", where=f"{path}:{error.lineno}", next=HINT) from error
+    except ValueError as error:
+        raise UsageError("not a snapshot: it holds a number without end", where=str(path), next=HINT) from error
+    except RecursionError as error:
+        raise UsageError("not a snapshot: nested too deeply", where=str(path), next=HINT) from error
+    if not isinstance(data, dict):
+        raise UsageError("a snapshot is one JSON object", where=str(path), next=HINT)
+    return data
+
+
+class Reader:
+    """Takes values out of a parsed file, each of the type and the size that it must have."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def error(self, key: str, what: str) -> UsageError:
+        """Return the complaint about a key; an empty one stands for the whole file."""
+        return UsageError(what, where=f"{self.path}: {key:.200}" if key else str(self.path), next=HINT)
+
+    def expect(self, condition: bool, key: str, what: str) -> None:
+        """Raise UsageError unless ``condition`` holds."""
+        if not condition:
+            raise self.error(key, what)
+
+    def text(self, data: dict[str, Any], key: str, default: str | None = None, *, at: str = "") -> str:
+        """Return the string under ``key``; ``at`` is the path before the key."""
+        value = data.get(key, default)
+        if value is None:
+            raise self.error(f"{at}{key}", "missing")
+        return self.string(value, f"{at}{key}")
+
+    def string(self, value: object, key: str) -> str:
+        """Return a value that must be a string."""
+        if not isinstance(value, str):
+            raise self.error(key, f"a string is needed, not {_shown(value)}")
+        self.expect(len(value) <= LONGEST, key, f"longer than {LONGEST} characters")
+        self.expect(value.isascii() or _encodable(value), key, f"no text: {value!r:.80}")
+        return value
+
+    def items(self, value: object, key: str, of: str = "") -> list[Any]:
+        """Return a value that must be a list, of what ``of`` says."""
+        if not isinstance(value, list):
+            raise self.error(key, f"a list{of} is needed")
+        self.expect(len(value) <= MOST, key, f"more than {MOST} items")
+        return value
+
+    def table(self, value: object, key: str, what: str = "an object is needed") -> dict[str, Any]:
+        """Return a value that must be an object."""
+        if not isinstance(value, dict):
+            raise self.error(key, what)
+        self.expect(len(value) <= MOST, key, f"more than {MOST} keys")
+        return value
+
+    def texts(self, value: object, key: str) -> tuple[str, ...]:
+        """Return a value that must be a list of strings."""
+        found = self.items(value, key, " of strings")
+        self.expect(all(isinstance(item, str) for item in found), key, "a list of strings is needed")
+        return tuple(self.string(item, key) for item in found)
+
+    def strings(self, value: object, key: str) -> dict[str, str]:
+        """Return a value that must be an object whose values are strings."""
+        what = "an object of strings is needed"
+        found = self.table(value, key, what)
+        self.expect(all(isinstance(item, str) for item in found.values()), key, what)
+        return {self.string(name, key): self.string(item, f"{key}.{name}") for name, item in found.items()}
+
+    def name(self, value: object, key: str) -> NormalizedName:
+        """Return the normalised name of a distribution; what an image has may be spelled against the specification."""
+        text = self.string(value, key)
+        good = 0 < len(text) <= _LONGEST_NAME and text.isprintable() and not set(text) & set(" /\\")
+        self.expect(good, key, f"not the name of a distribution: {text!r:.80}")
+        return canonicalize_name(text)
+
+    def version(self, text: str, key: str) -> Version:
+        """Return a version (PEP 440)."""
+        try:
+            if len(text) <= _LONGEST_NAME:
+                return Version(text)
+        except InvalidVersion as error:
+            raise self.error(key, f"not a version: {text!r:.80}") from error
+        raise self.error(key, f"not a version: {len(text)} characters")
+
+    def folder(self, value: object, key: str) -> str:
+        """Return the absolute path of a folder."""
+        text = self.string(value, key)
+        self.expect(
+            text.startswith("/") and posixpath.normpath(text) == text and "\0" not in text,
+            key,
+            f"not the absolute path of a folder: {text!r:.80}",
+        )
+        return text
+
+    def places(self, value: object, key: str) -> tuple[str, ...]:
+        """Return paths, each absolute or relative without ``..``; a slash at the end marks a folder."""
+        found = self.texts(value, key)
+        for text in found:
+            plain = text.removesuffix("/")
+            good = plain and posixpath.normpath(plain) == plain and plain.split("/")[0] != ".." and "\0" not in plain
+            self.expect(bool(good) and plain != ".", key, f"not a plain path: {text!r:.80}")
+        return found
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message; what may be deep or huge by its kind alone."""
+    kinds = {list: "a list", dict: "an object", int: "a number"}
+    return kinds.get(type(value), repr(value))
+
+
+def _encodable(text: str) -> bool:
+    """Tell whether a string has no halves of surrogate pairs, which JSON can spell and no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
