@@ -147,6 +147,8 @@ class _Locking:
                         sha256 = fetched[item].sha256
                         if not file.declared and urlsplit(file.urls[0]).scheme not in {"hf", "kaggle"}:
                             note = f"{file.path}: sha256 {sha256} recorded from the first fetch"
+                            if not fetched[item].delimited:
+                                note += f"; its server never said how long it is: see that {size:,} bytes are all"
             assert sha256 is not None
             assert size is not None
             note = _checked_name(file, sha256, given=file.sha256 is not None) or note

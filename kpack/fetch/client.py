@@ -23,6 +23,7 @@ from requests.adapters import HTTPAdapter
 
 import kpack
 from kpack.errors import MachineError
+from kpack.fetch.content import Facts
 from kpack.fetch.model import Patience
 
 if TYPE_CHECKING:
@@ -32,22 +33,33 @@ CHUNK = 1 << 18
 """Bytes read from a connection at a time."""
 
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_UNSATISFIED_RANGE = re.compile(r"bytes \*/(\d+)")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_UNSATISFIED_RANGE = re.compile(r"bytes \*/([0-9]{1,18})")
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
 _SHORT = 1 << 16
 _LONGEST_RETRY_AFTER = 60.0
-_SLOWEST = 256
-"""Bytes per second over a whole stall period below which a connection counts as stalled."""
 
 
 class Transient(Exception):
-    """Trying again may help; ``retry_after`` is what the server asked for, in seconds."""
+    """Trying again may help; ``retry_after`` is what the server asked for, in seconds.
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    ``status`` is that of the answer, None when the trouble was with the connection.
+    """
+
+    def __init__(self, reason: str, retry_after: float | None = None, status: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
+        self.status = status
+
+
+class RangeTrouble(Exception):
+    """An answer to a Range that is of no use; a server may ignore Range, so the whole file can be asked for."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Refused(Exception):
@@ -73,7 +85,18 @@ class Body:
     """The server answered to the Range (206)."""
     validator: str | None
     """What If-Range takes: a strong ETag, else Last-Modified (RFC 9110, section 13.1.5)."""
-    stall: float
+    patience: Patience
+
+    @property
+    def delimited(self) -> bool:
+        """The server says where the body ends, by a length or in chunks."""
+        return self.length is not None or "chunked" in self.response.headers.get("Transfer-Encoding", "").lower()
+
+    @property
+    def facts(self) -> Facts:
+        """What the headers say of the content."""
+        headers = self.response.headers
+        return Facts(headers.get("Content-Type", ""), headers.get("Content-Encoding", ""))
 
     def __enter__(self) -> Self:
         return self
@@ -90,18 +113,19 @@ class Body:
         """
         received = in_window = 0
         window = time.monotonic()
+        stall = self.patience.stall
         while self.length is None or received < self.length:
             try:
                 chunk = self.response.raw.read1(CHUNK, decode_content=False)
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                raise failure_of(error, self.stall) from None
+                raise failure_of(error, stall) from None
             if not chunk:
                 break
             received += len(chunk)
             in_window += len(chunk)
             now = time.monotonic()
-            if now - window > self.stall:
-                if in_window < _SLOWEST * self.stall:
+            if now - window > stall:
+                if in_window < self.patience.slowest * (now - window):
                     raise Transient(f"only {in_window} bytes in {now - window:.0f} s")
                 window, in_window = now, 0
             yield chunk
@@ -120,7 +144,7 @@ class Client:
     """
 
     def __init__(self, *, connections: int = 16, patience: Patience | None = None) -> None:
-        self.patience = patience or Patience()
+        self.patience = patience or Patience.of_environment()
         self._mutex = threading.Lock()
         self._answers: weakref.WeakSet[requests.Response] = weakref.WeakSet()
         self.session = requests.Session()
@@ -178,6 +202,7 @@ class Client:
 
         Raises:
             Transient: connection trouble, or a status that says to come back later.
+            RangeTrouble: a Range was asked for, and the answer neither is that range nor the whole file.
             Refused: any other status, a certificate that is not trusted, a URL that cannot be asked.
 
         """
@@ -196,21 +221,21 @@ class Client:
         with self._mutex:
             self._answers.add(response)
         try:
-            return _body(response, first, patience.stall)
+            return _body(response, first, last, patience)
         except BaseException:
             response.close()
             raise
 
 
-def _body(response: requests.Response, first: int | None, stall: float) -> Body:
+def _body(response: requests.Response, first: int | None, last: int | None, patience: Patience) -> Body:
     status, headers = response.status_code, response.headers
     validator = headers.get("ETag")
     if validator is None or validator.startswith("W/"):
         validator = headers.get("Last-Modified")
-    length: int | None = None
-    if (stated := headers.get("Content-Length", "")).isdecimal():
-        length = int(stated)
+    length = number(headers.get("Content-Length", ""))
     if status == requests.codes.ok:
+        if first is not None and ("Content-Range" in headers or (last is not None and length == last + 1 - first)):
+            raise RangeTrouble("status 200 with what looks like the range alone")
         return Body(
             response=response,
             start=0,
@@ -218,15 +243,15 @@ def _body(response: requests.Response, first: int | None, stall: float) -> Body:
             total=length,
             partial=False,
             validator=validator,
-            stall=stall,
+            patience=patience,
         )
     if status == requests.codes.partial_content and first is not None:
         matched = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
         if matched is None:
-            raise Refused(f"status 206 with Content-Range {headers.get('Content-Range')!r}")
+            raise RangeTrouble(f"status 206 with Content-Range {headers.get('Content-Range')!r:.80}")
         start, end, total = int(matched[1]), int(matched[2]), int(matched[3])
         if not start <= end < total or (length is not None and length != end + 1 - start):
-            raise Refused(f"status 206 with Content-Range {matched[0]!r} and Content-Length {length}")
+            raise RangeTrouble(f"status 206 with Content-Range {matched[0]!r} and Content-Length {length}")
         return Body(
             response=response,
             start=start,
@@ -234,32 +259,49 @@ def _body(response: requests.Response, first: int | None, stall: float) -> Body:
             total=total,
             partial=True,
             validator=validator,
-            stall=stall,
+            patience=patience,
         )
     if status == requests.codes.requested_range_not_satisfiable and first is not None:
         matched = _UNSATISFIED_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-        whole = int(matched[1]) if matched else None
+        if matched is None:
+            raise RangeTrouble("status 416 without the file's length")
         response.close()
-        return Body(response=response, start=-1, length=0, total=whole, partial=True, validator=validator, stall=stall)
+        return Body(
+            response=response,
+            start=-1,
+            length=0,
+            total=int(matched[1]),
+            partial=True,
+            validator=validator,
+            patience=patience,
+        )
     said = f"status {status} {response.reason or ''}".strip()
     if length is not None and length <= _SHORT:
         # A short refusal is read to its end, so that the connection can serve the next request.
         with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
             response.raw.read(decode_content=False)
     if status in _TRANSIENT_STATUS:
-        raise Transient(said, _retry_after(headers.get("Retry-After", "")))
+        raise Transient(said, _retry_after(headers.get("Retry-After", "")), status)
+    if first is not None:
+        raise RangeTrouble(said)
     raise Refused(said)
+
+
+def number(text: str) -> int | None:
+    """Return the number that a header spells in ASCII digits, None for anything else or more than 18 digits."""
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def _retry_after(text: str) -> float | None:
     """Read Retry-After (RFC 9110, section 10.2.3): seconds or a date; at most a minute is granted."""
-    if text.isdecimal():
-        return min(float(text), _LONGEST_RETRY_AFTER)
+    seconds = number(text)
+    if seconds is not None:
+        return min(float(seconds), _LONGEST_RETRY_AFTER)
     try:
-        seconds = parsedate_to_datetime(text).timestamp() - time.time()
-    except (TypeError, ValueError):
+        until = parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+    return min(max(until - time.time(), 0.0), _LONGEST_RETRY_AFTER)
 
 
 def failure_of(error: BaseException, stall: float) -> Transient | Refused:

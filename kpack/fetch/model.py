@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from kpack.errors import UsageError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -37,6 +42,9 @@ class Fetched:
     """Bytes."""
     hashed: bool
     """Its bytes were hashed in this process; if not, it was in the cache and the consumer has to hash what it reads."""
+    delimited: bool = True
+    """The end of the file was known: by a size, a digest, or the server's framing (RFC 9112, section 6.3). If not, it
+    came until the connection closed, and a cut would look the same."""
 
 
 class EventKind(Enum):
@@ -74,11 +82,43 @@ class Patience:
     connect: float = 15.0
     stall: float = 30.0
     """Without a byte, or with next to none, for this long a connection is given up."""
+    slowest: float = 1024.0
+    """Bytes a second: below that over a whole ``stall`` a connection counts as stalled, and what came does not renew
+    the attempts. ``KPACK_FETCH_SLOWEST``."""
+    total: float = 6 * 3600.0
+    """For one file from one URL, every attempt counted. ``KPACK_FETCH_SECONDS``."""
     attempts: int = 5
-    """Tries in a row without a new byte."""
+    """Tries in a row without progress."""
     backoff: float = 0.5
     """Longest pause after the first failure; doubled with each further one up to ``longest_backoff``."""
     longest_backoff: float = 20.0
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str] = os.environ) -> Patience:
+        """Return the default with what ``KPACK_FETCH_SLOWEST`` and ``KPACK_FETCH_SECONDS`` say.
+
+        Raises:
+            UsageError: one of them is not a number above 0 (or, for the rate, 0).
+
+        """
+        usual = cls()
+        return cls(
+            slowest=_number(environ, "KPACK_FETCH_SLOWEST", usual.slowest, "bytes a second", zero=True),
+            total=_number(environ, "KPACK_FETCH_SECONDS", usual.total, "seconds for one file", zero=False),
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, unit: str, *, zero: bool) -> float:
+    text = environ.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value) and (value > 0 or (zero and value == 0)):
+        return value
+    raise UsageError(f"{name} is no number of {unit}: {text!r:.40}", where=name, next=f"unset it, or write {default:g}")
 
 
 class Stopped(Exception):

@@ -152,6 +152,11 @@ class Part:
         self.stream.seek(0)
         return hashlib.file_digest(self.stream, "sha256").hexdigest()
 
+    def head(self, count: int) -> bytes:
+        """Return the first ``count`` bytes on disk."""
+        self.stream.seek(0)
+        return self.stream.read(count)
+
     def _read_note(self) -> Progress | None:
         try:
             noted = json.loads(self._note.read_text(encoding="utf-8"))

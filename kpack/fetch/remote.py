@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from kpack.errors import NetworkError
-from kpack.fetch.client import Client, Refused, Transient
+from kpack.fetch.client import Client, RangeTrouble, Refused, Transient
+from kpack.fetch.content import HEAD, instead
 from kpack.fetch.model import EventKind
 from kpack.fetch.run import mismatch, verdict, where
 from kpack.fetch.transfer import Transfer, WrongSize
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kpack.errors import KpackError
+    from kpack.fetch.client import Body
     from kpack.fetch.model import Download, Patience
     from kpack.fetch.part import Part
+
+
+class Brought(NamedTuple):
+    """A file that came whole."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+    delimited: bool
+    """See `Fetched`."""
 
 
 class Remote:
@@ -35,8 +48,8 @@ class Remote:
 
     def bring(
         self, download: Download, url: str, part: Part, tell: Callable[[EventKind, int, int | None, str], None]
-    ) -> tuple[str, int]:
-        """Bring the right bytes into ``part``; return their SHA-256 and size.
+    ) -> Brought:
+        """Bring the right bytes into ``part``.
 
         Raises:
             NetworkError: the URL does not give the file.
@@ -51,6 +64,10 @@ class Remote:
                 tell(EventKind.RETRYING, 0, None, "what an earlier run left does not fit")
                 part.restart(url)
                 digest, size = transfer.run()
+            if transfer.ranged and download.sha256 not in {None, digest}:
+                # Nor is it called wrong before a server that confuses its ranges was asked for the whole.
+                tell(EventKind.RETRYING, 0, None, "its ranges do not fit together")
+                digest, size = transfer.whole()
         except Transient as trouble:
             raise NetworkError(
                 f"cannot fetch: {trouble.reason} (tried {self.client.patience.attempts} times)",
@@ -64,11 +81,21 @@ class Remote:
         except WrongSize as wrong:
             part.restart(url)
             raise mismatch(download, url, f"size is {wrong.found} bytes, not {download.size}") from None
-        if download.sha256 not in {None, digest}:
-            part.restart(url)
-            raise mismatch(download, url, f"sha256 is {digest}, not {download.sha256}")
+        if digest != download.sha256:
+            odd = instead(urlsplit(url).path, part.head(HEAD), transfer.facts)
+            if download.sha256 is not None:
+                part.restart(url)
+                said = f"; {odd}" if odd else ""
+                raise mismatch(download, url, f"sha256 is {digest}, not {download.sha256}{said}")
+            if odd:
+                part.restart(url)
+                raise NetworkError(
+                    f"cannot fetch: {odd}",
+                    where=where(download, url),
+                    next="check the URL in a browser; if this is what you want, write its sha256",
+                )
         part.drop_note()
-        return digest, size
+        return Brought(digest, size, transfer.delimited or download.size is not None or download.sha256 is not None)
 
 
 def size_of(download: Download, patience: Patience | None) -> int | None:
@@ -78,8 +105,7 @@ def size_of(download: Download, patience: Patience | None) -> int | None:
         for url in download.urls:
             headers = {name: value for of, name, value in download.headers if of == url}
             try:
-                with client.open(url, headers=headers, first=0, last=0) as body:
-                    return body.total
+                return _size_at(client, url, headers)
             except (Transient, Refused) as trouble:
                 failures.append(
                     NetworkError(
@@ -87,6 +113,37 @@ def size_of(download: Download, patience: Patience | None) -> int | None:
                     )
                 )
     raise verdict(failures)
+
+
+def _size_at(client: Client, url: str, headers: Mapping[str, str]) -> int | None:
+    """Return the length of the file at ``url`` if a plain answer and one to a Range agree on it.
+
+    A lock keeps it beside the digest of other bytes, so what only looks like the file must not be measured.
+    """
+    ranged: int | None = None
+    try:
+        with client.open(url, headers=headers, first=0, last=HEAD - 1) as body:
+            if body.partial and body.start not in {0, -1}:
+                return None
+            ranged = body.total
+            if _odd(url, body) or (ranged is None and body.partial):
+                return None
+            if not body.partial:
+                return ranged
+    except RangeTrouble:
+        pass  # a server need not understand Range; the plain answer alone counts then
+    with client.open(url, headers=headers) as body:
+        return body.total if ranged in {None, body.total} and not (ranged is None and _odd(url, body)) else None
+
+
+def _odd(url: str, body: Body) -> bool:
+    """Tell whether an answer's first bytes show that it is not the file."""
+    head = bytearray()
+    for chunk in body.chunks() if body.length else ():
+        head += chunk
+        if len(head) >= HEAD:
+            break
+    return instead(urlsplit(url).path, bytes(head[:HEAD]), body.facts) is not None
 
 
 def advice_on(reason: str) -> str:

@@ -159,10 +159,10 @@ class Run:
         def tell(kind: EventKind, received: int, total: int | None, note: str) -> None:
             self.tell(download, kind, received, total, note)
 
-        digest, size = self.remote().bring(download, url, part, tell)
-        path = self.cache.adopt(part.path, digest, hashed=True)
-        self.tell(download, EventKind.FINISHED, size, size)
-        return Fetched(path=path, sha256=digest, size=size, hashed=True)
+        brought = self.remote().bring(download, url, part, tell)
+        path = self.cache.adopt(part.path, brought.sha256, hashed=True)
+        self.tell(download, EventKind.FINISHED, brought.size, brought.size)
+        return Fetched(path=path, sha256=brought.sha256, size=brought.size, hashed=True, delimited=brought.delimited)
 
     def _local(self, download: Download, url: str) -> Fetched:
         """Take a local file where it is: a copy in the cache would only cost room."""

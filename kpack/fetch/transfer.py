@@ -9,7 +9,8 @@ import time
 from concurrent.futures import Executor, wait
 from typing import TYPE_CHECKING, TypeVar
 
-from kpack.fetch.client import Body, Client, Refused, Transient
+from kpack.fetch.client import Body, Client, RangeTrouble, Refused, Transient
+from kpack.fetch.content import Facts
 from kpack.fetch.model import EventKind, Stopped
 from kpack.fetch.part import SEGMENT, Part, Segment
 
@@ -29,6 +30,10 @@ _LANES = 8
 
 class Changed(Exception):
     """The file at the URL is not the one whose first bytes are on disk."""
+
+
+class Exhausted(Transient):
+    """Patience has ended: nothing tries again."""
 
 
 class WrongSize(Exception):
@@ -67,6 +72,13 @@ class Transfer:
         self._told = 0.0
         self._halted = threading.Event()
         """One range of this file failed: the others need not go on."""
+        self._deadline = time.monotonic() + client.patience.total
+        self.delimited = True
+        """The server said where the body ends."""
+        self.facts = Facts()
+        """What the headers said of the content."""
+        self.ranged = False
+        """Bytes came in answers to a Range."""
 
     def run(self) -> tuple[str, int]:
         """Get every byte and return the SHA-256 and size of what is on disk.
@@ -84,12 +96,31 @@ class Transfer:
             self.part.restart(self.url)
         if self.part.resumed:
             self.tell(EventKind.RESUMED, self.part.progress.received, self.part.progress.total, "")
-        for ranges in (True, True, False):
+        for ranges in (True, True):
             try:
                 return self._pass(ranges=ranges)
             except Changed:
                 self.part.restart(self.url)
-        raise Refused("the file keeps changing while it is read")
+            except RangeTrouble:  # a server need not understand Range (RFC 9110, section 14.2)
+                break
+            except Transient as trouble:
+                if trouble.status is None or not self.ranged or self.part.progress.received:
+                    raise
+                break  # some servers call a Range an error of their own
+        return self.whole()
+
+    def whole(self) -> tuple[str, int]:
+        """Get every byte by one plain GET, as `run` does when ranges lead nowhere.
+
+        Raises:
+            Transient, Refused, WrongSize, Stopped, MachineError: as `run`.
+
+        """
+        self.part.restart(self.url)
+        try:
+            return self._pass(ranges=False)
+        except Changed:
+            raise Refused("the file keeps changing while it is read") from None
 
     def _may_mix(self) -> bool:
         """Tell whether bytes of two answers may be put together: something must notice if the file changed."""
@@ -107,7 +138,7 @@ class Transfer:
         unfinished = [segment for segment in progress.segments if not segment.finished]
         if unfinished:
             digest = None
-            self._all(unfinished)
+            self._all(unfinished, ranges=ranges)
         if self.download.size not in {None, progress.received}:
             raise WrongSize(progress.received)
         self.tell(EventKind.PROGRESS, progress.received, progress.total, "")
@@ -116,14 +147,17 @@ class Transfer:
     def _first(self, *, ranges: bool) -> str | None:
         """Send the request that shows what the server has and can; return the digest if it gave the whole file."""
         size, progress = self.download.size, self.part.progress
-        ask = ranges and (size is None or size > SEGMENT)
+        ask = self.ranged = ranges and (size is None or size > SEGMENT)
         with self._open(first=0 if ask else None, last=SEGMENT - 1 if ask else None) as body:
+            self.delimited, self.facts = body.delimited, body.facts
             if body.partial and body.start == -1 and body.total == 0:  # nothing to send: an empty file
                 progress.total, progress.segments = 0, []
                 return hashlib.sha256().hexdigest()
             if body.start != 0:
-                raise Changed
+                raise RangeTrouble(f"bytes from {body.start} on where those from 0 on were asked for")
             if body.total is not None and size not in {None, body.total}:
+                if ask:
+                    raise RangeTrouble(f"a Range of {body.total} bytes, not {size}")
                 raise WrongSize(body.total)
             progress.validator = body.validator
             if body.partial:
@@ -137,21 +171,26 @@ class Transfer:
                 progress.segments = [Segment(0, 0, body.total)]
             others = progress.segments[1:]
             if not others:
-                return self._receive(body, progress.segments[0], hashlib.sha256())
-            self._all(others, alongside=lambda: self._begun(body, progress.segments[0]))
+                digest = self._receive(body, progress.segments[0], hashlib.sha256())
+                if ask and not body.partial and body.length is None and progress.received == SEGMENT:
+                    raise RangeTrouble("status 200 with what looks like the range alone")
+                return digest
+            self._all(others, ranges=True, alongside=lambda: self._begun(body, progress.segments[0]))
             return None
 
     def _begun(self, body: Body, segment: Segment) -> None:
         """Read an answer that is already there, and what it failed to bring."""
         try:
             self._receive(body, segment)
+        except Exhausted:
+            raise
         except Transient:
-            self._complete(segment)
+            self._complete(segment, ranges=True)
 
-    def _complete(self, segment: Segment) -> None:
-        self._patiently(lambda: self._segment(segment), lambda: segment.position)
+    def _complete(self, segment: Segment, *, ranges: bool) -> None:
+        self._patiently(lambda: self._segment(segment, ranges=ranges), lambda: segment.position)
 
-    def _all(self, segments: list[Segment], alongside: Callable[[], object] | None = None) -> None:
+    def _all(self, segments: list[Segment], *, ranges: bool, alongside: Callable[[], object] | None = None) -> None:
         """Get all the segments, some at once; ``alongside`` is this thread's own work before it helps."""
         todo = list(reversed(segments))
         failures: list[BaseException] = []
@@ -166,7 +205,7 @@ class Transfer:
                         if not todo or self._halted.is_set():
                             return
                         segment = todo.pop()
-                    self._complete(segment)
+                    self._complete(segment, ranges=ranges)
             except BaseException as error:  # noqa: BLE001 - raised below, in the thread that waits for all
                 failures.append(error)
                 self._halted.set()
@@ -184,12 +223,15 @@ class Transfer:
         if failures:
             raise (causes or failures)[0]
 
-    def _segment(self, segment: Segment) -> None:
-        """Get the rest of one segment."""
+    def _segment(self, segment: Segment, *, ranges: bool) -> None:
+        """Get the rest of one segment; without ``ranges`` it is the whole file, from its first byte."""
         progress = self.part.progress
         last = None if segment.end is None else segment.end - 1
-        first = segment.position if self._may_mix() else None
+        first = segment.position if ranges and self._may_mix() else None
+        self.ranged = self.ranged or bool(first)
         with self._open(first=first or None, last=last, validator=progress.validator) as body:
+            if segment.start == 0:
+                self.delimited, self.facts = body.delimited, body.facts
             if body.partial:
                 self._check_range(body, segment)
             elif len(progress.segments) > 1:
@@ -211,10 +253,10 @@ class Transfer:
         if body.start == -1 and segment.finished:
             return
         assert segment.end is not None
-        if body.start != segment.position or body.total != progress.total:
+        if body.total != progress.total:
             raise Changed
-        if body.length is None or body.start + body.length > segment.end:
-            raise Changed
+        if body.start != segment.position or body.length is None or body.start + body.length > segment.end:
+            raise RangeTrouble("a range that was not asked for")
 
     def _receive(self, body: Body, segment: Segment, hasher: hashlib._Hash | None = None) -> str | None:
         """Write a body's bytes into its segment; with a ``hasher`` return their digest."""
@@ -242,6 +284,8 @@ class Transfer:
         if self.stop.is_set() or self._halted.is_set():
             raise Stopped
         now = time.monotonic()
+        if now > self._deadline:
+            raise Exhausted(f"it did not end within {self.client.patience.total:g} s")
         if now - self._told >= _TELL_EVERY:
             self._told = now
             self.tell(EventKind.PROGRESS, self.part.progress.received, self.part.progress.total, "")
@@ -251,17 +295,22 @@ class Transfer:
         return self.client.open(self.url, headers=headers, first=first, last=last, validator=validator)
 
     def _patiently(self, action: Callable[[], T], position: Callable[[], int]) -> T:
-        """Run ``action`` again after passing trouble, as long as patience lasts; a new byte renews it."""
+        """Run ``action`` again after passing trouble, as long as patience lasts; bytes at a fair rate renew it."""
         patience = self.client.patience
         attempt = 0
         while True:
-            before = position()
+            before, begun = position(), time.monotonic()
             try:
                 return action()
+            except Exhausted:
+                raise
             except Transient as trouble:
-                attempt = 1 if position() > before else attempt + 1
+                gained, now = position() - before, time.monotonic()
+                attempt = 1 if gained > 0 and gained >= patience.slowest * (now - begun) else attempt + 1
                 if attempt >= patience.attempts:
-                    raise
+                    raise Exhausted(trouble.reason, status=trouble.status) from None
+                if now > self._deadline:
+                    raise Exhausted(f"it did not end within {patience.total:g} s: {trouble.reason}") from None
                 limit = min(patience.backoff * 2 ** (attempt - 1), patience.longest_backoff)
                 pause = trouble.retry_after if trouble.retry_after is not None else random.uniform(limit / 2, limit)
                 progress = self.part.progress
