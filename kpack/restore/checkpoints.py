@@ -33,9 +33,9 @@ class CheckpointPlan(NamedTuple):
     """Whether something else is there."""
 
     def part(self, run: str) -> str:
-        """Return the temporary name beside the final one."""
-        folder, name = os.path.split(self.path)
-        return os.path.join(folder, ".{}.{}.part".format(name[:100], run))
+        """Return the temporary name beside the final one, short whatever the final one is."""
+        word = hashlib.sha256(os.fsencode(self.path)).hexdigest()
+        return os.path.join(os.path.dirname(self.path), ".kpack-{}-{}".format(run[:12], word[:12]))
 
 
 def on_kaggle() -> bool:
@@ -100,12 +100,26 @@ def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -
         return False, os.path.lexists(path) and not item.attached
     except OSError as error:
         raise machine_error(error, "read", path) from error
-    ours = mark is not None and (mark["size"], mark["modified"]) == (status.st_size, status.st_mtime_ns)
+    ours = mark is not None and all(mark[key] == value for key, value in vouched(status).items())
     if mark is not None and ours and mark["sha256"] == item.sha256:
         return True, False
     if stat.S_ISREG(status.st_mode) and status.st_size == item.size and sha256_of(path) == item.sha256:
         return True, False
     return False, not ours
+
+
+def vouched(status: os.stat_result) -> Dict[str, int]:
+    """Return by what a mark knows a checkpoint again.
+
+    The time of the last change is the system's own: who edits a file, even keeping its size and times, or puts another
+    one in its place, cannot keep it.
+    """
+    return {
+        "size": status.st_size,
+        "modified": status.st_mtime_ns,
+        "changed": status.st_ctime_ns,
+        "inode": status.st_ino,
+    }
 
 
 def sha256_of(path: str) -> str:

@@ -99,7 +99,7 @@ class _Restore:
         self.scheme = default() if options.target is None else for_target(options.target)
         self.tolerant = _tolerant(options)
         self.interpreter = tags.running()
-        self.state = State(self.scheme.state)
+        self.state = State(self.scheme)
         self.notes: List[str] = []
         self.start = ""
 
@@ -114,8 +114,7 @@ class _Restore:
             if not self.options.dry_run:
                 check.refuse_unwritable([self.scheme.purelib])
                 stack.enter_context(self.state.locked(self.on_wait))
-                if self.state.recover():
-                    self.notes.append("an earlier restore had not finished; it was cleaned up first")
+                self.notes += self.state.recover()
             return self._under_lock(target)
 
     def _visible(self) -> Dict[str, drift.Installed]:

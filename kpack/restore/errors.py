@@ -46,6 +46,9 @@ def machine_error(error: OSError, doing: str, where: str = "") -> RestoreError:
     hints = {
         13: "run as a user who may write there, or restore with --target DIR",
         28: "free some space, or let [restore] directory or --target point to a larger disk",
+        27: "the file is larger than this process may write (ulimit -f) or the file system takes",
+        36: "a name may have 255 bytes and a path 4,095: restore to a shorter path with --target DIR, or exclude the "
+        "distribution that brings it",
         30: "the place is read-only: restore with --target DIR",
         122: "the quota is used up: free some space, or restore with --target DIR",
     }

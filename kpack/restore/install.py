@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set
 
 from . import record
 from .bytecode import cached_names, compile_files
-from .checkpoints import CheckpointPlan, CopyJob, copy
-from .errors import machine_error
+from .checkpoints import CheckpointPlan, CopyJob, copy, vouched
+from .errors import RestoreError, machine_error
 from .feed import Feed
+from .journal import ASIDE, Journal, Places, witness
+from .moves import make_folders, relocate, remove, remove_empty
 from .parallel import cores
-from .replace import relocate
 from .scripts import command
-from .state import Journal, Mark, State, remove_empty, undo
-from .wheels import METADATA, RECORD, Job, WheelPlan
-from .write import Writer, part_names
+from .state import Mark, State, refuse_planted
+from .wheels import METADATA, RECORD, Job, WheelPlan, staging
+from .write import Writer, in_parts
 
 if TYPE_CHECKING:
     from .inflate import Inflater
@@ -74,9 +75,12 @@ class Run:
             self._commit(journal)
             mark = self._mark()
             self._state.finish(mark)
-        except BaseException:
-            undo(journal)
-            self._state.end(journal)
+        except BaseException as error:
+            lost = self._state.take_back(journal)
+            if lost and isinstance(error, RestoreError):
+                error.next = "{} could not be put back, the next restore tries again; {}".format(
+                    ", ".join(lost[:3]), error.next
+                )
             raise
         self._state.end(journal)
         return mark
@@ -84,7 +88,7 @@ class Run:
     def _journal(self) -> Journal:
         """Name everything that this run may create or move; files of replacing distributions get a waiting place."""
         prepared, plan = self.prepared, self.plan
-        away = os.path.join(self._state.folder, "aside")
+        away = os.path.join(self._state.folder, ASIDE)
         places = [path for old in prepared.old.values() for path in old.files] + prepared.overwritten
         places += [item.path for item in plan.checkpoints if not item.present and os.path.lexists(item.path)]
         there = set(places)
@@ -92,13 +96,14 @@ class Run:
         for wheel in plan.wheels:
             for job in wheel.jobs:
                 files += [file.path for file in job.files if file.kind not in (METADATA, RECORD)]
-            files += part_names(wheel.jobs)
             if self._compile:
                 self._bytecode[wheel.name] = cached_names(
                     file.path for file in wheel.files if file.kind not in (METADATA, RECORD)
                 )
                 files += self._bytecode[wheel.name]
             self._stage(wheel, None if wheel.name in prepared.old else there)
+            for path in in_parts(wheel.jobs):
+                self._writer.parts[path] = "{}/p{}".format(staging(wheel.lib), len(self._writer.parts))
         files += list(prepared.scripts)
         for item in plan.checkpoints:
             if not item.present:
@@ -111,15 +116,22 @@ class Run:
             files=[path for path in files if path not in there] if there else files,
             metadata=[wheel.final for wheel in plan.wheels],
             aside=[(place, os.path.join(away, str(number))) for number, place in enumerate(places)],
-            staging=[*sorted(lib + "/.kpack/new" for lib in prepared.libs), away],
+            staging=[*sorted(staging(lib) for lib in prepared.libs), away],
             emptied=sorted({folder for old in prepared.old.values() for folder in old.folders}),
+            witnesses=[os.path.join(folder, witness(prepared.run)) for folder in self._foreign_folders()],
         )
+
+    def _foreign_folders(self) -> List[str]:
+        """Return the folders outside the scheme where checkpoints are written."""
+        places = Places(self.plan.scheme)
+        written = [item.path for item in self.plan.checkpoints if not item.present]
+        return sorted({os.path.dirname(path) for path in written if not places.holds(path)})
 
     def _stage(self, wheel: WheelPlan, only: Optional[Set[str]]) -> None:
         """Let files (all, or those in ``only``) wait beside until what is in their place has moved."""
         if only is not None and not only:
             return
-        folder = wheel.staged + ".files"
+        folder = "{}/{}".format(staging(wheel.lib), len(self._waiting))
         staged = self.prepared.staged
         before = len(staged)
 
@@ -148,13 +160,20 @@ class Run:
 
     def _folders(self, journal: Journal) -> None:
         for folder in journal.folders:
-            _make(folder, os.mkdir)
-        wanted = [*journal.staging, *self._waiting]
+            _make(folder)
+        for path in journal.witnesses:
+            _store(path, b"")
+        for folder in journal.staging:
+            refuse_planted(os.path.dirname(folder))
+            remove(folder)  # journal or not, it is kpack's own, and nothing is written into what is there
+            _make(os.path.dirname(folder))
+            _make(folder)
+        wanted = [*self._waiting]
         for wheel in self.plan.wheels:
             wanted.append(wheel.staged)
             wanted += sorted({file.path.rpartition("/")[0] for file in wheel.files if file.kind == METADATA})
         for folder in wanted:
-            _make(folder, os.makedirs)
+            _make(folder)
 
     def _fill(self) -> None:
         """Write every file and checkpoint that the plan names, in parallel, the heaviest parts first."""
@@ -286,9 +305,7 @@ class Run:
         checkpoints = []
         for item in plan.checkpoints:
             status = os.stat(item.path)
-            checkpoints.append(
-                {"path": item.path, "sha256": item.sha256, "size": item.size, "modified": status.st_mtime_ns}
-            )
+            checkpoints.append({"path": item.path, "sha256": item.sha256, **vouched(status)})
         installed = [{"name": wheel.name, "version": wheel.version, "info": wheel.final} for wheel in plan.wheels]
         before = self._state.mark(plan.manifest.name)
         if before is not None:
@@ -303,12 +320,9 @@ def _relative(path: str, lib: str) -> str:
     return path[len(lib) + 1 :] if path.startswith(lib + "/") else os.path.relpath(path, lib)
 
 
-def _make(folder: str, make: Callable[[str], None]) -> None:
+def _make(folder: str) -> None:
     try:
-        make(folder)
-    except FileExistsError as error:
-        if not os.path.isdir(folder):
-            raise machine_error(error, "write", folder) from error
+        make_folders(folder, [])
     except OSError as error:
         raise machine_error(error, "write", folder) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, AbstractSet, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, AbstractSet, Dict, List, NamedTuple, Set, Tuple
 
 from . import drift, tags
 from .errors import MISFIT, RestoreError
@@ -210,27 +210,19 @@ def missing_folders(paths: Set[str]) -> List[str]:
 
     Raises RestoreError (code 6) when one of them is a file.
     """
-    known: Dict[str, bool] = {}
-
-    def there(folder: str) -> bool:
-        answer: Optional[bool] = known.get(folder)
-        if answer is None:
-            parent = os.path.dirname(folder)
-            if not there(parent):
-                answer = False
-            else:
-                answer = os.path.isdir(folder)
-                if not answer and os.path.lexists(folder):
-                    raise RestoreError(
-                        MISFIT,
-                        "a folder is needed where a file is",
-                        where=folder,
-                        next="remove it, or restore with --target DIR",
-                    )
-            known[folder] = answer
-        return answer
-
-    known["/"] = True
+    there: Dict[str, bool] = {"/": True}
     for path in paths:
-        there(path)
-    return sorted(folder for folder, answer in known.items() if not answer)
+        waiting = []
+        while path not in there:
+            waiting.append(path)
+            path = os.path.dirname(path)
+        for folder in reversed(waiting):
+            there[folder] = there[os.path.dirname(folder)] and os.path.isdir(folder)
+            if not there[folder] and there[os.path.dirname(folder)] and os.path.lexists(folder):
+                raise RestoreError(
+                    MISFIT,
+                    "a folder is needed where a file is",
+                    where=folder,
+                    next="remove it, or restore with --target DIR",
+                )
+    return sorted(folder for folder, answer in there.items() if not answer)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import shutil
 from typing import TYPE_CHECKING, List, NamedTuple, Set
 
 from . import record
-from .errors import MISFIT, RestoreError, machine_error
+from .errors import MISFIT, RestoreError
 
 if TYPE_CHECKING:
     from .drift import Installed
@@ -77,23 +75,3 @@ def _bytecode(sources: Set[str]) -> Set[str]:
                 if name.endswith(".pyc") and "{}/{}.py".format(folder, name.partition(".")[0]) in sources:
                     found.add(os.path.join(cache, name))
     return found
-
-
-def relocate(source: str, destination: str) -> None:
-    """Move a file, or a folder of this run's own, to a place where nothing is.
-
-    Files go by copy where the two are on different file systems (or where an overlay says so); the copy is whole before
-    it gets its name. Raises RestoreError (code 7).
-    """
-    try:
-        try:
-            os.rename(source, destination)
-        except OSError as error:
-            if error.errno != errno.EXDEV or os.path.isdir(source):
-                raise
-            part = destination + ".kpack-part"
-            shutil.copy2(source, part, follow_symlinks=False)
-            os.rename(part, destination)
-            os.unlink(source)
-    except OSError as error:
-        raise machine_error(error, "move to {}".format(destination), source) from error

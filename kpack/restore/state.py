@@ -2,48 +2,44 @@
 
 A process may be killed between any two system calls. The journal is written whole before the first change and
 names everything that the run may create or move; without the mark of the same run, everything it did is undone.
+What is read here may have been written by anybody: see `foreign` and `journal`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
-import shutil
+import re
+import stat
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from json import dumps
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
+from . import foreign
+from . import journal as journals
 from .errors import MACHINE, RestoreError, machine_error
+from .journal import Journal, Places
+from .moves import make_folders, remove_empty
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from .scheme import Scheme
+
+FORMAT = 2
 """Version of the journal and the mark."""
 
 _JOURNAL = "journal.json"
 _LOCK = "lock"
-
-
-class Journal(NamedTuple):
-    """What a run may create or move; all paths absolute."""
-
-    run: str
-    """A random word, the same in the mark."""
-    id: str
-    """Pack id."""
-    name: str
-    """Name of the pack."""
-    folders: List[str]
-    """Folders that were not there, parents first."""
-    files: List[str]
-    """Files that were not there; temporary names too."""
-    metadata: List[str]
-    """Metadata folders that were not there."""
-    aside: List[Tuple[str, str]]
-    """What was there and is moved away: (its place, where it waits)."""
-    staging: List[str]
-    """Folders of kpack's own that are emptied at the end."""
-    emptied: List[str]
-    """Folders of what is replaced, parents first, that are removed at the end where nothing is left in them."""
+_MARK = re.compile(r"mark-(?P<name>[A-Za-z0-9._-]{1,100})\.json\Z")
+_INSTALLED: Mapping[str, type] = {"name": str, "version": str, "info": str}
+_CHECKPOINT: Mapping[str, type] = {
+    "path": str,
+    "sha256": str,
+    "size": int,
+    "modified": int,
+    "changed": int,
+    "inode": int,
+}
 
 
 class Mark(NamedTuple):
@@ -56,14 +52,15 @@ class Mark(NamedTuple):
     installed: List[Dict[str, str]]
     """``name``, ``version`` and ``info``, the absolute metadata folder."""
     checkpoints: List[Dict[str, Any]]
-    """``path``, ``sha256``, ``size`` in bytes and ``modified`` in nanoseconds."""
+    """``path``, ``sha256``, ``size`` in bytes, ``modified`` and ``changed`` in nanoseconds, ``inode``."""
 
 
 class State:
     """The folder ``.kpack`` of an installation folder."""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    def __init__(self, scheme: Scheme) -> None:
+        self.folder = scheme.state
+        self._places = Places(scheme)
 
     @contextlib.contextmanager
     def locked(self, on_wait: Optional[Callable[[], None]] = None) -> Iterator[None]:
@@ -93,23 +90,28 @@ class State:
     def _acquire(self, path: str, made: List[str], on_wait: Optional[Callable[[], None]]) -> int:
         waited = False
         while True:
+            refuse_planted(self.folder)
             make_folders(self.folder, made)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+                descriptor = os.open(path, flags, 0o644)
             except FileNotFoundError:
                 continue  # another run has just removed the empty folder
             try:
+                _refuse_irregular(descriptor, path)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                    return descriptor
             except BlockingIOError:
-                os.close(descriptor)
                 if not waited and on_wait is not None:
                     on_wait()
                 waited = True
                 time.sleep(0.1)
-                continue
-            with contextlib.suppress(OSError):
-                if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
-                    return descriptor
+            except FileNotFoundError:
+                pass  # the run that held it has removed it
+            except BaseException:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
 
     def _names(self) -> List[str]:
@@ -120,12 +122,27 @@ class State:
             return []
 
     def journal(self) -> Optional[Journal]:
-        """Return the journal of a run that did not finish."""
+        """Return the journal of a run that did not finish, as far as it may be taken back here.
+
+        Raises RestoreError (code 7) for one that no run into this place can have written.
+        """
         raw = self._load(_JOURNAL)
+        if raw is None:
+            return None
+        path = os.path.join(self.folder, _JOURNAL)
         try:
-            return None if raw is None else Journal(**raw)
-        except TypeError as error:
-            raise self._unreadable(os.path.join(self.folder, _JOURNAL)) from error
+            journal = journals.loads(raw)
+        except ValueError as error:
+            raise _unreadable(path, str(error)) from error
+        try:
+            return journals.believed(journal, self._places)
+        except ValueError as error:
+            raise RestoreError(
+                MACHINE,
+                "it speaks of {!r}, where no restore into this place writes; nothing was touched".format(str(error)),
+                where=path,
+                next="if you did not interrupt a restore here, remove the file; else start from a fresh environment",
+            ) from error
 
     def begin(self, journal: Journal) -> None:
         """Write the journal. Raises RestoreError (code 7) when that fails."""
@@ -133,160 +150,152 @@ class State:
 
     def end(self, journal: Journal) -> None:
         """Remove what the run moved away, its staging folders, and the journal last."""
-        for _, away in journal.aside:
-            _remove(away)
-        for folder in journal.staging:
-            shutil.rmtree(folder, ignore_errors=True)
-            remove_empty([os.path.dirname(folder)])
-        remove_empty(journal.emptied)
-        with contextlib.suppress(FileNotFoundError):
+        journals.clear(journal)
+        with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.folder, _JOURNAL))
 
+    def take_back(self, journal: Journal) -> List[str]:
+        """Undo a run and forget it; return where what could not be moved back belongs.
+
+        While there is such a thing, the journal and what waits aside stay: the next run tries once more.
+        """
+        lost = journals.undo(journal)
+        if lost:
+            with contextlib.suppress(RestoreError):
+                self.begin(journal._replace(files=[], metadata=[], aside=list(reversed(lost))))
+        else:
+            self.end(journal)
+        return [place for place, _ in lost]
+
+    def recover(self) -> List[str]:
+        """Clean up after a run that did not finish; return what there is to say about it.
+
+        What cannot be moved back even now is kept in a folder of its own, so that restores go on.
+        """
+        journal = self.journal()
+        if journal is None:
+            return []
+        notes = ["an earlier restore had not finished; it was cleaned up first"]
+        mark = self.mark(journal.name)
+        if mark is None or mark.run != journal.run:
+            lost = journals.undo(journal)
+            if lost:
+                kept = os.path.join(self.folder, "kept-" + os.urandom(4).hex())
+                try:
+                    os.rename(os.path.join(self.folder, journals.ASIDE), kept)
+                except OSError as error:
+                    raise machine_error(error, "move to {}".format(kept), lost[0][1]) from error
+                notes += [
+                    "{} could not be put back; it is kept as {}/{}".format(place, kept, os.path.basename(away))
+                    for place, away in lost
+                ]
+        self.end(journal)
+        return notes
+
     def mark(self, name: str) -> Optional[Mark]:
-        """Return the mark of the pack ``name``."""
+        """Return the mark of the pack ``name``. Raises RestoreError (code 7) for one that kpack did not write."""
         raw = self._load(_mark_name(name))
+        if raw is None:
+            return None
         try:
-            return None if raw is None else Mark(**raw)
-        except TypeError as error:
-            raise self._unreadable(os.path.join(self.folder, _mark_name(name))) from error
+            return self._mark(raw, name)
+        except ValueError as error:
+            raise _unreadable(os.path.join(self.folder, _mark_name(name)), str(error)) from error
+
+    def _mark(self, raw: Dict[str, Any], name: str) -> Mark:
+        if set(raw) != set(Mark._fields):
+            raise ValueError("it has other keys")
+        if raw["name"] != name or not all(isinstance(raw[key], str) for key in ("run", "id", "target")):
+            raise ValueError("it is the mark of another pack")
+        for key, fields in (("installed", _INSTALLED), ("checkpoints", _CHECKPOINT)):
+            rows = raw[key]
+            if not isinstance(rows, list) or not all(_is_row(row, fields) for row in rows):
+                raise ValueError("{} has other rows".format(key))
+        for row in raw["installed"]:
+            if os.path.dirname(row["info"]) not in self._places.libs or not row["info"].endswith(".dist-info"):
+                raise ValueError("{!r} is not in this place".format(row["info"]))
+        return Mark(**raw)
 
     def marks(self) -> List[Mark]:
         """Return the marks of all packs that were restored here."""
-        names = [name for name in self._names() if name.startswith("mark-") and name.endswith(".json")]
-        found = [self.mark(name[len("mark-") : -len(".json")]) for name in sorted(names)]
+        matches = [_MARK.match(name) for name in sorted(self._names())]
+        found = [self.mark(match["name"]) for match in matches if match]
         return [mark for mark in found if mark is not None]
 
     def finish(self, mark: Mark) -> None:
         """Write the mark: from here on the run counts. Raises RestoreError (code 7)."""
         self._store(_mark_name(mark.name), mark._asdict())
 
-    def forget(self, name: str) -> None:
-        """Remove the mark of the pack ``name``."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.folder, _mark_name(name)))
-
-    def recover(self) -> bool:
-        """Clean up after a run that did not finish; tell whether there was one."""
-        journal = self.journal()
-        if journal is None:
-            return False
-        mark = self.mark(journal.name)
-        if mark is None or mark.run != journal.run:
-            undo(journal)
-        self.end(journal)
-        return True
-
     def _load(self, name: str) -> Optional[Dict[str, Any]]:
         path = os.path.join(self.folder, name)
+        refuse_planted(self.folder)
         try:
-            with open(path, "rb") as stream:
-                raw = json.loads(stream.read().decode("utf-8"))
+            raw = foreign.loads(foreign.read(path, foreign.STATE, follow=False))
         except FileNotFoundError:
             return None
+        except foreign.Odd as error:
+            raise _unreadable(path, str(error.strerror)) from error
         except OSError as error:
             raise machine_error(error, "read", path) from error
         except ValueError as error:
-            raise self._unreadable(path) from error
+            raise _unreadable(path, str(error)) from error
         if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
-            raise self._unreadable(path)
+            raise _unreadable(path, "it has another format")
         return raw
-
-    def _unreadable(self, path: str) -> RestoreError:
-        return RestoreError(
-            MACHINE,
-            "it is not what this kpack writes",
-            where=path,
-            next="another version of kpack wrote it, or something changed it: start from a fresh environment",
-        )
 
     def _store(self, name: str, raw: Dict[str, Any]) -> None:
         path = os.path.join(self.folder, name)
-        data = json.dumps(dict(raw, format=FORMAT)).encode("utf-8")
+        data = dumps(dict(raw, format=FORMAT)).encode("utf-8")
+        part = path + ".part"
         try:
-            with open(path + ".part", "wb") as stream:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part)  # of a run that was killed, or planted; never written into
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(descriptor, "wb") as stream:
                 stream.write(data)
-            os.replace(path + ".part", path)
+            os.replace(part, path)
         except OSError as error:
             with contextlib.suppress(OSError):
-                os.unlink(path + ".part")
+                os.unlink(part)
             raise machine_error(error, "write", path) from error
 
 
-def undo(journal: Journal) -> None:
-    """Take back what a run did; what it had not done yet is left as it is. May be repeated.
-
-    Raises RestoreError (code 7) when something that was moved away cannot be moved back.
-    """
-    foreign = _foreign(journal)
-    for path in journal.files:
-        if path not in foreign:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-                os.unlink(path)
-    for path in journal.metadata:
-        if path not in foreign:
-            shutil.rmtree(path, ignore_errors=True)
-    for place, away in reversed(journal.aside):
-        if os.path.lexists(away):
-            _remove(place)
-            try:
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                os.rename(away, place)
-            except OSError as error:
-                raise machine_error(error, "move back {}".format(away), place) from error
-    for folder in reversed(journal.folders):
-        shutil.rmtree(os.path.join(folder, "__pycache__"), ignore_errors=True)
-        remove_empty([folder])
+def refuse_planted(folder: str) -> None:
+    """Refuse a ``.kpack`` that is anything but a folder. Raises RestoreError (code 7)."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return  # it is made, or the error told, where it is used
+    if not stat.S_ISDIR(status.st_mode):
+        raise _planted(folder, "a folder")
 
 
-def _foreign(journal: Journal) -> Dict[str, bool]:
-    """Return what another installer has put, since, where the interrupted run was going to.
-
-    A metadata folder that names another installer is its own, with every file that its RECORD lists.
-    """
-    found: Dict[str, bool] = {}
-    for info in journal.metadata:
-        try:
-            with open(os.path.join(info, "INSTALLER"), encoding="utf-8") as stream:
-                if stream.read().strip() == "kpack":
-                    continue
-            with open(os.path.join(info, "RECORD"), encoding="utf-8") as stream:
-                rows = stream.read().splitlines()
-        except (OSError, UnicodeDecodeError):
-            continue
-        found[info] = True
-        lib = os.path.dirname(info)
-        for row in rows:
-            found[os.path.normpath(os.path.join(lib, row.partition(",")[0].strip('"')))] = True
-    return found
+def _refuse_irregular(descriptor: int, path: str) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise _planted(path, "a regular file")
 
 
-def make_folders(path: str, made: List[str]) -> None:
-    """Make a folder and its parents; those that were not there are appended to ``made``, parents first."""
-    missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    for folder in reversed(missing):
-        try:
-            os.mkdir(folder)
-        except FileExistsError:
-            continue
-        made.append(folder)
+def _is_row(row: Any, fields: Mapping[str, type]) -> bool:
+    return isinstance(row, dict) and set(row) == set(fields) and all(type(row[key]) is fields[key] for key in fields)
 
 
-def remove_empty(folders: List[str]) -> None:
-    """Remove those of the folders, given parents first, that are empty."""
-    for folder in reversed(folders):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+def _planted(path: str, what: str) -> RestoreError:
+    return RestoreError(
+        MACHINE,
+        "it is not {}, so it is not of kpack's making; nothing was touched".format(what),
+        where=path,
+        next="look at what it is, remove it, and restore again",
+    )
 
 
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+def _unreadable(path: str, why: str) -> RestoreError:
+    return RestoreError(
+        MACHINE,
+        "it is not what this kpack writes ({}); nothing was touched".format(why),
+        where=path,
+        next="another version of kpack wrote it, or something changed it: start from a fresh environment, or remove "
+        "the file where no restore was interrupted",
+    )
 
 
 def _mark_name(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 from . import record
 from .errors import INTEGRITY, RestoreError, machine_error
 from .inflate import Inflater, Stream
+from .moves import relocate
 from .scripts import rewrite
 from .wheels import RECORD, SCRIPT, File, Job
 from .wheelzip import DEFLATED, LOCAL_HEADER, Entry, data_offset
@@ -45,6 +46,8 @@ class Writer:
     """
 
     def __init__(self, inflater: Inflater, executable: str) -> None:
+        self.parts: Dict[str, str] = {}
+        """Where files of several spans wait until all of these are verified, by path."""
         self.kept: Dict[str, bytes] = {}
         self.rewritten: Dict[str, Tuple[str, str]] = {}
         self._inflater = inflater
@@ -97,7 +100,7 @@ class Writer:
         if len(job.files) > 1:
             raise RestoreError(INTEGRITY, "a large entry shares its spans with others", where=job.member.path)
         file = job.files[0]
-        part = file._replace(path=file.path + PART)
+        part = file._replace(path=self.parts[file.path])
         if file.kind == RECORD:
             raise RestoreError(INTEGRITY, "a RECORD of this size", where=job.member.path)
         parts = _parts(job, file.entry, views)
@@ -107,10 +110,7 @@ class Writer:
             self._write(self._create(part, executable=_executable(file)), part.path, parts)
         if file.kind == SCRIPT:
             self._rewritten(file, part.path)
-        try:
-            os.rename(part.path, file.path)
-        except OSError as error:
-            raise machine_error(error, "write", file.path) from error
+        relocate(part.path, file.path)
 
     def _rewritten(self, file: File, path: str) -> None:
         """Rewrite the first line of a script that was too large for memory; programs in scripts/ mostly have none."""
@@ -159,10 +159,6 @@ class Writer:
             os.close(descriptor)
 
 
-PART = ".kpack-part"
-"""Suffix of a file whose spans are not all verified yet."""
-
-
 def _executable(file: File) -> bool:
     return file.kind == SCRIPT or file.entry.executable
 
@@ -182,9 +178,9 @@ def _parts(job: Job, entry: Entry, views: Iterator[memoryview]) -> Iterator[memo
         raise _across(entry, job.member)
 
 
-def part_names(jobs: List[Job]) -> List[str]:
-    """Return the temporary names that the jobs use."""
-    return [file.path + PART for job in jobs if len(job.spans) > 1 for file in job.files]
+def in_parts(jobs: List[Job]) -> List[str]:
+    """Return the paths of files that lie in several spans each."""
+    return [file.path for job in jobs if len(job.spans) > 1 for file in job.files]
 
 
 def _data_offset(view: memoryview, begin: int, entry: Entry, member: Member) -> int:

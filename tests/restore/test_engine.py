@@ -111,7 +111,14 @@ def test_a_journal_of_another_kpack_is_not_guessed_at(tmp_path: Path) -> None:
     pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")], series=HERE)
     state = tmp_path / "target" / ".kpack"
     state.mkdir(parents=True)
-    for text in ('{"format": 1, "later": true}', '{"format": 2}', "[]", "half wri"):
+    for text in (
+        '{"format": 2, "later": true}',
+        '{"format": 1}',
+        "[]",
+        "half wri",
+        "[" * 100000,
+        '{"format": ' + "9" * 5000 + "}",
+    ):
         (state / "journal.json").write_text(text)
         done = kit.restore(sys.executable, pack.path, target=str(tmp_path / "target"))
         assert (done.code, done.error["code"]) == (7, 7), text

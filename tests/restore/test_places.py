@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from kpack.restore import record, scheme, wheelzip
 from kpack.restore.errors import RestoreError, machine_error
-from kpack.restore.replace import relocate
-from kpack.restore.state import Journal, State, make_folders, undo
+from kpack.restore.journal import Journal, undo
+from kpack.restore.moves import make_folders, relocate
+from kpack.restore.state import State
 
 
 def test_a_python_whose_distutils_alone_was_patched_installs_to_its_local_folder(
@@ -88,15 +89,16 @@ def test_undoing_twice_is_as_good_as_once(tmp_path: Path) -> None:
         aside=[(str(tmp_path / "kept.py"), str(tmp_path / "aside/0")), ("/never/moved", str(tmp_path / "aside/1"))],
         staging=[],
         emptied=[],
+        witnesses=[],
     )
     for _ in range(2):
-        undo(journal)
+        assert undo(journal) == []
         assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "kept.py"]
         assert (tmp_path / "kept.py").read_text() == "old"
 
 
 def fail_under_lock(folder: Path) -> None:
-    with State(str(folder / "lib" / ".kpack")).locked():
+    with State(scheme.for_target(str(folder / "lib"))).locked():
         assert (folder / "lib/.kpack/lock").exists()
         raise RuntimeError
 
