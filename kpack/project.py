@@ -54,7 +54,7 @@ class Project:
     @cached_property
     def meaning(self) -> str:
         """SHA-256 of what the file means."""
-        return environments.meaning(self.environment)
+        return environments.meaning_digest(self.environment)
 
     @cached_property
     def bases(self) -> tuple[BaseImage, ...]:

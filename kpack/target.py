@@ -88,6 +88,7 @@ def targets(environment: Environment, bases: Sequence[BaseImage]) -> tuple[Targe
                     next="a probe file is called after its file name: rename one of them",
                 )
         return tuple(_target(base, base.python_full_version, base.machine, base.glibc) for base in bases)
+    assert environment.platform is not None
     machine, glibc = parse_platform(environment.platform, where=f"{environment.path}: platform")
     found = re.fullmatch(r"3\.(\d+)(\.\d+)?", environment.python or "")
     if found is None or int(found[1]) < 8:

@@ -118,7 +118,9 @@ def project(folder: Path, url: str, wheels: Sequence[Path], checkpoints: Sequenc
         LockedCheckpoint(path=path.name, urls=(where,), sha256=sha256, size=path.stat().st_size)
         for path, where, sha256 in checkpoints
     ]
-    made = locks.from_resolution(environment, found, meaning=environments.meaning(environment), checkpoints=locked)
+    made = locks.from_resolution(
+        environment, found, meaning=environments.meaning_digest(environment), checkpoints=locked
+    )
     write_text(folder / locks.filename(folder / "kaggle-env.toml"), locks.dumps(made))
 
 

@@ -1,6 +1,6 @@
 """kaggle-env.toml as a frozen value: reading it, its meaning, and edits that keep comments."""
 
-from kpack.environment.digest import meaning
+from kpack.environment.digest import meaning_digest
 from kpack.environment.errors import EnvironmentFileError
 from kpack.environment.model import (
     DEFAULT_PLATFORM,
@@ -25,6 +25,6 @@ __all__ = [
     "RestoreOptions",
     "find",
     "load",
-    "meaning",
+    "meaning_digest",
     "parse",
 ]

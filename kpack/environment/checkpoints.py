@@ -8,12 +8,13 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from kpack.environment.errors import Mistake, quoted
-from kpack.environment.model import CheckpointRequest
+from kpack.environment.model import CheckpointRequest, RestoreOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kpack.environment.positions import KeyPath
+    from kpack.environment.rows import Reading
 
 DEFAULT_DIRECTORY = "/kaggle/tmp"
 """Where relative checkpoint paths start on Kaggle."""
@@ -61,19 +62,18 @@ def is_repository(url: str) -> bool:
     return match is not None and (not match["file"] or match["file"].endswith("/"))
 
 
-def checkpoints(
-    tables: Sequence[Mapping[str, object]], directory: str | None, mistakes: list[Mistake]
-) -> tuple[CheckpointRequest, ...]:
+def checkpoints(tables: Sequence[Mapping[str, object]], at: KeyPath, reading: Reading) -> tuple[CheckpointRequest, ...]:
     """Read the tables; two that land on one path, or one inside the other, are a mistake."""
+    options: RestoreOptions = reading.values.get("restore", RestoreOptions())
     good: list[CheckpointRequest] = []
     landed: dict[str, int] = {}
     for number, table in enumerate(tables):
-        request = _Reader(table, ("checkpoints", number), mistakes).read()
+        request = _Reader(table, (*at, number), reading.mistakes).read()
         if request is None:
             continue
         good.append(request)
         if request.path is not None:
-            _land(request, number, landed, directory, mistakes)
+            _land(request, number, landed, options.directory, reading.mistakes)
     return tuple(good)
 
 

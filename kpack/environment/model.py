@@ -113,7 +113,8 @@ class Environment:
     """Names of shipped snapshots or paths of probe files; empty when ``python`` is given."""
     python: str | None = None
     """``3.12``, when there is no base."""
-    platform: str = DEFAULT_PLATFORM
+    platform: str | None = None
+    """``manylinux_2_35_x86_64``, when there is no base; a base has its own, and this is None."""
     packages: tuple[Package, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
     replace: tuple[NormalizedName, ...] = ()
@@ -130,6 +131,10 @@ class Environment:
     """``[publish] dataset``: ``owner/slug``."""
     max_size: int | None = None
     """Bytes that a pack may have; None for no limit."""
+
+    def __post_init__(self) -> None:
+        if not self.bases and self.platform is None:
+            object.__setattr__(self, "platform", DEFAULT_PLATFORM)
 
     @property
     def stem(self) -> str:

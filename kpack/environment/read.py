@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 import tomllib
-import urllib.parse
-from datetime import UTC, date, datetime, timedelta
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from kpack.environment import checkpoints as checkpoint_tables
-from kpack.environment import errors, requirements, validate
+from kpack.environment import errors, rows, validate
+from kpack.environment.checkpoints import digest_advice
 from kpack.environment.errors import EnvironmentFileError, Mistake, quoted
-from kpack.environment.fields import SHA256, SIZE_UNITS
-from kpack.environment.model import DEFAULT_PLATFORM, VARIABLE, Environment, Index, RestoreOptions
-from kpack.environment.patterns import normalise, overlap
+from kpack.environment.keys import DOCUMENT
+from kpack.environment.model import Environment
+from kpack.environment.patterns import overlap
+from kpack.environment.rows import SHA256, Reading
 from kpack.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from kpack.environment.model import Exclusion
 
 FILE_NAME = "kaggle-env.toml"
 """The name that `find` looks for."""
@@ -99,7 +99,7 @@ def parse(text: str, path: Path) -> Environment:
             next=f"name the {FILE_NAME} with --config",
         )
     mistakes: list[Mistake] = []
-    environment = _Reading(validate.check(data, mistakes), data, path, mistakes).environment()
+    environment = _Reader(validate.check(data, mistakes), data, path, Reading(mistakes)).environment()
     if mistakes:
         raise errors.error(mistakes, path=path, text=text)
     assert environment is not None
@@ -126,57 +126,25 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
         raise EnvironmentFileError([found], file=where) from error
 
 
-class _Reading:
-    """Turns well-shaped values into an `Environment`; mistakes between values are added to ``mistakes``."""
+class _Reader:
+    """Turns well-shaped values into an `Environment`; what is wrong between values is added to the mistakes."""
 
-    def __init__(self, good: Mapping[str, Any], data: Mapping[str, Any], path: Path, mistakes: list[Mistake]) -> None:
+    def __init__(self, good: Mapping[str, Any], data: Mapping[str, Any], path: Path, reading: Reading) -> None:
         self.good = good
         self.data = data
         self.path = path
-        self.mistakes = mistakes
-
-    def say(self, key: tuple[str | int, ...], what: str, advice: str = "") -> None:
-        self.mistakes.append(Mistake(key=key, what=what, next=advice))
+        self.reading = reading
+        self.say = reading.say
 
     def environment(self) -> Environment | None:
-        good, mistakes = self.good, self.mistakes
-        self._stem()
         self._better_digest_advice()
-        bases = self._kernel()
-        restore = self._restore()
-        names = {
-            key: requirements.names(key, good.get(key) or (), mistakes)
-            for key in ("replace", "allow-source", "allow-broken", "allow-preloaded", "lax-record")
-        }
-        exclude = requirements.exclusions(good.get("exclude") or (), mistakes)
-        self._replace_and_exclude(names["replace"], [one.pattern for one in exclude], bases)
-        packages = requirements.packages(good.get("packages") or (), mistakes)
-        requests = checkpoint_tables.checkpoints(good.get("checkpoints") or (), restore.directory, mistakes)
-        indexes = self._indexes(good.get("indexes") or ())
-        exclude_newer = self._exclude_newer()
-        max_size = self._max_size()
-        if mistakes:
+        values = rows.read(self.good, DOCUMENT.rows, (), self.reading)
+        self._stem()
+        self._kernel()
+        self._replace_and_exclude(values.get("replace", ()), values.get("exclude", ()))
+        if self.reading.mistakes:
             return None
-        return Environment(
-            path=self.path,
-            name=good["name"],
-            bases=bases,
-            python=good.get("python"),
-            platform=good.get("platform", DEFAULT_PLATFORM),
-            packages=packages,
-            exclude=exclude,
-            replace=names["replace"],
-            allow_source=names["allow-source"],
-            allow_broken=names["allow-broken"],
-            allow_preloaded=names["allow-preloaded"],
-            lax_record=names["lax-record"],
-            exclude_newer=exclude_newer,
-            checkpoints=requests,
-            indexes=indexes,
-            restore=restore,
-            dataset=good.get("publish", {}).get("dataset"),
-            max_size=max_size,
-        )
+        return Environment(path=self.path, **{"bases": (), **values})
 
     def _stem(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", self.path.stem):
@@ -187,19 +155,18 @@ class _Reading:
             )
 
     def _better_digest_advice(self) -> None:
-        for place, mistake in enumerate(self.mistakes):
+        mistakes = self.reading.mistakes
+        for place, mistake in enumerate(mistakes):
             match mistake.key:
                 case ("checkpoints", int(number), "sha256"):
                     text = self.data["checkpoints"][number]["sha256"]
                     if isinstance(text, str) and not re.fullmatch(SHA256, text):
                         what = f"{quoted(text)} ({len(text)} characters) is not a SHA-256"
-                        advice = checkpoint_tables.digest_advice(text)
-                        self.mistakes[place] = Mistake(key=mistake.key, what=what, next=advice)
+                        mistakes[place] = Mistake(key=mistake.key, what=what, next=digest_advice(text))
                 case _:
                     pass
 
-    def _kernel(self) -> tuple[str, ...]:
-        bases = self.good.get("base") or []
+    def _kernel(self) -> None:
         if "base" not in self.data and "python" not in self.data:
             self.say(
                 (),
@@ -209,103 +176,15 @@ class _Reading:
         for key in ("python", "platform"):
             if key in self.data and "base" in self.data:
                 self.say((key,), f"{key} and base exclude each other: the base has its own", f"remove {key}, or base")
-        seen: dict[str, int] = {}
-        for number, base in enumerate(bases):
-            if base is not None and seen.setdefault(base, number) != number:
-                self.say(("base", number), f"{quoted(base)} stands there twice", "remove one")
-        return tuple(base for base in bases if base is not None)
 
-    def _replace_and_exclude(self, replace: Sequence[str], exclude: Sequence[str], bases: Sequence[str]) -> None:
-        if replace and not bases and "base" not in self.data:
+    def _replace_and_exclude(self, replace: Sequence[str], exclude: Sequence[Exclusion]) -> None:
+        if replace and "base" not in self.data:
             self.say(("replace",), "replace opens packages of a base, and there is none", "remove it, or add base")
         for number, name in enumerate(replace):
-            for other, pattern in enumerate(exclude):
+            for other, pattern in enumerate(one.pattern for one in exclude):
                 if overlap(name, pattern):
                     self.say(
                         ("replace", number),
                         f"{quoted(name)} is to be replaced, but exclude[{other}] {quoted(pattern)} keeps it out",
                         "remove it from one of them",
                     )
-
-    def _restore(self) -> RestoreOptions:
-        table = self.good.get("restore") or {}
-        directory = table.get("directory")
-        if directory is not None:
-            try:
-                directory = checkpoint_tables.normal_path(directory)
-            except ValueError as error:
-                self.say(("restore", "directory"), f"{quoted(directory)} {error}", 'write a folder, like "/kaggle/tmp"')
-        return RestoreOptions(directory=directory, env=dict(table.get("env") or {}))
-
-    def _indexes(self, tables: Sequence[Mapping[str, Any]]) -> tuple[Index, ...]:
-        good: list[Index] = []
-        owners: list[tuple[str, int, int]] = []
-        for number, table in enumerate(tables):
-            for item, text in enumerate(table.get("packages") or ()):
-                if text is not None:
-                    self._own(normalise(text), number, item, owners)
-            name, url = table.get("name"), table.get("url")
-            if url is not None:
-                self._index_url(url, number)
-            if name is not None and any(name == other.name for other in good):
-                self.say(
-                    ("indexes", number, "name"), f"two indexes are named {quoted(name)}", "give each a name of its own"
-                )
-            if name is not None and url is not None:
-                packages = tuple(normalise(text) for text in table.get("packages") or () if text is not None)
-                good.append(Index(name=name, url=url, packages=packages))
-        return tuple(good)
-
-    def _own(self, pattern: str, number: int, item: int, owners: list[tuple[str, int, int]]) -> None:
-        for other, owner, place in owners:
-            if (owner != number and overlap(pattern, other)) or other == pattern:
-                self.say(
-                    ("indexes", number, "packages", item),
-                    f"{quoted(pattern)} belongs to indexes[{owner}] already ({quoted(other)} at packages[{place}])",
-                    "a name belongs to exactly one index: make the patterns narrower",
-                )
-                return
-        owners.append((pattern, number, item))
-
-    def _index_url(self, url: str, number: int) -> None:
-        at = ("indexes", number, "url")
-        plain = VARIABLE.sub("x", url)
-        if "${" in plain:
-            self.say(at, "has '${' without a variable name and '}'", "write ${NAME}")
-            return
-        try:
-            parts = urllib.parse.urlsplit(plain)
-            parts.port  # noqa: B018 - reading it checks it, unless a variable stands there
-        except ValueError:
-            if "${" not in url:
-                self.say(at, "is not a URL: its host or port cannot be read", "write https://host/simple")
-            return
-        if not parts.hostname:
-            self.say(at, "has no host", "write https://host/simple")
-        elif parts.query or parts.fragment:
-            self.say(at, "has a '?' or '#' part, which an index URL cannot have", "write https://host/simple")
-
-    def _exclude_newer(self) -> datetime | None:
-        value: date | None = self.good.get("exclude-newer")
-        if value is None:
-            return None
-        try:
-            if isinstance(value, datetime):
-                return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
-            return datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1)
-        except OverflowError:
-            self.say(
-                ("exclude-newer",), f"{value} is too near to the end of the calendar", "write a day of this century"
-            )
-            return None
-
-    def _max_size(self) -> int | None:
-        value: int | str | None = self.good.get("max-size")
-        if not isinstance(value, str):
-            return value
-        match = re.fullmatch(r"([0-9.]+) ?([A-Za-z]+)", value)
-        assert match is not None
-        size = int(Fraction(match[1]) * SIZE_UNITS[match[2]])
-        if size == 0:
-            self.say(("max-size",), f"{quoted(value)} is nothing", "write a number of bytes above 0")
-        return size

@@ -183,7 +183,7 @@ def exclusions(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[
     return tuple(good)
 
 
-def names(key: str, entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[NormalizedName, ...]:
+def names(key: KeyPath, entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[NormalizedName, ...]:
     """Read an array of names; the same name twice is a mistake."""
     good: list[NormalizedName] = []
     for number, text in enumerate(entries):
@@ -191,7 +191,7 @@ def names(key: str, entries: Sequence[str | None], mistakes: list[Mistake]) -> t
             continue
         name = canonicalize_name(text)
         if name in good:
-            mistakes.append(Mistake(key=(key, number), what=f"{quoted(text)} stands there twice", next="remove one"))
+            mistakes.append(Mistake(key=(*key, number), what=f"{quoted(text)} stands there twice", next="remove one"))
         else:
             good.append(name)
     return tuple(good)

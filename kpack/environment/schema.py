@@ -1,10 +1,11 @@
-"""kaggle-env.toml as a JSON Schema, made from the field table, for editors."""
+"""kaggle-env.toml as a JSON Schema, made from the rows of its keys, for editors."""
 
 from __future__ import annotations
 
 import json
 
-from kpack.environment.fields import DOCUMENT, Moment, Shape, Size, Table, Text, TextMap, Texts
+from kpack.environment.keys import DOCUMENT
+from kpack.environment.rows import FixedTable, Moment, Shape, Size, Text, TextMap, Texts
 
 _CONTROL = "\\u0000-\\u001f\\u007f-\\u009f"
 
@@ -31,9 +32,9 @@ def dumps() -> str:
     return json.dumps(schema(), indent=2) + "\n"
 
 
-def _table(shape: Table) -> dict[str, object]:
-    properties = {field.key: {"description": field.description, **_value(field.shape)} for field in shape.fields}
-    required = [field.key for field in shape.fields if field.required]
+def _table(shape: FixedTable) -> dict[str, object]:
+    properties = {row.key: {"description": row.description, **_value(row.kind.shape)} for row in shape.rows}
+    required = [row.key for row in shape.rows if row.required]
     table: dict[str, object] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         table["required"] = required

@@ -1,4 +1,4 @@
-"""Checks a parsed TOML table against the field table: unknown keys, wrong types, patterns."""
+"""Checks a parsed TOML table against the rows of its keys: unknown keys, wrong types, patterns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
 from kpack.environment.errors import Mistake, quoted, unprintable
-from kpack.environment.fields import DOCUMENT, Field, Moment, Shape, Size, Table, Text, TextMap, Texts
+from kpack.environment.keys import DOCUMENT
+from kpack.environment.rows import FixedTable, Moment, Row, Shape, Size, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,42 +87,42 @@ class _Check:
     def say(self, key: KeyPath, what: str, advice: str = "") -> None:
         self.mistakes.append(Mistake(key=key, what=what, next=advice))
 
-    def table(self, data: Mapping[str, object], shape: Table, at: KeyPath) -> dict[str, object]:
-        known = {field.key: field for field in shape.fields}
+    def table(self, data: Mapping[str, object], shape: FixedTable, at: KeyPath) -> dict[str, object]:
+        known = {row.key: row for row in shape.rows}
         good: dict[str, object] = {}
         for key, value in data.items():
             if key in known:
                 good[key] = self.value(value, known[key], (*at, key))
             else:
                 self.unknown_key(key, shape, at)
-        for field in shape.fields:
-            if field.required and field.key not in data:
-                self.say(at, f"the key {quoted(field.key)} is missing", f"add {field.key} = …: {field.description}")
+        for row in shape.rows:
+            if row.required and row.key not in data:
+                self.say(at, f"the key {quoted(row.key)} is missing", f"add {row.key} = …: {row.description}")
         return good
 
-    def unknown_key(self, key: str, shape: Table, at: KeyPath) -> None:
+    def unknown_key(self, key: str, shape: FixedTable, at: KeyPath) -> None:
         place = f"[{'.'.join(str(part) for part in at if isinstance(part, str))}]" if at else "the top of the file"
-        right = [field.key for field in shape.fields]
+        right = [row.key for row in shape.rows]
         plain = key.lower().replace("_", "-")
         near = difflib.get_close_matches(plain, right, n=1, cutoff=0.7) or [_SYNONYMS.get(plain, "")]
-        top = [field.key for field in DOCUMENT.fields]
+        top = [row.key for row in DOCUMENT.rows]
         if at and plain in top:
             advice = f"move it above the first [table]: it belongs to the top of the file, not to {place}"
         elif near[0] in right:
             advice = f"did you mean {quoted(near[0])}?"
         else:
             homes = [
-                field.key
-                for field in DOCUMENT.fields
-                if isinstance(field.shape, Table) and plain in {inner.key for inner in field.shape.fields}
+                row.key
+                for row in DOCUMENT.rows
+                if isinstance(row.kind.shape, FixedTable) and plain in {inner.key for inner in row.kind.shape.rows}
             ]
-            many = {field.key for field in DOCUMENT.fields if isinstance(field.shape, Table) and field.shape.many}
+            many = {row.key for row in DOCUMENT.rows if isinstance(row.kind.shape, FixedTable) and row.kind.shape.many}
             written = [f"[[{home}]]" if home in many else f"[{home}]" for home in homes if (home,) != at[:1]]
             advice = f"it belongs to {' or '.join(written)}" if written else f"known keys here: {', '.join(right)}"
         self.say((*at, key), f"unknown key {quoted(key)} in {place}", advice)
 
-    def value(self, value: object, field: Field, at: KeyPath) -> object:
-        shape: Shape = field.shape
+    def value(self, value: object, row: Row, at: KeyPath) -> object:
+        shape: Shape = row.kind.shape
         if isinstance(shape, Text):
             return self.text(value, shape, at)
         if isinstance(shape, Texts):
@@ -132,7 +133,7 @@ class _Check:
             return self.size(value, shape, at)
         if isinstance(shape, TextMap):
             return self.text_map(value, shape, at)
-        return self.tables(value, field.key, shape, at)
+        return self.tables(value, row.key, shape, at)
 
     def wrong_type(self, value: object, wanted: str, at: KeyPath, advice: str = "") -> None:
         simple = isinstance(value, (bool, int, float, str, date, time)) and at[:2] != ("restore", "env")
@@ -204,7 +205,7 @@ class _Check:
                 good[name] = content
         return good
 
-    def tables(self, value: object, key: str, shape: Table, at: KeyPath) -> object:
+    def tables(self, value: object, key: str, shape: FixedTable, at: KeyPath) -> object:
         if not shape.many:
             if isinstance(value, dict):
                 return self.table(value, shape, at)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kpack.lock.make import from_resolution
-from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests, filename
+from kpack.lock.model import Lock, LockedPin, LockedTarget, filename
 from kpack.lock.read import load, loads
+from kpack.lock.requests import Requests
 from kpack.lock.stale import stale
 from kpack.lock.write import dumps, relative, requirements
 

@@ -7,19 +7,19 @@ import urllib.parse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from kpack.environment.kinds import without_secrets
 from kpack.errors import IntegrityError, NoSolution
 from kpack.files import is_sha256
-from kpack.lock.model import Lock, LockedPin, LockedTarget, Requests
+from kpack.lock.model import Lock, LockedPin, LockedTarget
+from kpack.lock.requests import requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kpack.checkpoints import LockedCheckpoint
-    from kpack.environment.model import Environment, Package
+    from kpack.environment.model import Environment
     from kpack.resolve.model import Pin, Resolution, Source, TargetResolution, Wheel
 
 UNKNOWN_VERSION = Version("0+unknown")
@@ -60,42 +60,6 @@ def from_resolution(
     )
     check_files(lock)
     return lock
-
-
-def requests_of(environment: Environment) -> Requests:
-    """Return what ``environment`` asks for, without credentials.
-
-    As in `kpack.environment.digest` spelling and order do not matter, except for the order of bases.
-    """
-    return Requests(
-        bases=environment.bases,
-        python=environment.python,
-        platform=None if environment.bases else environment.platform,
-        packages=tuple(sorted(_request(package) for package in environment.packages)),
-        exclude=tuple(
-            sorted(e.pattern if e.version is None else f"{e.pattern}=={e.version}" for e in environment.exclude)
-        ),
-        replace=tuple(sorted(environment.replace)),
-        allow_source=tuple(sorted(environment.allow_source)),
-        allow_broken=tuple(sorted(environment.allow_broken)),
-        allow_preloaded=tuple(sorted(environment.allow_preloaded)),
-        lax_record=tuple(sorted(environment.lax_record)),
-        exclude_newer=environment.exclude_newer,
-    )
-
-
-def _request(package: Package) -> str:
-    if package.requirement is None:
-        return package.path or package.text
-    requirement = Requirement(str(package.requirement))
-    requirement.name = canonicalize_name(requirement.name)
-    requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
-    return without_secrets(str(requirement))
-
-
-def without_secrets(text: str) -> str:
-    """Return a URL, or a requirement that holds one, without ``user:password@``."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def _clean(wheel: Wheel) -> Wheel:

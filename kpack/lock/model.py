@@ -9,7 +9,6 @@ from kpack.environment.model import RestoreOptions
 from kpack.target import marker, supported_tags
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from packaging.tags import Tag
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from kpack.checkpoints import LockedCheckpoint
+    from kpack.lock.requests import Requests
     from kpack.resolve.model import BaseUse, HeldBack, Need, Source, Wheel
 
 FORMAT = 1
@@ -81,23 +81,6 @@ class LockedTarget:
     def tags(self) -> tuple[Tag, ...]:
         """Supported wheel tags, best first."""
         return supported_tags(self.python, self.machine, self.glibc)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requests:
-    """What kaggle-env.toml asked for, kept so that a stale lock can say what changed."""
-
-    bases: tuple[str, ...] = ()
-    python: str | None = None
-    platform: str | None = None
-    packages: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    replace: tuple[str, ...] = ()
-    allow_source: tuple[str, ...] = ()
-    allow_broken: tuple[str, ...] = ()
-    allow_preloaded: tuple[str, ...] = ()
-    lax_record: tuple[str, ...] = ()
-    exclude_newer: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

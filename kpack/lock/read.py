@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
-from kpack.environment.model import RestoreOptions
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.lock.make import check_files
-from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget, Requests
+from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget
 from kpack.lock.packages import Files, file_of, files_of
+from kpack.lock.requests import read_requests, read_restore
 from kpack.lock.table import Table
 from kpack.lock.write import DIGEST_LINE, digest_of
 from kpack.resolve.model import BaseUse, HeldBack, Need
@@ -100,8 +99,8 @@ def _lock(table: Table, files: Files) -> Lock:
         name=name,
         meaning=table.sha256("meaning"),
         notes=table.texts("notes"),
-        requests=_requests(requests),
-        restore=_restore(restore) if restore else RestoreOptions(),
+        requests=read_requests(requests),
+        restore=read_restore(restore),
         checkpoints=tuple(_checkpoint(item) for item in table.tables("checkpoints")),
         targets=tuple(_target(item, files, used) for item in table.tables("targets")),
     )
@@ -111,34 +110,6 @@ def _lock(table: Table, files: Files) -> Lock:
         raise table.error(f"no target takes {unused[2]}", "targets")
     table.done()
     return lock
-
-
-def _requests(table: Table) -> Requests:
-    requests = Requests(
-        bases=table.texts("bases"),
-        python=table.optional("python", str),
-        platform=table.optional("platform", str),
-        packages=table.texts("packages"),
-        exclude=table.texts("exclude"),
-        replace=table.names("replace"),
-        allow_source=table.names("allow-source"),
-        allow_broken=table.names("allow-broken"),
-        allow_preloaded=table.names("allow-preloaded"),
-        lax_record=table.names("lax-record"),
-        exclude_newer=table.optional("exclude-newer", datetime),
-    )
-    table.done()
-    return requests
-
-
-def _restore(table: Table) -> RestoreOptions:
-    env = table.optional("env", dict) or {}
-    for key, value in env.items():
-        if not isinstance(value, str):
-            raise table.error("a string is needed", f"env.{key}")
-    restore = RestoreOptions(directory=table.optional("directory", str), env=env)
-    table.done()
-    return restore
 
 
 def _checkpoint(table: Table) -> LockedCheckpoint:

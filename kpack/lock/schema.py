@@ -6,9 +6,16 @@ The tests hold it against what `kpack.lock.dumps` writes and what `kpack.lock.lo
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kpack.environment.keys import DOCUMENT, RESTORE
 from kpack.lock.model import FORMAT
+from kpack.lock.requests import kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kpack.environment.rows import Row
 
 Schema = dict[str, Any]
 
@@ -110,21 +117,21 @@ _TARGET = _table(
     accelerator=_said(_FILE, "The wheel that inflates faster during a restore."),
 ) | {"dependentRequired": {"base": ["fingerprint"], "fingerprint": ["base"]}}
 
-_REQUESTS = _table(
-    "What kaggle-env.toml asked for.",
-    (),
-    bases=_list(_TEXT, "In the file's order."),
-    python=_TEXT,
-    platform=_TEXT,
-    packages=_list(_TEXT, "Normalised requirements."),
-    exclude=_list(_TEXT, "Names, patterns and pins."),
-    replace=_list(_NAME, "Base distributions that may move."),
-    allow_source=_list(_NAME, "Sdists that may be built."),
-    allow_broken=_list(_NAME, "Base distributions that may break."),
-    allow_preloaded=_list(_NAME, "Preloaded distributions that may be replaced."),
-    lax_record=_list(_NAME, "Wheels whose RECORD may be wrong."),
-    exclude_newer=_TIME,
-)
+_KEPT: dict[str, Schema] = {
+    "text": _TEXT,
+    "texts": {"type": "array", "items": _TEXT},
+    "names": {"type": "array", "items": _NAME},
+    "moment": _TIME,
+    "mapping": {"type": "object", "additionalProperties": _TEXT},
+}
+"""The schema of each way in which a lock keeps what a row holds."""
+
+
+def _kept_table(description: str, rows: Iterable[Row]) -> Schema:
+    return _table(
+        description, (), **{row.word: _said(_KEPT[row.kind.kept or ""], row.description) for row in kept(rows)}
+    )
+
 
 _CHECKPOINT = _table(
     "One file that a restored environment has.",
@@ -157,13 +164,8 @@ _TOOL = _table(
     name={"type": "string", "pattern": "^[A-Za-z0-9._-]{1,40}$", "description": "The pack's name."},
     meaning=_said(_SHA256, "SHA-256 of what kaggle-env.toml means."),
     notes=_list(_TEXT, "Sentences for the user."),
-    requests=_REQUESTS,
-    restore=_table(
-        "[restore] of kaggle-env.toml.",
-        (),
-        directory=_TEXT,
-        env={"type": "object", "additionalProperties": _TEXT},
-    ),
+    requests=_kept_table("What kaggle-env.toml asked for.", DOCUMENT.rows),
+    restore=_kept_table("[restore] of kaggle-env.toml.", RESTORE.rows),
     checkpoints=_list(_CHECKPOINT, "Sorted by path."),
     targets=_list(_TARGET, "In the order of the file's bases.") | {"minItems": 1},
 )

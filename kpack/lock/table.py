@@ -66,6 +66,14 @@ class Table:
                 raise self.error("a string is needed", f"{key}[{position}]")
         return tuple(value)
 
+    def mapping(self, key: str) -> dict[str, str]:
+        """Take a table of strings, empty when it is missing."""
+        found: dict[str, str] = self.optional(key, dict) or {}
+        for name, value in found.items():
+            if not isinstance(value, str):
+                raise self.error("a string is needed", f"{key}.{name}")
+        return found
+
     def tables(self, key: str) -> Iterator[Table]:
         """Take a list of tables, empty when it is missing."""
         for position, item in enumerate(self.optional(key, list) or []):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from kpack.lock.model import FORMAT
+from kpack.lock.requests import requests_table, restore_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -219,30 +220,15 @@ def _needs(needs: Sequence[Need]) -> list[dict[str, str]]:
 
 
 def _tool_lines(lock: Lock) -> Iterator[str]:
-    asked = lock.requests
     yield "[tool.kpack]"
     yield from _lines({"format": FORMAT, "name": lock.name, "meaning": lock.meaning, "notes": lock.notes})
     yield ""
     yield "[tool.kpack.requests]"
-    yield from _lines(
-        {
-            "bases": asked.bases,
-            "python": asked.python,
-            "platform": asked.platform,
-            "packages": asked.packages,
-            "exclude": asked.exclude,
-            "replace": asked.replace,
-            "allow-source": asked.allow_source,
-            "allow-broken": asked.allow_broken,
-            "allow-preloaded": asked.allow_preloaded,
-            "lax-record": asked.lax_record,
-            "exclude-newer": asked.exclude_newer,
-        }
-    )
-    if lock.restore.directory is not None or lock.restore.env:
+    yield from _lines(requests_table(lock.requests))
+    if restore := restore_table(lock.restore):
         yield ""
         yield "[tool.kpack.restore]"
-        yield from _lines({"directory": lock.restore.directory, "env": dict(sorted(lock.restore.env.items())) or None})
+        yield from _lines(restore)
     for checkpoint in lock.checkpoints:
         yield ""
         yield "[[tool.kpack.checkpoints]]"

@@ -21,7 +21,7 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
 
     ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to its place.
     """
-    lax = set(lock.requests.lax_record)
+    lax = set(lock.requests.names("lax-record"))
     names = {pin.wheel.filename: pin.name for target in lock.targets for pin in target.packed}
     blobs = {item.sha256: item for item in lock.checkpoints if item.attached is None}
     return Content(

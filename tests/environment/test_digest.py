@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kpack.environment import meaning, parse
+from kpack.environment import meaning_digest, parse
 from tests.environment.corpus import CHECKPOINT, HEAD, INDEX
 
 FILE = Path("kaggle-env.toml")
@@ -19,7 +19,7 @@ FULL = (
 
 
 def digest(text: str, path: Path = FILE) -> str:
-    return meaning(parse(text, path))
+    return meaning_digest(parse(text, path))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack.checkpoints import LockedCheckpoint
-from kpack.environment import Environment, meaning, parse
+from kpack.environment import Environment, meaning_digest, parse
 from kpack.lock import dumps, from_resolution
 from kpack.resolve.model import HeldBack, Source
 from tests.environment.corpus import CHECKPOINT, DIGEST, HEAD, INDEX, VALID
@@ -84,11 +84,11 @@ def lock_of(name: str) -> str:
         LockedCheckpoint(path=one.path or "p", urls=one.urls, sha256=DIGEST, size=7, attached=one.attached)
         for one in environment.checkpoints
     ]
-    return dumps(from_resolution(environment, answer, meaning=meaning(environment), checkpoints=checkpoints))
+    return dumps(from_resolution(environment, answer, meaning=meaning_digest(environment), checkpoints=checkpoints))
 
 
 def found(name: str) -> dict[str, str]:
-    return {"meaning": meaning(read(name)), "lock": hashlib.sha256(lock_of(name).encode()).hexdigest()}
+    return {"meaning": meaning_digest(read(name)), "lock": hashlib.sha256(lock_of(name).encode()).hexdigest()}
 
 
 @pytest.mark.parametrize("name", FILES)

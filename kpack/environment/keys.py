@@ -1,0 +1,265 @@
+"""The keys of kaggle-env.toml, one row each: whoever adds one writes the model's attribute, its row, and its use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kpack.environment import checkpoints, indexes, kinds
+from kpack.environment.errors import quoted
+from kpack.environment.kinds import BASE_NAMES, NAMES, word
+from kpack.environment.model import DEFAULT_PLATFORM, RestoreOptions
+from kpack.environment.rows import NAME, SHA256, FixedTable, Kind, Reading, Row, Text, Texts, meanings, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kpack.environment.positions import KeyPath
+
+_PATTERN = Text(
+    pattern=r"[A-Za-z0-9._*?-]*[A-Za-z0-9][A-Za-z0-9._*?-]*", advice='write a name, or a pattern like "corp-*"'
+)
+_CHECKPOINT_URL = Text(
+    pattern=r"(?:(?:https?|hf|kaggle)://|file:)[^\s]+",
+    advice="write https://…, http://…, file:…, hf://org/repo@revision/path or kaggle://…",
+)
+_PATH = Text(longest=1000, advice="write a path with / between its parts")
+
+
+def _urls(urls: Iterable[str]) -> list[str]:
+    return [kinds.without_credentials(url) for url in urls]
+
+
+def _directory(text: str, at: KeyPath, reading: Reading) -> str | None:
+    try:
+        return checkpoints.normal_path(text)
+    except ValueError as error:
+        reading.say(at, f"{quoted(text)} {error}", 'write a folder, like "/kaggle/tmp"')
+        return None
+
+
+def _restore(table: Mapping[str, Any], at: KeyPath, reading: Reading) -> RestoreOptions:
+    return RestoreOptions(**read(table, RESTORE.rows, at, Reading(reading.mistakes)))
+
+
+def _dataset(table: Mapping[str, Any], at: KeyPath, reading: Reading) -> str | None:
+    del at, reading
+    return table.get("dataset")
+
+
+CHECKPOINT = FixedTable(
+    many=True,
+    rows=(
+        Row(
+            key="url",
+            kind=Kind(shape=_CHECKPOINT_URL, meaning=_urls),
+            attribute="urls",
+            word="urls",
+            description="Where the file is fetched: https, http, file, hf://org/repo@revision/path, kaggle://.",
+        ),
+        Row(
+            key="urls",
+            kind=Kind(shape=Texts(item=_CHECKPOINT_URL, at_least=1), meaning=_urls),
+            description="Mirrors, tried in order; instead of url.",
+        ),
+        Row(
+            key="sha256",
+            kind=word(Text(pattern=SHA256, advice="write the SHA-256: 64 lower-case hexadecimal digits")),
+            description="SHA-256 of the file; without it the first lock fetches the file and records it.",
+        ),
+        Row(
+            key="path",
+            kind=word(_PATH),
+            description="Where the file lands; a relative path starts at [restore] directory. '..' is refused.",
+        ),
+        Row(
+            key="attached",
+            kind=word(
+                Text(
+                    pattern=r"/kaggle/input/.+",
+                    longest=1000,
+                    advice="write the absolute path of the mounted file, below /kaggle/input/",
+                )
+            ),
+            description="The file is mounted here in the kernel already: it is not packed, but verified at restore.",
+        ),
+        Row(
+            key="include",
+            kind=Kind(shape=Texts(item=Text()), meaning=sorted),
+            description="Patterns over the files of a repository (hf, kaggle); all files when absent.",
+        ),
+    ),
+)
+
+INDEX = FixedTable(
+    many=True,
+    rows=(
+        Row(
+            key="name",
+            kind=word(Text(pattern=NAME, longest=40, advice="write letters, digits, '.', '_' and '-'")),
+            description="A name for messages and the lock.",
+            required=True,
+        ),
+        Row(
+            key="url",
+            kind=word(
+                Text(pattern=r"https?://[^\s]+", secret=True, advice="write the https:// URL of the Simple index")
+            ),
+            description="URL of the Simple index; ${NAME} is taken from the environment.",
+            required=True,
+        ),
+        Row(
+            key="packages",
+            kind=Kind(shape=Texts(item=_PATTERN, at_least=1)),
+            description="Names and patterns that come from this index and from no other.",
+            required=True,
+        ),
+    ),
+)
+
+RESTORE = FixedTable(
+    rows=(
+        Row(
+            key="directory",
+            kind=Kind(shape=_PATH, read=_directory, kept="text"),
+            description="Where relative checkpoint paths start; /kaggle/tmp on Kaggle when absent.",
+        ),
+        Row(
+            key="env",
+            kind=kinds.mapping(
+                key=Text(
+                    pattern=r"(?!LD_|PYTHON|PATH$)[A-Za-z_][A-Za-z0-9_]*",
+                    advice="LD_*, PYTHON* and PATH would change how programs are found and are refused",
+                ),
+                value=Text(empty=True, secret=True),
+            ),
+            description="Environment variables that restore sets; LD_*, PYTHON* and PATH are refused.",
+        ),
+    ),
+)
+
+PUBLISH = FixedTable(
+    rows=(
+        Row(
+            key="dataset",
+            kind=word(
+                Text(
+                    pattern=r"[A-Za-z0-9_-]+/[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
+                    longest=120,
+                    advice='write "owner/slug" as in the dataset\'s address',
+                )
+            ),
+            description="The Kaggle dataset that the pack is published as: owner/slug.",
+        ),
+    ),
+)
+
+DOCUMENT = FixedTable(
+    rows=(
+        Row(
+            key="name",
+            kind=Kind(
+                shape=Text(
+                    pattern=r"[A-Za-z0-9_][A-Za-z0-9._-]*",
+                    longest=40,
+                    advice="write letters, digits, '.', '_' and '-', at most 40",
+                )
+            ),
+            description="Name of the pack: its file is <name>.kpack.bin.",
+            required=True,
+        ),
+        Row(
+            key="base",
+            kind=kinds.BASES,
+            attribute="bases",
+            word="bases",
+            description="The Kaggle image that is there already: a shipped snapshot, a probe file's path, or a list.",
+        ),
+        Row(
+            key="python",
+            kind=word(
+                Text(pattern=r"3\.(?:[89]|[1-9][0-9])", advice='write the series in quotes, like "3.12"; 3.8 or newer')
+            ),
+            description="Python series of the kernel, when there is no base.",
+        ),
+        Row(
+            key="platform",
+            kind=word(
+                Text(pattern=r"manylinux_2_[0-9]{1,2}_(?:x86_64|aarch64)", advice=f'write it like "{DEFAULT_PLATFORM}"')
+            ),
+            description=f"Platform of the kernel, when there is no base; {DEFAULT_PLATFORM} when absent.",
+        ),
+        Row(
+            key="packages",
+            kind=kinds.PACKAGES,
+            description="What the notebook needs: requirements (PEP 508), direct URLs, local paths (./fork, ./x.whl).",
+        ),
+        Row(
+            key="exclude",
+            kind=kinds.EXCLUSIONS,
+            description="More that the kernel has already: names, patterns (nvidia-*), pins (torch==2.10.0+cu128).",
+        ),
+        Row(
+            key="replace",
+            kind=BASE_NAMES,
+            description="Base packages that the pack may bring in another version.",
+        ),
+        Row(
+            key="allow-source",
+            kind=NAMES,
+            description="Packages whose sdist may be built; building runs its code.",
+        ),
+        Row(
+            key="allow-broken",
+            kind=BASE_NAMES,
+            description="Base packages whose requirements may be broken by `replace`.",
+        ),
+        Row(
+            key="allow-preloaded",
+            kind=BASE_NAMES,
+            description="Packages that may be replaced although the kernel has imported them before the first cell.",
+        ),
+        Row(
+            key="lax-record",
+            kind=NAMES,
+            description="Packages whose wheel may enter the pack with a RECORD that is not in order.",
+        ),
+        Row(
+            key="exclude-newer",
+            kind=kinds.MOMENT,
+            description="The index as of that moment (UTC); a date includes its whole day.",
+        ),
+        Row(
+            key="max-size",
+            kind=kinds.BUILD_SIZE,
+            description='Bytes that the pack may have: an integer, or a number with a unit ("10 GB", "512 MiB").',
+        ),
+        Row(
+            key="restore",
+            kind=Kind(
+                shape=RESTORE, read=_restore, meaning=lambda options: meanings(options, RESTORE.rows, "restore.")
+            ),
+            description="What happens in the kernel beside installing.",
+        ),
+        Row(
+            key="checkpoints",
+            kind=Kind(
+                shape=CHECKPOINT,
+                read=checkpoints.checkpoints,
+                meaning=lambda entries: [meanings(entry, CHECKPOINT.rows, "checkpoints.") for entry in entries],
+            ),
+            description="Model files that travel with the packages.",
+        ),
+        Row(
+            key="indexes",
+            kind=Kind(shape=INDEX, read=indexes.indexes, meaning=indexes.meaning),
+            description="Other package indexes; a name belongs to exactly one index.",
+        ),
+        Row(
+            key="publish",
+            kind=Kind(shape=PUBLISH, read=_dataset, meaning=None),
+            attribute="dataset",
+            description="Where the pack is published.",
+        ),
+    )
+)
+"""The file. Rows are read, and kept in the lock, in this order: a reader may look at what the rows above gave."""

@@ -1,0 +1,174 @@
+"""The kinds of keys: how a list of names, a moment or a size is read, compared and kept in a lock."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from kpack.environment import requirements
+from kpack.environment.errors import quoted
+from kpack.environment.rows import NAME, SIZE_UNITS, Kind, Moment, Size, Text, TextMap, Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from packaging.utils import NormalizedName
+
+    from kpack.environment.model import Exclusion, Package
+    from kpack.environment.positions import KeyPath
+    from kpack.environment.rows import Reading
+
+
+def word(shape: Text) -> Kind:
+    """Return the kind of a string that a lock keeps as it is."""
+    return Kind(shape=shape, kept="text")
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL, or a requirement that holds one, without ``user:password@``."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
+
+
+def without_credentials(url: str) -> str:
+    """Return ``url`` without user name and password."""
+    parts = urllib.parse.urlsplit(url)
+    if "@" not in parts.netloc:
+        return url  # as written: Pythons differ in how they spell a URL without a host again
+    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _names(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tuple[NormalizedName, ...]:
+    return requirements.names(at, entries, reading.mistakes)
+
+
+_DISTRIBUTION = Text(pattern=NAME, advice='write a package\'s name alone, like "tokenizers"')
+
+
+def _sorted(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(texts))
+
+
+NAMES = Kind(shape=Texts(item=_DISTRIBUTION), read=_names, meaning=_sorted, asked=_sorted, kept="names")
+"""Names of distributions."""
+
+BASE_NAMES = Kind(
+    shape=Texts(item=_DISTRIBUTION), read=_names, meaning=_sorted, asked=_sorted, kept="names", of_base=True
+)
+"""Names of distributions that a base has."""
+
+
+def _bases(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tuple[str, ...]:
+    seen: dict[str, int] = {}
+    for number, base in enumerate(entries):
+        if base is not None and seen.setdefault(base, number) != number:
+            reading.say((*at, number), f"{quoted(base)} stands there twice", "remove one")
+    return tuple(seen)
+
+
+BASES = Kind(shape=Texts(item=Text(), single=True, at_least=1), read=_bases, kept="texts")
+"""Base images; their order is that of the lock's targets."""
+
+
+def _exclusions(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tuple[Exclusion, ...]:
+    del at
+    return requirements.exclusions(entries, reading.mistakes)
+
+
+def _excluded(entries: Sequence[Exclusion]) -> tuple[str, ...]:
+    return _sorted([one.pattern if one.version is None else f"{one.pattern}=={one.version}" for one in entries])
+
+
+EXCLUSIONS = Kind(
+    shape=Texts(
+        item=Text(
+            pattern=r"[A-Za-z0-9._*?-]*[A-Za-z0-9][A-Za-z0-9._*?-]*(?: *== *[A-Za-z0-9.+!_-]+)?",
+            advice='write a name ("torch-xla"), a pattern ("nvidia-*") or a pin ("torch==2.10.0+cu128")',
+        )
+    ),
+    read=_exclusions,
+    meaning=_excluded,
+    asked=_excluded,
+    kept="texts",
+)
+"""Names, patterns and pins."""
+
+
+def _packages(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tuple[Package, ...]:
+    del at
+    return requirements.packages(entries, reading.mistakes)
+
+
+def _package_meaning(package: Package) -> str:
+    requirement = package.requirement
+    if requirement is None:
+        return package.path or ""
+    extras = ",".join(sorted(canonicalize_name(extra) for extra in requirement.extras))
+    source = without_credentials(requirement.url) if requirement.url else str(requirement.specifier)
+    return f"{canonicalize_name(requirement.name)}[{extras}]{source};{requirement.marker or ''}"
+
+
+def _package_asked(package: Package) -> str:
+    if package.requirement is None:
+        return package.path or package.text
+    requirement = Requirement(str(package.requirement))
+    requirement.name = canonicalize_name(requirement.name)
+    requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
+    return without_secrets(str(requirement))
+
+
+PACKAGES = Kind(
+    shape=Texts(item=Text()),
+    read=_packages,
+    meaning=lambda entries: _sorted([_package_meaning(entry) for entry in entries]),
+    asked=lambda entries: _sorted([_package_asked(entry) for entry in entries]),
+    kept="texts",
+)
+"""Requirements and local paths."""
+
+
+def _moment(value: date, at: KeyPath, reading: Reading) -> datetime | None:
+    try:
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+        return datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1)
+    except OverflowError:
+        reading.say(at, f"{value} is too near to the end of the calendar", "write a day of this century")
+        return None
+
+
+MOMENT = Kind(
+    shape=Moment(), read=_moment, meaning=lambda moment: moment.isoformat() if moment else None, kept="moment"
+)
+"""A moment in UTC; a date stands for its whole day, so for the moment at which it ends."""
+
+
+def _size(value: int | str, at: KeyPath, reading: Reading) -> int:
+    if isinstance(value, int):
+        return value
+    match = re.fullmatch(r"([0-9.]+) ?([A-Za-z]+)", value)
+    assert match is not None
+    size = int(Fraction(match[1]) * SIZE_UNITS[match[2]])
+    if size == 0:
+        reading.say(at, f"{quoted(value)} is nothing", "write a number of bytes above 0")
+    return size
+
+
+BUILD_SIZE = Kind(shape=Size(), read=_size, meaning=None)
+"""A number of bytes that only a build looks at."""
+
+
+def _mapping(table: Mapping[str, str], at: KeyPath, reading: Reading) -> dict[str, str]:
+    del at, reading
+    return dict(table)
+
+
+def mapping(*, key: Text, value: Text) -> Kind:
+    """Return the kind of a table of strings."""
+    return Kind(shape=TextMap(key=key, value=value), read=_mapping, meaning=dict, kept="mapping")
