@@ -139,11 +139,11 @@ def lock(
     old = project.lock if upgrade is not True else None
     if old is not None and not upgrade and not strict and not project.stale():
         return Locked(project.lock_path, old, changed=False)
-    from kpack.environment import against, local
+    from kpack.environment.checks import check_base_names, check_local_files
     from kpack.resolve.child import Workers
 
-    local.check(environment)
-    against.check(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
+    check_local_files(environment)
+    check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
     # The workers load while this process does; what comes after the resolution is imported while they work.
     with Workers(max(1, len(environment.bases))) as workers:
         from kpack import resolve, target

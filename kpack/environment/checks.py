@@ -1,7 +1,8 @@
-"""The local files that a kaggle-env.toml names: there, and of a kind that can be packed."""
+"""What of a kaggle-env.toml can only be judged beside what it names: its bases and its local files."""
 
 from __future__ import annotations
 
+import difflib
 import os.path
 import zipfile
 from typing import TYPE_CHECKING
@@ -12,15 +13,45 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from kpack.environment import errors
 from kpack.environment.errors import Mistake, quoted
+from kpack.environment.keys import DOCUMENT
 from kpack.environment.read import read
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
+
+    from packaging.utils import NormalizedName
 
     from kpack.environment.model import Environment, Package
 
 
-def check(environment: Environment) -> None:
+def check_base_names(environment: Environment, known: Collection[NormalizedName]) -> None:
+    """Refuse names that no base has, in the keys that speak of base packages (``replace``, ``allow-broken``, …).
+
+    ``known`` are the names of all distributions of all bases. Without a base there is nothing to compare with.
+
+    Raises:
+        EnvironmentFileError: a name is in none of them.
+
+    """
+    if not environment.bases:
+        return
+    found = []
+    bases = ", ".join(environment.bases)
+    for row in DOCUMENT.rows:
+        names: Sequence[NormalizedName] = getattr(environment, row.attribute) if row.kind.of_base else ()
+        for number, name in enumerate(names):
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1, cutoff=0.75)
+                advice = (
+                    f"did you mean {quoted(near[0])}?" if near else "remove it: what the base lacks is packed anyway"
+                )
+                what = f"{quoted(name)} is not in the base {bases}"
+                found.append(Mistake(key=(row.key, number), what=what, next=advice))
+    _raise(found, environment)
+
+
+def check_local_files(environment: Environment) -> None:
     """Look at each local path (and ``file:`` URL) of ``packages``, before anything is resolved.
 
     Raises:
@@ -35,6 +66,10 @@ def check(environment: Environment) -> None:
             if problem is not None:
                 what, advice = problem
                 found.append(Mistake(key=("packages", number), what=f"{quoted(entry.text)} {what}", next=advice))
+    _raise(found, environment)
+
+
+def _raise(found: Sequence[Mistake], environment: Environment) -> None:
     if found:
         raise errors.error(found, path=environment.path, text=read(environment.path))
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from kpack.environment import EnvironmentFileError, load
+from kpack.environment.checks import check_base_names, check_local_files
+from kpack.errors import UsageError
+from tests.environment.corpus import HEAD
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+KNOWN = [canonicalize_name(name) for name in ("numpy", "tokenizers", "transformers")]
+
+
+def check_paths(folder: Path, *entries: str) -> None:
+    path = folder / "kaggle-env.toml"
+    path.write_text(HEAD + "packages = [\n" + "".join(f'  "{entry}",\n' for entry in entries) + "]\n")
+    check_local_files(load(path))
+
+
+def test_folders_wheels_and_archives_that_are_there_pass(tmp_path: Path) -> None:
+    for name, file in (("fork", "pyproject.toml"), ("old", "setup.py")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).touch()
+    (tmp_path / "sdist-1.0.tar.gz").touch()
+    wheel = make_wheel(tmp_path, "tiny")
+    check_paths(tmp_path, "./fork", "./old/", "./sdist-1.0.tar.gz", f"./{wheel.name}", f"{tmp_path}/fork", "numpy")
+    check_paths(tmp_path, f"tiny @ {wheel.as_uri()}")
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        ("./nothere", "is not there"),
+        ("x @ file:///nothere/x%20y.zip", "is not there"),
+        ("./empty", "is no project"),
+        ("./tiny.whl", "does not have the name of a wheel"),
+        ("./tiny-1.0-py3-none-any.whl", "is no wheel: it is not a zip file"),
+        ("./notes.txt", "is neither a folder, a wheel nor a source archive"),
+    ],
+)
+def test_any_other_path_is_refused_with_its_line(tmp_path: Path, entry: str, what: str) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("tiny.whl", "tiny-1.0-py3-none-any.whl", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(UsageError, match=what) as caught:
+        check_paths(tmp_path, "numpy", entry)
+    assert caught.value.where.endswith("kaggle-env.toml:5")
+    assert f'packages[1]: "{entry}"' in caught.value.what
+
+
+def check_names(folder: Path, text: str) -> None:
+    path = folder / "kaggle-env.toml"
+    path.write_text(text)
+    check_base_names(load(path), KNOWN)
+
+
+def test_names_that_a_base_has_pass(tmp_path: Path) -> None:
+    keys = 'replace = ["Tokenizers"]\nallow-broken = ["transformers"]\nallow-preloaded = ["numpy"]\n'
+    check_names(tmp_path, HEAD + keys)
+
+
+@pytest.mark.parametrize("key", ["replace", "allow-broken", "allow-preloaded"])
+def test_a_name_that_no_base_has_is_a_mistake(tmp_path: Path, key: str) -> None:
+    with pytest.raises(EnvironmentFileError) as caught:
+        check_names(tmp_path, HEAD + f'{key} = ["numpy", "tokeniser"]\n')
+    assert caught.value.what == f'{key}[1]: "tokeniser" is not in the base kaggle-gpu-py312-2026-08'
+    assert caught.value.next == 'did you mean "tokenizers"?'
+    with pytest.raises(EnvironmentFileError) as caught:
+        check_names(tmp_path, HEAD + f'{key} = ["zzz"]\n')
+    assert "remove it" in caught.value.next
+
+
+def test_names_that_need_not_be_in_a_base_pass(tmp_path: Path) -> None:
+    check_names(tmp_path, HEAD + 'allow-source = ["zzz"]\nlax-record = ["zzz"]\n')
+
+
+def test_without_a_base_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    check_names(tmp_path, 'name = "x"\npython = "3.12"\nallow-preloaded = ["zzz"]\n')
