@@ -229,6 +229,11 @@ DOCUMENT = FixedTable(
             description="The index as of that moment (UTC); a date includes its whole day.",
         ),
         Row(
+            key="lax-archive",
+            kind=NAMES,
+            description="Packages whose wheel may be an archive that is odd but can be read in one way only.",
+        ),
+        Row(
             key="max-size",
             kind=kinds.BUILD_SIZE,
             description='Bytes that the pack may have: an integer, or a number with a unit ("10 GB", "512 MiB").',

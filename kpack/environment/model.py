@@ -122,6 +122,7 @@ class Environment:
     allow_broken: tuple[NormalizedName, ...] = ()
     allow_preloaded: tuple[NormalizedName, ...] = ()
     lax_record: tuple[NormalizedName, ...] = ()
+    lax_archive: tuple[NormalizedName, ...] = ()
     exclude_newer: datetime | None = None
     """Files uploaded at or after this UTC moment do not exist (a date in the file includes its whole day)."""
     checkpoints: tuple[CheckpointRequest, ...] = ()

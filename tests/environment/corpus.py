@@ -30,6 +30,7 @@ VALID = {
     "names": HEAD
     + 'replace = ["tokenizers"]\nallow-source = ["a"]\nallow-broken = ["b"]\n'
     + 'allow-preloaded = ["numpy"]\nlax-record = ["c"]\n',
+    "lax_archive": HEAD + 'lax-archive = ["Odd_Name"]\n',
     "day": HEAD + "exclude-newer = 2026-11-01\n",
     "moment": HEAD + "exclude-newer = 2026-11-01T12:30:00+02:00\n",
     "size_in_words": HEAD + 'max-size = "1.5 GB"\n',
