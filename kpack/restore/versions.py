@@ -11,14 +11,14 @@ from functools import total_ordering
 from typing import Any, Optional, Tuple
 
 _VERSION = re.compile(
-    r"""\s*v?
+    r"""v?
     (?:(?P<epoch>[0-9]+)!)?
     (?P<release>[0-9]+(?:\.[0-9]+)*)
     (?:[-_.]?(?P<pre>alpha|beta|preview|pre|rc|a|b|c)[-_.]?(?P<pre_n>[0-9]+)?)?
     (?P<post>-(?P<post_bare>[0-9]+)|[-_.]?(?:post|rev|r)[-_.]?(?P<post_n>[0-9]+)?)?
     (?P<dev>[-_.]?dev[-_.]?(?P<dev_n>[0-9]+)?)?
     (?:\+(?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?
-    \s*\Z""",
+    \Z""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _PRE = {"alpha": "a", "a": "a", "beta": "b", "b": "b", "c": "rc", "rc": "rc", "pre": "rc", "preview": "rc"}
@@ -39,7 +39,8 @@ class Version:
     """
 
     def __init__(self, text: str) -> None:
-        found = _VERSION.match(text)
+        # Around it every space of Unicode is none of it, as in `packaging`; inside only ASCII is.
+        found = _VERSION.match(text.strip())
         if not found:
             raise ValueError("not a version: {!r}".format(text))
         self.text = text.strip()

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
@@ -76,6 +76,8 @@ def test_sets_of_specifiers_are_a_conjunction(version: str, clauses: list[str]) 
 
 @settings(max_examples=300)
 @given(st.text(max_size=20))
+@example("0\x1f")
+@example("\u20280")
 def test_text_that_is_no_version_is_refused_as_packaging_does(text: str) -> None:
     try:
         reference: Reference | None = Reference(text)
