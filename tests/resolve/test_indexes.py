@@ -194,7 +194,7 @@ def answering(status: int, body: bytes = b"", kind: str = "text/plain") -> Calla
     [
         (403, b"", "text/plain", "refuses access"),
         (418, b"", "text/plain", "HTTP 418"),
-        (503, b"", "text/plain", "server errors"),
+        (503, b"", "text/plain", "HTTP 503"),
         (200, b"{", "application/vnd.pypi.simple.v1+json", "no valid JSON"),
         (200, b'{"files": 3}', "application/vnd.pypi.simple.v1+json", "no list of files"),
         (200, b"hello", "text/plain", "no Simple page"),

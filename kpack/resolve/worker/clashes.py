@@ -121,29 +121,44 @@ class Walk:
         everything = specifier
         for other, _ in wanted:
             everything &= other
+        flaws: list[Verdict] = []
         for version in sorted(everything.filter(usable), reverse=True):
             if version == has:
                 return version, self._kernel.metadata(name), None
-            metadata = self._metadata(best[version])
+            try:
+                metadata = self._metadata(best[version])
+            except BadMetadata as error:
+                flaws.append(Verdict(version, "damaged" if error.damaged else "invalid", error.words))
+                continue
             if metadata is not None:
                 return version, metadata, None
             if not best[version].is_wheel:
                 return version, None, None
-        return None, None, self._nothing(name, wanted, usable)
+        unusable = {verdict.version for verdict in flaws}
+        usable = [version for version in usable if version not in unusable]
+        return None, None, self._nothing(name, wanted, usable, flaws)
 
     def _metadata(self, file: File) -> Metadata | None:
-        """Return the metadata of ``file`` if it is known or a wheel's, and admits the target's Python."""
+        """Return the metadata of ``file`` if it is known or a wheel's, and admits the target's Python.
+
+        Raises:
+            BadMetadata: it cannot be read or believed.
+
+        """
         if not file.is_wheel:
-            return self._finder.seen.get(file.url)
-        try:
-            metadata = self._finder.metadata(file)
-        except BadMetadata:
-            return None
+            return self._finder.seen.get(file.url) or self._finder.sdists.known(file)
+        metadata = self._finder.metadata(file)
         admitted = TargetDistribution(metadata, self._markers).requires_python
         return metadata if admitted.contains(self._finder.request.python_full_version, prereleases=True) else None
 
-    def _nothing(self, name: str, wanted: Sequence[tuple[SpecifierSet, Chain]], usable: Sequence[Version]) -> Clash:
-        """Return why none of ``usable`` meets ``wanted``."""
+    def _nothing(
+        self,
+        name: str,
+        wanted: Sequence[tuple[SpecifierSet, Chain]],
+        usable: Sequence[Version],
+        flaws: Sequence[Verdict],
+    ) -> Clash:
+        """Return why none of ``usable`` meets ``wanted``; ``flaws`` are of files that would, if they could be read."""
         specifier, chain = wanted[-1]
         page = self._finder.pages.page(name)
         if not page.files:
@@ -156,6 +171,8 @@ class Walk:
         matching = list(specifier.filter(versions)) or [v for v in versions if specifier.contains(v, prereleases=True)]
         judged = [self._judge.verdict(name, version, versions[version]) for version in matching]
         verdicts = [verdict for verdict in judged if verdict is not None]
+        if flaws and len(wanted) == 1:
+            verdicts = [*flaws, *verdicts]
         # What is too new for exclude-newer is no news while an older version has a reason of its own.
         verdict = next((found for found in verdicts if found.kind != "exclude-newer"), next(iter(verdicts), None))
         return Clash(name, chain, "none", verdict, newest=newest, exists=max(versions, default=None))

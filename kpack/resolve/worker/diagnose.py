@@ -79,8 +79,9 @@ class Diagnosis:
         clash = min(relevant, key=lambda clash: (clash.kind == "two", len(clash.chain)))
         # Advice that was tried settles it; else the other clashes on the way stand in the way too.
         others = [] if opened else [other for other in clashes if other is not clash and other.kind != "two"][:OTHERS]
+        damaged = clash.verdict is not None and clash.verdict.kind == "damaged"
         return {
-            "kind": "no-solution",
+            "kind": "integrity" if damaged else "no-solution",
             "text": "\n".join([self._text(clash), *(f"also: {self._first(other)}" for other in others)]),
             "next": self._next(clash, [clash, *others], opened, found),
             "name": clash.name,
@@ -260,6 +261,8 @@ class Diagnosis:
                 changes.append(f"did you mean {close}?" if close else general)
             elif kind == "yanked" and clash.verdict is not None:
                 changes.append(f"write {clash.name}=={clash.verdict.version} to take it all the same")
+            elif kind in {"damaged", "invalid"}:
+                changes.append("take another version, or the file from another index: its owner has to mend this one")
             elif kind == "exclude-newer":
                 changes.append("move exclude-newer to a later day")
         return list(dict.fromkeys(changes))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pip._internal.metadata.importlib import Distribution
-from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
+from kpack.resolve.worker.files import specifiers
 from kpack.resolve.worker.requirements import UrlDependency, bare, named, only_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from pip._vendor.packaging.requirements import Requirement
+    from pip._vendor.packaging.specifiers import SpecifierSet
 
     from kpack.resolve.worker.requirements import Markers, Metadata
 
@@ -58,10 +59,7 @@ class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
     @property
     def requires_python(self) -> SpecifierSet:
         """Requires-Python; an invalid one counts as none, as in pip."""
-        try:
-            return SpecifierSet(self._own.requires_python or "")
-        except ValueError:
-            return SpecifierSet()
+        return specifiers(self._own.requires_python)
 
     def iter_provided_extras(self) -> list[str]:
         """Return the normalised extras."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import urllib.parse
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from kpack.resolve.worker.request import WorkerRequest
 
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+LONGEST = 1000
+"""Characters of a version or of Requires-Python; Python itself reads no number of more than 4,300 digits."""
+_LONGEST_BUILD = 18
+"""Digits of a build number."""
+_LARGEST = 1 << 60
+"""Bytes that a file may claim to have."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
 Row = dict[str, Any]
 """A file as its page describes it (PEP 691)."""
 
@@ -45,6 +54,8 @@ class File:
     build: tuple[int, str] = (0, "")
     index: str = ""
     """URL of the Simple index, without credentials."""
+    flaw: str = ""
+    """Why its row cannot be believed, in words that follow "name version"; empty for a row that can."""
 
     @property
     def is_wheel(self) -> bool:
@@ -54,7 +65,9 @@ class File:
 
 @functools.cache
 def version_of(text: str) -> Version | None:
-    """Return the version that ``text`` spells, or None."""
+    """Return the version that ``text`` spells, or None; one of more than `LONGEST` characters is none."""
+    if len(text) > LONGEST:
+        return None
     try:
         return Version(text)
     except InvalidVersion:
@@ -63,10 +76,17 @@ def version_of(text: str) -> Version | None:
 
 @functools.cache
 def _admits(requires_python: str, python: str) -> bool:
+    return bool(specifiers(requires_python).contains(python, prereleases=True))
+
+
+def specifiers(requires_python: str | None) -> SpecifierSet:
+    """Return what Requires-Python asks for; what cannot be read asks for nothing, as in pip."""
+    if not requires_python or len(requires_python) > LONGEST:
+        return SpecifierSet()
     try:
-        return bool(SpecifierSet(requires_python).contains(python, prereleases=True))
+        return SpecifierSet(requires_python)
     except InvalidSpecifier:
-        return True
+        return SpecifierSet()
 
 
 def read_name(name: str, filename: str) -> tuple[Version, str | None, tuple[int, str]] | None:
@@ -81,7 +101,7 @@ def read_name(name: str, filename: str) -> tuple[Version, str | None, tuple[int,
         build = (0, "")
         if len(parts) == 6:
             digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
-            if not digits:
+            if not 0 < digits <= _LONGEST_BUILD:
                 return None
             build = (int(parts[2][:digits]), parts[2][digits:])
         return version, "-".join(parts[-3:]), build
@@ -104,41 +124,75 @@ def read_file(name: str, row: Row, base: str, index: str) -> File | None:
     if facts is None:
         return None
     version, tags, build = facts
-    url = row["url"]
-    if not url.startswith(("https://", "http://")):
-        url = urllib.parse.urljoin(base, url)
+    flaw = ""
+    try:
+        url = _absolute(base, row["url"])
+    except ValueError:
+        url, flaw = "", "has a URL on its index that cannot be read"
     yanked = row.get("yanked")
     announced = row.get("core-metadata", row.get("dist-info-metadata"))
     size = row.get("size")
-    hashes = row.get("hashes")
+    hashes = _hashes(row.get("hashes"))
+    if hashes is None or ("sha256" in hashes and not _SHA256.fullmatch(hashes["sha256"])):
+        flaw, hashes = flaw or "has no valid sha256 on its index", {}
     return File(
         filename=row["filename"],
-        url=without_credentials(url) if "@" in url or "#" in url else url,
-        hashes=hashes if isinstance(hashes, dict) else {},
-        size=size if isinstance(size, int) else None,
+        url=url,
+        hashes=hashes,
+        size=size if type(size) is int and 0 <= size <= _LARGEST else None,
         upload_time=_text(row.get("upload-time")),
         requires_python=_text(row.get("requires-python")),
         yanked=(yanked if isinstance(yanked, str) else "") if yanked else None,
-        metadata_hashes=announced if isinstance(announced, dict) else {} if announced else None,
+        metadata_hashes=(_hashes(announced) or {}) if announced else None,
         version=version,
         tags=tags,
         build=build,
         index=index,
+        flaw=flaw,
     )
+
+
+def _absolute(base: str, url: str) -> str:
+    """Return the URL of a row, absolute and without credentials and fragment.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    if not url.startswith(("https://", "http://")):
+        url = urllib.parse.urljoin(base, url)
+    url.encode()  # a page in JSON may spell half a character
+    if "@" in url or "#" in url or "[" in url:
+        url = without_credentials(url)
+    return url
+
+
+def _hashes(found: object) -> dict[str, str] | None:
+    """Return the digests of a row, {} when it has none; None when they are no texts."""
+    if not isinstance(found, dict):
+        return {}
+    if not all(type(key) is str and type(value) is str for key, value in found.items()):
+        return None
+    return found
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+_PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z?")
+
+
 def _utc(moment: str) -> str:
     """Return an upload time as ``2026-01-01T00:00:00`` in UTC; PEP 700 wants UTC, and some servers give an offset."""
-    if moment.endswith("Z") or len(moment) == len("2026-01-01T00:00:00"):
+    if _PLAIN_TIME.fullmatch(moment):
         return moment[:19]
     try:
-        return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    except ValueError:
+        found = datetime.fromisoformat(moment)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return "9999"  # what cannot be read may be too new
+    return found.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class Fit:
@@ -179,6 +233,8 @@ class Fit:
 
     def usable(self, name: str, file: File) -> bool:
         """Tell whether the file may be chosen."""
+        if file.flaw:
+            return False
         fits = name in self.sources if file.tags is None else self.rank(file.tags) is not None
         return fits and not self.too_new(file) and self.python_fits(file)
 

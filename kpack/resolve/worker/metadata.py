@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
+import lzma
 import os
+import re
+import struct
 import tempfile
 import threading
 import zipfile
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pip._vendor.packaging.utils import canonicalize_name
 
@@ -27,13 +32,46 @@ TAIL = 1 << 16
 LARGEST = 16 << 20
 """Bytes that METADATA may have."""
 
-OK, PARTIAL = 200, 206
+LARGEST_WHEEL = 4 << 30
+"""Bytes that a wheel may have on a host that does not understand Range."""
+
+OK, PARTIAL, UNAUTHORISED, MISSING, GONE = 200, 206, 401, 404, 410
 TRIALS = 3
 """Unannounced ``.metadata`` files asked of a host in vain before it is left alone."""
 
 
 class BadMetadata(Exception):
-    """A wheel whose metadata cannot be read or believed."""
+    """A file whose metadata cannot be read or believed; the words follow "name version".
+
+    ``damaged`` when its bytes are at fault, and not what was written in it.
+    """
+
+    def __init__(self, words: str, *, damaged: bool = False) -> None:
+        super().__init__(words)
+        self.words = words
+        self.damaged = damaged
+
+
+def checked(metadata: Metadata, file: File) -> Metadata:
+    """Return ``metadata`` if it is that of ``file``, and every requirement in it can be read.
+
+    Raises:
+        BadMetadata: it is not, or one cannot.
+
+    """
+    name = read_project(file.filename)
+    if canonicalize_name(metadata.name) != name or version_of(metadata.version) != file.version:
+        says = f"{metadata.name} {metadata.version}".strip()[:200] or "nothing"
+        raise BadMetadata(f"has a file {file.filename} whose METADATA says {says}")
+    line = invalid(metadata)
+    if line is not None:
+        raise BadMetadata(f"asks for {line[:200]!r} in its METADATA, which is no valid requirement")
+    return metadata
+
+
+def read_project(filename: str) -> str:
+    """Return the normalised project name of a wheel's file name."""
+    return str(canonicalize_name(filename.partition("-")[0]))
 
 
 class MetadataStore:
@@ -65,15 +103,7 @@ class MetadataStore:
         return self._parsed.known(file.url)
 
     def _parse(self, url: str) -> Metadata:
-        file = self._files[url]
-        metadata = Metadata.parse(self._read(url))
-        name = canonicalize_name(file.filename.partition("-")[0])
-        if canonicalize_name(metadata.name) != name or version_of(metadata.version) != file.version:
-            raise BadMetadata(f"{file.filename} says that it is {metadata.name} {metadata.version}")
-        line = invalid(metadata)
-        if line is not None:
-            raise BadMetadata(f"Requires-Dist {line!r} is no valid requirement")
-        return metadata
+        return checked(Metadata.parse(self._read(url)), self._files[url])
 
     def _fetch(self, url: str) -> bytes:
         file = self._files[url]
@@ -109,23 +139,62 @@ class MetadataStore:
             self._missed[host] = -TRIALS
         wanted = (file.metadata_hashes or {}).get("sha256")
         if wanted and hashlib.sha256(answer.body).hexdigest() != wanted:
-            raise BadMetadata(f"the metadata of {file.filename} does not have the digest that the index announces")
+            words = "has a .metadata file that does not have the digest which the index announces"
+            raise BadMetadata(words, damaged=True)
         return answer.body
 
     def from_wheel(self, file: File) -> bytes:
-        """Return METADATA as the wheel itself has it, read by Range."""
+        """Return METADATA as the wheel itself has it, read by Range.
+
+        Raises:
+            Unreachable: its host did not answer.
+            BadMetadata: it is no readable wheel.
+
+        """
+        stream = RemoteFile(self._web, file.url)
         try:
-            with zipfile.ZipFile(RemoteFile(self._web, file.url)) as archive:
-                names = [
-                    name for name in archive.namelist() if name.endswith(".dist-info/METADATA") and name.count("/") == 1
+            with zipfile.ZipFile(stream) as archive:
+                entries = [
+                    entry
+                    for entry in archive.infolist()
+                    if entry.filename.endswith(".dist-info/METADATA") and entry.filename.count("/") == 1
                 ]
-                if len(names) != 1:
-                    raise BadMetadata(f"{file.filename} has {len(names)} METADATA files")
-                if archive.getinfo(names[0]).file_size > LARGEST:
-                    raise BadMetadata(f"METADATA of {file.filename} has more than {LARGEST} bytes")
-                return archive.read(names[0])
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-            raise BadMetadata(f"{file.filename} is no readable wheel") from error
+                if len(entries) != 1:
+                    raise BadMetadata(f"has a wheel with {len(entries)} METADATA files: {file.filename}")
+                (entry,) = entries
+                if entry.flag_bits & 1:
+                    raise BadMetadata(f"has an encrypted wheel: {file.filename}")
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    words = f"has a wheel that is compressed by a method which wheels do not use: {file.filename}"
+                    raise BadMetadata(words)
+                if entry.file_size > LARGEST:
+                    raise BadMetadata(f"has a METADATA of more than {LARGEST} bytes in {file.filename}")
+                return archive.read(entry)
+        except UNREADABLE as error:
+            words = f"has a file {file.filename} that is no zip archive, or a cut one ({_measure(file, stream)})"
+            raise BadMetadata(words, damaged=True) from error
+
+
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    struct.error,
+    ValueError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+)
+"""What the standard library's readers of archives raise at bytes that are none."""
+
+
+def _measure(file: File, stream: RemoteFile) -> str:
+    said = f"{stream.size} bytes"
+    return said if file.size in {None, stream.size} else f"{said}, its index says {file.size}"
 
 
 class RemoteFile(io.RawIOBase):
@@ -135,22 +204,32 @@ class RemoteFile(io.RawIOBase):
         self._web, self._url = web, url
         self._position = 0
         self._parts: list[tuple[int, bytes]] = []
+        self.size = 0
+        """Bytes."""
         answer = self._get(f"bytes=-{TAIL}")
-        if answer.status == PARTIAL:
-            span, _, total = answer.content_range.removeprefix("bytes ").partition("/")
-            first = span.partition("-")[0]
-            if not (first.isdecimal() and total.isdecimal() and int(first) + len(answer.body) == int(total)):
-                raise Unreachable(url, "its answer to a Range does not say which bytes it holds")
-            self._size = int(total)
-            self._parts.append((int(first), answer.body))
-        elif answer.status == OK:
-            self._size = len(answer.body)
+        span = content_range(answer)
+        if answer.status == PARTIAL and span is not None and span.first + len(answer.body) == span.total:
+            self.size = span.total
+            self._parts.append((span.first, answer.body))
+        elif answer.status == OK and not answer.content_range:
+            self.size = len(answer.body)
             self._parts.append((0, answer.body))
-        else:
+        elif answer.status in (MISSING, GONE, UNAUTHORISED):
             raise Unreachable(url, f"it answered HTTP {answer.status} for a file that its index lists", answer.status)
+        else:  # a server need not understand Range (RFC 9110, section 14.2)
+            self._whole()
 
-    def _get(self, span: str) -> Answer:
-        return self._web.get(self._url, {"Range": span, "Accept-Encoding": "identity", "Cache-Control": "no-store"})
+    def _get(self, span: str | None) -> Answer:
+        headers = {"Accept-Encoding": "identity", "Cache-Control": "no-store"}
+        return self._web.get(self._url, headers if span is None else {**headers, "Range": span}, limit=LARGEST_WHEEL)
+
+    def _whole(self) -> None:
+        answer = self._get(None)
+        if answer.status != OK:
+            words = f"it answered HTTP {answer.status} for a file that its index lists"
+            raise Unreachable(self._url, words, answer.status)
+        self.size = len(answer.body)
+        self._parts = [(0, answer.body)]
 
     def seekable(self) -> bool:
         """Yes."""
@@ -166,28 +245,60 @@ class RemoteFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move, as `io.IOBase.seek`."""
-        self._position = (0, self._position, self._size)[whence] + offset
-        return self._position
+        position = (0, self._position, self.size)[whence] + offset
+        if position < 0:
+            raise OSError(errno.EINVAL, "before the beginning of the file")
+        self._position = position
+        return position
 
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes, fetching what was not read before."""
         start = self._position
-        end = self._size if size < 0 else min(self._size, start + size)
+        end = self.size if size < 0 else min(self.size, start + size)
         if end <= start:
             return b""
+        found = self._held(start, end)
+        if found is None:
+            self._fetch(start, min(self.size, max(end, start + TAIL)))
+            found = self._held(start, end)
+        if found is None:
+            raise Unreachable(self._url, "it does not send the bytes that it announced")
+        self._position = end
+        return found
+
+    def _held(self, start: int, end: int) -> bytes | None:
         for offset, body in self._parts:
             if offset <= start and end <= offset + len(body):
-                self._position = end
                 return body[start - offset : end - offset]
-        reach = min(self._size, max(end, start + TAIL))
-        answer = self._get(f"bytes={start}-{reach - 1}")
-        if answer.status == PARTIAL and len(answer.body) == reach - start:
+        return None
+
+    def _fetch(self, start: int, end: int) -> None:
+        answer = self._get(f"bytes={start}-{end - 1}")
+        span = content_range(answer)
+        if answer.status == PARTIAL and span == (start, end - 1, self.size) and len(answer.body) == end - start:
             self._parts.append((start, answer.body))
-        elif answer.status == OK and len(answer.body) == self._size:
-            self._parts.append((0, answer.body))
         else:
-            raise Unreachable(self._url, f"it answered HTTP {answer.status} to a Range", answer.status)
-        return self.read(size)
+            size = self.size
+            self._whole()
+            if self.size != size:
+                raise Unreachable(self._url, f"its file has {size} bytes in one answer and {self.size} in another")
+
+
+class Span(NamedTuple):
+    """A Content-Range (RFC 9110, section 14.4)."""
+
+    first: int
+    last: int
+    total: int
+
+
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+
+
+def content_range(answer: Answer) -> Span | None:
+    """Return what Content-Range says, None when it says nothing of use."""
+    found = _CONTENT_RANGE.fullmatch(answer.content_range.strip())
+    return Span(*map(int, found.groups())) if found else None
 
 
 def keep(path: Path, content: bytes) -> None:

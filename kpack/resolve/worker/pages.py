@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import html.parser
@@ -117,13 +118,15 @@ def read_page(name: str, answer: Answer) -> tuple[list[Row], str]:
     if "json" in kind:
         try:
             rows = json.loads(answer.body)["files"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Unreachable(answer.url, f"its page of {name} is no valid JSON") from error
         base = answer.url
     elif "html" in kind:
         anchors = _Anchors()
         anchors.feed(answer.body.decode("utf-8", "replace"))
-        base = urllib.parse.urljoin(answer.url, anchors.base) if anchors.base else answer.url
+        base = answer.url
+        with contextlib.suppress(ValueError):
+            base = urllib.parse.urljoin(answer.url, anchors.base or "")
         rows = anchors.rows
     else:
         words = f"it answered {answer.content_type or 'no content type'}, which is no Simple page"
@@ -141,6 +144,12 @@ class _Anchors(html.parser.HTMLParser):
         self.base: str | None = None
         self.rows: list[Row] = []
 
+    def parse_html_declaration(self, i: int) -> int:
+        """Take ``<![…>`` for the comment that it is in HTML; Python's own reader gives up on some."""
+        if self.rawdata.startswith("<![", i):
+            return self.parse_bogus_comment(i)
+        return super().parse_html_declaration(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         href = values.get("href")
@@ -154,7 +163,8 @@ class _Anchors(html.parser.HTMLParser):
         of_metadata, _, metadata_digest = (announced or "").partition("=")
         self.rows.append(
             {
-                "filename": urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2]),
+                # By hand: a URL that cannot be taken apart has a file name all the same, to say so.
+                "filename": urllib.parse.unquote(url.partition("?")[0].rpartition("/")[2]),
                 "url": url,
                 "hashes": {algorithm: digest} if digest else {},
                 "requires-python": values.get("data-requires-python"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
-from kpack.resolve.worker.requirements import Metadata, only_extra, parsed
+from kpack.resolve.worker.metadata import BadMetadata
+from kpack.resolve.worker.requirements import Metadata, only_extra, parsed, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +60,9 @@ class Kernel:
         whole image.
         """
         item = self.provided[name]
-        lines = [line for line in item.requires_dist or () if only_extra(line) or self._on_opened(line)]
+        lines = [
+            line for line in item.requires_dist or () if readable(line) and (only_extra(line) or self._on_opened(line))
+        ]
         return Metadata(name, item.version, lines, item.provides_extra or (), None)
 
     def knows_extras(self, name: str) -> bool:
@@ -70,13 +73,16 @@ class Kernel:
         """Return the metadata that the index has of the kernel's version of ``name`` (for its extras)."""
         item = self.provided[name]
         file = self._file(name, Version(item.version))
-        if file is None:
-            self.unknown_extras.add(name)
-            return Metadata(name, item.version, (), (), None)
-        return self._metadata(file)
+        try:
+            if file is not None:
+                return self._metadata(file)
+        except BadMetadata:
+            pass  # what the index has of it says nothing, like no file
+        self.unknown_extras.add(name)
+        return Metadata(name, item.version, (), (), None)
 
     def _file(self, name: str, version: Version) -> File | None:
-        wheels = [file for file in self._pages.page(name).files if file.is_wheel]
+        wheels = [file for file in self._pages.page(name).files if file.is_wheel and not file.flaw]
         public = Version(version.public)
         for wanted in (version, public):
             same = [file for file in wheels if file.version == wanted]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
-from pip._vendor.packaging.version import InvalidVersion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -67,6 +66,15 @@ class Metadata:
         return ("\n".join(lines) + "\n").encode()
 
 
+LONGEST_LINE = 1 << 16
+"""Characters of one Requires-Dist line."""
+
+_ENDLESS = re.compile(r"[0-9]{1000}")
+"""Python reads no number of more than 4,300 digits."""
+
+_ODD_COMPARISON = re.compile(r"~=|===")
+"""In a marker: ``~=`` and ``===`` are undefined for what is no version."""
+
 _UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")
 
 
@@ -79,7 +87,7 @@ def repaired(line: str) -> str:
     try:
         parsed(line)
     except InvalidRequirement:
-        return _STAR.sub(r"\1", line)
+        return _STAR.sub(r"\1", line) if len(line) <= LONGEST_LINE else line
     return line
 
 
@@ -88,10 +96,21 @@ def parsed(line: str) -> Requirement:
     """Return the requirement that a Requires-Dist line spells.
 
     Raises:
-        InvalidRequirement: it spells none.
+        InvalidRequirement: it spells none, or one that no target can be asked: ``python_version ~= "x"``.
 
     """
-    return Requirement(line)
+    if len(line) > LONGEST_LINE or _ENDLESS.search(line):
+        raise InvalidRequirement(f"too long to be a requirement: {line[:40]}…")
+    try:
+        requirement = Requirement(line)
+    except RecursionError as error:  # pip 26.2 and older
+        raise InvalidRequirement(f"nested too deep: {line[:40]}…") from error
+    if requirement.marker is not None and _ODD_COMPARISON.search(line.partition(";")[2]):
+        try:
+            requirement.marker.evaluate({"extra": ""})
+        except ValueError as error:
+            raise InvalidRequirement(str(error)) from error
+    return requirement
 
 
 @functools.cache
@@ -144,7 +163,7 @@ class Markers:
             marker = parsed(line).marker
             try:
                 known = marker is None or marker.evaluate({**self._environment, "extra": extra})
-            except InvalidVersion:  # an empty platform_release under pip 25 and older
+            except ValueError:  # an empty platform_release under pip 25 and older
                 known = False
             if marker is not None and _UNKNOWABLE.search(line) and line not in self.unknowable:
                 self.unknowable.append(line)
@@ -163,11 +182,15 @@ def only_extra(line: str) -> bool:
     return "extra" in line.partition(";")[2]
 
 
+def readable(line: str) -> bool:
+    """Tell whether a Requires-Dist line spells a requirement."""
+    try:
+        parsed(line)
+    except InvalidRequirement:
+        return False
+    return True
+
+
 def invalid(metadata: Metadata) -> str | None:
     """Return the first Requires-Dist line that is no requirement, or None."""
-    for line in metadata.requires:
-        try:
-            parsed(line)
-        except InvalidRequirement:
-            return line
-    return None
+    return next((line for line in metadata.requires if not readable(line)), None)

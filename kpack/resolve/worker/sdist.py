@@ -11,8 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kpack.resolve.worker.metadata import BadMetadata, keep
-from kpack.resolve.worker.requirements import Metadata
+from kpack.resolve.worker.files import version_of
+from kpack.resolve.worker.metadata import UNREADABLE, BadMetadata, keep
+from kpack.resolve.worker.requirements import Metadata, invalid
 from kpack.resolve.worker.web import Unreachable, Web
 
 if TYPE_CHECKING:
@@ -67,21 +68,29 @@ class SdistMetadata:
             raise Unreachable(file.url, f"it answered HTTP {answer.status} for a file that its index lists")
         digest = file.hashes.get("sha256")
         if digest and hashlib.sha256(answer.body).hexdigest() != digest:
-            raise BadMetadata(f"{file.filename} does not have the sha256 that its index gives")
+            words = f"has a file {file.filename} that does not have the sha256 which its index gives"
+            raise BadMetadata(words, damaged=True)
         try:
             content = next(_pkg_info(answer.body), None)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-            raise BadMetadata(f"{file.filename} is no readable archive") from error
+        except (*UNREADABLE, tarfile.TarError) as error:
+            words = f"has a file {file.filename} that is no readable archive ({len(answer.body)} bytes)"
+            raise BadMetadata(words, damaged=True) from error
         if content is None:
             return None
         fields = Metadata.fields(content)
         version = tuple(
-            int(part) for part in (fields.get("metadata-version") or ["1.0"])[0].split(".") if part.isdigit()
+            int(part) for part in (fields.get("metadata-version") or ["1.0"])[0][:12].split(".") if part.isdecimal()
         )
         dynamic = {value.lower() for value in fields.get("dynamic", ())}
         if version < (2, 2) or dynamic & {*_NEEDED, "version", "name"}:
             return None
-        return Metadata.parse(content)
+        metadata = Metadata.parse(content)
+        if version_of(metadata.version) != file.version:
+            raise BadMetadata(f"has a file {file.filename} whose PKG-INFO says version {metadata.version[:200]}")
+        line = invalid(metadata)
+        if line is not None:
+            raise BadMetadata(f"asks for {line[:200]!r} in its PKG-INFO, which is no valid requirement")
+        return metadata
 
 
 def _pkg_info(body: bytes) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from pip._internal.cli import cmdoptions
 from pip._internal.cli.base_command import Command
 
 import kpack
+from kpack.resolve.worker import watch
 
 try:
     from pip._internal.cli.index_command import SessionCommandMixin
@@ -37,6 +38,7 @@ def open_session(arguments: list[str]) -> PipSession:
     """Return a session for pip's ``arguments``: credentials, netrc, proxies, certificates and cache are pip's."""
     # pip's own user agent starts programs (rustc among them) to describe the host: that is nobody's business here.
     pip_session.user_agent = lambda: f"kpack/{kpack.__version__} pip/{pip.__version__}"
+    watch.install()
     opener = _Opener("kpack", "open a session")
     options, _ = opener.parse_args(arguments)
     return opener._build_session(options)  # noqa: SLF001

@@ -25,7 +25,8 @@ class Verdict:
 
     version: Version
     kind: str
-    """``exclude-newer``, ``python``, ``sdist``, ``interpreter``, ``glibc``, ``platform`` or ``yanked``."""
+    """``damaged`` or ``invalid`` (its row or metadata), ``exclude-newer``, ``python``, ``sdist``, ``interpreter``,
+    ``glibc``, ``platform`` or ``yanked``."""
     words: str
     """What follows "name version": ``needs Python >=3.13, the target has 3.12.13``."""
     sdist: bool = False
@@ -62,6 +63,9 @@ class Judge:
                 return None
             reason = f" ({usable[0].yanked})" if usable[0].yanked else ""
             return Verdict(version, "yanked", f"was yanked{reason}")
+        if all(file.flaw for file in files):
+            return Verdict(version, "damaged", files[0].flaw)
+        files = [file for file in files if not file.flaw]
         old = [file for file in files if not self._fit.too_new(file)]
         if not old:
             times = sorted(file.upload_time for file in files if file.upload_time)

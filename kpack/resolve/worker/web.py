@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 import urllib.parse
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pip._internal.exceptions import PipError
-from pip._vendor.requests.exceptions import RequestException
-from pip._vendor.urllib3.exceptions import HTTPError
+from pip._vendor.requests.exceptions import ChunkedEncodingError, RequestException
+from pip._vendor.urllib3.exceptions import HTTPError, ProtocolError
+
+from kpack.resolve.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +24,19 @@ if TYPE_CHECKING:
 
 WORKERS = 16
 """Requests under way at once; more gained nothing at 30 ms per request."""
+
+CHUNK = 1 << 15
+"""Bytes that have to come within `watch.SECONDS`: what drips is given up."""
+
+LARGEST = 256 << 20
+"""Bytes that a page or a metadata file may have."""
+
+TRIES = 3
+LONGEST_PAUSE = 30.0
+"""Seconds that are waited before another try, whatever the server asks for."""
+
+PASSING = frozenset({429, 500, 502, 503, 504})
+"""Statuses that say to come back later."""
 
 Value = TypeVar("Value")
 
@@ -99,28 +116,35 @@ class Web:
         for adapter in set(session.adapters.values()):
             if hasattr(adapter, "init_poolmanager"):
                 adapter.init_poolmanager(WORKERS, WORKERS * 2)
+                # The status comes back here in the end, and how long is waited is decided here.
+                adapter.max_retries = adapter.max_retries.new(raise_on_status=False, respect_retry_after_header=False)
 
-    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Return the answer to a GET of ``url``, whatever its status.
+    def get(self, url: str, headers: Mapping[str, str] | None = None, *, limit: int = LARGEST) -> Answer:
+        """Return the answer to a GET of ``url``, whatever its status; ``limit`` is in bytes.
+
+        What may pass (a cut answer, a status that says to come back) is tried again, as often as `TRIES` says.
 
         Raises:
-            Unreachable: there was none.
+            Unreachable: there was none, or one that does not end.
 
         """
-        self.requests += 1
-        self._on_request(self.requests)
-        try:
-            with self.session.get(url, headers=dict(headers or {})) as response:
-                body = response.content
-        except (RequestException, PipError, HTTPError, OSError) as error:
-            raise Unreachable(url, _reason(error)) from error
-        return Answer(
-            response.status_code,
-            without_credentials(response.url or url),
-            response.headers.get("Content-Type", ""),
-            body,
-            response.headers.get("Content-Range", ""),
-        )
+        for left in reversed(range(TRIES)):
+            self.requests += 1
+            self._on_request(self.requests)
+            pause = 0.5
+            try:
+                with Watch() as watch, self.session.get(url, headers=dict(headers or {}), stream=True) as response:
+                    if response.status_code not in PASSING or not left:
+                        return _read(url, response, watch, limit)
+                    pause = retry_after(response.headers.get("Retry-After", ""), 0.5)
+            except Broken as error:
+                if not left:
+                    raise Unreachable(url, error.reason) from error
+            except (RequestException, PipError, HTTPError, OSError) as error:
+                if not left or not isinstance(error, ChunkedEncodingError | ProtocolError):
+                    raise Unreachable(url, "its answer does not end" if watch.ended else _reason(error)) from error
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     def close(self) -> None:
         """Drop guesses that are under way, and the connections."""
@@ -137,18 +161,63 @@ class Web:
         self.requests += 1
         digest, size = hashlib.sha256(), 0
         try:
-            with self.session.get(url, headers={"Accept-Encoding": "identity"}, stream=True) as response:
+            with (
+                Watch() as watch,
+                self.session.get(url, headers={"Accept-Encoding": "identity"}, stream=True) as response,
+            ):
                 if response.status_code != 200:
                     raise Unreachable(url, f"it answered HTTP {response.status_code} for a file that its index lists")
-                for chunk in response.iter_content(1 << 20):
+                for chunk in response.iter_content(CHUNK):
+                    watch.extend()
                     digest.update(chunk)
                     size += len(chunk)
-                announced = response.headers.get("Content-Length")
+                announced = response.headers.get("Content-Length", "")
         except (RequestException, PipError, HTTPError, OSError) as error:
-            raise Unreachable(url, _reason(error)) from error
-        if announced is not None and int(announced) != size:
-            raise Unreachable(url, f"it sent {size} of {announced} bytes")
+            raise Unreachable(url, "its answer does not end" if watch.ended else _reason(error)) from error
+        if announced.isdecimal() and announced.lstrip("0") != str(size).lstrip("0"):
+            raise Unreachable(url, f"it sent {size} of {announced[:20]} bytes")
         return digest.hexdigest(), size
+
+
+class Broken(Exception):
+    """An answer that ended too early."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _read(url: str, response: Any, watch: Watch, limit: int) -> Answer:
+    """Read a response to its end."""
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        watch.extend()
+        body += chunk
+        if len(body) > limit:
+            raise Unreachable(url, f"its answer has more than {limit:,} bytes")
+    announced = response.headers.get("Content-Length", "")
+    # Older urllib3 takes a cut body for a whole one; a compressed one tells by itself.
+    plain = not response.headers.get("Content-Encoding") and not getattr(response, "from_cache", False)
+    if plain and announced.isdecimal() and announced.lstrip("0") != str(len(body)).lstrip("0"):
+        raise Broken(f"it sent {len(body)} of {announced[:20]} bytes")
+    return Answer(
+        response.status_code,
+        without_credentials(response.url or url),
+        response.headers.get("Content-Type", ""),
+        bytes(body),
+        response.headers.get("Content-Range", ""),
+    )
+
+
+def retry_after(text: str, default: float) -> float:
+    """Return the seconds that Retry-After (RFC 9110, section 10.2.3) asks for, at most `LONGEST_PAUSE`."""
+    if text.isdecimal():
+        return min(float(text[:6]), LONGEST_PAUSE)
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return min(max(until - time.time(), 0.0), LONGEST_PAUSE)
 
 
 def _reason(error: BaseException) -> str:
