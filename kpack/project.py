@@ -132,7 +132,8 @@ def lock(
         UsageError: kaggle-env.toml is wrong.
         NoSolution: the requirements conflict.
         NetworkError: an index or a checkpoint's server failed.
-        IntegrityError: a checkpoint is not what its sha256 says, or the old lock is damaged.
+        IntegrityError: a checkpoint is not what its sha256 says, the old lock is damaged, or no build would take the
+            new one; the old one stays.
 
     """
     environment = project.environment
@@ -175,7 +176,7 @@ def lock(
         on_event=on_fetch,
     )
     made = locks.from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
-    text = locks.dumps(made)
+    text = locks.validated(made, str(project.lock_path))
     changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
     if changed:
         write_text(project.lock_path, text)

@@ -7,6 +7,7 @@ from kpack.lock.model import Lock, LockedPin, LockedTarget, filename
 from kpack.lock.read import load, loads
 from kpack.lock.requests import Requests
 from kpack.lock.stale import stale
+from kpack.lock.validate import validated
 from kpack.lock.write import dumps, relative, requirements
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "relative",
     "requirements",
     "stale",
+    "validated",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
 from kpack.environment.model import RestoreOptions
 from kpack.target import marker, supported_tags
 
@@ -13,7 +16,6 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
     from packaging.utils import NormalizedName
-    from packaging.version import Version
 
     from kpack.checkpoints import LockedCheckpoint
     from kpack.lock.requests import Requests
@@ -41,6 +43,21 @@ class LockedPin:
     """What kpack built the wheel from; None for a wheel of the index."""
     replaces: Version | None = None
     """The base's version that this one takes the place of."""
+
+
+def listed_version(filename: str, version: Version) -> Version:
+    """Return the version under which PEP 751 lists a wheel of the distribution version ``version``.
+
+    That is the one of its file name, which may have a local version more (``2.8.3+cu12`` for METADATA's ``2.8.3``):
+    prebuilt GPU wheels are named so.
+    """
+    if "+" not in filename or version.local is not None:
+        return version
+    try:
+        found = parse_wheel_filename(filename)[1]
+    except InvalidWheelFilename:
+        return version
+    return found if Version(found.public) == version else version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

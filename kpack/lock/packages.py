@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 Files = dict[tuple["NormalizedName", "Version", str], tuple[Wheel, "Source | None"]]
-"""The wheels of ``packages`` by name, version and file name."""
+"""The wheels of ``packages`` by name, listed version and file name."""
 
 _KINDS = ("sdist", "archive", "vcs", "directory", "wheel")
 _ROOT_KEYS = ("lock-version", "environments", "requires-python", "created-by", "packages", "tool")

@@ -10,7 +10,7 @@ from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.lock.make import check_files
-from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget
+from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget, listed_version
 from kpack.lock.packages import Files, file_of, files_of
 from kpack.lock.requests import read_requests, read_restore
 from kpack.lock.table import Table
@@ -156,14 +156,15 @@ def _target(table: Table, files: Files, used: set[tuple[NormalizedName, Version,
 
 
 def _pin(table: Table, files: Files, used: set[tuple[NormalizedName, Version, str]]) -> LockedPin:
-    key = (table.name("name"), table.version("version"), table.text("wheel"))
+    name, version, filename = table.name("name"), table.version("version"), table.text("wheel")
+    key = (name, listed_version(filename, version), filename)
     if key not in files:
-        raise table.error(f"{key[2]} is not among the wheels of {key[0]} {key[1]}", "wheel")
+        raise table.error(f"{filename} is not among the wheels of {name} {version}", "wheel")
     used.add(key)
     wheel, source = files[key]
     pin = LockedPin(
-        name=key[0],
-        version=key[1],
+        name=name,
+        version=version,
         wheel=wheel,
         source=source,
         extras=table.texts("extras"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from kpack.lock.model import FORMAT
+from kpack.lock.model import FORMAT, listed_version
 from kpack.lock.requests import requests_table, restore_table
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _text(lock: Lock, *, relative: bool) -> str:
         lines += _lines(
             {
                 "name": pin.name,
-                "version": str(pin.version),
+                "version": str(listed_version(pin.wheel.filename, pin.version)),
                 "marker": marker,
                 "index": pin.wheel.index,
                 "wheels": tuple(_wheel_table(wheel, relative=relative) for wheel in wheels),
@@ -137,7 +137,8 @@ def entries(lock: Lock) -> Iterator[tuple[LockedPin, tuple[Wheel, ...], str | No
     groups: dict[tuple[object, ...], list[tuple[LockedTarget, LockedPin]]] = {}
     for target in lock.targets:
         for pin in target.packed:
-            key: tuple[object, ...] = (pin.name, pin.version, pin.wheel.index, pin.source)
+            listed = listed_version(pin.wheel.filename, pin.version)
+            key: tuple[object, ...] = (pin.name, pin.version, listed, pin.wheel.index, pin.source)
             members = groups.setdefault(key, [])
             if not _picks_own([*members, (target, pin)]):
                 members = groups.setdefault((*key, pin.wheel.filename), [])
@@ -301,6 +302,9 @@ def requirements(lock: Lock) -> str:
     lines = []
     for pin, wheels, marker in entries(lock):
         condition = f" ; {marker}" if marker else ""
+        request = f"{pin.name}=={pin.version}"
+        if listed_version(pin.wheel.filename, pin.version) != pin.version:
+            request = f"./wheels/{pin.wheel.filename}"  # found by its name, pip refuses METADATA with another version
         hashes = [f"    --hash=sha256:{digest}" for digest in sorted({wheel.sha256 for wheel in wheels})]
-        lines.append(" \\\n".join([f"{pin.name}=={pin.version}{condition}", *hashes]))
+        lines.append(" \\\n".join([f"{request}{condition}", *hashes]))
     return "".join(f"{line}\n" for line in lines)
