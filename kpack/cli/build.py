@@ -62,8 +62,8 @@ def build(
     if as_json:
         answer({"pack": str(out), "id": made.id, "sha256": made.sha256, "size": made.size, "bootstrap": made.line})
         return
-    for filename, problems in made.lax.items():
-        say(f"note: {filename}: RECORD is wrong and was let in by lax-record: {problems[0]}")
+    for note in made.notes:
+        say(f"note: {note}")
     tell(f"{out}: {'the same bytes again' if check else 'built'}, {human_size(made.size)}, id {made.id}")
     tell("Paste this line in the notebook:")
     tell("")

@@ -39,8 +39,11 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
     problems: list[dict[str, str]] = []
     if path is not None:
         found = pack.read(path)
-        problems += _problems(found, expect)
-        said |= {"pack": str(path), "id": found.id}
+        notes: list[str] = []
+        problems += _problems(found, expect, notes)
+        said |= {"pack": str(path), "id": found.id, "notes": notes}
+        for note in notes:
+            say(f"note: {note}")
     if online:
         opinion = _opinion(session, found if path is not None else None)
         problems += [{"where": doubt.file, "what": doubt.what} for doubt in opinion.doubts]
@@ -64,9 +67,10 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
     return int(ExitCode.INTEGRITY if problems else ExitCode.DONE)
 
 
-def _problems(found: pack.ReadPack, expect: str | None) -> list[dict[str, str]]:
+def _problems(found: pack.ReadPack, expect: str | None, notes: list[str]) -> list[dict[str, str]]:
     with counted("verifying", found.size) as on_bytes:
-        problems = [{"where": p.where, "what": p.what} for p in pack.verify(found, on_bytes=on_bytes)]
+        checked = pack.verify(found, on_bytes=on_bytes, on_note=notes.append)
+    problems = [{"where": problem.where, "what": problem.what} for problem in checked]
     if expect is not None and expect != found.id:
         problems.insert(0, {"where": "id", "what": f"the pack's id is {found.id}, {expect} was expected"})
     return problems

@@ -2,7 +2,7 @@
 
 from kpack.pack.content import SUFFIX, BlobFile, Content, WheelFile
 from kpack.pack.read import Problem, ReadPack, bootstrap_of, read, startup_files, take, verify
-from kpack.pack.wheel import Admitted, admit
+from kpack.pack.wheel import Admitted, Lax, admit
 from kpack.pack.write import Pack, write
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Admitted",
     "BlobFile",
     "Content",
+    "Lax",
     "Pack",
     "Problem",
     "ReadPack",

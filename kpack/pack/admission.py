@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
+import importlib
+import inspect
 import itertools
 import json
 import math
 import os
 import queue
+import sys
 import threading
 from dataclasses import asdict
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Self
 
 from packaging.version import InvalidVersion, Version
 
 from kpack.errors import IntegrityError
 from kpack.files import write_text
+from kpack.pack import wheel as gate
+from kpack.pack.engine import engine
 from kpack.pack.wheel import Admitted, admit
 
 if TYPE_CHECKING:
@@ -29,22 +34,39 @@ if TYPE_CHECKING:
 
 @cache
 def _judge() -> str:
-    """Return a digest over the judge's own code, so that a changed judge forgets what it said before."""
-    digest = hashlib.sha256()
-    for package, name in (
-        ("kpack.pack", "wheel.py"),
-        ("kpack.pack", "manifest.py"),
-        ("kpack.restore", "wheelzip.py"),
-    ):
-        digest.update(resources.files(package).joinpath(name).read_bytes())
+    """Return a digest over the judge's own code, so that a changed judge forgets what it said before.
+
+    That is the gate, the modules of kpack that it imports and these in turn, and of the engine all of it.
+    """
+    digest = hashlib.sha256(engine())
+    for name, source in sorted(_sources(gate.__name__).items()):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(source).digest())
     return digest.hexdigest()[:16]
+
+
+def _sources(first: str) -> dict[str, bytes]:
+    """Return the source of a module and of those of kpack, but for the engine's, that it imports, by name."""
+    found: dict[str, bytes] = {}
+    waiting = [first]
+    while waiting:
+        name = waiting.pop()
+        if name in found or not name.startswith("kpack.") or name.startswith("kpack.restore"):
+            continue
+        found[name] = source = inspect.getsource(importlib.import_module(name)).encode()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                waiting += [item.name for item in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{item.name}" for item in node.names]
+                waiting += [node.module, *(name for name in names if name in sys.modules)]
+    return found
 
 
 class Verdicts:
     """What `admit` said about wheels, kept in ``folder`` under their digests.
 
     A verdict speaks for bytes of that SHA-256 only; the pack writer hashes what it copies, so a file that changed
-    since is still found out. A wheel whose RECORD is wrong is judged anew each time.
+    since is still found out. A wheel with something that was let in by name is judged anew each time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,8 +83,8 @@ class Verdicts:
         known = _read(place)
         if known is not None:
             return known
-        verdict = admit(wheel.path, wheel.filename, lax_record=wheel.lax_record)
-        if not verdict.lax:
+        verdict = admit(wheel.path, wheel.filename, wheel.lax)
+        if not verdict.lax and not verdict.odd:
             write_text(place, json.dumps(asdict(verdict), default=str))
         return verdict
 
@@ -119,7 +141,7 @@ def _read(place: Path) -> Admitted | None:
             cuts=tuple(raw["cuts"]),
             unpacked=raw["unpacked"],
             files=raw["files"],
-            lax=(),
+            notes=tuple(raw["notes"]),
         )
     except (OSError, ValueError, KeyError, TypeError, InvalidVersion):
         return None

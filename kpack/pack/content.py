@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kpack.pack.wheel import STRICT, Lax
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -22,8 +24,8 @@ class WheelFile:
     filename: str
     sha256: str
     path: Path
-    lax_record: bool = False
-    """Let the wheel in although its RECORD is wrong (``lax-record`` in kaggle-env.toml)."""
+    lax: Lax = STRICT
+    """What is let in by name in kaggle-env.toml."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

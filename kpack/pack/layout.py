@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kpack import lock as locks
 from kpack.checkpoints import variables
 from kpack.pack.content import BlobFile, Content, WheelFile
+from kpack.pack.wheel import STRICT, Lax
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kpack.lock import Lock, LockedTarget
@@ -21,7 +23,12 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
 
     ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to its place.
     """
-    lax = set(lock.requests.names("lax-record"))
+    lax_record, lax_archive = (lock.requests.names(key) for key in ("lax-record", "lax-archive"))
+    let_in: dict[str, Lax] = {
+        pin.name: Lax(record=pin.name in lax_record, archive=pin.name in lax_archive)
+        for target in lock.targets
+        for pin in target.packed
+    }
     names = {pin.wheel.filename: pin.name for target in lock.targets for pin in target.packed}
     blobs = {item.sha256: item for item in lock.checkpoints if item.attached is None}
     return Content(
@@ -29,13 +36,13 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
         lock_name=lock_name,
         lock_text=locks.relative(lock),
         requirements=locks.requirements(lock),
-        targets=tuple(target_of(target, lax) for target in lock.targets),
+        targets=tuple(target_of(target, let_in) for target in lock.targets),
         wheels=tuple(
             WheelFile(
                 filename=wheel.filename,
                 sha256=wheel.sha256,
                 path=files[wheel.sha256],
-                lax_record=names.get(wheel.filename) in lax,
+                lax=let_in.get(names.get(wheel.filename, wheel.filename), STRICT),
             )
             for wheel in lock.wheels()
         ),
@@ -49,8 +56,11 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
     )
 
 
-def target_of(target: LockedTarget, lax: Container[str] = ()) -> PackTarget:
-    """Return a target as the manifest says it, from the lock; ``lax`` names distributions whose RECORD may be wrong."""
+def target_of(target: LockedTarget, let_in: Mapping[str, Lax] = MappingProxyType({})) -> PackTarget:
+    """Return a target as the manifest says it, from the lock; ``let_in`` says by distribution what was let in by name.
+
+    A version is the file name's here; the pack's writer puts in its place what METADATA says.
+    """
     return PackTarget(
         label=target.label,
         base=target.base,
@@ -63,7 +73,8 @@ def target_of(target: LockedTarget, lax: Container[str] = ()) -> PackTarget:
                 version=str(pin.version),
                 wheel=f"wheels/{pin.wheel.filename}",
                 replaces=str(pin.replaces) if pin.replaces is not None else None,
-                lax_record=pin.name in lax,
+                lax_record=let_in.get(pin.name, STRICT).record,
+                lax_archive=let_in.get(pin.name, STRICT).archive,
             )
             for pin in target.packed
         ),

@@ -58,6 +58,7 @@ def dumps(manifest: model.Manifest) -> bytes:
 
 def _distribution(item: model.PackedDistribution) -> dict[str, Any]:
     raw = item._asdict()
-    if not item.lax_record:
-        del raw["lax_record"]
+    for flag in ("lax_record", "lax_archive"):
+        if not raw[flag]:
+            del raw[flag]
     return raw

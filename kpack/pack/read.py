@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError, KpackError, MachineError
 from kpack.pack import line, tarfmt
-from kpack.pack.wheel import Window, admit_window, pth_files
+from kpack.pack.wheel import STRICT, Lax, Window, admit_window
 from kpack.pack.write import BOOTSTRAP, MANIFEST
 from kpack.restore import manifest as model
+from kpack.restore import rules
 from kpack.restore.errors import RestoreError
 from kpack.restore.wheelzip import read_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kpack.cache import Cache
@@ -192,14 +193,22 @@ class _Bytes:
 
 
 def verify(
-    pack: ReadPack, *, lax_record: Collection[str] = (), on_bytes: Callable[[int], None] | None = None
+    pack: ReadPack,
+    *,
+    on_bytes: Callable[[int], None] | None = None,
+    on_note: Callable[[str], object] = lambda _: None,
 ) -> tuple[Problem, ...]:
     """Check every byte of a pack and return what is wrong, in the order of the members.
 
-    Headers and padding, spans and digests, that nothing follows the end, and for wheels all that `admit` checks.
-    ``lax_record`` names distributions whose RECORD may be wrong; ``on_bytes`` is told of progress.
+    Headers and padding, spans and digests, that nothing follows the end, and for wheels all that `admit` checks, but
+    for what the manifest says was let in by name. ``on_bytes`` is told of progress, ``on_note`` what is odd and right.
     """
     problems = list(_frame(pack))
+    let_in = {
+        item.wheel: Lax(record=item.lax_record, archive=item.lax_archive)
+        for target in pack.manifest.targets
+        for item in target.distributions
+    }
     for member in _within(pack):
         where = member.path
         try:
@@ -207,8 +216,9 @@ def verify(
                 problems += [Problem(where, what) for what in _member(member, window, on_bytes)]
                 if where.startswith("wheels/"):
                     filename = where.removeprefix("wheels/")
-                    lax = filename.partition("-")[0].replace("_", "-").lower() in lax_record
-                    admit_window(window, filename, lax_record=lax)
+                    verdict = admit_window(window, filename, let_in.get(where, STRICT))
+                    for said in verdict.remarks:
+                        on_note(f"{filename}: {said}")
         except KpackError as error:
             problems.append(Problem(where, error.what))
     return tuple(problems)
@@ -287,9 +297,14 @@ def startup_files(pack: ReadPack) -> dict[str, tuple[str, ...]]:
             tail = window[last.offset : member.size]
         if hashlib.sha256(tail).hexdigest() != last.sha256:
             raise IntegrityError("its directory is damaged", where=member.path, next="kpack verify says more")
-        names = pth_files(read_directory(tail, last.offset, member.path))
+        filename = member.path.removeprefix("wheels/")
+        try:
+            entries = read_directory(tail, last.offset, filename, odd=[])
+            names = rules.startup_files(rules.landing(entries, rules.shape(entries, filename), filename))
+        except RestoreError as error:
+            raise IntegrityError(error.what, where=filename, next="kpack verify says more") from error
         if names:
-            found[member.path.removeprefix("wheels/")] = names
+            found[filename] = names
     return found
 
 

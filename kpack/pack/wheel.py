@@ -1,19 +1,18 @@
 """The gate that every wheel passes before it may enter a pack.
 
+It is the rules of `kpack.restore.rules`, which the planner in the kernel asks too, and every byte against RECORD.
 After it, the wheel's digest stands for all that was checked here: the archive is unambiguous, every byte of it is
 what RECORD says, RECORD names every file and no other, and no file lands where it must not.
-Follows the binary distribution format specification (PEP 427 and its successors).
 """
 
 from __future__ import annotations
 
 import base64
-import configparser
-import csv
 import email.parser
 import hashlib
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,9 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from kpack.errors import IntegrityError, MachineError
-from kpack.pack import inflate
 from kpack.pack.manifest import SPAN
+from kpack.restore import record, rules
+from kpack.restore.entry_points import entry_points
 from kpack.restore.errors import RestoreError
 from kpack.restore.wheelzip import (
     DEFLATED,
@@ -35,13 +35,9 @@ from kpack.restore.wheelzip import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
-"""The keys below ``.data`` that the specification knows."""
-
-_CUSTOMIZE = frozenset({"sitecustomize", "usercustomize"})
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _PIECE = 1 << 17
@@ -55,6 +51,7 @@ class Admitted:
     name: str
     """Normalised."""
     version: Version
+    """As METADATA has it, which is what an installed distribution says; the file name may have a local part more."""
     size: int
     """Bytes of the archive."""
     cuts: tuple[int, ...]
@@ -62,8 +59,40 @@ class Admitted:
     unpacked: int
     """Bytes of all files after inflating."""
     files: int
-    lax: tuple[str, ...]
+    lax: tuple[str, ...] = ()
     """What is wrong with its RECORD and was let in by name."""
+    odd: tuple[str, ...] = ()
+    """What is odd about its archive and was let in by name."""
+    notes: tuple[str, ...] = ()
+    """What is odd and needs no permission."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of it, a sentence each."""
+        said = [*self.notes]
+        if self.lax:
+            more = f", and {len(self.lax) - 1} more" if len(self.lax) > 1 else ""
+            said.append(f"its RECORD is wrong and was let in by lax-record: {self.lax[0]}{more}")
+        if self.odd:
+            said.append(f"its archive was let in by lax-archive: it has {', '.join(self.odd)}")
+        return tuple(said)
+
+
+class WrongRecord(IntegrityError):
+    """A wheel whose RECORD is wrong in a way that pip lets pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lax:
+    """What is let in by name."""
+
+    record: bool = False
+    """A RECORD that is wrong in a way that pip lets pass."""
+    archive: bool = False
+    """An archive that is odd in a way that misleads no reader."""
+
+
+STRICT = Lax()
 
 
 class Window:
@@ -94,14 +123,15 @@ class Window:
         return os.pread(self._descriptor, end - begin, self._offset + begin)
 
 
-def admit(path: Path, filename: str | None = None, *, lax_record: bool = False) -> Admitted:
+def admit(path: Path, filename: str | None = None, lax: Lax = STRICT) -> Admitted:
     """Check the wheel at ``path`` in full and return what a pack needs to know of it.
 
-    ``filename`` is its real name when ``path`` is a cache entry. With ``lax_record`` a RECORD that is wrong is
-    reported in `Admitted.lax` and not refused; everything else still is.
+    ``filename`` is its real name when ``path`` is a cache entry. What ``lax`` lets in is reported in `Admitted` and
+    not refused; everything else still is.
 
     Raises:
-        IntegrityError: the first thing that is wrong; for RECORD, all of it in one message.
+        WrongRecord: its RECORD is wrong; all of it in one message.
+        IntegrityError: the first other thing that is wrong.
         MachineError: the file cannot be read.
 
     """
@@ -111,53 +141,50 @@ def admit(path: Path, filename: str | None = None, *, lax_record: bool = False) 
             size = stream.seek(0, 2)
             if not size:
                 raise IntegrityError("the file is empty", where=filename, next="download it again")
-            return admit_window(Window(stream.fileno(), 0, size), filename, lax_record=lax_record)
+            return admit_window(Window(stream.fileno(), 0, size), filename, lax)
     except OSError as error:
         raise MachineError(f"cannot read the wheel: {error.strerror}", where=str(path)) from error
 
 
-def admit_window(data: Window, filename: str, *, lax_record: bool = False) -> Admitted:
-    """Like `admit`, for a wheel that is a part of a mapped file.
+def admit_window(data: Window, filename: str, lax: Lax = STRICT) -> Admitted:
+    """Like `admit`, for a wheel that is a part of a file.
 
     Raises:
         IntegrityError: as `admit`.
 
     """
     try:
-        return _admit(data, data.size, filename, lax_record=lax_record)
+        return _admit(data, filename, lax)
     except RestoreError as error:
         raise IntegrityError(error.what, where=error.where or filename, next=error.next) from error
 
 
-def _admit(data: Window, size: int, filename: str, *, lax_record: bool) -> Admitted:
-    name, version = _identity(filename)
-    start = find_directory(size, lambda count, offset: data[offset : offset + count], filename)
-    entries = sorted(read_directory(data[start:size], start, filename), key=lambda entry: entry.offset)
+def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
+    name, named = _identity(filename)
+    odd: list[str] | None = [] if lax.archive else None
+    start = find_directory(data.size, lambda count, offset: data[offset : offset + count], filename, odd)
+    tail = data[start : data.size]
+    entries = sorted(read_directory(tail, start, filename, odd), key=lambda entry: entry.offset)
     offsets = _contiguous(data, entries, start, filename)
     files = [(entry, at) for entry, at in zip(entries, offsets, strict=True) if not entry.is_folder]
-    info = _dist_info(entries, name, version, filename)
+    shape = rules.shape(entries, filename)
+    rules.landing(entries, shape, filename)
+    told = {f"{shape.info}/{item}" for item in rules.LIMITS}
     kept = {
-        entry.name: b"".join(_inflated(data, entry, at, filename))
+        entry.name.rpartition("/")[2]: b"".join(_inflated(data, entry, at, filename))
         for entry, at in files
-        if entry.name.startswith(f"{info}/") and entry.name.count("/") == 1
+        if entry.name in told
     }
-    _metadata(kept, info, name, version, filename)
-    _landing(entries, info, kept, filename)
-    rows, problems = _rows(kept[f"{info}/RECORD"])
-    unrecorded = {f"{info}/{item}" for item in _UNRECORDED}
-    for entry, at in files:
-        row = None if entry.name in unrecorded else rows.get(entry.name)
-        algorithm = row.algorithm if row and row.algorithm in _STRONG else "sha256"
-        digest = _digest(data, entry, at, algorithm, filename)
-        if entry.name not in unrecorded:
-            problems += [f"{entry.name} is not listed"] if row is None else _differences(row, digest, entry.size)
-    problems += [
-        f"{item} is not in the wheel" for item in rows.keys() - {entry.name for entry, _ in files} - unrecorded
-    ]
-    problems.sort()
-    if problems and not lax_record:
-        shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
-        raise IntegrityError(
+    version = _version(kept["METADATA"], name, named, filename)
+    rules.is_pure(kept["WHEEL"], filename)
+    if "entry_points.txt" in kept:
+        entry_points(kept["entry_points.txt"], filename)
+    reading = record.read(kept["RECORD"], filename)
+    unrecorded = {f"{shape.info}/{item}" for item in _UNRECORDED}
+    faults = [*reading.faults, *_against(reading.rows, unrecorded, data, files, filename)]
+    if faults and not lax.record:
+        shown = "; ".join(faults[:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
+        raise WrongRecord(
             f"its RECORD is wrong: {shown}",
             where=filename,
             next=f'report it to the project, or let it in by name: lax-record = ["{name}"] in kaggle-env.toml',
@@ -165,12 +192,33 @@ def _admit(data: Window, size: int, filename: str, *, lax_record: bool) -> Admit
     return Admitted(
         name=name,
         version=version,
-        size=size,
+        size=data.size,
         cuts=cuts(entries, start),
         unpacked=sum(entry.size for entry in entries),
         files=len(files),
-        lax=tuple(problems),
+        lax=tuple(faults),
+        odd=tuple(odd or ()),
+        notes=tuple(f"in its RECORD {note}, in equal rows" for note in reading.notes),
     )
+
+
+def _against(
+    rows: Mapping[str, record.Row],
+    unrecorded: set[str],
+    data: Window,
+    files: list[tuple[Entry, int]],
+    filename: str,
+) -> list[str]:
+    """Hold every byte of every file against RECORD, in both directions; return what differs, sorted."""
+    faults = []
+    for entry, at in files:
+        row = None if entry.name in unrecorded else rows.get(entry.name)
+        algorithm = row.digest.partition("=")[0] if row else ""
+        digest = _digest(data, entry, at, algorithm if algorithm in _STRONG else "sha256", filename)
+        if entry.name not in unrecorded:
+            faults += [f"{entry.name} is not listed"] if row is None else _differences(row, digest, entry.size)
+    faults += [f"{item} is not in the wheel" for item in rows.keys() - {entry.name for entry, _ in files} - unrecorded]
+    return sorted(faults)
 
 
 def cuts(entries: list[Entry], directory: int) -> tuple[int, ...]:
@@ -242,7 +290,7 @@ def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: s
     crc = size = 0
     for piece in _inflated(data, entry, offset, filename):
         size += len(piece)
-        crc = inflate.crc32(piece, crc)
+        crc = zlib.crc32(piece, crc)
         digest.update(piece)
     if size != entry.size or crc != entry.crc:
         raise IntegrityError(
@@ -261,7 +309,7 @@ def _inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterato
         for position in range(offset, end, _PIECE):
             yield data[position : min(position + _PIECE, end)]
         return
-    inflater = inflate.decompressobj(-15)
+    inflater = zlib.decompressobj(-15)
     left = entry.size
     position = offset
     pending = b""
@@ -279,132 +327,41 @@ def _inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterato
             if left < 0:
                 break
             yield piece
-    except inflate.InflateError as error:
+    except zlib.error as error:
         raise IntegrityError(f"{entry.name!r} cannot be inflated: {error}", where=filename) from error
     if left or not inflater.eof or inflater.unused_data or position != end or pending:
         raise IntegrityError(f"{entry.name!r} does not inflate to the {entry.size} bytes it declares", where=filename)
 
 
-def _dist_info(entries: list[Entry], name: str, version: Version, filename: str) -> str:
-    folders = {entry.name.split("/")[0] for entry in entries if entry.name.split("/")[0].endswith(".dist-info")}
-    if len(folders) != 1:
-        raise IntegrityError(f"it has {len(folders)} .dist-info folders: {sorted(folders)}", where=filename)
-    info = folders.pop()
-    stem, _, tail = info.removesuffix(".dist-info").rpartition("-")
+def _version(raw: bytes, name: str, named: Version, filename: str) -> Version:
+    """Return the version that METADATA gives, which the file name may follow by a local part."""
+    fields = email.parser.HeaderParser().parsestr(raw.decode("utf-8", "replace"))
+    names, versions = ([str(value).strip() for value in fields.get_all(key, [])] for key in ("name", "version"))
+    said = f"{' and '.join(names) or 'no name'} {' and '.join(versions) or 'and no version'}"
     try:
-        fits = canonicalize_name(stem) == name and Version(tail) == version
+        version = Version(versions[0]) if len(set(versions)) == 1 else None
     except InvalidVersion:
-        fits = False
-    if not fits:
-        raise IntegrityError(f"its metadata folder is {info!r}, which is another distribution", where=filename)
-    return info
+        version = None
+    if (
+        version is None
+        or len(set(names)) != 1
+        or canonicalize_name(names[0]) != name
+        or not rules.fits(str(version), str(named))
+    ):
+        raise IntegrityError(
+            f"its METADATA says {said}, its file name {name} {named}",
+            where=filename,
+            next="give the file its own name back, or exclude this distribution",
+        )
+    return version
 
 
-def _metadata(kept: dict[str, bytes], info: str, name: str, version: Version, filename: str) -> None:
-    for needed in ("METADATA", "WHEEL", "RECORD"):
-        if f"{info}/{needed}" not in kept:
-            raise IntegrityError(f"it has no {info}/{needed}", where=filename)
-    parser = email.parser.HeaderParser()
-    metadata = parser.parsestr(kept[f"{info}/METADATA"].decode("utf-8", "replace"))
-    found = (metadata["Name"] or "", metadata["Version"] or "")
-    try:
-        fits = canonicalize_name(found[0]) == name and Version(found[1]) == version
-    except InvalidVersion:
-        fits = False
-    if not fits:
-        raise IntegrityError(f"its METADATA says {found[0]} {found[1]}, its file name {name} {version}", where=filename)
-    wheel = parser.parsestr(kept[f"{info}/WHEEL"].decode("utf-8", "replace"))
-    if not (wheel["Wheel-Version"] or "").strip().startswith("1."):
-        raise IntegrityError(f"Wheel-Version {wheel['Wheel-Version']!r} is not known", where=filename)
-    if (wheel["Root-Is-Purelib"] or "").strip().lower() not in ("true", "false"):
-        raise IntegrityError(f"Root-Is-Purelib is {wheel['Root-Is-Purelib']!r}", where=filename)
-
-
-def _landing(entries: list[Entry], info: str, kept: dict[str, bytes], filename: str) -> None:
-    """Refuse files that would land where a wheel has no business."""
-    for entry in entries:
-        parts = entry.name.rstrip("/").split("/")
-        if parts[0].endswith(".data"):
-            if parts[0] != info.removesuffix(".dist-info") + ".data":
-                raise IntegrityError(f"{entry.name!r} is in another distribution's .data folder", where=filename)
-            if len(parts) > 1 and parts[1] not in SCHEMES:
-                raise IntegrityError(f"{parts[1]!r} is no scheme of .data", where=filename)
-            if len(parts) == 2 and not entry.is_folder:
-                raise IntegrityError(f"{entry.name!r} is a file where a scheme folder belongs", where=filename)
-            if len(parts) > 3 and parts[1] == "scripts":
-                raise IntegrityError(f"{entry.name!r}: a script must stand in scripts/ itself", where=filename)
-            rest = parts[2:] if len(parts) > 1 and parts[1] in ("purelib", "platlib") else []
-        else:
-            rest = parts
-        if rest and rest[0].partition(".")[0] in _CUSTOMIZE:
-            raise IntegrityError(
-                f"{entry.name!r} would run at every start of the interpreter and shadow Kaggle's own",
-                where=filename,
-                next="exclude this distribution",
-            )
-    _entry_points(kept.get(f"{info}/entry_points.txt"), filename)
-
-
-def _entry_points(raw: bytes | None, filename: str) -> None:
-    if raw is None:
-        return
-    points = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
-    points.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        points.read_string(raw.decode("utf-8"))
-    except (UnicodeDecodeError, configparser.Error) as error:
-        raise IntegrityError(f"entry_points.txt cannot be read: {error}", where=filename) from error
-    for group in ("console_scripts", "gui_scripts"):
-        for script in points[group] if points.has_section(group) else ():
-            if "/" in script or "\\" in script or script in (".", "..") or not script.isprintable():
-                raise IntegrityError(f"the entry point {script!r} would be written elsewhere", where=filename)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    name: str
-    algorithm: str
-    digest: str
-    size: str
-
-
-def _rows(raw: bytes) -> tuple[dict[str, _Row], list[str]]:
-    """Return the rows of RECORD by name, and what is wrong with its form."""
-    found: dict[str, _Row] = {}
-    problems = []
-    try:
-        for row in csv.reader(raw.decode("utf-8").splitlines()):
-            if not row:
-                continue
-            if len(row) != 3:
-                problems.append(f"a row has {len(row)} fields: {','.join(row)[:80]}")
-                continue
-            if row[0] in found:
-                problems.append(f"{row[0]} stands twice")
-            algorithm, _, digest = row[1].partition("=")
-            found[row[0]] = _Row(row[0], algorithm, digest, row[2])
-    except (UnicodeDecodeError, csv.Error) as error:
-        problems.append(f"it cannot be read: {error}")
-    return found, problems
-
-
-def _differences(row: _Row, digest: bytes, size: int) -> list[str]:
-    if row.algorithm not in _STRONG:
-        return [f"{row.name} has no digest of sha256 or better"]
-    if row.digest.rstrip("=") != base64.urlsafe_b64encode(digest).rstrip(b"=").decode():
-        return [f"{row.name} does not have the recorded digest"]
+def _differences(row: record.Row, digest: bytes, size: int) -> list[str]:
+    algorithm, _, recorded = row.digest.partition("=")
+    if algorithm not in _STRONG:
+        return [f"{row.path} has no digest of sha256 or better"]
+    if recorded.rstrip("=") != base64.urlsafe_b64encode(digest).rstrip(b"=").decode():
+        return [f"{row.path} does not have the recorded digest"]
     if row.size and row.size != str(size):
-        return [f"{row.name} has {size} bytes, {row.size} are recorded"]
+        return [f"{row.path} has {size} bytes, {row.size:.40} are recorded"]
     return []
-
-
-def pth_files(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return the ``.pth`` files that a wheel puts where the interpreter looks for them, sorted."""
-    found = set()
-    for entry in entries:
-        parts = entry.name.split("/")
-        if parts[0].endswith(".data") and len(parts) == 3 and parts[1] in ("purelib", "platlib"):
-            parts = parts[2:]
-        if len(parts) == 1 and parts[0].endswith(".pth"):
-            found.add(parts[0])
-    return tuple(sorted(found))

@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 from kpack import __version__
-from kpack.errors import CheckFailed
+from kpack.errors import CheckFailed, IntegrityError
 from kpack.files import replacing, sha256_of
 from kpack.pack import line, tarfmt
 from kpack.pack.copy import Job, SpanMemory, copy_all
 from kpack.pack.engine import engine
 from kpack.pack.manifest import SPAN, dumps
-from kpack.pack.wheel import Admitted, admit
+from kpack.pack.wheel import Admitted, WrongRecord, admit
 from kpack.restore import manifest as model
 
 if TYPE_CHECKING:
@@ -49,8 +53,8 @@ class Pack:
     """Bytes."""
     line: str
     """The line to paste."""
-    lax: Mapping[str, tuple[str, ...]]
-    """What is wrong with the RECORD of wheels that were let in by name."""
+    notes: tuple[str, ...]
+    """What is odd about wheels and did not keep them out, each with the wheel's name."""
 
     @property
     def sha256(self) -> str:
@@ -99,9 +103,10 @@ def write(
         MachineError: a file cannot be read, or ``out`` cannot be written.
 
     """
-    judge = admission or (lambda wheel: admit(wheel.path, wheel.filename, lax_record=wheel.lax_record))
+    judge = admission or (lambda wheel: admit(wheel.path, wheel.filename, wheel.lax))
     with ThreadPoolExecutor(workers or min(8, (os.cpu_count() or 1) + 1)) as pool:
-        verdicts = dict(zip((w.filename for w in content.wheels), pool.map(judge, content.wheels), strict=True))
+        verdicts = _verdicts(content, judge, pool)
+        content = _as_installed(content, verdicts)
         planned = _plan(content, verdicts)
         origin, offsets, total = _layout(content, planned)
         if max_size is not None and total > max_size:
@@ -132,8 +137,54 @@ def write(
         id=identity,
         size=total,
         line=line.line(content.name, identity, len(code)),
-        lax={name: verdict.lax for name, verdict in verdicts.items() if verdict.lax},
+        notes=tuple(f"{name}: {said}" for name, verdict in verdicts.items() for said in verdict.remarks),
     )
+
+
+def _verdicts(
+    content: Content, judge: Callable[[WheelFile], Admitted], pool: ThreadPoolExecutor
+) -> dict[str, Admitted]:
+    """Return what the gate says of every wheel; all that it refuses is told at once."""
+
+    def verdict(wheel: WheelFile) -> Admitted | IntegrityError:
+        try:
+            return judge(wheel)
+        except IntegrityError as error:
+            return error
+
+    found = dict(zip((wheel.filename for wheel in content.wheels), pool.map(verdict, content.wheels), strict=True))
+    refused = [item for item in found.values() if isinstance(item, IntegrityError)]
+    if refused:
+        raise _all_of(refused)
+    return {name: item for name, item in found.items() if isinstance(item, Admitted)}
+
+
+def _all_of(refused: list[IntegrityError]) -> IntegrityError:
+    if len(refused) == 1:
+        return refused[0]
+    if all(isinstance(item, WrongRecord) for item in refused):
+        names = sorted({canonicalize_name(item.where.partition("-")[0]) for item in refused})
+        way = f"report it to the projects, or let them in by name: lax-record = {json.dumps(names)} in kaggle-env.toml"
+    else:
+        way = "\n".join(f"{item.where}: {item.next}" for item in refused)
+    return IntegrityError(
+        f"{len(refused)} wheels may not enter a pack:" + "".join(f"\n  {item.where}: {item.what}" for item in refused),
+        next=way,
+    )
+
+
+def _as_installed(content: Content, verdicts: Mapping[str, Admitted]) -> Content:
+    """Return the content with the versions that METADATA gives: what an installed distribution says of itself."""
+
+    def version(item: model.PackedDistribution) -> str:
+        verdict = verdicts.get(item.wheel.removeprefix("wheels/"))
+        return item.version if verdict is None or Version(item.version) == verdict.version else str(verdict.version)
+
+    targets = tuple(
+        target._replace(distributions=tuple(item._replace(version=version(item)) for item in target.distributions))
+        for target in content.targets
+    )
+    return replace(content, targets=targets)
 
 
 def _sweep(out: Path) -> None:

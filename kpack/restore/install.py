@@ -235,22 +235,22 @@ class Run:
     def _metadata(self, wheel: WheelPlan) -> None:
         """Write the scripts of a wheel's entry points, INSTALLER and RECORD; the metadata folder stays staged."""
         prepared, writer = self.prepared, self._writer
-        listed = record.parse(writer.kept.pop(wheel.staged + "/RECORD"), wheel.member.path)
+        packed = writer.kept.pop(wheel.staged + "/RECORD")
+        listed = {} if wheel.lax_record else record.read(packed, wheel.member.path).rows
         overridden = prepared.overridden.get(wheel.name, ())
         rows = []
-        data = wheel.info[: -len("dist-info")] + "data/"
         as_packed = not wheel.lax_record and not overridden
         for file in wheel.files:
             if file.kind == RECORD:
                 continue
             row = listed.get(file.entry.name)
-            if as_packed and row is not None and row.digest and row.size and not row.path.startswith(data):
+            if as_packed and row is not None and row.digest and row.size and ".data/" not in row.path:
                 rows.append(row)  # it lands where the wheel says, as it is
                 continue
             there = file.path if file.kind == METADATA else prepared.staged.get(file.path, file.path)
             if there in writer.rewritten:
                 digest, size = writer.rewritten[there]
-            elif row is None or not row.digest or wheel.lax_record or file.path in overridden:
+            elif row is None or not row.digest or file.path in overridden:
                 digest, number = record.digest_of(there)
                 size = str(number)
             else:

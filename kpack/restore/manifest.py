@@ -44,6 +44,8 @@ class PackedDistribution(NamedTuple):
     """The base's version that it takes the place of."""
     lax_record: bool = False
     """Whether the wheel was let in by name although its RECORD is wrong; restore then digests what it wrote."""
+    lax_archive: bool = False
+    """Whether the wheel was let in by name although its archive is odd (a comment, NUL bytes at the end)."""
 
 
 class Requirer(NamedTuple):
@@ -271,6 +273,7 @@ def _target(table: _Table) -> PackTarget:
                 wheel=item.text("wheel"),
                 replaces=item.optional_text("replaces"),
                 lax_record=item.flag("lax_record"),
+                lax_archive=item.flag("lax_archive"),
             ),
         ),
         leans=table.tables(

@@ -9,6 +9,7 @@ import io
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from .errors import INTEGRITY, RestoreError
+from .text import broken_lines
 
 
 class Row(NamedTuple):
@@ -19,6 +20,45 @@ class Row(NamedTuple):
     """``sha256=`` and the digest in URL-safe base64 without padding."""
     size: str
     """Bytes, in decimal."""
+
+
+class Reading(NamedTuple):
+    """What a wheel's RECORD says, and what is wrong with its form."""
+
+    rows: Dict[str, Row]
+    faults: Tuple[str, ...]
+    """What pip lets pass and a good RECORD does not have; ``lax-record`` lets it pass here."""
+    notes: Tuple[str, ...]
+    """What is odd and contradicts nothing."""
+
+
+def read(raw: bytes, where: str) -> Reading:
+    """Return what the RECORD of a wheel says; faults of its form are told, not raised.
+
+    Raises RestoreError (code 5) when pip cannot read it either.
+    """
+    found: Dict[str, Row] = {}
+    faults: List[str] = []
+    notes: List[str] = []
+    try:
+        text = raw.decode("utf-8")
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RestoreError(
+            INTEGRITY, "its RECORD cannot be read: {}".format(error), where=where, next="exclude this distribution"
+        ) from error
+    if broken_lines(text):
+        faults.append("it has characters at which some readers break lines and others do not")
+    for fields in rows:
+        if not fields:
+            continue
+        if len(fields) != 3:
+            faults.append("a row has {} fields: {:.80}".format(len(fields), ",".join(fields)))
+        row = Row(*(*fields, "", "")[:3])
+        if row.path in found:
+            (notes if found[row.path] == row else faults).append("{} stands twice".format(row.path))
+        found[row.path] = row
+    return Reading(found, tuple(faults), tuple(notes))
 
 
 def parse(raw: bytes, where: str) -> Dict[str, Row]:
@@ -44,7 +84,7 @@ def dumps(rows: Iterable[Row]) -> bytes:
 
 def digest(data: bytes) -> str:
     """Return ``sha256=…`` as RECORD spells it."""
-    return _spelled(hashlib.sha256(data).digest())
+    return spelled(hashlib.sha256(data).digest())
 
 
 def digest_of(path: str) -> Tuple[str, int]:
@@ -55,10 +95,11 @@ def digest_of(path: str) -> Tuple[str, int]:
         for piece in iter(lambda: stream.read(1 << 20), b""):
             hasher.update(piece)
             size += len(piece)
-    return _spelled(hasher.digest()), size
+    return spelled(hasher.digest()), size
 
 
-def _spelled(raw: bytes) -> str:
+def spelled(raw: bytes) -> str:
+    """Return a SHA-256 as RECORD spells it."""
     return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 

@@ -1,19 +1,25 @@
-"""Scripts: entry points as the specification has them, and interpreter lines as pip writes them on POSIX."""
+"""Scripts: the text of commands, and interpreter lines as pip writes them on POSIX."""
 
 from __future__ import annotations
 
-import configparser
+import hashlib
 import os
 import re
-import sys
-from typing import List, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
-from .errors import INTEGRITY, RestoreError
+from . import record
 
-_SHEBANG_LIMIT = 127
-"""Characters of an interpreter line that every Linux kernel still reads."""
+if TYPE_CHECKING:
+    from .entry_points import EntryPoint
 
-_OBJECT = re.compile(r"\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*:\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*(?:\[.*\])?\s*\Z")
+_SHORT, _LONG = 127, 255
+"""Bytes of an interpreter line, its end included, that every Linux reads, and that Linux reads since 5.1."""
+_HEAD = 1 << 16
+"""Bytes of a script that are looked at before its first line is rewritten."""
+
+_COMMENTS = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\n)*")
+_STRING = re.compile(rb"[rRuU]?['\"]")
+_WRAPPER = re.compile(r"(\.exe|-script\.py|\.pya)\Z", re.IGNORECASE)
 _BODY = """\
 import sys
 from {module} import {first}
@@ -22,92 +28,93 @@ if __name__ == '__main__':
 """
 
 
-class EntryPoint(NamedTuple):
-    """A command: its file name and what it calls."""
+def interpreter_line(executable: str) -> Optional[bytes]:
+    """Return the line that starts ``executable``, or None when the kernel would not understand it.
 
-    name: str
-    module: str
-    attribute: str
-
-
-def shebang(executable: str) -> bytes:
-    """Return the interpreter line for ``executable``, with its line end.
-
-    A path with a space, or one too long for the kernel, goes through ``/bin/sh`` in words that Python reads as a
-    string, as pip does it.
+    It breaks a path at a space, and reads so many bytes only.
     """
-    path = os.fsencode(executable)
-    if b" " not in path and len(path) + 3 <= _SHEBANG_LIMIT:
-        return b"#!" + path + b"\n"
-    if b" " in path:
-        path = b'"' + path + b'"'
-    return b"#!/bin/sh\n'''exec' " + path + b' "$0" "$@"\n' + b"' '''\n"
+    line = b"#!" + os.fsencode(executable) + b"\n"
+    return None if b" " in line or b"\t" in line or len(line) > _limit() else line
+
+
+def _limit() -> int:
+    found = re.match(r"([0-9]+)\.([0-9]+)", os.uname().release)
+    return _LONG if found and (int(found[1]), int(found[2])) >= (5, 1) else _SHORT
+
+
+def _started(source: bytes, executable: str) -> bytes:
+    """Return Python source, without interpreter line, as a file that ``executable`` runs when it is called.
+
+    Where the kernel cannot start the interpreter itself, ``/bin/sh`` does, by a line that Python reads as a string.
+    It stands behind the comments that the source begins with, so that a coding line (PEP 263) stays the second line,
+    and becomes a part of the docstring, so that ``from __future__`` may follow.
+    """
+    line = interpreter_line(executable)
+    if line is not None:
+        return line + source
+    path = re.sub(rb'([\\"$`])', rb"\\\1", os.fsencode(executable))
+    comments = _COMMENTS.match(source)
+    at = comments.end() if comments else 0
+    joint = b" \\\n" if _STRING.match(source, at) else b"\n"
+    stanza = b"'''exec' \"" + path + b'" "$0" "$@"\n' + b"' '''" + joint
+    return b"#!/bin/sh\n" + source[:at] + stanza + source[at:]
 
 
 def command(point: EntryPoint, executable: str) -> bytes:
     """Return the script for an entry point."""
     body = _BODY.format(module=point.module, first=point.attribute.partition(".")[0], attribute=point.attribute)
-    return shebang(executable) + body.encode("utf-8")
+    return _started(body.encode("utf-8"), executable)
 
 
 def rewrite(data: bytes, executable: str) -> bytes:
-    """Return a wheel's script with a first line ``#!python`` turned into the interpreter's."""
+    """Return a wheel's script with a first line ``#!python`` turned into the interpreter's.
+
+    Of a long script its beginning does: all after the comments at its head stays as it is.
+    """
     if not data.startswith(b"#!python"):
         return data
-    _, end, rest = data.partition(b"\n")
-    return shebang(executable) + (rest if end else b"")
+    return _started(data.partition(b"\n")[2], executable)
 
 
-def entry_points(raw: bytes, where: str) -> List[EntryPoint]:
-    """Return the commands that entry_points.txt declares, console and graphical, each name once.
+class Rewriter:
+    """Rewrites a script that comes in pieces, whatever its size."""
 
-    Raises RestoreError (code 5) for a file that cannot be read, a name that would leave the scripts folder, or a
-    value that is not ``module:attribute``.
-    """
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        parser.read_string(raw.decode("utf-8"))
-    except (UnicodeDecodeError, configparser.Error) as error:
-        raise _bad("entry_points.txt cannot be read: {}".format(error), where) from error
-    found = {}
-    for group in ("console_scripts", "gui_scripts"):
-        if not parser.has_section(group):
-            continue
-        for name, value in parser.items(group):
-            if "/" in name or "\\" in name or name in ("", ".", "..") or not name.isprintable():
-                raise _bad("the entry point {!r} would be written elsewhere".format(name), where)
-            target = _OBJECT.match(value)
-            if not target:
-                raise _bad("the entry point {!r} names no callable: {!r}".format(name, value), where)
-            found[name] = EntryPoint(name, target[1], target[2])
-    return versioned(list(found.values()))
+    def __init__(self, executable: str, sink: Callable[[bytes], object]) -> None:
+        self._executable = executable
+        self._sink = sink
+        self._head: Optional[bytes] = b""
+        self._changed = False
+        self._size = 0
+        self._hash = hashlib.sha256()
 
+    def feed(self, piece: Any) -> None:
+        """Take the next bytes of the wheel's script."""
+        if self._head is None:
+            self._out(piece)
+            return
+        self._head += bytes(piece)
+        if len(self._head) >= _HEAD:
+            self._begin()
 
-def versioned(points: List[EntryPoint]) -> List[EntryPoint]:
-    """Name the commands of pip and easy_install after the running Python, as pip does.
+    def finish(self) -> Optional[Tuple[str, str]]:
+        """End it. Return digest and size as RECORD spells them, or None when the script stays as it was."""
+        if self._head is not None:
+            self._begin()
+        return (record.spelled(self._hash.digest()), str(self._size)) if self._changed else None
 
-    Their wheels name them after the Python that built the wheel.
-    """
-    by_name = {point.name: point for point in points}
-    short = "{}.{}".format(*sys.version_info[:2])
-    for stem, extra in (("pip", ("", str(sys.version_info[0]), short)), ("easy_install", ("", "-" + short))):
-        point = by_name.get(stem)
-        if point is None:
-            continue
-        for name in list(by_name):
-            if re.match(re.escape(stem) + r"(-?[0-9]+(\.[0-9]+)*)?\Z", name):
-                del by_name[name]
-        for suffix in extra:
-            by_name[stem + suffix] = point._replace(name=stem + suffix)
-    return list(by_name.values())
+    def _begin(self) -> None:
+        head = self._head or b""
+        self._head = None
+        changed = rewrite(head, self._executable)
+        self._changed = changed != head
+        self._out(changed)
+
+    def _out(self, piece: Any) -> None:
+        self._size += len(piece)
+        self._hash.update(piece)
+        self._sink(piece)
 
 
-def wraps(filename: str, points: List[EntryPoint]) -> bool:
-    """Tell whether a wheel's script only wraps one of its entry points, which is written anew instead."""
-    stem = re.sub(r"(\.exe|-script\.py|\.pya)\Z", "", filename, flags=re.IGNORECASE)
-    return any(point.name == stem for point in points)
-
-
-def _bad(what: str, where: str) -> RestoreError:
-    return RestoreError(INTEGRITY, what, where=where, next="exclude this distribution, or pack another version of it")
+def command_of(filename: str) -> str:
+    """Return the command that a wheel's script may only wrap; an entry point of that name is written instead."""
+    return _WRAPPER.sub("", filename)

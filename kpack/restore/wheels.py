@@ -6,11 +6,12 @@ from bisect import bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
 
-from . import tags
+from . import rules, tags
+from .entry_points import EntryPoint, entry_points
 from .errors import INTEGRITY, MISFIT, RestoreError
-from .scripts import EntryPoint, entry_points, wraps
-from .versions import normalize_name, same_version
-from .wheelzip import DEFLATED, Entry, data_offset, find_directory, read_directory
+from .scripts import command_of
+from .versions import normalize_name
+from .wheelzip import DEFLATED, Entry, data_offset, read_directory
 
 if TYPE_CHECKING:
     from .inflate import Inflater
@@ -24,9 +25,6 @@ staged metadata folder."""
 
 _SMALL = 1 << 18
 """Bytes of a span before the directory that is read along with it: the metadata, which most wheels have last."""
-
-_FORBIDDEN = ("sitecustomize", "usercustomize", ".kpack")
-"""Modules that would run at every start of the interpreter and shadow Kaggle's own, and kpack's own state."""
 
 
 class File(NamedTuple):
@@ -88,18 +86,19 @@ def read_wheel(
     """
     member = pack.members[item.wheel]
     where = item.wheel.rpartition("/")[2]
-    held = _Held(pack, member, tail, where)
-    entries = held.entries
-    info = _info_folder(entries, item, where)
-    by_name = {entry.name: entry for entry in entries}
-    lib = scheme.purelib if _pure(held.content(by_name, info + "/WHEEL", inflater), where) else scheme.platlib
+    held = _Held(pack, member, tail, where, lax=item.lax_archive)
+    shape = rules.shape(held.entries, where)
+    landings = rules.landing(held.entries, shape, where)
+    if normalize_name(shape.info.partition("-")[0]) != normalize_name(item.name):
+        raise _bad("it holds {}, the manifest says {}".format(shape.info, item.name), where)
+    info = shape.info
+    by_name = {entry.name: entry for entry in held.entries if entry.name.startswith(info)}
+    lib = scheme.purelib if rules.is_pure(held.content(by_name, info + "/WHEEL", inflater), where) else scheme.platlib
     plan = WheelPlan(item, member, info, lib)
     if info + "/entry_points.txt" in by_name:
         plan.points = entry_points(held.content(by_name, info + "/entry_points.txt", inflater), where)
-    if info + "/RECORD" not in by_name:
-        raise _bad("it has no {}/RECORD".format(info), where)
-    plan.files = _files(entries, info, lib, scheme, plan.points, item, where)
-    plan.jobs = _jobs(member, entries, plan.files, held)
+    plan.files = _files(landings, plan, scheme, item.name)
+    plan.jobs = _jobs(member, held.entries, plan.files, held)
     return plan
 
 
@@ -121,24 +120,15 @@ def read_tail(pack: Pack, item: PackedDistribution) -> Dict[int, bytes]:
 class _Held:
     """The parts of a wheel that planning reads: the directory, and the spans that hold its metadata."""
 
-    def __init__(self, pack: Pack, member: Member, known: Dict[int, bytes], where: str) -> None:
+    def __init__(self, pack: Pack, member: Member, known: Dict[int, bytes], where: str, *, lax: bool) -> None:
         self._pack = pack
         self._member = member
         self._where = where
         self.known = known
-        base = member.spans[-1].offset
-        tail = known[base]
-
-        def pread(count: int, offset: int) -> bytes:
-            if offset < base:
-                raise _bad("its directory is not in its last span", where)
-            return tail[offset - base : offset - base + count]
-
-        at = find_directory(member.size, pread, where)
-        if at < base:
-            raise _bad("its directory is not in its last span", where)
-        self.directory = at
-        self.entries = sorted(read_directory(tail[at - base :], at, where), key=attrgetter("offset"))
+        self.directory = member.spans[-1].offset
+        tail = known[self.directory]
+        odd: Optional[List[str]] = [] if lax else None
+        self.entries = sorted(read_directory(tail, self.directory, where, odd), key=attrgetter("offset"))
 
     def content(self, by_name: Dict[str, Entry], name: str, inflater: Inflater) -> bytes:
         """Return the content of a small metadata file."""
@@ -157,78 +147,43 @@ class _Held:
         return inflater.whole(raw, entry.size, name) if entry.method == DEFLATED else raw
 
 
-def _info_folder(entries: List[Entry], item: PackedDistribution, where: str) -> str:
-    folders = {entry.name.partition("/")[0] for entry in entries if ".dist-info/" in entry.name}
-    folders = {folder for folder in folders if folder.endswith(".dist-info")}
-    if len(folders) != 1:
-        raise _bad("it has {} .dist-info folders".format(len(folders)), where)
-    info = folders.pop()
-    name, _, version = info[: -len(".dist-info")].rpartition("-")
-    if normalize_name(name) != normalize_name(item.name) or not same_version(version, item.version):
-        raise _bad("it holds {}, the manifest says {} {}".format(info, item.name, item.version), where)
-    return info
-
-
-def _pure(raw: bytes, where: str) -> bool:
-    fields: Dict[str, str] = {}
-    for line in raw.decode("utf-8", "replace").splitlines():
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip().lower(), value.strip().lower())
-    if fields.get("wheel-version", "").partition(".")[0] != "1":
-        raise _bad("its Wheel-Version is {!r}, known is 1".format(fields.get("wheel-version")), where)
-    if fields.get("root-is-purelib") not in ("true", "false"):
-        raise _bad("its Root-Is-Purelib is {!r}".format(fields.get("root-is-purelib")), where)
-    return fields["root-is-purelib"] == "true"
-
-
-def _files(
-    entries: List[Entry],
-    info: str,
-    lib: str,
-    scheme: Scheme,
-    points: List[EntryPoint],
-    item: PackedDistribution,
-    where: str,
-) -> List[File]:
-    stem = info[: -len("dist-info")]
-    data = stem + "data/"
-    metadata = info + "/"
-    record = metadata + "RECORD"
-    root = lib + "/"
-    staged = staging(lib) + "/"
-    libs = (scheme.purelib, scheme.platlib)
+def _files(landings: List[rules.Landing], plan: WheelPlan, scheme: Scheme, distribution: str) -> List[File]:
+    """Return the files to write: absolute paths instead of doors, without scripts that an entry point makes anew."""
+    record = plan.info + "/RECORD"
+    staged = staging(plan.lib) + "/"
+    commands = {point.name for point in plan.points}
+    folders = {
+        rules.INFO: staged,
+        rules.LIB: plan.lib + "/",
+        rules.PURELIB: scheme.root("purelib", distribution) + "/",
+        rules.PLATLIB: scheme.root("platlib", distribution) + "/",
+        rules.HEADERS: scheme.root("headers", distribution) + "/",
+        rules.SCRIPTS: scheme.root("scripts", distribution) + "/",
+        rules.DATA: scheme.root("data", distribution) + "/",
+    }
     files = []
-    for entry in entries:
-        name = entry.name
-        if name[-1] == "/":
-            continue
-        own = name.startswith(stem)
-        if own and name.startswith(metadata):
-            files.append(File(entry, staged + name, RECORD if name == record else METADATA))
-            continue
-        if own and name.startswith(data):
-            key, _, rest = name[len(data) :].partition("/")
-            try:
-                folder = scheme.root(key, item.name)
-            except KeyError:
-                raise _bad("{!r} is in no scheme that wheels have".format(name), where) from None
-            if not rest or (key == "scripts" and "/" in rest):
-                raise _bad("{!r} stands where no file may stand".format(name), where)
-            if key == "scripts" and wraps(rest, points):
-                continue
-            file = File(entry, folder + "/" + rest, SCRIPT if key == "scripts" else PLAIN)
-            top = rest if folder in libs else ""
+    by_data = False
+    for entry, door, rest in landings:
+        if door == rules.LIB:
+            kind = PLAIN
+        elif door == rules.INFO:
+            kind = RECORD if rest == record else METADATA
         else:
-            file = File(entry, root + name, PLAIN)
-            top = name
-        if top.startswith(_FORBIDDEN) and _forbidden(top.partition("/")[0]):
-            raise _bad("{!r} would change how the interpreter starts, or kpack's own state".format(name), where)
-        files.append(file)
-    return files
+            by_data = True
+            kind = SCRIPT if door == rules.SCRIPTS else PLAIN
+            if kind == SCRIPT and command_of(rest) in commands:
+                continue
+        files.append(File(entry, folders[door] + rest, kind))
+    return _once(files, landings) if by_data else files
 
 
-def _forbidden(top: str) -> bool:
-    return any(top == name or top.startswith(name + ".") for name in _FORBIDDEN)
+def _once(files: List[File], landings: List[rules.Landing]) -> List[File]:
+    """Let each path be written once where this interpreter's folders lie within each other: the last door's stays."""
+    doors = {entry.name: door for entry, door, _ in landings}
+    last: Dict[str, File] = {}
+    for file in sorted(files, key=lambda file: doors[file.entry.name]):
+        last[file.path] = file
+    return [file for file in files if last[file.path] is file]
 
 
 def _jobs(member: Member, entries: List[Entry], files: List[File], held: _Held) -> List[Job]:

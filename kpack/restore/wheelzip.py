@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import stat
 import struct
-from typing import Callable, List, NamedTuple, Tuple
+from typing import Callable, List, NamedTuple, Optional, Set, Tuple
 
 from .errors import INTEGRITY, RestoreError
 
@@ -23,12 +23,25 @@ _CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _CENTRAL_SIZE = _CENTRAL.size
 _ALLOWED_FLAGS = 0x0002 | 0x0004 | 0x0008 | 0x0800  # deflate level, data descriptor, UTF-8
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\\\\\u2028\u2029]")
 _SUSPECT = ("", "/", ".")
 """First characters (or none) of names that may not be in normal form."""
 _TYPE = 0o170000
 _MAX32 = 0xFFFFFFFF
 _MAX16 = 0xFFFF
+_TAIL = 1 << 16
+"""Bytes after the directory's end record that some readers look through for it: the longest comment."""
+
+NAME_LIMIT = 255
+"""Bytes of a file's name that Linux takes."""
+PATH_LIMIT = 1024
+"""Bytes of a file's path within a wheel; the folder that it lands in comes before it, and Linux takes 4,096."""
+DEPTH_LIMIT = 100
+"""Folders that a path within a wheel may go through."""
+ENTRY_LIMIT = 500_000
+"""Entries of a wheel."""
+DIRECTORY_LIMIT = 128 << 20
+"""Bytes of a wheel's central directory, which is read as a whole."""
 
 LOCAL_HEADER = _LOCAL.size
 """Bytes of a local header before its name."""
@@ -49,7 +62,7 @@ class Entry(NamedTuple):
     offset: int
     """Of the local header from the start of the archive."""
     mode: int
-    """Permission bits and file type as st_mode; 0 when the archive was not made on Unix."""
+    """Permission bits and file type as st_mode, wherever the archive was made; 0 when it has none."""
 
     @property
     def is_folder(self) -> bool:
@@ -58,8 +71,8 @@ class Entry(NamedTuple):
 
     @property
     def executable(self) -> bool:
-        """Tell whether any executable bit is set."""
-        return bool(self.mode & 0o111) and not self.is_folder
+        """Tell whether any executable bit of a regular file is set: what pip goes by."""
+        return bool(self.mode & 0o111) and self.mode & _TYPE == stat.S_IFREG
 
 
 _entry = tuple.__new__
@@ -70,27 +83,68 @@ def _bad(what: str, where: str) -> RestoreError:
     return RestoreError(INTEGRITY, what, where=where, next="the wheel is damaged or made to mislead: do not use it")
 
 
-def find_directory(size: int, pread: Callable[[int, int], bytes], where: str = "") -> int:
+def find_directory(
+    size: int, pread: Callable[[int, int], bytes], where: str = "", odd: Optional[List[str]] = None
+) -> int:
     """Return the offset of the central directory of an archive of `size` bytes.
 
-    `pread(count, offset)` reads the archive. Raises RestoreError (code 5) unless the archive ends in exactly one
-    end record (with its zip64 partner when needed) without a comment, on one disk.
+    `pread(count, offset)` reads the archive; `odd` is as in `read_directory`. Raises RestoreError (code 5) unless the
+    archive ends in exactly one end record (with its zip64 partner when needed), on one disk.
     """
     if size < _EOCD.size:
         raise _bad("{} bytes are too few for a wheel".format(size), where)
     start = max(0, size - _EOCD.size - _LOCATOR.size - _EOCD64.size)
     tail = pread(size - start, start)
-    return _end_record(tail, start, size, where)[0]
+    if tail[-_EOCD.size : -_EOCD.size + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        start = max(0, start - _TAIL)
+        tail = pread(size - start, start)
+    return _end_record(tail, start, size, where, odd)[0]
 
 
-def _end_record(tail: bytes, start: int, size: int, where: str) -> Tuple[int, int, int]:
-    """Return (directory offset, directory size, entries) from the end of the archive."""
+def _record_offset(tail: bytes, where: str, odd: Optional[List[str]]) -> int:
+    """Return where the end record begins in the end of an archive.
+
+    Usually it is the end. A comment, or NUL bytes, may stand behind it where every reader still finds this one.
+    """
     at = len(tail) - _EOCD.size
-    if at < 0 or start + len(tail) != size:
+    if tail[at : at + 4] == b"PK\5\6" and tail[-2:] == b"\0\0":
+        return at
+    at = tail.rfind(b"PK\5\6", max(0, len(tail) - _EOCD.size - _TAIL))
+    if at < 0 or at + _EOCD.size > len(tail):
+        raise _bad("it is cut short or no zip archive: it has no end record", where)
+    length = int.from_bytes(tail[at + _EOCD.size - 2 : at + _EOCD.size], "little")
+    behind = tail[at + _EOCD.size :]
+    if len(behind) == length:
+        what = "an archive comment ({} bytes)".format(length)
+    elif not length and not behind.strip(b"\0"):
+        what = "{} NUL bytes after its end".format(len(behind))
+    else:
+        raise _bad("it has {} bytes after its end, its comment is of {}".format(len(behind), length), where)
+    if tail.count(b"PK\5\6", max(0, at - _EOCD.size - _TAIL)) > 1 or b"PK\6\6" in behind or b"PK\6\7" in behind:
+        raise _bad("it has {} and two end records: readers differ about which one counts".format(what), where)
+    _allow(what, where, odd)
+    return at
+
+
+def _allow(what: str, where: str, odd: Optional[List[str]]) -> None:
+    """Let pass what is odd and misleads nobody, where such things are let in."""
+    if odd is None:
+        raise RestoreError(
+            INTEGRITY,
+            "it has " + what,
+            where=where,
+            next="that misleads nobody: name the distribution in lax-archive of kaggle-env.toml to let it in",
+        )
+    if what not in odd:
+        odd.append(what)
+
+
+def _end_record(tail: bytes, start: int, size: int, where: str, odd: Optional[List[str]]) -> Tuple[int, int, int]:
+    """Return (directory offset, directory size, entries) from the end of the archive."""
+    if len(tail) < _EOCD.size or start + len(tail) != size:
         raise _bad("the archive is truncated", where)
-    magic, disk, first_disk, here, total, length, offset, comment = _EOCD.unpack_from(tail, at)
-    if magic != b"PK\5\6" or comment:
-        raise _bad("the archive does not end where its directory says (a comment, or bytes after it)", where)
+    at = _record_offset(tail, where, odd)
+    _, disk, first_disk, here, total, length, offset, _ = _EOCD.unpack_from(tail, at)
     end = start + at
     if at >= _LOCATOR.size and tail[at - _LOCATOR.size : at - _LOCATOR.size + 4] == b"PK\6\7":
         _, disk64, at64, disks = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
@@ -113,17 +167,25 @@ def _end_record(tail: bytes, start: int, size: int, where: str) -> Tuple[int, in
         raise _bad("the archive is spread over several disks", where)
     if offset + length != end:
         raise _bad("the archive has bytes before or after what its directory describes", where)
+    if total > ENTRY_LIMIT or length > DIRECTORY_LIMIT:
+        raise _bad(
+            "it has {} entries, their directory {} bytes; {} and {} are allowed".format(
+                total, length, ENTRY_LIMIT, DIRECTORY_LIMIT
+            ),
+            where,
+        )
     return offset, length, total
 
 
-def read_directory(tail: bytes, start: int, where: str = "") -> Tuple[Entry, ...]:
+def read_directory(tail: bytes, start: int, where: str = "", odd: Optional[List[str]] = None) -> Tuple[Entry, ...]:
     """Return the entries of an archive, in the order of the directory.
 
-    `tail` is everything from the central directory, which begins at offset `start`, to the end of the archive.
-    Raises RestoreError (code 5) for names that are not plain relative paths or stand twice, links, devices,
-    encryption, methods other than stored and deflated, fields that contradict each other.
+    `tail` is everything from the central directory, which begins at offset `start`, to the end of the archive. What
+    is odd about the archive and misleads no reader (a comment, NUL bytes at the end) is appended to `odd`; without
+    such a list it is refused. Raises RestoreError (code 5) for names that are not plain relative paths, too long or
+    there twice, links, devices, encryption, methods other than stored and deflated, fields that contradict each other.
     """
-    offset, length, total = _end_record(tail, start, start + len(tail), where)
+    offset, length, total = _end_record(tail, start, start + len(tail), where, odd)
     if offset != start:
         raise _bad("the directory begins at byte {}, not at {}".format(offset, start), where)
     if total * _CENTRAL.size > length:
@@ -133,7 +195,7 @@ def read_directory(tail: bytes, start: int, where: str = "") -> Tuple[Entry, ...
     for _ in range(total):
         if position + _CENTRAL.size > length:
             raise _bad("the directory ends in the middle of an entry", where)
-        entry, position = _central(tail, position, length, start, where)
+        entry, position = _central(tail, position, length, start, where, odd)
         entries.append(entry)
     if position != length:
         raise _bad("the directory has {} bytes too many".format(length - position), where)
@@ -141,19 +203,22 @@ def read_directory(tail: bytes, start: int, where: str = "") -> Tuple[Entry, ...
     return tuple(entries)
 
 
-def _central(tail: bytes, position: int, length: int, start: int, where: str) -> Tuple[Entry, int]:
-    (magic, _, system, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length, comment_length,
+def _central(
+    tail: bytes, position: int, length: int, start: int, where: str, odd: Optional[List[str]]
+) -> Tuple[Entry, int]:
+    (magic, _, _, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length, comment_length,
      disk, _, external, offset) = _CENTRAL.unpack_from(tail, position)  # fmt: skip
     after = position + _CENTRAL_SIZE
     end = after + name_length + extra_length + comment_length
     if magic != b"PK\1\2" or end > length:
         raise _bad("the directory is malformed at byte {}".format(start + position), where)
     raw_name = tail[after : after + name_length]
-    name = _name(raw_name, flags, where)
+    name = raw_name.decode("ascii") if raw_name.isascii() else _decoded(raw_name, flags, where, odd)
+    _check_name(name, where)
     if extra_length or size == _MAX32 or compressed == _MAX32 or offset == _MAX32:
         extra = tail[after + name_length : after + name_length + extra_length]
         size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
-    mode = external >> 16 if system == 3 else 0
+    mode = external >> 16
     folder = name[-1] == "/"
     if mode & _TYPE not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
         raise _bad("{!r} is a link, a device or a folder in disguise".format(name), where)
@@ -166,19 +231,53 @@ def _central(tail: bytes, position: int, length: int, start: int, where: str) ->
     return _entry(Entry, (name, raw_name, method, flags, crc, compressed, size, offset, mode)), end
 
 
-def _name(raw: bytes, flags: int, where: str) -> str:
+def _decoded(raw: bytes, flags: int, where: str, odd: Optional[List[str]]) -> str:
+    """Return a name that is not ASCII: in UTF-8 with its flag, else in code page 437 (APPNOTE, appendix D)."""
+    if flags & 0x0800:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _bad("the entry name {!r:.300} is not in the encoding it claims".format(raw), where) from error
+    name = raw.decode("cp437")
     try:
-        name = raw.decode("utf-8" if flags & 0x0800 else "ascii")
-    except UnicodeDecodeError as error:
-        raise _bad("the entry name {!r} is not in the encoding it claims".format(raw), where) from error
+        said = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        _allow("the name {!r:.300} in code page 437".format(name), where, odd)
+        return name
+    raise RestoreError(
+        INTEGRITY,
+        "the entry name {!r:.300} is in UTF-8 without saying so; pip takes it for {!r:.300}".format(said, name),
+        where=where,
+        next="ask its project for a wheel that sets the flag, or exclude this distribution",
+    )
+
+
+def _check_name(name: str, where: str) -> None:
     # Nearly every name passes the first line; it is cheaper than to look at all of them closely.
     if (not name.isprintable() or "//" in name or "/." in name or name[:1] in _SUSPECT or name[-1] == ".") and (
         _CONTROL.search(name) or not _normal(name)
     ):
-        raise _bad("the entry name {!r} is not a plain relative path".format(name), where)
+        raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
     if "\\" in name or name[1:2] == ":":
-        raise _bad("the entry name {!r} is not a plain relative path".format(name), where)
-    return name
+        raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
+    if len(name) > 80:
+        _check_length(name, where)
+
+
+def _check_length(name: str, where: str) -> None:
+    """Count in bytes, as file systems do; names of up to 80 characters are never too long."""
+    path = name.rstrip("/").encode("utf-8")
+    parts = path.split(b"/")
+    longest = max(map(len, parts))
+    if longest > NAME_LIMIT or len(path) > PATH_LIMIT or len(parts) > DEPTH_LIMIT:
+        raise RestoreError(
+            INTEGRITY,
+            "the entry name {!r:.120}… has {} bytes, {} in one part, {} parts; {}, {} and {} are allowed".format(
+                name, len(path), longest, len(parts), PATH_LIMIT, NAME_LIMIT, DEPTH_LIMIT
+            ),
+            where=where,
+            next="exclude this distribution, or take another version or file of it",
+        )
 
 
 def _normal(name: str) -> bool:
@@ -187,17 +286,7 @@ def _normal(name: str) -> bool:
 
 def _zip64(extra: bytes, size: int, compressed: int, offset: int, where: str, name: str) -> Tuple[int, int, int]:
     """Return (size, compressed, offset) with the zip64 extra field applied."""
-    wide = None
-    while extra:
-        if len(extra) < 4:
-            raise _bad("{!r} has a malformed extra field".format(name), where)
-        kind, length = struct.unpack_from("<2H", extra)
-        data, rest = extra[4 : 4 + length], extra[4 + length :]
-        if len(data) != length or kind == 0x7075 or (kind == 1 and wide is not None):
-            raise _bad("{!r} has an extra field that gives it another name or size".format(name), where)
-        if kind == 1:
-            wide = data
-        extra = rest
+    wide = _extra(extra, where, name)
     needed = [value == _MAX32 for value in (size, compressed, offset)]
     if wide is None:
         if any(needed):
@@ -210,12 +299,29 @@ def _zip64(extra: bytes, size: int, compressed: int, offset: int, where: str, na
     return found[0], found[1], found[2]
 
 
+def _extra(extra: bytes, where: str, name: str) -> Optional[bytes]:
+    """Return the zip64 field of an entry's extra fields, after a look at all of them."""
+    wide = None
+    while extra:
+        if len(extra) < 4:
+            raise _bad("{!r} has a malformed extra field".format(name), where)
+        kind, length = struct.unpack_from("<2H", extra)
+        data, rest = extra[4 : 4 + length], extra[4 + length :]
+        if len(data) != length or kind == 0x7075 or (kind == 1 and wide is not None):
+            raise _bad("{!r} has an extra field that gives it another name or size".format(name), where)
+        if kind == 1:
+            wide = data
+        extra = rest
+    return wide
+
+
 def _no_clashes(entries: List[Entry], where: str) -> None:
     files = {entry.name for entry in entries if entry.name[-1] != "/"}
     explicit = {entry.name[:-1] for entry in entries if entry.name[-1] == "/"}
     if len(files) + len(explicit) != len(entries):
         names = [entry.name for entry in entries]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: Set[str] = set()
+        twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise _bad("{!r} stands twice in the archive".format(twice), where)
     parents = {name.rpartition("/")[0] for name in files | explicit}
     folders = explicit | parents
@@ -246,6 +352,8 @@ def data_offset(header: bytes, entry: Entry, where: str = "") -> int:
         or len(header) < total
     ):
         raise _bad("the local header of {!r} contradicts the directory".format(entry.name), where)
+    if extra_length:
+        _extra(header[LOCAL_HEADER + name_length : total], where, entry.name)
     if crc == entry.crc and compressed == entry.compressed and size == entry.size:
         return total
     if flags & 0x0008 and not crc and not compressed and not size:

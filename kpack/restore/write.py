@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 
-from . import record
 from .errors import INTEGRITY, RestoreError, machine_error
 from .inflate import Inflater, Stream
 from .moves import relocate
-from .scripts import rewrite
+from .scripts import Rewriter
 from .wheels import RECORD, SCRIPT, File, Job
 from .wheelzip import DEFLATED, LOCAL_HEADER, Entry, data_offset
 
@@ -75,16 +74,11 @@ class Writer:
         data = view[begin : begin + entry.compressed]
         if len(data) != entry.compressed:
             raise _across(entry, member)
-        if file.kind in (RECORD, SCRIPT):
+        if file.kind == RECORD:
             content = self._inflater.whole(data, entry.size, entry.name) if entry.method == DEFLATED else bytes(data)
-            if file.kind == RECORD:
-                self.kept[file.path] = content
-                return
-            changed = rewrite(content, self.executable)
-            if changed != content:
-                self.rewritten[file.path] = (record.digest(changed), str(len(changed)))
-            descriptor = self._create(file, executable=True)
-            self._write(descriptor, file.path, (changed,))
+            self.kept[file.path] = content
+        elif file.kind == SCRIPT:
+            self._script(file, file.path, iter((data,)))
         elif entry.method == DEFLATED and len(data) <= _DIRECT:
             content = self._inflater.whole(data, entry.size, entry.name)
             descriptor = self._create(file, executable=entry.executable)
@@ -104,31 +98,37 @@ class Writer:
         if file.kind == RECORD:
             raise RestoreError(INTEGRITY, "a RECORD of this size", where=job.member.path)
         parts = _parts(job, file.entry, views)
-        if file.entry.method == DEFLATED:
+        if file.kind == SCRIPT:
+            self._script(part, file.path, parts)
+        elif file.entry.method == DEFLATED:
             self._streamed(part, parts)
         else:
-            self._write(self._create(part, executable=_executable(file)), part.path, parts)
-        if file.kind == SCRIPT:
-            self._rewritten(file, part.path)
+            self._write(self._create(part, executable=file.entry.executable), part.path, parts)
         relocate(part.path, file.path)
 
-    def _rewritten(self, file: File, path: str) -> None:
-        """Rewrite the first line of a script that was too large for memory; programs in scripts/ mostly have none."""
+    def _script(self, file: File, final: str, parts: Iterator[memoryview]) -> None:
+        """Write a script with the interpreter's own first line; ``final`` is the path that it will have."""
+        descriptor = self._create(file, executable=True)
         try:
-            with open(path, "rb+") as stream:
-                if not stream.read(8).startswith(b"#!python"):
-                    return
-                stream.seek(0)
-                changed = rewrite(stream.read(), self.executable)
-                stream.seek(0)
-                stream.truncate()
-                stream.write(changed)
+            rewriter = Rewriter(self.executable, lambda piece: _all(descriptor, piece))
+            if file.entry.method == DEFLATED:
+                stream = Stream(self._inflater, file.entry.size, file.entry.name, rewriter.feed)
+                for part in parts:
+                    stream.feed(part)
+                stream.finish()
+            else:
+                for part in parts:
+                    rewriter.feed(part)
+            changed = rewriter.finish()
         except OSError as error:
             raise machine_error(error, "write", file.path) from error
-        self.rewritten[file.path] = (record.digest(changed), str(len(changed)))
+        finally:
+            os.close(descriptor)
+        if changed is not None:
+            self.rewritten[final] = changed
 
     def _streamed(self, file: File, parts: Iterator[memoryview]) -> None:
-        descriptor = self._create(file, executable=_executable(file))
+        descriptor = self._create(file, executable=file.entry.executable)
         try:
             stream = Stream(self._inflater, file.entry.size, file.entry.name, lambda piece: _all(descriptor, piece))
             for part in parts:
@@ -157,10 +157,6 @@ class Writer:
             raise machine_error(error, "write", path) from error
         finally:
             os.close(descriptor)
-
-
-def _executable(file: File) -> bool:
-    return file.kind == SCRIPT or file.entry.executable
 
 
 def _parts(job: Job, entry: Entry, views: Iterator[memoryview]) -> Iterator[memoryview]:

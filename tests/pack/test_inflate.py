@@ -1,15 +1,14 @@
-"""Entries of every length are inflated to their end, by either inflater, however it holds back its last bytes."""
+"""Entries of every length are inflated to their end, however zlib holds back its last bytes."""
 
 from __future__ import annotations
 
 import random
-import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kpack.errors import IntegrityError
-from kpack.pack import inflate, wheel
+from kpack.pack import wheel
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -18,19 +17,13 @@ if TYPE_CHECKING:
 PIECE = 1 << 12
 
 
-@pytest.fixture(params=["zlib", "isal"])
-def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(autouse=True)
+def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheel, "_PIECE", PIECE)
-    if request.param == "isal":
-        pytest.importorskip("isal", reason="needs the wheel of isal")
-    else:
-        monkeypatch.setattr(inflate, "decompressobj", zlib.decompressobj)
-        monkeypatch.setattr(inflate, "crc32", zlib.crc32)
-    return str(request.param)
 
 
 @pytest.mark.parametrize("kind", ["noise", "zeros", "text"])
-def test_lengths_around_a_piece_are_admitted(tmp_path: Path, inflater: str, kind: str) -> None:
+def test_lengths_around_a_piece_are_admitted(tmp_path: Path, kind: str) -> None:
     def make(size: int) -> bytes:
         if kind == "noise":
             return random.Random(size).randbytes(size)
@@ -46,7 +39,7 @@ def test_lengths_around_a_piece_are_admitted(tmp_path: Path, inflater: str, kind
 
 
 @pytest.mark.parametrize("change", [-1, 1])
-def test_stream_that_ends_early_or_late_is_refused(tmp_path: Path, inflater: str, change: int) -> None:
+def test_stream_that_ends_early_or_late_is_refused(tmp_path: Path, change: int) -> None:
     path = make_wheel(tmp_path, "thing", files={"big.py": random.Random(1).randbytes(3 * PIECE)})
     data = bytearray(path.read_bytes())
     size = (3 * PIECE).to_bytes(4, "little")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from kpack.pack.content import BlobFile, Content, WheelFile
+from kpack.pack.wheel import Lax
 from kpack.pack.write import write
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
 from tests.support.interpreters import found
@@ -80,6 +81,7 @@ def make_pack(
     leans: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] | None = None,
     accelerator: Path | None = None,
     lax: Sequence[str] = (),
+    odd: Sequence[str] = (),
     extra_checkpoints: Sequence[PackedCheckpoint] = (),
     **facts: Any,
 ) -> Pack:
@@ -98,6 +100,7 @@ def make_pack(
                 f"wheels/{path.name}",
                 replaces=(replaces or {}).get(project),
                 lax_record=project in lax,
+                lax_archive=project in odd,
             )
         )
     targets = tuple(
@@ -135,7 +138,10 @@ def make_pack(
                 filename=path.name,
                 sha256=sha256(path.read_bytes()),
                 path=path,
-                lax_record=parse_wheel_filename(path.name)[0] in lax,
+                lax=Lax(
+                    record=parse_wheel_filename(path.name)[0] in lax,
+                    archive=parse_wheel_filename(path.name)[0] in odd,
+                ),
             )
             for path in [*wheels, *([accelerator] if accelerator else [])]
         ),

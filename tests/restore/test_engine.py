@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from kpack.restore.drift import Installed
+from kpack.restore.entry_points import EntryPoint, entry_points
 from kpack.restore.errors import RestoreError
 from kpack.restore.feed import reading_order
 from kpack.restore.manifest import Lean, Manifest, Member, PackedCheckpoint, PackTarget, Requirer, Span
 from kpack.restore.plan import choose_target
 from kpack.restore.report import Report
-from kpack.restore.scripts import EntryPoint, command, entry_points, rewrite, shebang
+from kpack.restore.scripts import command, interpreter_line, rewrite
 from kpack.restore.tags import Interpreter
 from kpack.restore.wheels import Job
 from tests.restore import kills, kit
@@ -297,10 +298,15 @@ def test_reading_order_serves_the_workers_side_by_side(workers: int) -> None:
 
 
 def test_scripts_are_what_pip_writes() -> None:
-    assert shebang("/usr/bin/python3") == b"#!/usr/bin/python3\n"
-    long = "/" + "x" * 130
-    assert shebang(long) == f"#!/bin/sh\n'''exec' {long} \"$0\" \"$@\"\n' '''\n".encode()
-    assert shebang("/a b/python") == b"#!/bin/sh\n'''exec' \"/a b/python\" \"$0\" \"$@\"\n' '''\n"
+    assert interpreter_line("/usr/bin/python3") == b"#!/usr/bin/python3\n"
+    assert interpreter_line("/a b/python") is None
+    assert interpreter_line("/" + "a" * 120) is not None
+    assert interpreter_line("/" + "a" * 252) is None
+    stanza = b"'''exec' \"/a b/python\" \"$0\" \"$@\"\n' '''"
+    assert rewrite(b"#!python\nx = 1\n", "/a b/python") == b"#!/bin/sh\n" + stanza + b"\nx = 1\n"
+    assert rewrite(b"#!python\n# coding: latin-1\n\n'x'\n", "/a b/python") == (
+        b"#!/bin/sh\n# coding: latin-1\n\n" + stanza + b" \\\n'x'\n"
+    )
     assert rewrite(b"#!python\nx", "/p") == b"#!/p\nx"
     assert rewrite(b"#!pythonw -u\nx", "/p") == b"#!/p\nx"
     assert rewrite(b"#!/bin/sh\nx", "/p") == b"#!/bin/sh\nx"
@@ -312,7 +318,7 @@ def test_scripts_are_what_pip_writes() -> None:
 
 def test_entry_points_are_read_as_the_specification_says() -> None:
     raw = (
-        "[console_scripts]\nOne = a.b:c.d [extra]\ntwo=x:y\n; comment\n[gui_scripts]\nthree = g:h\n[other]\nz = not;a\n"
+        "[console_scripts]\nOne = a.b:c.d [extra]\ntwo=x:y\n# comment\n[gui_scripts]\nthree = g:h\n[other]\nz = not;a\n"
     )
     assert entry_points(raw.encode(), "x") == [
         EntryPoint("One", "a.b", "c.d"),
@@ -321,5 +327,5 @@ def test_entry_points_are_read_as_the_specification_says() -> None:
     ]
     pip = entry_points(b"[console_scripts]\npip = pip:main\npip3 = pip:main\npip3.99 = pip:main\n", "x")
     assert sorted(point.name for point in pip) == ["pip", f"pip{sys.version_info[0]}", f"pip{kills.series()}"]
-    with pytest.raises(RestoreError, match="cannot be read"):
+    with pytest.raises(RestoreError, match="is not UTF-8"):
         entry_points(b"\xff", "x")

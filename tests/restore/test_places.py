@@ -125,12 +125,11 @@ def test_entry_names_are_plain_relative_paths_or_refused(name: str) -> None:
     control = any(unicodedata.category(char) == "Cc" for char in name)
     plain = not (control or "\\" in name or name[1:2] == ":" or any(part in ("", ".", "..") for part in parts))
     try:
-        found = wheelzip._name(name.encode(), 0x0800, "x.whl")
+        wheelzip._check_name(name, "x.whl")
     except RestoreError:
         assert not plain
     else:
         assert plain
-        assert found == name
 
 
 @given(

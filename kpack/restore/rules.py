@@ -1,0 +1,311 @@
+"""What a wheel may hold and where it lands: the one set of rules, asked by the gate at home and by the planner here.
+
+Pure functions over the entries of an archive and the small files that describe it; nothing of the interpreter that
+asks is known. They follow the binary distribution format (PEP 427 and its successors) where pip and uv do, and
+refuse what one of the two would refuse, or what the two would read differently.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from . import tags
+from .errors import INTEGRITY, RestoreError
+from .text import broken_lines
+from .versions import Version, normalize_name
+
+if TYPE_CHECKING:
+    from .wheelzip import Entry
+
+INFO, LIB, PURELIB, PLATLIB, HEADERS, SCRIPTS, DATA = range(7)
+"""The doors by which a file comes in: the metadata folder, the root of the archive, and the folders of ``.data``."""
+
+_DOORS = {"purelib": PURELIB, "platlib": PLATLIB, "headers": HEADERS, "scripts": SCRIPTS, "data": DATA}
+_IMPORTED = (INFO, LIB, PURELIB, PLATLIB)
+
+LIMITS = {"METADATA": 16 << 20, "WHEEL": 1 << 20, "entry_points.txt": 1 << 20, "RECORD": 32 << 20}
+"""Bytes that the files of the metadata folder may have which are read into memory as a whole."""
+PACKED_LIMIT = 4 << 20
+"""Compressed bytes that each of them may have, so that it lies in one span of a pack."""
+
+_STARTERS = ("sitecustomize", "usercustomize")
+_STATE = ".kpack"
+_RESERVED = (*_STARTERS, _STATE)
+_SITE = ("site-packages", "dist-packages")
+_STANDARD = re.compile(r"(?:local/)?lib(?:32|64)?/(?:python|pypy)[0-9]+\.[0-9]+t?/")
+_INTERPRETER = re.compile(r"python[0-9.]*(?:w|t)?\Z|pyvenv\.cfg\Z")
+
+_MAJOR = re.compile(r"1\.[0-9]{1,9}\Z")
+_FIELD = re.compile(r"[!-9;-~]+:")
+
+
+class Shape(NamedTuple):
+    """How the archive of a wheel is laid out."""
+
+    info: str
+    """Name of its metadata folder."""
+    data: Tuple[str, ...]
+    """Its ``.data`` folders, each with a slash at the end."""
+
+
+class Landing(NamedTuple):
+    """A file of a wheel and where it goes."""
+
+    entry: Entry
+    door: int
+    """One of `INFO` … `DATA`."""
+    rest: str
+    """Its path below the folder that the door leads to."""
+
+
+_landing = tuple.__new__
+"""`Landing(...)` without the detour by keyword arguments, for tens of thousands of them."""
+
+
+def shape(entries: Iterable[Entry], filename: str) -> Shape:
+    """Return the layout of the wheel that has this file name.
+
+    Raises RestoreError (code 5): more or fewer than one metadata folder, one of another distribution, a ``.data``
+    folder of another distribution, a part of the metadata that is missing or too large to be read whole.
+    """
+    try:
+        wheel = tags.parse(filename)
+    except ValueError as error:
+        raise _bad(str(error), filename) from error
+    tops: Set[str] = set()
+    told: Dict[str, Entry] = {}
+    for entry in entries:
+        if ".dist-info" in entry.name or ".data/" in entry.name:
+            top, _, rest = entry.name.partition("/")
+            tops.add(top)
+            if rest in LIMITS:
+                told[entry.name] = entry
+    infos = sorted(top for top in tops if top.endswith(".dist-info"))
+    if len(infos) != 1:
+        raise _bad("it has {} .dist-info folders: {}".format(len(infos), infos), filename)
+    info = infos[0]
+    if not _is_of(info[: -len(".dist-info")], wheel):
+        raise _bad("its metadata folder is {!r}, which is another distribution".format(info), filename)
+    data = sorted(top for top in tops if top.endswith(".data"))
+    for top in data:
+        if not _is_of(top[: -len(".data")], wheel):
+            raise _bad("{!r} is another distribution's .data folder".format(top), filename)
+    _refuse_metadata({name: told.get("{}/{}".format(info, name)) for name in LIMITS}, info, filename)
+    return Shape(info, tuple(top + "/" for top in data))
+
+
+def _refuse_metadata(files: Dict[str, Optional[Entry]], info: str, where: str) -> None:
+    for name, entry in files.items():
+        if entry is None and name != "entry_points.txt":
+            raise _bad("it has no {}/{}".format(info, name), where)
+        limit = LIMITS[name]
+        if entry is not None and (entry.size > limit or entry.compressed > PACKED_LIMIT):
+            raise _bad(
+                "{}/{} has {} bytes, {} packed; {} and {} are allowed".format(
+                    info, name, entry.size, entry.compressed, limit, PACKED_LIMIT
+                ),
+                where,
+            )
+
+
+def _is_of(stem: str, wheel: tags.WheelName) -> bool:
+    """Tell whether ``name-version`` of a folder is the wheel's, however it is spelled."""
+    name, _, version = stem.rpartition("-")
+    return normalize_name(name) == normalize_name(wheel.name) and fits(version, wheel.version)
+
+
+def fits(found: str, named: str) -> bool:
+    """Tell whether a version inside a wheel agrees with the one ``named`` in its file name.
+
+    As for pip and uv, the file name may have a local version more (``2.8.3+cu12`` for 2.8.3). Older tools wrote the
+    ``+`` of a folder's name as ``_``.
+    """
+    try:
+        wanted = Version(named)
+    except ValueError:
+        return False
+    for text in (found, found.replace("_", "+", 1)):
+        try:
+            version = Version(text)
+        except ValueError:
+            continue
+        if version == wanted or (not version.local and version.public_key == wanted.public_key):
+            return True
+    return False
+
+
+def landing(entries: Iterable[Entry], shape: Shape, where: str) -> List[Landing]:
+    """Return where the files of a wheel go, in the order of the entries; folders are made for files only.
+
+    Raises RestoreError (code 5) for a file that would land where a wheel has no business, judged by where it lands
+    and not by the door that it comes by.
+    """
+    info = shape.info + "/"
+    data = shape.data
+    shipped = info + "INSTALLER"
+    found = []
+    by_data = False
+    for entry in entries:
+        name = entry.name
+        if name[-1] == "/":
+            continue
+        if name.startswith(info):
+            if name != shipped:  # who installs writes its own
+                found.append(_landing(Landing, (entry, INFO, name)))
+            continue
+        if data and name.startswith(data):
+            by_data = True
+            found.append(_by_data(entry, where))
+            continue
+        if name.startswith(_RESERVED):
+            _refuse_reserved(name, name, where)
+        found.append(_landing(Landing, (entry, LIB, name)))
+    return _once(found, where) if by_data else found
+
+
+def _by_data(entry: Entry, where: str) -> Landing:
+    """Return where a file below ``.data`` goes."""
+    name = entry.name
+    _, key, rest = (*name.split("/", 2), "", "")[:3]
+    door = _DOORS.get(key)
+    if not rest:
+        raise _bad("{!r} is a file where a scheme folder belongs".format(name), where)
+    if door is None:
+        raise _bad("{!r} of {!r} is no scheme of .data".format(key, name), where)
+    if door == SCRIPTS:
+        if "/" in rest:
+            raise _bad("{!r}: a script must stand in scripts/ itself".format(name), where)
+        refuse_script(rest, where)
+    elif door == DATA:
+        _refuse_in_data(name, rest, where)
+    elif door != HEADERS:
+        _refuse_top(name, rest, where)
+    return Landing(entry, door, rest)
+
+
+def _refuse_in_data(name: str, rest: str, where: str) -> None:
+    """Judge a file of ``.data/data``: the root of the environment, or with ``--target`` the folder of modules."""
+    _refuse_top(name, rest, where)
+    if rest == "pyvenv.cfg":
+        raise _bad("{!r} would change the environment itself".format(name), where)
+    parts = rest.split("/")
+    if len(parts) == 2 and parts[0] in ("bin", "Scripts"):
+        refuse_script(parts[1], where)
+    inside = _STANDARD.match(rest)
+    for index, part in enumerate(parts[:-1]):
+        if part in _SITE:
+            _refuse_top(name, "/".join(parts[index + 1 :]), where)
+    if inside and rest[inside.end() :].partition("/")[0] not in _SITE:
+        raise _bad("{!r} would land among Python's own modules".format(name), where)
+
+
+def _refuse_top(name: str, rest: str, where: str) -> None:
+    """Judge a file by its path below a folder that modules are imported from; ``name`` is its own in the archive."""
+    top, _, below = rest.partition("/")
+    if top.startswith(_RESERVED):
+        _refuse_reserved(name, top, where)
+    if top.endswith(".dist-info") and below:
+        raise _bad("{!r} would speak for an installed distribution".format(name), where)
+
+
+def _refuse_reserved(name: str, rest: str, where: str) -> None:
+    top = rest.partition("/")[0]
+    if any(top == word or top.startswith(word + ".") for word in _STARTERS):
+        raise _bad("{!r} would run at every start of the interpreter and shadow Kaggle's own".format(name), where)
+    if top == _STATE:
+        raise _bad("{!r} would land among kpack's own state".format(name), where)
+
+
+def refuse_script(name: str, where: str) -> None:
+    """Refuse a command that would take the interpreter's place. Raises RestoreError (code 5)."""
+    if _INTERPRETER.match(name):
+        raise _bad("the script {!r} would take the place of the interpreter".format(name), where)
+
+
+def _once(found: List[Landing], where: str) -> List[Landing]:
+    """Let each path below the folder of modules come by one door: of several pip leaves the one that it writes last.
+
+    That is ``.data`` after the root. Raises RestoreError (code 5) when a file is in the way of a folder.
+    """
+    last: Dict[str, Landing] = {}
+    for item in sorted((item for item in found if item.door in _IMPORTED), key=lambda item: item.door):
+        last[item.rest] = item
+    folders: Set[str] = set()
+    for path in last:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in folders:
+            folders.add(parent)
+            parent = parent.rpartition("/")[0]
+    both = folders.intersection(last)
+    if both:
+        raise _bad("{!r} is a file and a folder where it lands".format(min(both)), where)
+    return [item for item in found if item.door not in _IMPORTED or last[item.rest] is item]
+
+
+def startup_files(landings: Iterable[Landing]) -> Tuple[str, ...]:
+    """Return the ``.pth`` files that a wheel puts where an interpreter may look for them at its start, sorted."""
+    found = set()
+    for item in landings:
+        if not item.rest.endswith(".pth"):
+            continue
+        folder, _, name = item.rest.rpartition("/")
+        looked_at = item.door == DATA and folder.rpartition("/")[2] in _SITE
+        if looked_at or (not folder and item.door in (*_IMPORTED, DATA)):
+            found.add(name)
+    return tuple(sorted(found))
+
+
+def is_pure(raw: bytes, where: str) -> bool:
+    """Read a WHEEL file and tell whether the root of the archive goes to purelib.
+
+    Without ``Root-Is-Purelib``, or with another word than true, it goes to platlib, as for pip. Raises RestoreError
+    (code 5) for a version of the format that is not known, and for text that two readers would cut differently.
+    """
+    fields = header_fields(raw, "WHEEL", where)
+    version = _single(fields, "wheel-version", "WHEEL", where)
+    if version is None or not _MAJOR.match(version):
+        raise _bad("its Wheel-Version is {!r}, known is 1.x".format(version), where)
+    return (_single(fields, "root-is-purelib", "WHEEL", where) or "").lower() == "true"
+
+
+def header_fields(raw: bytes, name: str, where: str) -> Dict[str, List[str]]:
+    """Return the fields of a file of mail headers, by name in lower case, each with its values in order.
+
+    A folded value is one with its lines joined, as pip and uv read it. Raises RestoreError (code 5) for text before
+    the first empty line that readers take apart differently.
+    """
+    head = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _bad("its {} is not UTF-8: {}".format(name, error), where) from error
+    if broken_lines(text):
+        raise _bad("its {} has characters at which some readers break lines and others do not".format(name), where)
+    fields: Dict[str, List[str]] = {}
+    current: Optional[List[str]] = None
+    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
+        if line[:1] in (" ", "\t"):
+            if current is None:
+                raise _bad("its {} begins with a folded line".format(name), where)
+            current[-1] = (current[-1] + " " + line.strip()).strip()
+            continue
+        found = _FIELD.match(line)
+        if not found:
+            raise _bad("its {} has a line that is no field: {!r:.80}".format(name, line), where)
+        current = fields.setdefault(found[0][:-1].lower(), [])
+        current.append(line[found.end() :].strip())
+    return fields
+
+
+def _single(fields: Dict[str, List[str]], key: str, name: str, where: str) -> Optional[str]:
+    values: Sequence[str] = fields.get(key, ())
+    if len(set(values)) > 1:
+        raise _bad("its {} says {} more than once: {}".format(name, key, ", ".join(values)), where)
+    return values[0] if values else None
+
+
+def _bad(what: str, where: str) -> RestoreError:
+    return RestoreError(
+        INTEGRITY, what, where=where, next="exclude this distribution, or take another version or file of it"
+    )
