@@ -9,6 +9,7 @@ give the same versions is checked. pip-compile locks for the Python that runs th
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import platform
@@ -57,8 +58,8 @@ def clean() -> dict[str, str]:
 
 def base(folder: Path, count: int, without: set[str]) -> Path:
     """Write a probe file with ``count`` packages, none of ``without``."""
-    shipped = ROOT / "kpack" / "base" / "snapshots" / "kaggle-gpu-py312-2026-08.json"
-    data = json.loads(shipped.read_text(encoding="utf-8"))
+    shipped = ROOT / "kpack" / "base" / "snapshots" / "kaggle-gpu-py312-2026-08.json.gz"
+    data = json.loads(gzip.decompress(shipped.read_bytes()))
     rows = [row for row in data["distributions"] if canonicalize_name(row["name"]) not in without]
     rows += [{"name": f"made-up-{number}", "version": "1.0"} for number in range(count - len(rows))]
     data["distributions"] = rows[:count]

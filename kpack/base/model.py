@@ -39,6 +39,9 @@ class BaseDistribution:
     provides_extra: tuple[str, ...] | None = None
     provenance: str = ""
     """Where the version comes from (``colab-freeze``, ``uv-estimate``, ``probe``, …)."""
+    certainty: str = ""
+    """How sure the version is: ``seen`` in a kernel of this image, ``medium`` (resolved as of the day, not seen),
+    ``low`` (a step of the image's build had to be guessed); empty for a list of the day, a pin or a probe."""
     library: str | None = None
     """The absolute folder that its modules are imported from; None when the snapshot does not know."""
     top_level: tuple[str, ...] | None = None
@@ -79,7 +82,15 @@ class BaseImage:
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What each word in `BaseDistribution.provenance` means."""
     taken: str = ""
-    """The day or month that the list speaks of."""
+    """The day that the list speaks of."""
+    accelerator: str = ""
+    """``gpu``, ``cpu``, ``tpu``, or ``any`` for an image of all; empty when the snapshot does not know."""
+    glibc_inferred: tuple[int, int] | None = None
+    """The glibc that the image has by inference only: wheels are chosen for `glibc`, which is surely there."""
+    images: tuple[str, ...] = ()
+    """Digests (``sha256:…``) of the docker images that the list stands for."""
+    system: Mapping[str, str] = field(default_factory=dict)
+    """Version by name of the system packages (dpkg); empty when the snapshot does not know them."""
     scheme: Mapping[str, str] | None = None
     """The absolute folders that ``pip install`` installs to: purelib, platlib, scripts, data, include (where each
     distribution's headers get a folder of their own). None when the snapshot does not know."""
@@ -95,7 +106,11 @@ class SnapshotInfo:
     python: str
     machine: str
     glibc: str
+    """What wheels are chosen for."""
+    accelerator: str
     taken: str
     distributions: int
     unknown: int
     certainty: str
+    images: tuple[str, ...]
+    """Digests (``sha256:…``) of the docker images that it stands for."""

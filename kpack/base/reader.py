@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import posixpath
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -37,8 +39,11 @@ def read(path: Path) -> str:
 
     """
     try:
-        with path.open("rb") as stream:
+        # What kpack ships is compressed.
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             raw = stream.read(LARGEST + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UsageError(f"no gzip archive: {error}", where=str(path), next=HINT) from error
     except OSError as error:
         raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
     if len(raw) > LARGEST:
@@ -117,6 +122,9 @@ class Reader:
         """Return a value that must be a list of strings."""
         found = self.items(value, key, " of strings")
         self.expect(all(isinstance(item, str) for item in found), key, "a list of strings is needed")
+        # An image has 20,000 lines of requirements: one look at all of a distribution's is enough for nearly all.
+        if "".join(found).isascii() and max(map(len, found), default=0) <= LONGEST:
+            return tuple(found)
         return tuple(self.string(item, key) for item in found)
 
     def strings(self, value: object, key: str) -> dict[str, str]:

@@ -5,9 +5,10 @@ kpack's own format is one JSON object::
     {"kpack-base": 1, "name", "taken", "certainty", "environment": {marker variables}, "glibc": "2.35",
      "preloaded": {module: [distributions that own it]}, "provenance": {word: meaning}, "default-from": word,
      "unknown": [names without a known version],
-     "distributions": [{"name", "version", "from"?, "colab"?, "requires-dist"?, "provides-extra"?}]}
+     "distributions": [{"name", "version", "from"?, "certainty"?, "requires-dist"?, "provides-extra"?}]}
 
-``colab`` is the version that Colab's list names where Kaggle's own packages moved it. A probe adds ``tags``,
+Shipped ones are compressed (``.json.gz``; ``images/make.py`` makes them) and add ``accelerator``, ``glibc-inferred``,
+``images`` (docker digests) and ``system`` (``name version`` of dpkg's packages). A probe adds ``tags``,
 ``scheme`` (the folders that pip installs to), for the reader of the file ``image`` (docker digest, build date, commit)
 and ``skipped`` (unreadable metadata), and to each distribution what is known of its files: ``library`` (when it is not
 purelib), ``top-level``, ``outside`` and ``removal``, as in `kpack.base.model.BaseDistribution`.
@@ -35,6 +36,7 @@ FORMAT = 1
 """The format number of snapshots."""
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+_SUFFIX = ".json.gz"
 
 MARKER_VARIABLES = (
     "implementation_name",
@@ -53,11 +55,14 @@ MARKER_VARIABLES = (
 
 _KEYS = frozenset({
     "kpack-base", "name", "taken", "certainty", "environment", "glibc", "preloaded", "provenance", "default-from",
-    "unknown", "distributions", "image", "scheme", "tags", "skipped",
+    "unknown", "distributions", "image", "scheme", "tags", "skipped", "accelerator", "glibc-inferred", "images",
+    "system",
 })  # fmt: skip
 _DISTRIBUTION_KEYS = frozenset({
-    "name", "version", "from", "colab", "requires-dist", "provides-extra", "library", "top-level", "outside", "removal",
+    "name", "version", "from", "certainty", "requires-dist", "provides-extra", "library", "top-level",
+    "outside", "removal",
 })  # fmt: skip
+_REMOVALS = tuple(word.value for word in Removal)
 _SCHEME = ("purelib", "platlib", "scripts", "data", "include")
 
 
@@ -72,7 +77,7 @@ def load(ref: str, relative_to: Path) -> BaseImage:
         MachineError: the file cannot be read.
 
     """
-    known = SNAPSHOTS / f"{ref}.json"
+    known = _place(ref)
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", ref) and not ref.endswith(".json") and known.is_file():
         return loads(read(known), known, shipped=True)
     path = relative_to / Path(ref).expanduser()
@@ -88,31 +93,41 @@ def load(ref: str, relative_to: Path) -> BaseImage:
     raise _unknown_name(ref)
 
 
+def names() -> list[str]:
+    """Return the names of the shipped snapshots."""
+    return sorted(path.name.removesuffix(_SUFFIX) for path in SNAPSHOTS.glob(f"*{_SUFFIX}"))
+
+
+def _place(name: str) -> Path:
+    return SNAPSHOTS / f"{name}{_SUFFIX}"
+
+
 def _unknown_name(ref: str) -> UsageError:
-    names = sorted(path.stem for path in SNAPSHOTS.glob("*.json"))
-    close = difflib.get_close_matches(ref, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(ref, names(), n=1, cutoff=0.5)
     return UsageError(
         f"no base image is called {ref!r}" + (f"; did you mean {close[0]!r}?" if close else ""),
         where=f"base = {ref!r}",
-        next=f"known names: {', '.join(names)}; or a path to the output of `kpack probe`",
+        next=f"known names: {', '.join(names())}; or a path to the output of `kpack probe`",
     )
 
 
 def shipped() -> tuple[SnapshotInfo, ...]:
     """Return what `kpack probe --list` shows of each shipped snapshot, newest first."""
     infos = []
-    for path in SNAPSHOTS.glob("*.json"):
-        base = loads(read(path), path, shipped=True)
+    for name in names():
+        base = load(name, SNAPSHOTS)
         infos.append(
             SnapshotInfo(
                 name=base.name,
                 python=base.python_full_version,
                 machine=base.machine,
                 glibc=".".join(map(str, base.glibc)),
+                accelerator=base.accelerator,
                 taken=base.taken,
                 distributions=len(base.distributions),
                 unknown=len(base.unknown),
                 certainty=base.certainty,
+                images=base.images,
             )
         )
     return tuple(sorted(sorted(infos, key=lambda info: info.name), key=lambda info: info.taken, reverse=True))
@@ -148,9 +163,6 @@ class _Snapshot(Reader):
         for key in data:
             self.expect(key in _KEYS, key, "unknown key")
         environment = self.environment(data.get("environment"))
-        glibc = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", self.text(data, "glibc"), re.ASCII)
-        if glibc is None:
-            raise self.error("glibc", f"not a glibc version: {data['glibc']!r:.40}")
         abi = self.strings(data.get("tags", {}), "tags").get("abi", "")
         if abi.endswith("t"):
             raise self.error("tags.abi", f"a free-threaded interpreter ({abi!r:.20}) is nothing kpack locks for")
@@ -169,7 +181,7 @@ class _Snapshot(Reader):
             name=self.text(data, "name") if shipped else self.path.stem,
             python_full_version=environment["python_full_version"],
             machine=environment["platform_machine"],
-            glibc=(int(glibc[1]), int(glibc[2])),
+            glibc=self.glibc(data, "glibc"),
             environment=environment,
             distributions=distributions,
             preloaded=tuple(preloaded),
@@ -179,9 +191,26 @@ class _Snapshot(Reader):
             unknown=unknown,
             provenance=self.strings(data.get("provenance", {}), "provenance"),
             taken=self.text(data, "taken", ""),
+            accelerator=self.text(data, "accelerator", ""),
+            glibc_inferred=self.glibc(data, "glibc-inferred") if "glibc-inferred" in data else None,
+            images=self.texts(data.get("images", []), "images"),
+            system=self.system(data.get("system", [])),
             scheme=scheme,
             shipped=shipped,
         )
+
+    def glibc(self, data: dict[str, Any], key: str) -> tuple[int, int]:
+        """Return the glibc version under ``key``."""
+        found = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", self.text(data, key), re.ASCII)
+        if found is None:
+            raise self.error(key, f"not a glibc version: {data[key]!r:.40}")
+        return int(found[1]), int(found[2])
+
+    def system(self, value: object) -> dict[str, str]:
+        """Return the system packages, name to version."""
+        rows = [row.partition(" ") for row in self.texts(value, "system")]
+        self.expect(all(name and version for name, _, version in rows), "system", "rows of 'name version' are needed")
+        return {name: version for name, _, version in rows}
 
     def scheme(self, value: object) -> dict[str, str] | None:
         """Return the folders that the image's pip installs to."""
@@ -228,6 +257,7 @@ class _Snapshot(Reader):
                 requires_dist=None if requires is None else self.texts(requires, f"{at}.requires-dist"),
                 provides_extra=None if extras is None else self.texts(extras, f"{at}.provides-extra"),
                 provenance=self.text(row, "from", default, at=f"{at}."),
+                certainty=self.text(row, "certainty", "", at=f"{at}."),
                 **self.files(row, at, scheme),
             )
         return found
@@ -236,8 +266,9 @@ class _Snapshot(Reader):
         """Return what a row says of files, as the fields of a `BaseDistribution`."""
         tops, outside, removal = row.get("top-level"), row.get("outside"), row.get("removal")
         library = row.get("library", scheme["purelib"] if scheme else None)
-        known = [word.value for word in Removal]
-        self.expect(removal is None or removal in known, f"{at}.removal", f"one of {', '.join(known)} is needed")
+        self.expect(
+            removal is None or removal in _REMOVALS, f"{at}.removal", f"one of {', '.join(_REMOVALS)} is needed"
+        )
         return {
             "library": None if library is None else self.folder(library, f"{at}.library"),
             "top_level": None if tops is None else self.places(tops, f"{at}.top-level"),

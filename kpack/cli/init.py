@@ -99,8 +99,7 @@ def _base(harvest: Harvest) -> str:
 
     def rank(info: SnapshotInfo) -> tuple[bool, bool]:
         python = harvest.python is None or info.python.startswith(f"{harvest.python}.")
-        cpu = "-cpu-" in info.name
-        return python, cpu != (harvest.accelerator is not False)
+        return python, info.accelerator in ("any", "cpu" if harvest.accelerator is False else "gpu")
 
     shipped = base.shipped()
     best = max(shipped, key=rank)

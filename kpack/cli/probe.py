@@ -46,7 +46,9 @@ def _list(*, as_json: bool) -> None:
         count = f"{info.distributions} distributions"
         if info.unknown:
             count += f" and {info.unknown} of unknown version"
-        tell(f"{info.name:<{width}}  Python {info.python}, glibc {info.glibc}, {count}")
+        tell(f"{info.name:<{width}}  {info.taken}, Python {info.python}, glibc {info.glibc}, {count}")
         tell(f"{'':<{width}}  certainty: {info.certainty}")
+        for digest in info.images:
+            tell(f"{'':<{width}}  {digest}")
     tell("")
     tell("These lists are reconstructed. A probe of your own kernel (kpack probe) is exact and beats them.")
