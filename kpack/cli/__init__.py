@@ -29,6 +29,7 @@ COMMANDS = {
     "inspect": "pack",
     "diff": "pack",
     "bootstrap": "kernel",
+    "push": "Kaggle",
     "probe": "kernel",
     "restore": "kernel",
     "drift": "kernel",

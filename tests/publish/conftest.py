@@ -1,0 +1,102 @@
+"""A Kaggle on loopback, and the command line in processes that can reach nothing else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.run import ROOT
+from tests.publish.terminal import Terminal
+from tests.restore.kit import make_pack
+from tests.support.kaggle import KEY, TOKEN, Kaggle
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from kpack.pack.write import Pack
+    from tests.cli.run import Done
+
+DATASET = "me/tiny-env"
+
+_SETTINGS = ("KAGGLE", "HF_", "PIP_", "UV_", "KPACK_")
+
+
+@dataclass
+class Desk:
+    """A folder, a Kaggle, and a terminal."""
+
+    folder: Path
+    kaggle: Kaggle
+    terminal: Terminal
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def kpack(self, *words: str | Path, debug: bool = False, **environ: str) -> Done:
+        """Run ``kpack``; a credential in what it prints fails the test."""
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(_SETTINGS) and not key.lower().endswith("_proxy")
+        }
+        done = self.terminal.run(
+            [*(["--debug"] if debug else []), *(str(word) for word in words)],
+            self.folder,
+            {
+                **inherited,
+                "PYTHONPATH": str(ROOT),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "NO_COLOR": "1",
+                "KPACK_CACHE": str(self.folder / "cache"),
+                **self.kaggle.environment,
+                **self.environ,
+                **environ,
+            },
+        )
+        said = done.out + done.err
+        assert "canary" not in said, said
+        assert TOKEN not in said
+        assert KEY not in said
+        assert debug or "Traceback" not in said, said
+        return done
+
+    def good(self, *words: str | Path, **environ: str) -> Done:
+        """Run ``kpack`` and expect that it works."""
+        done = self.kpack(*words, debug=False, **environ)
+        assert done.code == 0, done.out + done.err
+        return done
+
+    def pack(self, version: str = "1.0", size: int = 300_000, name: str = "tiny") -> Pack:
+        """Write a pack with a package of that version and a checkpoint of ``size`` bytes."""
+        wheel = make_wheel(self.folder / "wheels", "alpha", version)
+        return make_pack(
+            self.folder / "dist",
+            [wheel],
+            name=name,
+            checkpoints={"checkpoints/w.bin": bytes(range(256)) * (size // 256)},
+        )
+
+    @property
+    def stored(self) -> bytes:
+        """The pack in the dataset's current version."""
+        dataset = self.kaggle.datasets[DATASET]
+        return dataset.versions[dataset.current - 1].files["tiny.kpack.bin"][0]
+
+
+@pytest.fixture(scope="session")
+def terminal() -> Iterator[Terminal]:
+    with Terminal() as started:
+        yield started
+
+
+@pytest.fixture
+def desk(tmp_path: Path, terminal: Terminal) -> Iterator[Desk]:
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    sessions = tmp_path / "kaggle"
+    sessions.mkdir()
+    with Kaggle(sessions) as kaggle:
+        yield Desk(folder, kaggle, terminal)

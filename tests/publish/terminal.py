@@ -1,0 +1,121 @@
+"""A terminal for many calls of ``kpack``: one process that has loaded what Kaggle's client needs, and forks for each.
+
+Loading the client takes longer than most of these tests. A fork is still a process of its own: each call has its own
+variables, imports the client's front anew (it signs in as it is imported) and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.cli.run import ROOT, Done
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TIMEOUT = 300
+_PACE = 0.05
+"""What kpack waits between two questions takes this part of its time here."""
+
+
+class Terminal:
+    """Starts the process; `run` runs one command line in a fork of it."""
+
+    def __enter__(self) -> Self:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "tests.publish.terminal"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._child.stdin.close()
+        self._child.stdout.close()
+        self._child.wait(10)
+
+    def run(self, words: list[str], cwd: Path, environ: Mapping[str, str]) -> Done:
+        """Run ``kpack`` and return what it did."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            asked = {"words": words, "cwd": str(cwd), "environ": dict(environ), "out": str(out), "err": str(err)}
+            self._child.stdin.write(json.dumps(asked) + "\n")
+            self._child.stdin.flush()
+            code = int(self._child.stdout.readline())
+            return Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+def _call(asked: dict[str, object]) -> int:
+    """In the fork: become what was asked for, and run it."""
+    import signal
+    import time
+
+    signal.alarm(_TIMEOUT)
+    sleep = time.sleep
+    time.sleep = lambda seconds: sleep(float(seconds) * _PACE)
+    os.environ.clear()
+    environ = asked["environ"]
+    assert isinstance(environ, dict)
+    os.environ.update(environ)
+    os.chdir(str(asked["cwd"]))
+    for stream, number in ((asked["out"], 1), (asked["err"], 2)):
+        descriptor = os.open(str(stream), os.O_WRONLY | os.O_CREAT, 0o600)
+        os.dup2(descriptor, number)
+    from kpack import cli
+
+    words = asked["words"]
+    assert isinstance(words, list)
+    try:
+        code = cli.run(words)
+    except BaseException:  # noqa: BLE001 - as the interpreter does with --debug
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _main() -> None:
+    for name in list(os.environ):
+        if name.startswith("KAGGLE") or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    nowhere = {
+        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update(nowhere, HOME=home, XDG_CONFIG_HOME=home)
+        answers = os.dup(1)
+        questions = os.fdopen(os.dup(0), encoding="utf-8")  # exit(), which the client calls, closes stdin
+        os.dup2(2, 1)  # the client prints how to sign in
+        import kaggle  # noqa: F401 - what it needs is loaded with it
+
+        for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
+            del sys.modules[name]
+        import kpack.cli.push
+        import kpack.publish.dataset  # noqa: F401
+    for row in questions:
+        child = os.fork()
+        if child == 0:
+            os._exit(_call(json.loads(row)))
+        _, status = os.waitpid(child, 0)
+        os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+if __name__ == "__main__":
+    _main()
