@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack import environment as environments
-from kpack import lock as locks
 from kpack import source
 from kpack.errors import CheckFailed, UsageError
 from kpack.files import write_text
+from kpack.lock import from_resolution, stale, validated
+from kpack.lock import load as load_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -76,13 +77,13 @@ class Project:
     @cached_property
     def lock(self) -> Lock | None:
         """The lock, or None when there is none; raises IntegrityError for one that kpack did not write."""
-        return locks.load(self.lock_path) if self.lock_path.exists() else None
+        return load_lock(self.lock_path) if self.lock_path.exists() else None
 
     def stale(self) -> tuple[str, ...]:
         """Return why the lock does not speak for the file any more; empty when it does."""
         if self.lock is None:
             return (f"there is no {self.lock_path.name}",)
-        reasons = locks.stale(self.lock, self.environment, self.bases, meaning=self.meaning)
+        reasons = stale(self.lock, self.environment, self.bases, meaning=self.meaning)
         return (*reasons, *source.changed(self.lock, self.config.parent))
 
     def current_lock(self) -> Lock:
@@ -175,8 +176,8 @@ def lock(
         known=() if old is None or upgrade is True else old.checkpoints,
         on_event=on_fetch,
     )
-    made = locks.from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
-    text = locks.validated(made, str(project.lock_path))
+    made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
+    text = validated(made, str(project.lock_path))
     changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
     if changed:
         write_text(project.lock_path, text)

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from kpack import environment as environments
-from kpack import lock as locks
 from kpack import target as targets
 from kpack.checkpoints import LockedCheckpoint
 from kpack.files import sha256_of, write_text
+from kpack.lock import dumps, filename, from_resolution
 from kpack.resolve.model import Need, Pin, Resolution, TargetResolution, Wheel
 from tests.support.wheels import make_wheel
 
@@ -118,10 +118,8 @@ def project(folder: Path, url: str, wheels: Sequence[Path], checkpoints: Sequenc
         LockedCheckpoint(path=path.name, urls=(where,), sha256=sha256, size=path.stat().st_size)
         for path, where, sha256 in checkpoints
     ]
-    made = locks.from_resolution(
-        environment, found, meaning=environments.meaning_digest(environment), checkpoints=locked
-    )
-    write_text(folder / locks.filename(folder / "kaggle-env.toml"), locks.dumps(made))
+    made = from_resolution(environment, found, meaning=environments.meaning_digest(environment), checkpoints=locked)
+    write_text(folder / filename(folder / "kaggle-env.toml"), dumps(made))
 
 
 def build(folder: Path, cache: Path) -> Timing:

@@ -45,10 +45,10 @@ def drift(session: Session, path: Path | None, ref: str, *, as_json: bool) -> in
 
 def _targets(path: Path) -> tuple[PackTarget, ...]:
     if path.suffix == ".toml":
-        from kpack import lock as locks
+        from kpack.lock import load
         from kpack.pack.layout import target_of
 
-        return tuple(target_of(target) for target in locks.load(path).targets)
+        return tuple(target_of(target) for target in load(path).targets)
     from kpack import pack
 
     return pack.read(path).manifest.targets

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 
-from kpack import pack
 from kpack.cli.session import json_option
-from kpack.errors import IntegrityError, MachineError, UsageError
-
-_DRIVER = """
-import sys
-sys.path[:] = [path for path in sys.path if path]
-import json
-code = sys.stdin.buffer.read()
-exec(compile(code, "bootstrap.py", "exec"), {
-    "PACK": sys.argv[1], "OPTIONS": json.loads(sys.argv[2]), "__name__": "kpack_bootstrap",
-})
-"""
-"""Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing."""
+from kpack.restoring import Options, run_engine
 
 
 @click.command()
@@ -52,38 +36,6 @@ def restore(
     kpack restore dist/toxic-comments.kpack.bin --python .venv/bin/python
     kpack restore dist/toxic-comments.kpack.bin --target /tmp/env --dry-run
     """
-    if python is None and target is None:
-        raise UsageError(
-            "restore into which interpreter?",
-            next="name one with --python PATH, or a folder with --target DIR; the pasted line restores into its own",
-        )
-    found = pack.read(path)
-    if expect is not None and expect != found.id:
-        raise IntegrityError(f"the pack's id is {found.id}, {expect} was expected", where=str(path))
-    options = {
-        "target": str(target) if target is not None else None,
-        "dry_run": dry_run,
-        "compile": compile_,
-        "allow_absolute": allow_absolute,
-        "obey_managed": True,
-        "json": as_json,
-    }
-    done = subprocess.run(
-        [_interpreter(python), "-c", _DRIVER, str(path.absolute()), json.dumps(options)],
-        input=pack.bootstrap_of(found),
-        check=False,
-    )
+    options = Options(python=python, target=target, dry_run=dry_run, compile=compile_, allow_absolute=allow_absolute)
+    done = run_engine(path, options, expect=expect, as_json=as_json)
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
-
-
-def _interpreter(python: str | None) -> str:
-    if python is None:
-        return sys.executable
-    if (program := shutil.which(python)) is None:
-        raise MachineError("there is no such interpreter", where=python, next="name the python of a venv or kernel")
-    asked = subprocess.run(
-        [program, "-I", "-S", "-c", "print('Python')"], stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    if asked.stdout.strip() != b"Python":
-        raise MachineError("this is no Python interpreter", where=python, next="name the python of a venv or kernel")
-    return program

@@ -78,12 +78,11 @@ def _problems(found: pack.ReadPack, expect: str | None, notes: list[str]) -> lis
 
 def _opinion(session: Session, found: pack.ReadPack | None) -> Opinion:
     """Return what the index says of the lock in the pack, or of the project's."""
-    from kpack import lock as locks
-    from kpack.lock import online
+    from kpack.lock import loads, online
 
     if found is not None:
         name = found.manifest.lock
-        return online.check(locks.loads(found.data(name).decode("utf-8"), f"{found.path}: {name}"))
+        return online.check(loads(found.data(name).decode("utf-8"), f"{found.path}: {name}"))
     lock = Project.find(session.config).lock
     if lock is None:
         raise UsageError("there is no lock to check online", next="run kpack lock first")

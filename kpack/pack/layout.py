@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kpack import lock as locks
 from kpack.checkpoints import variables
+from kpack.lock import relative, requirements
 from kpack.pack.content import BlobFile, Content, WheelFile
 from kpack.pack.wheel import STRICT, Lax
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
@@ -34,8 +34,8 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
     return Content(
         name=lock.name,
         lock_name=lock_name,
-        lock_text=locks.relative(lock),
-        requirements=locks.requirements(lock),
+        lock_text=relative(lock),
+        requirements=requirements(lock),
         targets=tuple(target_of(target, let_in) for target in lock.targets),
         wheels=tuple(
             WheelFile(

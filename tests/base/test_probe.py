@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from kpack import restore
+import kpack
 from kpack.base import load
 from kpack.base.probe import cell
 from tests.restore.conftest import kernel, python, series
@@ -127,7 +127,7 @@ def test_it_writes_down_what_cannot_give_way(python: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("python", dict.fromkeys(PYTHONS))
 def test_it_says_where_a_restore_would_install(python: str, tmp_path: Path) -> None:
-    engine = str(Path(restore.__file__).parents[1])
+    engine = str(Path(kpack.__file__).parent)
     says = (
         f"import json, sys, types; package = types.ModuleType('kpack'); package.__path__ = [{engine!r}]; "
         "sys.modules['kpack'] = package; from kpack.restore.scheme import default; "
