@@ -102,11 +102,11 @@ def _what(session: Session, path: Path | None, dataset: str | None) -> tuple[Par
 
 def _of_this_lock(project: projects.Project, found: Parcel) -> None:
     """Refuse a pack that the lock does not speak for any more: the line in the notebook would pin the old one."""
-    from kpack import lock as locks
+    from kpack.lock import relative
 
     manifest = found.pack.manifest
     made = project.current_lock()
-    if found.pack.data(manifest.lock).decode("utf-8") != locks.relative(made):
+    if found.pack.data(manifest.lock).decode("utf-8") != relative(made):
         raise CheckFailed(
             "the pack was built from another lock",
             where=str(project.pack_path),
