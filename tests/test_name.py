@@ -23,6 +23,7 @@ TEXTS = (
     ROOT / "pyproject.toml",
     ROOT / ".ci" / "run",
 )
+TEXT_SUFFIXES = ("", ".py", ".md", ".json", ".toml", ".ipynb", ".txt", ".html", ".sh", ".yaml")
 FOREIGN = re.compile(
     r"""
     \b (?: (?: pip3? | pipx | uv | conda | poetry | pdm ) \s+ (?: pip \s+ | tool \s+ )?
@@ -56,7 +57,7 @@ def test_the_search_finds_the_foreign_name(line: str) -> None:
 def test_no_text_names_another_distribution() -> None:
     found = []
     for path in TEXTS:
-        if path.is_file() and path != Path(__file__) and path.suffix not in (".pyc", ".bin"):
+        if path.is_file() and path != Path(__file__) and path.suffix in TEXT_SUFFIXES:
             text = path.read_text(encoding="utf-8")
             found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in FOREIGN.finditer(text)]
     assert not found
