@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": "pack",
     "inspect": "pack",
     "diff": "pack",
+    "rehearse": "pack",
     "bootstrap": "kernel",
     "push": "Kaggle",
     "probe": "kernel",

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from kpack.cli.session import human_size, say
+from kpack.cli.session import human_size, plain, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,3 +79,16 @@ def fetching(total: int) -> Iterator[Callable[[Event], None]]:
             received[name] = size
 
         yield listen
+
+
+@contextlib.contextmanager
+def phases() -> Iterator[Callable[[str], None]]:
+    """Yield a function that is told what is being done now: a line that changes, or in a log a line for each."""
+    if not sys.stderr.isatty():
+        yield lambda text: say(f"{text} …")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("") as status:
+        yield lambda text: status.update(Text(plain(f"{text} …")))

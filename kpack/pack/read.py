@@ -281,14 +281,13 @@ def _frame(pack: ReadPack) -> Iterator[Problem]:
             yield Problem("end", f"the file must have {pack.size} bytes and end in zeros")
 
 
-def startup_files(pack: ReadPack) -> dict[str, tuple[str, ...]]:
-    """Return, by wheel, the ``.pth`` files that it installs: they may run code at every start of the interpreter.
+def wheel_landings(pack: ReadPack) -> Iterator[tuple[str, tuple[rules.Landing, ...]]]:
+    """Yield the file name of every wheel of a pack, and where its files go, from its verified directory.
 
     Raises:
         IntegrityError: a wheel's directory is not what the manifest says.
 
     """
-    found = {}
     for member in pack.manifest.members:
         if not member.path.startswith("wheels/"):
             continue
@@ -300,12 +299,20 @@ def startup_files(pack: ReadPack) -> dict[str, tuple[str, ...]]:
         filename = member.path.removeprefix("wheels/")
         try:
             entries = read_directory(tail, last.offset, filename, odd=[])
-            names = rules.startup_files(rules.landing(entries, rules.shape(entries, filename), filename))
+            yield filename, tuple(rules.landing(entries, rules.shape(entries, filename), filename))
         except RestoreError as error:
             raise IntegrityError(error.what, where=filename, next="kpack verify says more") from error
-        if names:
-            found[filename] = names
-    return found
+
+
+def startup_files(pack: ReadPack) -> dict[str, tuple[str, ...]]:
+    """Return, by wheel, the ``.pth`` files that it installs: they may run code at every start of the interpreter.
+
+    Raises:
+        IntegrityError: a wheel's directory is not what the manifest says.
+
+    """
+    found = {filename: rules.startup_files(landings) for filename, landings in wheel_landings(pack)}
+    return {filename: names for filename, names in found.items() if names}
 
 
 def bootstrap_of(pack: ReadPack) -> bytes:

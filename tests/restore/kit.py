@@ -80,6 +80,7 @@ def make_pack(
     replaces: Mapping[str, str] | None = None,
     leans: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] | None = None,
     accelerator: Path | None = None,
+    base: str | None = None,
     lax: Sequence[str] = (),
     odd: Sequence[str] = (),
     extra_checkpoints: Sequence[PackedCheckpoint] = (),
@@ -106,7 +107,7 @@ def make_pack(
     targets = tuple(
         PackTarget(
             label=f"python-{python}",
-            base=None,
+            base=base,
             python=python,
             machine=MACHINE,
             glibc=(2, 17),

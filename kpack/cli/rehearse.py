@@ -1,0 +1,185 @@
+"""``kpack rehearse``: the proof before Kaggle."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kpack import ledger
+from kpack.cli.progress import phases
+from kpack.cli.session import Session, answer, human_size, json_option, say, tell
+from kpack.errors import ExitCode, MachineError, UsageError
+from kpack.project import Project
+
+if TYPE_CHECKING:
+    from kpack.base import BaseImage
+    from kpack.rehearse import Attempt, Rehearsal
+
+_SLOW = 1.0
+"""Seconds from which a module's import is worth a line."""
+_SHOWN = 20
+"""Rows of each list; ``--json`` has all."""
+
+
+@click.command()
+@click.argument("path", metavar="[PACK]", required=False, type=click.Path(path_type=Path))
+@click.option("--base", metavar="NAME", help="The target of the pack; default: the first whose Python is here.")
+@click.option(
+    "--python", metavar="PATH", help="An interpreter of the target's Python; default: from PATH, pyenv or uv."
+)
+@click.option(
+    "--real",
+    multiple=True,
+    metavar="NAME",
+    help="Install this base package, and what it needs, really; needed: all that the packed packages need or import.",
+)
+@click.option("--notebook", type=click.Path(path_type=Path), help="Run this notebook in a Jupyter kernel, too.")
+@click.option("--script", type=click.Path(path_type=Path), help="Run this script, too.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="MOUNT=PATH",
+    help="Show a file or folder below /kaggle/input, for example competitions/titanic=./data.",
+)
+@click.option("--skip", multiple=True, metavar="MODULE", help="Do not import this module.")
+@click.option("--working", default=20.0, show_default=True, metavar="GB", help="What /kaggle/working holds.")
+@click.option("--keep", is_flag=True, help="Leave the folder of the rehearsal, and say where it is.")
+@json_option
+@click.pass_obj
+def rehearse(
+    session: Session,
+    path: Path | None,
+    base: str | None,
+    python: str | None,
+    real: tuple[str, ...],
+    notebook: Path | None,
+    script: Path | None,
+    inputs: tuple[str, ...],
+    skip: tuple[str, ...],
+    working: float,
+    *,
+    keep: bool,
+    as_json: bool,
+) -> int:
+    r"""Restore a pack by its line in a look-alike of the kernel, with the network cut, and import what is packed.
+
+    The base's packages are there as metadata only, unless --real says otherwise. Says who reached for the network,
+    and which variable of [restore] env would stop it.
+
+    \b
+    kpack rehearse
+    kpack rehearse --real needed --notebook inference.ipynb
+    kpack rehearse dist/toxic-comments.kpack.bin --base kaggle-gpu-py312-2026-08 --json
+    """
+    from kpack import pack as packs
+    from kpack.cache import Cache
+    from kpack.rehearse import Options
+    from kpack.rehearse import rehearse as run
+
+    project = _project(session, needed=path is None)
+    found = packs.read(path or _pack_of(project))
+    options = Options(
+        base=base,
+        python=python,
+        real=frozenset(real),
+        notebook=notebook,
+        script=script,
+        dataset=project.environment.dataset if project else None,
+        inputs=dict(map(_input, inputs)),
+        working=int(working * 1e9),
+        skip=frozenset(skip),
+        keep=keep,
+        indexes=tuple(index.location() for index in project.environment.indexes) if project else (),
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a rehearsal started must end with it
+    with phases() as on_phase:
+        outcome = run(found, options, base_of=lambda name: _base(project, name), cache=Cache(), on_phase=on_phase)
+    try:
+        ledger.note(found.path, "rehearsed", id=outcome.id, where=outcome.where, ok=outcome.ok)
+    except MachineError as error:
+        say(f"note: kpack status will not know of this rehearsal: {error}")
+    if as_json:
+        answer(outcome.to_dict())
+    else:
+        show(outcome)
+    return int(ExitCode.DONE if outcome.ok else ExitCode.CHECK_FAILED)
+
+
+def _project(session: Session, *, needed: bool) -> Project | None:
+    """Return the project here; None when there is none and a pack was named."""
+    try:
+        return Project.find(session.config)
+    except UsageError:
+        if needed or session.config is not None:
+            raise
+        return None
+
+
+def _pack_of(project: Project | None) -> Path:
+    assert project is not None
+    return project.pack_path
+
+
+def _base(project: Project | None, name: str) -> BaseImage | None:
+    """Return the base image of that name: the project's, or one that kpack ships."""
+    from kpack import base
+
+    for image in project.bases if project else ():
+        if image.name == name:
+            return image
+    try:
+        return base.load(name, Path.cwd())
+    except UsageError:
+        return None
+
+
+def _input(text: str) -> tuple[str, Path]:
+    mount, equals, path = text.partition("=")
+    parts = mount.strip("/").split("/")
+    if not equals or not path or ".." in parts or not all(parts):
+        raise UsageError(
+            f"not an input: {text!r}", where="--input", next="write MOUNT=PATH, for example competitions/titanic=./data"
+        )
+    return mount, Path(path)
+
+
+def show(outcome: Rehearsal) -> None:
+    """Print an outcome on one screen."""
+    for step in outcome.steps:
+        tell(f"{step.name}: {'ran' if step.ok else 'FAILED'} in {step.seconds:.1f} s")
+        for row in (step.error or "").splitlines():
+            tell(f"    {row}")
+    proven = [item for item in outcome.imports if item.ok]
+    tell(f"imports: {len(proven)} of {len(outcome.imports)} modules")
+    for item in [item for item in outcome.imports if item.failed][:_SHOWN]:
+        tell(f"    FAILED {item.module} (of {item.distribution}): {item.error}")
+    for item in outcome.unproven[:_SHOWN]:
+        tell(f"    not proven: {item.module} (of {item.distribution}) {item.error}")
+    for item in sorted(proven, key=lambda item: -item.seconds)[:3]:
+        if item.seconds >= _SLOW:
+            tell(f"    slow: {item.module} took {item.seconds:.1f} s")
+    tell(f"network: {'nobody reached for it' if not outcome.network else ''}".rstrip())
+    for attempt in outcome.network[:_SHOWN]:
+        tell(f"    {_attempt(attempt)}")
+    for row in outcome.warnings[:_SHOWN]:
+        tell(f"warning: {row}")
+    for row in outcome.notes:
+        tell(f"note: {row}")
+    memory, disk = human_size(outcome.peak_memory), human_size(outcome.peak_disk)
+    tell(f"took {outcome.seconds:.1f} s, at most {disk} on disk and {memory} of memory (Python {outcome.python})")
+    verdict = "it works here" if outcome.ok else "it does not work"
+    if outcome.ok and outcome.unproven:
+        names = sorted({item.stub for item in outcome.unproven if item.stub})
+        verdict += f", as far as stubs can tell; --real {' --real '.join(names)} tells more"
+    tell(f"{outcome.target}, pack {outcome.id[:12]}: {verdict}")
+
+
+def _attempt(attempt: Attempt) -> str:
+    tries = "" if attempt.tries == 1 else f", {attempt.tries} tries"
+    line = f" at {attempt.line}" if attempt.line else ""
+    stops = f'; env = {{ {attempt.stops[0]} = "{attempt.stops[1]}" }} stops it' if attempt.stops else ""
+    return f"{attempt.host} asked by {attempt.by}{line}{tries}, {attempt.seconds:.1f} s{stops}"

@@ -1,0 +1,143 @@
+"""The private folder of a rehearsal: an environment with the base as stubs, and the files that its processes share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kpack.errors import MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from kpack.rehearse.interpreter import Interpreter
+
+_FOLDERS = ("env", "home", "input", "kernel", "log", "out", "root", "tmp", "working")
+_HOOK = "_kpack_rehearsal.pth"
+
+
+class Stage:
+    """The folder ``work`` and what lies in it."""
+
+    def __init__(self, work: Path, interpreter: Interpreter) -> None:
+        self.work = work
+        self.interpreter = interpreter
+        for name in _FOLDERS:
+            (work / name).mkdir()
+        self.env = work / "env"
+        self.python = self.env / "bin" / "python"
+        self.log = work / "log" / "network.jsonl"
+        self.out = work / "out" / "line.jsonl"
+        self.kernel = work / "kernel"
+        self.working = work / "working"
+        source = resources.files("kpack.rehearse").joinpath("kernel")
+        for name in ("watch.py", "driver.py", "launch.py"):
+            (self.kernel / name).write_bytes(source.joinpath(name).read_bytes())
+        (work / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n", encoding="ascii")
+        (work / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n", encoding="ascii")
+
+    def make_environment(self) -> Path:
+        """Make the environment, without pip, and return the folder of its packages.
+
+        Raises:
+            MachineError: the interpreter cannot make one.
+
+        """
+        made = subprocess.run(
+            [self.interpreter.path, "-I", "-m", "venv", "--without-pip", "--symlinks", str(self.env)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise MachineError(
+                f"it cannot make a virtual environment: {made.stderr.strip().rpartition(chr(10))[2]}",
+                where=str(self.interpreter.path),
+                next="install its venv module (python3-venv on Debian), or name another with --python",
+            )
+        return next((self.env / "lib").glob("python3.*")) / "site-packages"
+
+    def watch(self, packages: Path, owners: Mapping[str, str], *, refuse: bool) -> None:
+        """Have every Python of the environment say who reaches for the network and which stub is imported."""
+        absent = self.kernel / "absent.json"
+        absent.write_text(json.dumps(dict(owners), sort_keys=True), encoding="utf-8")
+        watch = str(self.kernel / "watch.py")
+        facts = {"__name__": "_kpack_watch", "LOG": str(self.log), "ABSENT": str(absent), "REFUSE": refuse}
+        code = f"exec(compile(open({watch!r}, encoding='utf-8').read(), {watch!r}, 'exec'), {facts!r})"
+        line = f"import sys; hasattr(sys, '_kpack_rehearsal') or {code}\n"  # a restore reads .pth files once more
+        (packages / _HOOK).write_text(line, encoding="utf-8")
+
+    def variables(self, *, files: bool) -> dict[str, str]:
+        """Return the environment variables of a kernel: none of the caller's."""
+        variables = {
+            "PATH": os.pathsep.join([str(self.env / "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "HOME": str(self.work / "home"),
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if files:
+            return {**variables, "KAGGLE_KERNEL_RUN_TYPE": "Batch"}
+        return {**variables, "TMPDIR": str(self.work / "tmp"), "KPACK_INPUT": str(self.work / "input")}
+
+    def show(self, inputs: Mapping[str, Path]) -> None:
+        """Lay inputs out below ``KPACK_INPUT``, where the mounts of Kaggle cannot be had."""
+        for name, source in inputs.items():
+            place = self.work / "input" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(source)
+
+    def seen(self, *more: Path) -> list[str]:
+        """Return the folders and files that a private ``/tmp`` must not hide."""
+        package = Path(str(resources.files("kpack")))
+        own = [Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parent]
+        places = [self.work, self.interpreter.prefix, self.interpreter.path.parent, package, *own, *more]
+        real = dict.fromkeys(str(path) for path in places if path.exists())
+        return [path for path in real if not any(path != other and path.startswith(f"{other}/") for other in real)]
+
+
+@contextmanager
+def folder(*, keep: bool) -> Iterator[Path]:
+    """Yield a new private folder, removed at the end unless it is to be kept."""
+    work = Path(tempfile.mkdtemp(prefix="kpack-rehearse-")).resolve()
+    try:
+        yield work
+    finally:
+        if not keep:
+            remove(work)
+
+
+def remove(work: Path) -> None:
+    """Remove a folder, also what a program in it made unreadable.
+
+    Raises:
+        MachineError: something stays.
+
+    """
+
+    def again(function: Callable[[str], Any], path: str, _: object) -> None:
+        for place in (Path(path).parent, Path(path)):
+            if place.is_dir() and not place.is_symlink():
+                place.chmod(stat.S_IRWXU)
+        try:
+            if Path(path).is_dir() and not Path(path).is_symlink():
+                shutil.rmtree(path)
+            elif os.path.lexists(path):
+                function(path)
+        except OSError as error:
+            raise MachineError(f"cannot remove: {error.strerror}", where=path) from error
+
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(work, onexc=again)
+    else:
+        shutil.rmtree(work, onerror=again)
