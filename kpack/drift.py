@@ -10,8 +10,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from kpack.restore import plan
-from kpack.restore.drift import Drift, Installed, judge
+from kpack.restore.drift import Drift, judge
 from kpack.restore.errors import RestoreError
+from kpack.restore.installed import Installed
 from kpack.restore.manifest import Manifest
 from kpack.restore.tags import Interpreter
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import zlib
 from typing import TYPE_CHECKING, AbstractSet, Dict, Iterable, List, Mapping, Set, Tuple
 
+from . import foreign, record
 from .checkpoints import refuse_occupied, verify_attached
 from .errors import MACHINE, MISFIT, RestoreError
-from .wheels import METADATA, PLAIN, RECORD, File
+from .moves import is_folder
+from .wheels import PLAIN, File, WheelPlan
 
 if TYPE_CHECKING:
     from .drift import Drift
     from .plan import Plan
+    from .shared import Digests
 
 BLOCK = 4096
 """Bytes that a file may take beyond its size on most file systems."""
@@ -60,26 +62,25 @@ def imported(files: AbstractSet[str], loaded: Mapping[str, str]) -> List[str]:
     return sorted(found)
 
 
-def existing(files: Iterable[File], missing: Set[str], ours: Set[str]) -> Tuple[Set[str], List[str]]:
-    """Return, of the files to be written, (those that are there with the same content, those with another).
+def existing(files: Iterable[File], wheel: WheelPlan, digests: Digests) -> Tuple[Set[str], List[str]]:
+    """Return, of files to be written, (those that are there with the very same content, those with another).
 
-    ``missing`` are the folders that are not there, ``ours`` what will be moved away.
+    The same is what has the digest that the packed wheel's RECORD states; a sum like the archive's proves nothing.
     """
     same = set()
     other = []
     for file in files:
         path = file.path
-        if file.kind in (METADATA, RECORD) or path.rpartition("/")[0] in missing or path in ours:
-            continue
         try:
             status = os.lstat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         if (
             file.kind == PLAIN
             and stat.S_ISREG(status.st_mode)
             and status.st_size == file.entry.size
-            and _crc(path) == file.entry.crc
+            and bool(status.st_mode & 0o100) == file.entry.executable
+            and has_digest(path, digests.of(wheel, file))
         ):
             same.add(path)
         else:
@@ -87,14 +88,30 @@ def existing(files: Iterable[File], missing: Set[str], ours: Set[str]) -> Tuple[
     return same, other
 
 
-def refuse_clashes(paths: List[str]) -> None:
-    """Stop when files are in the way that no distribution to be replaced owns. Raises RestoreError (code 6)."""
-    if paths:
-        shown = ", ".join(paths[:5]) + (" and {} more".format(len(paths) - 5) if len(paths) > 5 else "")
+def has_digest(path: str, digest: str) -> bool:
+    """Tell whether a regular file has a digest as RECORD spells it; False for an empty one."""
+    try:
+        return digest != "" and record.digest_of(path)[0] == digest
+    except OSError:
+        return False
+
+
+def has(path: str, content: bytes) -> bool:
+    """Tell whether a regular file has a content."""
+    try:
+        return not os.path.islink(path) and foreign.read(path, len(content), follow=False) == content
+    except OSError:
+        return False
+
+
+def refuse_folders(paths: Iterable[str]) -> None:
+    """Stop when a folder is where a file belongs; pip cannot install that either. Raises RestoreError (code 6)."""
+    folders = [path for path in paths if is_folder(path)]
+    if folders:
         raise RestoreError(
             MISFIT,
-            "{} of the files to install are there already with other content: {}".format(len(paths), shown),
-            next="restore with --target DIR, or start a fresh session; KPACK_DRIFT=note overwrites them as pip would",
+            "a file belongs where a folder is: " + ", ".join(folders[:5]),
+            next="remove that folder, exclude the distribution that brings the file, or restore with --target DIR",
         )
 
 
@@ -186,11 +203,3 @@ def _there(folder: str) -> str:
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     return folder
-
-
-def _crc(path: str) -> int:
-    value = 0
-    with open(path, "rb") as stream:
-        for piece in iter(lambda: stream.read(1 << 20), b""):
-            value = zlib.crc32(piece, value)
-    return value

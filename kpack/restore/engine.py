@@ -14,18 +14,23 @@ from .accelerator import Accelerator
 from .activate import finish, pth_files, refuse_environment
 from .errors import OPTIONS, RestoreError
 from .install import Run
+from .installed import has_record, installed, left_over, stated, whole
 from .pack import Pack
 from .paths import prepare
 from .plan import Plan, choose_target, plan_wheels, sort
 from .report import Report
 from .scheme import default, for_target, refuse_managed
+from .search import order
+from .shared import Digests
 from .state import Mark, State
-from .versions import normalize_name
+from .versions import normalize_name, same_version
 from .wheels import refuse_unfit
 
 if TYPE_CHECKING:
     from .inflate import Inflater
+    from .installed import Installed
     from .manifest import Manifest, PackTarget
+    from .scheme import Scheme
 
 
 class Options(NamedTuple):
@@ -41,7 +46,7 @@ class Options(NamedTuple):
     obey_managed: bool = False
     """Obey EXTERNALLY-MANAGED."""
     tolerate: Optional[bool] = None
-    """Make drift, other versions and files in the way notes; None asks ``KPACK_DRIFT``."""
+    """Make drift, other versions and what would be hidden notes; None asks ``KPACK_DRIFT``."""
     kaggle: Optional[bool] = None
     """Whether this is a Kaggle kernel; None looks."""
 
@@ -117,12 +122,9 @@ class _Restore:
                 self.notes += self.state.recover()
             return self._under_lock(target)
 
-    def _visible(self) -> Dict[str, drift.Installed]:
+    def _visible(self) -> Dict[str, Installed]:
         """Return what the environment holds: what drift is judged by."""
-        folders = [*sys.path, self.scheme.purelib, self.scheme.platlib]
-        if self.scheme.target is not None:
-            folders = [self.scheme.target, *sys.path]
-        return drift.installed(folders)
+        return installed(order(self.scheme))
 
     def _under_lock(self, target: PackTarget) -> Report:
         visible = self._visible()
@@ -132,9 +134,16 @@ class _Restore:
         if not self.tolerant and self.scheme.target is None:
             check.refuse_drift(found)
         mark = self.state.mark(self.manifest.name)
-        there = visible if self.scheme.target is None else drift.installed([self.scheme.target])
+        there = visible if self.scheme.target is None else installed([self.scheme.target])
+        judged = {name: stated(item) if name in packed else item for name, item in there.items()}
+        there = {name: item for name, item in judged.items() if item is not None}
         marks = self.state.marks()
-        sorted_ = sort(target, there, _broken(marks), _own(marks, there), tolerant=self.tolerant)
+        broken = _broken(target, there, self.scheme)
+        sorted_ = sort(target, there, broken, _own(marks, there), tolerant=self.tolerant)
+        self.notes += [
+            "{} was left over by something else: a folder without METADATA is no installed distribution".format(folder)
+            for folder in left_over([self.scheme.purelib, self.scheme.platlib], packed)
+        ]
         self.start = checkpoints.directory(
             self.manifest,
             target=self.scheme.target,
@@ -173,10 +182,12 @@ class _Restore:
     def _carry_out(self, plan: Plan, inflater: Inflater) -> Report:
         check.check_checkpoints(plan, tolerant=self.tolerant)
         run = os.urandom(16).hex()
-        prepared = prepare(plan, run, sys.executable, tolerant=self.tolerant)
+        digests = Digests(self.pack, inflater)
+        prepared = prepare(plan, digests, run, sys.executable, tolerant=self.tolerant)
         stale = check.imported(prepared.given_up, check.loaded_modules()) if plan.replaced else []
         if not self.tolerant and self.scheme.target is None:
             check.refuse_imported(stale)
+        stale += check.imported(set(prepared.overwritten), check.loaded_modules()) if prepared.overwritten else []
         notes = [*self.notes, *prepared.notes]
         notes += [
             "{} {} is there and stays; the pack brings {}".format(item.name, version, item.version)
@@ -188,7 +199,7 @@ class _Restore:
         if left:
             notes.append("an earlier version of this pack brought these too, and they stay: " + ", ".join(sorted(left)))
         if stale:
-            notes.append("already imported, so this process goes on with the old one: " + ", ".join(stale))
+            notes.append("already imported, so this process goes on with the old one: " + ", ".join(sorted(set(stale))))
         size = plan.unpacked
         if not self.options.dry_run:
             Run(
@@ -248,7 +259,7 @@ class _Restore:
     ) -> Report:
         where = target.base or "python-" + target.python
         report = Report(self.pack.path, self.manifest.name, self.id, where, dry_run=self.options.dry_run)
-        report.installed = [(item.name, item.version) for item in target.distributions]
+        report.installed = sorted((item.name, item.version) for item in target.distributions)
         report.checkpoints = [(item.path, item.sha256, item.size) for item in planned]
         report.drift = found
         report.replaced = replaced
@@ -268,30 +279,20 @@ def _tolerant(options: Options) -> bool:
     return value == "note"
 
 
-def _broken(marks: List[Mark]) -> Set[str]:
-    """Return the distributions (normalised) of earlier restores that are not whole any more."""
+def _broken(target: PackTarget, there: Dict[str, Installed], scheme: Scheme) -> Set[str]:
+    """Return the packed distributions (normalised) that are there but not whole, as far as that can be known."""
     found = set()
-    for mark in marks:
-        for item in mark.installed:
-            if not whole(item["info"]):
-                found.add(normalize_name(item["name"]))
+    for item in target.distributions:
+        known = there.get(normalize_name(item.name))
+        if known is None or not known.info.endswith(".dist-info") or not same_version(known.version, item.version):
+            continue
+        ours = os.path.dirname(known.info) in (scheme.purelib, scheme.platlib)
+        if not whole(known.info) if has_record(known) else ours:
+            found.add(known.name)
     return found
 
 
-def _own(marks: List[Mark], installed: Dict[str, drift.Installed]) -> Set[str]:
+def _own(marks: List[Mark], installed: Dict[str, Installed]) -> Set[str]:
     """Return the distributions (normalised) that are there as an earlier restore left them."""
     places = {item["info"] for mark in marks for item in mark.installed}
     return {name for name, there in installed.items() if there.info in places}
-
-
-def whole(info: str) -> bool:
-    """Tell whether every file that an installed RECORD lists is there with its size."""
-    lib = os.path.dirname(info)
-    try:
-        with open(os.path.join(info, "RECORD"), "rb") as stream:
-            rows = record.parse(stream.read(), info)
-        return all(
-            not row.size or os.stat(os.path.join(lib, path)).st_size == int(row.size) for path, row in rows.items()
-        )
-    except (OSError, ValueError, RestoreError):
-        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Set
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Optional, Set
 
 from . import record
 from .bytecode import cached_names, compile_files
@@ -15,6 +15,7 @@ from .journal import ASIDE, Journal, Places, witness
 from .moves import make_folders, relocate, remove, remove_empty
 from .parallel import cores
 from .scripts import command
+from .search import refuse_unfound
 from .state import Mark, State, refuse_planted
 from .wheels import METADATA, RECORD, Job, WheelPlan, staging
 from .write import Writer, in_parts
@@ -73,6 +74,8 @@ class Run:
                 if self._late(wheel):
                     self._metadata(wheel)
             self._commit(journal)
+            hidden = self.prepared.hidden
+            refuse_unfound([wheel for wheel in self.plan.wheels if wheel.name not in hidden], self.plan.scheme)
             mark = self._mark()
             self._state.finish(mark)
         except BaseException as error:
@@ -89,8 +92,9 @@ class Run:
         """Name everything that this run may create or move; files of replacing distributions get a waiting place."""
         prepared, plan = self.prepared, self.plan
         away = os.path.join(self._state.folder, ASIDE)
-        places = [path for old in prepared.old.values() for path in old.files] + prepared.overwritten
+        places = [path for old in prepared.olds for path in old.files] + prepared.overwritten
         places += [item.path for item in plan.checkpoints if not item.present and os.path.lexists(item.path)]
+        places = list(dict.fromkeys(places))
         there = set(places)
         files: List[str] = []
         for wheel in plan.wheels:
@@ -105,6 +109,10 @@ class Run:
             for path in in_parts(wheel.jobs):
                 self._writer.parts[path] = "{}/p{}".format(staging(wheel.lib), len(self._writer.parts))
         files += list(prepared.scripts)
+        standing = [wheel for wheel in plan.wheels if os.path.isdir(wheel.final)]
+        for wheel in standing:
+            files += [_final(wheel, file.path) for file in wheel.files if file.kind in (METADATA, RECORD)]
+            files.append(wheel.final + "/INSTALLER")
         for item in plan.checkpoints:
             if not item.present:
                 files += [item.path, item.part(prepared.run)]
@@ -114,10 +122,10 @@ class Run:
             plan.manifest.name,
             folders=prepared.missing,
             files=[path for path in files if path not in there] if there else files,
-            metadata=[wheel.final for wheel in plan.wheels],
+            metadata=[wheel.final for wheel in plan.wheels if wheel not in standing],
             aside=[(place, os.path.join(away, str(number))) for number, place in enumerate(places)],
             staging=[*sorted(staging(lib) for lib in prepared.libs), away],
-            emptied=sorted({folder for old in prepared.old.values() for folder in old.folders}),
+            emptied=sorted({folder for old in prepared.olds for folder in old.folders} | _folders_of(standing)),
             witnesses=[os.path.join(folder, witness(prepared.run)) for folder in self._foreign_folders()],
         )
 
@@ -255,15 +263,20 @@ class Run:
                 size = str(number)
             else:
                 digest, size = row.digest, row.size or str(file.entry.size)
-            final = wheel.final + file.path[len(wheel.staged) :] if file.kind == METADATA else file.path
+            final = _final(wheel, file.path) if file.kind == METADATA else file.path
             rows.append(record.Row(_relative(final, wheel.lib), digest, size))
         for point in wheel.points:
             path = "{}/{}".format(self.plan.scheme.scripts, point.name)
+            there = prepared.staged.get(path, path)
             owner = prepared.scripts.get(path)
             if owner is not None and owner[0] is wheel:
-                self._script(prepared.staged.get(path, path), owner[1])
-            content = owner[1] if owner is not None else command(point, self._executable)
-            rows.append(record.Row(_relative(path, wheel.lib), record.digest(content), str(len(content))))
+                self._script(there, owner[1])
+            if path in overridden:
+                digest, number = record.digest_of(there)
+                rows.append(record.Row(_relative(path, wheel.lib), digest, str(number)))
+            else:
+                content = command(point, self._executable)
+                rows.append(record.Row(_relative(path, wheel.lib), record.digest(content), str(len(content))))
         rows += [
             record.Row(_relative(path, wheel.lib), "", "")
             for path in self._bytecode.get(wheel.name, ())
@@ -286,8 +299,8 @@ class Run:
         for place, away in journal.aside:
             if os.path.lexists(place):
                 relocate(place, away)
-        for old in self.prepared.old.values():
-            remove_empty([folder for folder in old.folders if (folder + "/").startswith(old.there.info + "/")])
+        for old in self.prepared.olds:
+            remove_empty([folder for folder in old.folders if (folder + "/").startswith(old.info + "/")])
         for final, waiting in self.prepared.staged.items():
             if os.path.lexists(waiting):  # not every source compiles
                 relocate(waiting, final)
@@ -313,6 +326,21 @@ class Run:
             present = {item.name for item in plan.present}
             installed += [item for item in before.installed if item["name"] in present - names]
         return Mark(self.prepared.run, self._id, plan.manifest.name, plan.target.label, installed, checkpoints)
+
+
+def _final(wheel: WheelPlan, staged: str) -> str:
+    """Return where a metadata file will be."""
+    return wheel.final + staged[len(wheel.staged) :]
+
+
+def _folders_of(wheels: Iterable[WheelPlan]) -> Set[str]:
+    """Return the metadata folders of wheels, with those inside."""
+    return {
+        _final(wheel, file.path).rpartition("/")[0]
+        for wheel in wheels
+        for file in wheel.files
+        if file.kind in (METADATA, RECORD)
+    }
 
 
 def _relative(path: str, lib: str) -> str:

@@ -6,9 +6,15 @@ import os
 from typing import TYPE_CHECKING, Dict, List, Set, Tuple
 
 from . import check
-from .plan import drop, missing_folders, share_files
-from .replace import read_old
+from .installed import listing, owners
+from .journal import Places
+from .plan import missing_folders
+from .replace import in_the_way, read_old, without_shared
 from .scripts import command
+from .search import Hidden
+from .shared import SHOWN, Digests, drop, share_files, shown
+from .versions import same_version
+from .wheels import METADATA, RECORD
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -24,22 +30,29 @@ class Prepared:
         self.run = run
         self.scripts: Dict[str, Tuple[WheelPlan, bytes]] = {}
         """Entry point scripts by path: (their wheel, their content)."""
-        self.old: Dict[str, Old] = {}
+        self.old: Dict[str, List[Old]] = {}
         """What is replaced, by name of the distribution."""
         self.staged: Dict[str, str] = {}
         """Files of distributions that replace another: final path to where they wait."""
         self.overridden: Dict[str, Set[str]] = {}
         """By distribution: its paths where another distribution's file stays."""
         self.overwritten: List[str] = []
-        """Files in the way that are moved aside (``KPACK_DRIFT=note``)."""
+        """Files in the way, of whoever they are, that are moved aside."""
+        self.hidden: Set[str] = set()
+        """Distributions (normalised) that are hidden by what comes before them, which was told."""
         self.missing: List[str] = []
         """Folders that are not there, parents first."""
         self.notes: List[str] = []
 
     @property
+    def olds(self) -> List[Old]:
+        """What gives way: distributions that are replaced, and metadata folders in the way."""
+        return [old for olds in self.old.values() for old in olds]
+
+    @property
     def given_up(self) -> Set[str]:
         """The files of distributions that are replaced, and those that take their place."""
-        found = {path for old in self.old.values() for path in old.files}
+        found = {path for old in self.olds for path in old.files}
         return found.union(file.path for wheel in self.plan.wheels if wheel.name in self.old for file in wheel.files)
 
     @property
@@ -48,39 +61,32 @@ class Prepared:
         return {self.plan.scheme.purelib, *(wheel.lib for wheel in self.plan.wheels)}
 
 
-def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepared:
+def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant: bool) -> Prepared:
     """Work out every path and check that all of it can be written; nothing is.
 
-    Raises RestoreError: code 6 for files in the way, distributions that cannot be replaced and links that lead
-    out of the scheme, 7 for folders that cannot be written and too little space.
+    With ``tolerant``, what something on sys.path would hide is a note. Raises RestoreError: code 6 for distributions
+    that cannot be replaced or would not be found, folders where files belong and files where folders do, and links
+    that lead out of the scheme, 7 for folders that cannot be written and too little space.
     """
     prepared = Prepared(plan, run)
-    notes, scripts = prepared.notes, prepared.scripts
-    for wheel in plan.wheels:
-        for point in wheel.points:
-            path = "{}/{}".format(plan.scheme.scripts, point.name)
-            if path in scripts and scripts[path][0] is not wheel:
-                notes.append(
-                    "{} and {} both bring the command {}; the second one's stays".format(
-                        scripts[path][0].name, wheel.name, point.name
-                    )
-                )
-            scripts[path] = (wheel, command(point, executable))
-    shared = share_files(plan.wheels, {path: wheel for path, (wheel, _) in scripts.items()})
+    scheme = plan.scheme
+    shared = share_files(plan.wheels, scheme, digests)
+    prepared.scripts = {path: (wheel, command(point, executable)) for path, (wheel, point) in shared.commands.items()}
     prepared.overridden = shared.overridden
-    notes += shared.notes
-    for wheel in plan.wheels:
-        there = plan.replaced.get(wheel.name)
-        if there is not None:
-            prepared.old[wheel.name] = read_old(there, prepared.libs)
-    ours = {path for old in prepared.old.values() for path in old.files}
+    prepared.notes += shared.notes
+    hidden = Hidden(plan.wheels, scheme)
+    if not tolerant:
+        hidden.refuse()
+    prepared.hidden = hidden.names
+    prepared.notes += [*hidden.notes, *hidden.wrong]
+    _make_room(prepared)
     folders = {file.path.rpartition("/")[0] for wheel in plan.wheels for file in wheel.files}
-    folders |= {plan.scheme.scripts} if scripts else set()
+    folders |= {scheme.scripts} if prepared.scripts else set()
     folders |= {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
-    folders |= {wheel.lib for wheel in plan.wheels} | {plan.scheme.purelib}
+    folders |= {wheel.lib for wheel in plan.wheels} | {scheme.purelib}
     prepared.missing = missing_folders(folders)
     missing = set(prepared.missing)
-    _clashes(prepared, missing, ours, tolerant=tolerant)
+    _take_over(prepared, digests, missing)
     standing = (folders | {os.path.dirname(folder) for folder in missing}) - missing
     check.refuse_links_outside(plan, standing)
     check.refuse_unwritable(standing)
@@ -88,42 +94,69 @@ def prepare(plan: Plan, run: str, executable: str, *, tolerant: bool) -> Prepare
     return prepared
 
 
-def _clashes(prepared: Prepared, missing: Set[str], ours: Set[str], *, tolerant: bool) -> None:
+def _make_room(prepared: Prepared) -> None:
+    """Find what gives way: every distribution of a replaced name, and whatever is in a new metadata folder's place."""
     plan = prepared.plan
+    places = Places(plan.scheme)
+    installed = {lib: listing(lib) for lib in places.libs} if plan.replaced else {}
+    for wheel in plan.wheels:
+        if wheel.name in plan.replaced:
+            there = [item for items in installed.values() for item in items if item.name == wheel.name]
+            prepared.old[wheel.name] = [
+                read_old(item, places, same=same_version(item.version, wheel.version)) for item in there
+            ]
+        known = {old.info for old in prepared.old.get(wheel.name, ())}
+        if wheel.final not in known and os.path.isdir(wheel.final) and not os.path.islink(wheel.final):
+            prepared.old.setdefault(wheel.name, []).append(in_the_way(wheel.final))
+    kept = iter(without_shared(prepared.olds, places.libs))
+    prepared.old = {name: [next(kept) for _ in olds] for name, olds in prepared.old.items()}
+
+
+def _take_over(prepared: Prepared, digests: Digests, missing: Set[str]) -> None:
+    """Find the files that are in the way of others: they are kept aside, as pip overwrites them.
+
+    What is there with the very content that the pack's RECORD names stays as it is.
+    """
+    plan = prepared.plan
+    ours = {path for old in prepared.olds for path in old.files}
     other: List[str] = []
     for wheel in plan.wheels:
-        same, differing = check.existing(wheel.files, missing, ours)
+        found = [
+            file
+            for file in wheel.files
+            if file.kind not in (METADATA, RECORD) and file.path.rpartition("/")[0] not in missing
+        ]
+        same, differing = check.existing((file for file in found if file.path not in ours), wheel, digests)
         other += differing
         if same:
             drop(wheel, same)
-        if os.path.lexists(wheel.final) and wheel.final not in ours and not _within(wheel.final, ours):
+        if os.path.lexists(wheel.final) and (os.path.islink(wheel.final) or not os.path.isdir(wheel.final)):
             other.append(wheel.final)
     for path, (_, content) in list(prepared.scripts.items()):
         if path in ours or os.path.dirname(path) in missing or not os.path.lexists(path):
             continue
-        if not _has(path, content):
-            other.append(path)
-        else:
+        if check.has(path, content):
             del prepared.scripts[path]
-    if other and not tolerant:
-        check.refuse_clashes(other)
-    if any(os.path.isdir(path) and not os.path.islink(path) for path in other):
-        check.refuse_clashes(other)
-    prepared.overwritten = other
-    if other:
-        prepared.notes.append("{} files were in the way and were overwritten: {}".format(len(other), ", ".join(other)))
+        else:
+            other.append(path)
+    prepared.overwritten = list(dict.fromkeys(other))
+    check.refuse_folders(prepared.overwritten)
+    if prepared.overwritten:
+        prepared.notes.append(_taken_over(prepared))
 
 
-def _within(folder: str, files: Set[str]) -> bool:
-    return any(path.startswith(folder + "/") for path in files)
-
-
-def _has(path: str, content: bytes) -> bool:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(len(content) + 1) == content
-    except OSError:
-        return False
+def _taken_over(prepared: Prepared) -> str:
+    paths = sorted(prepared.overwritten)
+    few = paths[:SHOWN]
+    names = []
+    for path, owned in owners(prepared.libs, few).items():
+        stay = [name for name in owned if name not in prepared.old]
+        names.append(shown(path, prepared.plan.scheme) + (" of {}".format(", ".join(stay)) if stay else ""))
+    if len(paths) > SHOWN:
+        names.append("and {} more".format(len(paths) - SHOWN))
+    return "{} in the way and overwritten, as by pip: {}".format(
+        "1 file was" if len(paths) == 1 else "{} files were".format(len(paths)), ", ".join(names)
+    )
 
 
 def _sizes(prepared: Prepared) -> Dict[str, Tuple[int, int]]:

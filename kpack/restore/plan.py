@@ -14,6 +14,7 @@ from .wheels import WheelPlan, read_tail, read_wheel
 if TYPE_CHECKING:
     from .checkpoints import CheckpointPlan
     from .inflate import Inflater
+    from .installed import Installed
     from .manifest import Manifest, PackedDistribution, PackTarget
     from .pack import Pack
     from .scheme import Scheme
@@ -31,7 +32,7 @@ class Plan(NamedTuple):
     """Distributions that are there already, in the same version."""
     kept: List[Tuple[PackedDistribution, str]]
     """Distributions that are there in another version, which stays (``KPACK_DRIFT=note``)."""
-    replaced: Dict[str, drift.Installed]
+    replaced: Dict[str, Installed]
     """By name: what makes room for a distribution to install."""
     checkpoints: List[CheckpointPlan]
     drift: Tuple[drift.Drift, ...]
@@ -49,9 +50,7 @@ class Plan(NamedTuple):
         return wheels + sum(item.size for item in self.checkpoints if not item.present and item.member)
 
 
-def choose_target(
-    manifest: Manifest, interpreter: tags.Interpreter, installed: Dict[str, drift.Installed]
-) -> PackTarget:
+def choose_target(manifest: Manifest, interpreter: tags.Interpreter, installed: Dict[str, Installed]) -> PackTarget:
     """Return the target of the pack that fits the interpreter, the one with the least drift first.
 
     Raises RestoreError (code 6) that lists the pack's targets when none fits.
@@ -88,12 +87,12 @@ class Sorted(NamedTuple):
     install: List[PackedDistribution]
     present: List[PackedDistribution]
     kept: List[Tuple[PackedDistribution, str]]
-    replaced: Dict[str, drift.Installed]
+    replaced: Dict[str, Installed]
 
 
 def sort(
     target: PackTarget,
-    installed: Dict[str, drift.Installed],
+    installed: Dict[str, Installed],
     broken: AbstractSet[str] = frozenset(),
     own: AbstractSet[str] = frozenset(),
     *,
@@ -146,65 +145,6 @@ def plan_wheels(pack: Pack, items: List[PackedDistribution], scheme: Scheme, inf
     return [read_wheel(pack, item, tails[item.name], scheme, inflater) for item in items]
 
 
-class Shared(NamedTuple):
-    """Paths that more than one wheel brings."""
-
-    notes: List[str]
-    overridden: Dict[str, Set[str]]
-    """By distribution: its paths where another one's file stays."""
-
-    def override(self, loser: WheelPlan, winner: WheelPlan, path: str) -> None:
-        """Let the winner's file stay at a path."""
-        self.notes.append("{} and {} both bring {}; the second one's stays".format(loser.name, winner.name, path))
-        self.overridden.setdefault(loser.name, set()).add(path)
-
-
-def share_files(wheels: List[WheelPlan], commands: Dict[str, WheelPlan]) -> Shared:
-    """Let every path be written once where several wheels bring it.
-
-    Files with the same content are shared. Of files that differ, the last wheel's stays, which is what pip does; a
-    command of an entry point (``commands``: path to its wheel) stays before a file. Raises RestoreError (code 6) when
-    one wheel needs a folder where another has a file.
-    """
-    owner: Dict[str, Tuple[WheelPlan, int, int]] = {}
-    dropped: Dict[str, Set[str]] = {}
-    shared = Shared([], {})
-    for wheel in wheels:
-        for file in wheel.files:
-            path = file.path
-            if path in commands:
-                shared.override(wheel, commands[path], path)
-                dropped.setdefault(wheel.name, set()).add(path)
-                continue
-            if path not in owner:
-                owner[path] = (wheel, file.entry.size, file.entry.crc)
-                continue
-            other, size, crc = owner[path]
-            if (size, crc) == (file.entry.size, file.entry.crc):
-                dropped.setdefault(wheel.name, set()).add(path)
-                continue
-            shared.override(other, wheel, path)
-            dropped.setdefault(other.name, set()).add(path)
-            owner[path] = (wheel, file.entry.size, file.entry.crc)
-    for wheel in wheels:
-        if wheel.name in dropped:
-            drop(wheel, dropped[wheel.name])
-    both = owner.keys() & {path.rpartition("/")[0] for path in owner}
-    if both:
-        raise RestoreError(
-            MISFIT,
-            "one wheel has a file where another needs a folder",
-            where=min(both),
-            next="exclude one of the two distributions and build again",
-        )
-    return shared
-
-
-def drop(wheel: WheelPlan, paths: Set[str]) -> None:
-    """Take files out of a wheel's jobs; they stay in its RECORD."""
-    wheel.jobs = [job._replace(files=tuple(file for file in job.files if file.path not in paths)) for job in wheel.jobs]
-
-
 def missing_folders(paths: Set[str]) -> List[str]:
     """Return the folders (given, and their parents) that are not there, parents first.
 
@@ -221,8 +161,8 @@ def missing_folders(paths: Set[str]) -> List[str]:
             if not there[folder] and there[os.path.dirname(folder)] and os.path.lexists(folder):
                 raise RestoreError(
                     MISFIT,
-                    "a folder is needed where a file is",
+                    "a folder is needed where a file is; pip could not install that either",
                     where=folder,
-                    next="remove it, or restore with --target DIR",
+                    next="uninstall what brought the file, or restore with --target DIR",
                 )
     return sorted(folder for folder, answer in there.items() if not answer)

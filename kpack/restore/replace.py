@@ -1,22 +1,26 @@
-"""Making room: the files of a distribution that is replaced, and moving files so that it can be taken back."""
+"""Making room: the files of a distribution that is replaced, and of a metadata folder that is in the way."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, List, NamedTuple, Set
+from typing import TYPE_CHECKING, Iterable, List, NamedTuple, Set
 
-from . import record
+from . import foreign
 from .errors import MISFIT, RestoreError
+from .installed import has_record, listing
+from .journal import recorded
 
 if TYPE_CHECKING:
-    from .drift import Installed
+    from .installed import Installed
+    from .journal import Places
 
 
 class Old(NamedTuple):
-    """What an installed distribution consists of, by its RECORD."""
+    """What an installed distribution consists of, by its RECORD or installed-files.txt."""
 
-    there: Installed
+    info: str
+    """Its metadata folder."""
     files: List[str]
     """Absolute paths of files that are there, bytecode included; METADATA first, for what has none does not
     pass for installed."""
@@ -24,45 +28,95 @@ class Old(NamedTuple):
     """Folders of its own and of others that it has files in, parents first."""
 
 
-def read_old(there: Installed, libs: Set[str]) -> Old:
+def read_old(there: Installed, places: Places, *, same: bool) -> Old:
     """Return the files of an installed distribution.
 
-    One that lives outside ``libs`` is left where it is: what is installed comes before it on sys.path, as with
-    pip. Raises RestoreError (code 6) for a distribution without a RECORD that can be read.
+    One that lives outside the folders that are installed to is left where it is, as with pip. With ``same``, the same
+    version takes its place, so that one without a list of its files loses its metadata only. Raises RestoreError
+    (code 6) for another one without such a list.
     """
     lib = os.path.dirname(there.info)
-    if lib not in libs:
-        return Old(there, [], [])
-    path = os.path.join(there.info, "RECORD")
-    try:
-        with open(path, "rb") as stream:
-            rows = record.listed(stream.read(), path)
-    except OSError as error:
+    if lib not in places.libs:
+        return Old(there.info, [], [])
+    if not has_record(there) and not same:
         raise RestoreError(
             MISFIT,
-            "{} {} cannot be replaced: it has no RECORD, so its files are not known".format(there.name, there.version),
+            "{} {} cannot be replaced: it has no list of its files, so they are not known".format(
+                there.name, there.version
+            ),
             where=there.info,
             next="uninstall it with the tool that installed it, or restore with --target DIR",
-        ) from error
-    files = set()
-    for row in rows:
-        file = os.path.normpath(os.path.join(lib, row))
-        if os.path.isfile(file) or os.path.islink(file):
-            files.add(file)
-    for name in os.listdir(there.info):
-        # What other tools have added since (REQUESTED, direct_url.json) goes along.
-        file = os.path.join(there.info, name)
-        if not os.path.isdir(file):
-            files.add(file)
+        )
+    listed = _files(there)
+    files = {file for file in listed if places.holds(file) and (os.path.isfile(file) or os.path.islink(file))}
     files |= _bytecode({file for file in files if file.endswith(".py")})
-    folders = {os.path.dirname(file) for file in files}
+    return _old(there.info, files.union(_metadata(there.info)), lib)
+
+
+def in_the_way(info: str) -> Old:
+    """Return what is in a metadata folder that is to be written anew, whatever left it there."""
+    return _old(info, _metadata(info), os.path.dirname(info))
+
+
+def _old(info: str, files: Set[str], lib: str) -> Old:
+    folders = {os.path.dirname(file) for file in files} | {info}
     for folder in list(folders):
         while len(folder) > len(lib) and folder.startswith(lib + "/"):
             folders.add(folder)
             folder = os.path.dirname(folder)
-    first = os.path.join(there.info, "METADATA")
-    ordered = sorted(files, key=lambda file: (file != first, not file.startswith(there.info + "/"), file))
-    return Old(there, ordered, sorted(folder for folder in folders if folder.startswith(lib + "/")))
+    first = (os.path.join(info, "METADATA"), os.path.join(info, "PKG-INFO"))
+    ordered = sorted(files, key=lambda file: (file not in first, not file.startswith(info + "/"), file))
+    return Old(info, ordered, sorted(folder for folder in folders if folder.startswith(lib + "/")))
+
+
+def _files(there: Installed) -> Set[str]:
+    """Return the absolute paths that a distribution lists as its own."""
+    if there.info.endswith(".dist-info"):
+        return set(recorded(there.info))
+    try:
+        raw = foreign.read(os.path.join(there.info, "installed-files.txt"), foreign.METADATA, follow=True)
+    except OSError:
+        return set()
+    lines = os.fsdecode(raw).splitlines()
+    return {os.path.normpath(os.path.join(there.info, line)) for line in lines if line and "\0" not in line}
+
+
+def _metadata(info: str) -> Set[str]:
+    """Return every file in a metadata folder: other tools have added some since (REQUESTED, direct_url.json)."""
+    return {os.path.join(folder, name) for folder, _, names in os.walk(info) for name in names}
+
+
+def without_shared(olds: List[Old], libs: Iterable[str]) -> List[Old]:
+    """Return ``olds`` without the files that the RECORD of a distribution that stays lists, too."""
+    files = {file for old in olds for file in old.files}
+    if not files:
+        return olds
+    going = {old.info for old in olds}
+    needles = {os.fsencode(name) for name in _tops(files, libs)}
+    shared: Set[str] = set()
+    for lib in libs:
+        for item in listing(lib):
+            if item.info not in going and item.info.endswith(".dist-info") and _mentions(item.info, needles):
+                shared.update(files.intersection(recorded(item.info)))
+    if not shared:
+        return olds
+    return [old._replace(files=[file for file in old.files if file not in shared]) for old in olds]
+
+
+def _tops(files: Set[str], libs: Iterable[str]) -> Set[str]:
+    """Return by which words a RECORD that lists one of the files is told: its first folder, or its name."""
+    found = set()
+    for file in files:
+        inside = [file[len(lib) + 1 :] for lib in libs if file.startswith(lib + "/")]
+        found.add(inside[0].partition("/")[0] if inside else os.path.basename(file))
+    return found
+
+
+def _mentions(info: str, words: Set[bytes]) -> bool:
+    with contextlib.suppress(OSError):
+        raw = foreign.read(os.path.join(info, "RECORD"), foreign.METADATA, follow=True)
+        return any(word in raw for word in words)
+    return False
 
 
 def _bytecode(sources: Set[str]) -> Set[str]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from kpack.restore.drift import Installed
 from kpack.restore.entry_points import EntryPoint, entry_points
 from kpack.restore.errors import RestoreError
 from kpack.restore.feed import reading_order
+from kpack.restore.installed import Installed
 from kpack.restore.manifest import Lean, Manifest, Member, PackedCheckpoint, PackTarget, Requirer, Span
 from kpack.restore.plan import choose_target
 from kpack.restore.report import Report

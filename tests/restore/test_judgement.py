@@ -14,7 +14,7 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version as Reference
 
-from kpack.restore import drift, tags
+from kpack.restore import drift, installed, tags
 from kpack.restore.manifest import Lean, Requirer
 from kpack.restore.versions import Version, normalize_name, satisfies, specifier_of
 from kpack.target import supported_tags
@@ -181,14 +181,20 @@ def test_installed_distributions_are_read_from_every_layout(tmp_path: Path) -> N
     for folder in (first, second):
         folder.mkdir()
     (first / "Foo_Bar-1.0+cu128.dist-info").mkdir()
+    (first / "Foo_Bar-1.0+cu128.dist-info/METADATA").touch()
+    (first / "left-1.0.dist-info").mkdir()
+    (first / "left-1.0.dist-info/REQUESTED").touch()
     (first / "old_style-2.0-py3.12.egg-info").mkdir()
+    (first / "old_style-2.0-py3.12.egg-info/PKG-INFO").touch()
     (first / "file_style-3.0.egg-info").write_text("Metadata-Version: 1.0\nName: file-style\nVersion: 3.0\n")
     (first / "devel.egg-info").mkdir()
     (first / "devel.egg-info" / "PKG-INFO").write_text("Metadata-Version: 1.0\nName: Devel.Thing\nVersion: 4.0\n\nx: y")
     (first / "broken.egg-info").mkdir()
     (second / "foo.bar-0.9.dist-info").mkdir()
-    (second / "more-5.0.post1-py3.9.egg").mkdir()
-    found_ = drift.installed([str(first), str(tmp_path / "nowhere"), str(second), str(first)])
+    (second / "foo.bar-0.9.dist-info/METADATA").touch()
+    (second / "more-5.0.post1-py3.9.egg/EGG-INFO").mkdir(parents=True)
+    (second / "more-5.0.post1-py3.9.egg/EGG-INFO/PKG-INFO").touch()
+    found_ = installed.installed([str(first), str(tmp_path / "nowhere"), str(second), str(first)])
     assert {name: item.version for name, item in found_.items()} == {
         "foo-bar": "1.0+cu128",
         "old-style": "2.0",

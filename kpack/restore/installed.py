@@ -1,0 +1,144 @@
+"""What is installed: distributions by their metadata, in the order in which the interpreter looks for modules."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from . import foreign, record
+from .errors import RestoreError
+from .journal import recorded
+from .versions import normalize_name
+
+_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info\Z")
+_EGG = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py[0-9.]+(?:-.+)?)?\.(?:egg-info|egg)\Z")
+_SUFFIXES = (".dist-info", ".egg-info", ".egg")
+
+
+class Installed(NamedTuple):
+    """A distribution that is installed."""
+
+    name: str
+    """Normalised."""
+    version: str
+    info: str
+    """Absolute path of its .dist-info folder, .egg-info folder or file."""
+
+
+def installed(folders: Iterable[str]) -> Dict[str, Installed]:
+    """Return what is installed in ``folders`` (usually sys.path), by normalised name; the first folder wins.
+
+    Names and versions are taken from the names of the metadata folders, and from the metadata itself where the
+    name does not tell. A folder without metadata is a left-over, no distribution.
+    """
+    found: Dict[str, Installed] = {}
+    for folder in dict.fromkeys(os.path.abspath(folder or ".") for folder in folders):
+        for item in listing(folder):
+            if item.name not in found:
+                found[item.name] = item
+    return found
+
+
+def listing(folder: str) -> List[Installed]:
+    """Return every distribution whose metadata is in a folder, sorted by the names of their metadata."""
+    items = []
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        known = _from_name(name) if _metadata(path) else None
+        known = known or _from_metadata(path)
+        if known:
+            items.append(Installed(normalize_name(known[0]), known[1], path))
+    return items
+
+
+def left_over(folders: Iterable[str], names: Iterable[str]) -> List[str]:
+    """Return the metadata folders of ``names`` (normalised) in which there is no metadata."""
+    wanted = set(names)
+    found = []
+    for folder in dict.fromkeys(folders):
+        for name in _names(folder):
+            known = _from_name(name)
+            if known and normalize_name(known[0]) in wanted and not _metadata(os.path.join(folder, name)):
+                found.append(os.path.join(folder, name))
+    return found
+
+
+def _names(folder: str) -> List[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIXES))
+    except OSError:
+        return []  # sys.path may name folders and archives that are not there
+
+
+def _metadata(info: str) -> str:
+    """Return the file that holds a distribution's metadata, empty when there is none."""
+    inner = {".dist-info": "METADATA", ".egg-info": "PKG-INFO", ".egg": "EGG-INFO/PKG-INFO"}
+    path = os.path.join(info, inner[os.path.splitext(info)[1]])
+    if os.path.isfile(path):
+        return path
+    return info if not info.endswith(".dist-info") and os.path.isfile(info) else ""
+
+
+def _from_name(name: str) -> Optional[Tuple[str, str]]:
+    match = (_INFO if name.endswith(".dist-info") else _EGG).match(name)
+    return (match["name"], match["version"].replace("_", "-")) if match else None
+
+
+def _from_metadata(info: str) -> Optional[Tuple[str, str]]:
+    """Return the name and version that metadata states."""
+    path = _metadata(info)
+    if not path or path.endswith(".egg"):
+        return None
+    try:
+        head = foreign.read(path, foreign.METADATA, follow=True).partition(b"\n\n")[0].decode("utf-8", "replace")
+    except OSError:
+        return None
+    fields = dict(line.partition(": ")[::2] for line in reversed(head.splitlines()) if ": " in line)
+    return (fields["Name"].strip(), fields["Version"].strip()) if "Name" in fields and "Version" in fields else None
+
+
+def stated(item: Installed) -> Optional[Installed]:
+    """Return a distribution with the version that its metadata states; None when that is another distribution's."""
+    known = _from_metadata(item.info)
+    if known is None:
+        return item if item.info.endswith(".egg") else None
+    return item._replace(version=known[1]) if normalize_name(known[0]) == item.name else None
+
+
+def has_record(item: Installed) -> bool:
+    """Tell whether a distribution lists its files."""
+    name = "RECORD" if item.info.endswith(".dist-info") else "installed-files.txt"
+    return os.path.isfile(os.path.join(item.info, name))
+
+
+def whole(info: str) -> bool:
+    """Tell whether every file that an installed RECORD lists is there with its size."""
+    lib = os.path.dirname(info)
+    try:
+        rows = record.parse(foreign.read(os.path.join(info, "RECORD"), foreign.METADATA, follow=True), info)
+        return os.path.isfile(os.path.join(info, "METADATA")) and all(
+            not row.size or os.stat(os.path.join(lib, path)).st_size == int(row.size) for path, row in rows.items()
+        )
+    except (OSError, ValueError, RestoreError):
+        return False
+
+
+def owners(libs: Iterable[str], paths: Iterable[str]) -> Dict[str, List[str]]:
+    """Return, by path, the distributions (normalised) in ``libs`` whose RECORD lists it.
+
+    A RECORD is read as rows only where one of the paths stands in it as text.
+    """
+    found: Dict[str, List[str]] = {path: [] for path in paths}
+    needles = {os.fsencode(os.path.basename(path)) for path in found}
+    for lib in libs if needles else ():
+        for item in listing(lib):
+            try:
+                raw = foreign.read(os.path.join(item.info, "RECORD"), foreign.METADATA, follow=True)
+            except OSError:
+                continue
+            if any(needle in raw for needle in needles):
+                for path in recorded(item.info):
+                    if path in found:
+                        found[path].append(item.name)
+    return found
