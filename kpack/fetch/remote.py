@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from kpack.errors import NetworkError
 from kpack.fetch.client import Client, RangeTrouble, Refused, Transient
 from kpack.fetch.content import HEAD, instead
+from kpack.fetch.errors import mismatch, verdict, where
 from kpack.fetch.model import EventKind
-from kpack.fetch.run import mismatch, verdict, where
 from kpack.fetch.transfer import Transfer, WrongSize
 
 if TYPE_CHECKING:
