@@ -4,18 +4,55 @@ It checks kpack.json against the digest in the last line, restore.bin (the engin
 and hands over. It uses nothing of a pack that it has not hashed, and writes only to a private folder.
 """
 
-from __future__ import annotations
-
-import hashlib
-import importlib
-import json
-import os
-import shutil
+import os  # every interpreter has these two when it starts; any other name might be a file of the working folder
 import sys
-import tempfile
-import zipimport
 
 ENGINE = "kpack_restore"  # the package inside restore.bin
+LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
+
+
+def strange() -> "dict[str, str]":
+    """Return the entries of sys.path that are the working folder or the script's, each with the folder that it is."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    try:
+        places = {os.path.realpath(os.path.dirname(path)) for path in (script, os.getcwd() + os.sep) if path}
+        return {item: os.path.realpath(item) for item in sys.path if os.path.realpath(item) in places - {LIBRARY}}
+    except OSError:  # the working folder is not there any more, and so has no modules
+        return {"": ""}
+
+
+STRANGE = strange()
+
+
+def take_out() -> "dict[str, object]":
+    """Take modules out of sys.modules that came from there in place of Python's own, and return them."""
+    folders = set(STRANGE.values())
+    standard = getattr(sys, "stdlib_module_names", None)  # since 3.10
+    if standard is None:
+        places = filter(os.path.isdir, (LIBRARY, os.path.join(LIBRARY, "lib-dynload")))
+        standard = {name.partition(".")[0] for place in places for name in os.listdir(place)}
+    found = set()
+    for name in standard if folders else ():
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if path:
+            place, file = os.path.split(os.path.realpath(path))
+            if (os.path.dirname(place) if file.startswith("__init__.") else place) in folders:
+                found.add(name)
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in found}
+
+
+TAKEN_OUT = take_out()
+PATH, sys.path[:] = sys.path[:], [item for item in sys.path if item not in STRANGE]
+try:
+    import hashlib
+    import importlib
+    import importlib.machinery
+    import json
+    import shutil
+    import tempfile
+    import zipimport
+finally:
+    SAFE, sys.path[:] = [item for item in sys.path if "-packages" not in item], PATH
 
 
 class Untrusted(Exception):
@@ -42,11 +79,12 @@ def run(pack: str, sha256: str, size: int) -> None:
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+        put_back()
     if code:
         raise SystemExit(code)
 
 
-def parts(pack: str, sha256: str, size: int) -> tuple[bytes, bytes, bytes]:
+def parts(pack: str, sha256: str, size: int) -> "tuple[bytes, bytes, bytes]":
     """Return bootstrap.py, kpack.json and the engine; the last two verified."""
     if sys.version_info < (3, 8):
         raise Untrusted("the pack needs Python 3.8 or newer, this is " + sys.version.split()[0], 6)
@@ -87,7 +125,9 @@ def check(name: str, data: bytes, sha256: str) -> None:
         raise Untrusted("{} is damaged: sha256 is {}, expected {}".format(name, found, sha256))
 
 
-def hand_over(folder: str, engine: bytes, pack: str, manifest: bytes, identity: str, options: dict[str, object]) -> int:
+def hand_over(
+    folder: str, engine: bytes, pack: str, manifest: bytes, identity: str, options: "dict[str, object]"
+) -> int:
     """Import the engine from ``folder`` under a name of its own and run it; return the exit code."""
     path = os.path.join(folder, "restore.zip")
     with open(path, "xb") as stream:
@@ -95,15 +135,41 @@ def hand_over(folder: str, engine: bytes, pack: str, manifest: bytes, identity: 
     forget()
     finders = {place: Sources(place) for place in (path, os.path.join(path, ENGINE))}
     sys.path_importer_cache.update(finders)
-    sys.path.insert(0, path)
+    finder = importlib.machinery.PathFinder
+    sys.meta_path.insert(sys.meta_path.index(finder) if finder in sys.meta_path else 0, Safe())
+    before, sys.path[:] = sys.path[:], [path, *SAFE]
     try:
-        code: int = importlib.import_module(ENGINE + ".main").main(pack, manifest, identity, options)
+        try:
+            main = importlib.import_module(ENGINE + ".main").main
+        finally:
+            sys.path[:] = before
+        code: int = main(pack, manifest, identity, options)
     finally:
-        sys.path[:] = [item for item in sys.path if item != path]
+        sys.meta_path[:] = [item for item in sys.meta_path if not isinstance(item, Safe)]
         for place in finders:
             sys.path_importer_cache.pop(place, None)
         forget()
     return code
+
+
+class Safe:
+    """Finds Python's own modules where they are, and nowhere else, before the working folder has its turn."""
+
+    def find_spec(self, fullname, path=None, target=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
+        """Return the spec of such a module, None for any other. Raises ImportError for one of another platform."""
+        spec = importlib.machinery.PathFinder.find_spec(fullname, SAFE) if path is None else None
+        if spec is None and fullname in getattr(sys, "stdlib_module_names", ()):
+            raise ModuleNotFoundError("No module named {!r}".format(fullname), name=fullname)
+        return spec
+
+
+def put_back() -> None:
+    """Give the process the modules back that were taken out; name those whose place the engine needed."""
+    for name, module in TAKEN_OUT.items():
+        if name in sys.modules and "." not in name:
+            place = getattr(module, "__file__", "")
+            print("kpack: {} hides Python's own module {}: rename it".format(place, name), file=sys.stderr)
+    sys.modules.update(TAKEN_OUT)  # type: ignore[arg-type]
 
 
 class Sources(zipimport.zipimporter):
@@ -121,7 +187,7 @@ def forget() -> None:
         del sys.modules[name]
 
 
-def fail(error: Exception, pack: str, options: dict[str, object]) -> int:
+def fail(error: Exception, pack: str, options: "dict[str, object]") -> int:
     """Say what went wrong and return the exit code."""
     code = getattr(error, "code", 7)
     advice = {5: "upload or copy the pack again", 6: "use a newer image"}.get(code, "check that the input is attached")

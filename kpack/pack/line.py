@@ -12,23 +12,40 @@ from kpack.files import is_sha256
 LIMIT = 1000
 """Characters that the line stays under."""
 
+NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
+"""What a pack may be called; the line, which carries the name, stays under `LIMIT` with it."""
+
 _TAIL = re.compile(rb'\nrun\(PACK, "([0-9a-f]{64})", ([1-9][0-9]*)\)\n\Z')
 
-_LINE = (
-    "exec('''import glob,hashlib,os,sys;n='{name}.kpack';w='{id}';m={size};"
-    "r=os.environ.get('KPACK_INPUT','/kaggle/input');"
-    "p=os.environ.get('KPACK_PACK');"
-    "c=[p] if p else [f for g in ('*','datasets/*/*','notebooks/*/*','models/*/*/*/*/*') for d in ('/','/dist/') "
-    "for s in ('.bin','') for f in sorted(glob.glob(glob.escape(r)+'/'+g+d+n+s))];"
-    "c=[(f,d,hashlib.sha256(d).hexdigest()) "
-    "for f in c for b,k in [(f+'/bootstrap.py',0) if os.path.isdir(f) else (f,512)]"
-    " if os.path.isfile(b) for d in [open(b,'rb').read(k+m)[k:]]];"
-    "g=[x for x in c if x[2]==w];"
-    "g or sys.exit(print('kpack: no '+n+'.bin of id '+w[:12],"
-    "*['found '+f+': another version (still mounted?) or damaged, id '+h[:12] for f,d,h in c]"
-    " or ['nothing of that name in '+(p or r)+': attach it'],sep=chr(10),file=sys.stderr) or (5 if c else 7));"
-    "exec(compile(g[0][1],'bootstrap.py','exec'),{{'PACK':g[0][0],'__name__':'kpack_bootstrap'}})''',{{}})"
-)
+_PROGRAM = """\
+import sys
+P=sys.path;sys.path=P[1:]
+import hashlib,os
+sys.path=P;g=os.getenv;t=os.path;n='{name}.kpack';w='{id}';\
+p=g('KPACK_PACK')or g('KPACK_INPUT','/kaggle/input');q=[(3e3,p)];f=[];k=7
+for v,x in q:
+ try:
+  b=t.basename(x);y=x+'/bootstrap.py'*t.isdir(x);a=x==p or b in(n,n+'.bin')
+  if(a or'.kpack'in b)and t.isfile(y):
+   z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(z[:{size}]).hexdigest();k=[k,5][a];\
+f+=[x+': '+['damaged','another version, '*(h!=w)+'id '+h[:12]][b'run(PACK, 'in z]]
+   if(h==w)*a:break
+  if x<y and v>1:e=[z.path for z,_ in zip(os.scandir(x),range(999))if z.is_dir()or'.kpack'in z.name];\
+q+=[(v/-~len(e),z)for z in e]
+ except OSError as e:f+=[e]
+else:sys.exit(print('kpack: no '+n+'.bin of id '+w[:12],*f or['not in '+p+': attach it'],\
+'or set KPACK_PACK',sep=chr(10),file=sys.stderr)or k)
+exec(z[:{size}],{{'PACK':x,'__name__':'kpack'}})"""
+"""What the line does; in the line itself a bar stands for each line end.
+
+``P`` is sys.path as it was: its first entry, the folder of the script or the working folder, provides none of the
+imports. ``q`` are places to look at with their share ``v`` of the search: a folder divides its share equally among the
+folders in it, and one with a share of 1 or less is not listed. So at most some 3,000 folders are, of each at most 999
+entries, no large input can use up the share of another one, and what Kaggle mounts is found at whatever depth: a
+dataset, a notebook's output, a model, each in the old and in the new layout, and one folder deeper in them. ``x`` is a
+pack when its name ``b`` is exactly right (or KPACK_PACK names it) and its bootstrap ``z`` has the digest ``w``. ``f``
+tells what was found instead; ``k`` is the exit code.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +82,18 @@ def line(name: str, pack_id: str, size: int) -> str:
     """Return the line to paste: it finds the pack ``name``, checks its bootstrap of ``size`` bytes and runs it.
 
     It has no double quote, backslash, ``$`` or backtick, so that it also survives a shell.
+
+    Raises:
+        IntegrityError: the name is not one that a pack can have.
+
     """
-    assert is_sha256(pack_id)
-    text = _LINE.format(name=name, id=pack_id, size=size)
-    assert len(text) < LIMIT, f"the line has {len(text)} characters"
-    assert not set(text) & set('"\\$`\n')
-    return text
+    if not NAME.fullmatch(name):
+        raise IntegrityError(
+            f"a pack cannot be called {name!r:.80}: letters, digits, '.', '_' and '-' are allowed, 40 at most",
+            where="name",
+            next="build the pack again under another name",
+        )
+    if not is_sha256(pack_id):
+        raise ValueError(f"not a pack id: {pack_id!r}")
+    program = _PROGRAM.format(name=name, id=pack_id, size=size).replace("\n", "|")
+    return f"exec('''{program}'''.replace('|',chr(10)),{{}})"

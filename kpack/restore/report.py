@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 if TYPE_CHECKING:
     from .drift import Drift
+
+
+FEW = 8
+"""Lines about checkpoints in the text of a report."""
 
 
 class Report:
@@ -72,10 +77,25 @@ class Report:
         if self.dry_run:
             said += ["install {} {} to {}".format(*item) for item in self.planned]
             said += ["copy a checkpoint of {} to {}".format(_size(size), path) for path, _, size in self.checkpoints]
+        else:
+            said += _landed([path for path, _, _ in self.checkpoints])
         for item in self.drift:
             found = "has {}".format(item.found) if item.found else "is missing"
             said.append("drift: {} {}, locked against {} ({})".format(item.name, found, item.locked, item.why))
         return ["  " + printable(line) for line in [*said, *self.notes]]
+
+
+def _landed(paths: List[str]) -> List[str]:
+    """Return where checkpoints are: each by its path when they are few, else how many there are in which folder."""
+    if len(paths) <= FEW:
+        return ["checkpoint: " + path for path in paths]
+    folders: Dict[str, int] = {}
+    for path in paths:
+        folder = os.path.dirname(path)
+        folders[folder] = folders.get(folder, 0) + 1
+    shown = ["checkpoints: {} in {}".format(count, folder) for folder, count in sorted(folders.items())]
+    left = len(paths) - sum(folders[folder] for folder in sorted(folders)[:FEW])
+    return shown[:FEW] + (["checkpoints: {} in other folders".format(left)] if left else [])
 
 
 class Progress:

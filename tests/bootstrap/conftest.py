@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.restore.conftest import series
+from tests.restore.conftest import kernel, series
 
-__all__ = ["series"]
+__all__ = ["kernel", "series"]
