@@ -20,6 +20,7 @@ from kpack.restore.errors import RestoreError
 
 COMMANDS = {
     "init": "environment",
+    "status": "environment",
     "add": "environment",
     "remove": "environment",
     "lock": "environment",

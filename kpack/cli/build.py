@@ -12,7 +12,7 @@ import click
 from kpack import project as projects
 from kpack.cache import Cache
 from kpack.cli.progress import counted, fetching
-from kpack.cli.session import Session, answer, human_size, json_option, say, tell
+from kpack.cli.session import Session, answer, human_size, json_option, say, say_next, tell
 from kpack.errors import CheckFailed, IntegrityError, MachineError
 from kpack.files import sha256_of
 
@@ -68,6 +68,8 @@ def build(
     tell("Paste this line in the notebook:")
     tell("")
     tell(made.line)
+    if out == project.pack_path:
+        say_next(project)
 
 
 def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> Pack:

@@ -10,8 +10,9 @@ import click
 from kpack import project as projects
 from kpack.cache import Cache
 from kpack.cli.progress import counted
-from kpack.cli.session import Session, answer, human_size, json_option, say, tell
+from kpack.cli.session import Session, answer, human_size, json_option, remember, say, tell
 from kpack.errors import CheckFailed, UsageError
+from kpack.ledger import Pushed
 
 if TYPE_CHECKING:
     from kpack.publish.dataset import Parcel, Published
@@ -76,6 +77,8 @@ def push(
             on_bytes=on_bytes,
             on_state=lambda state: say(f"{ref}: {state}"),
         )
+    seen = Pushed(id=parcel.pack.id, ref=done.dataset, version=done.version, mountable=done.mountable)
+    remember(parcel.pack.path, seen)
     _tell_done(done, parcel, as_json=as_json)
 
 

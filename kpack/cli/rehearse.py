@@ -10,8 +10,8 @@ import click
 
 from kpack import ledger
 from kpack.cli.progress import phases
-from kpack.cli.session import Session, answer, human_size, json_option, say, tell
-from kpack.errors import ExitCode, MachineError, UsageError
+from kpack.cli.session import Session, answer, human_size, json_option, remember, say_next, tell
+from kpack.errors import ExitCode, UsageError
 from kpack.project import Project
 
 if TYPE_CHECKING:
@@ -98,14 +98,13 @@ def rehearse(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a rehearsal started must end with it
     with phases() as on_phase:
         outcome = run(found, options, base_of=lambda name: _base(project, name), cache=Cache(), on_phase=on_phase)
-    try:
-        ledger.note(found.path, "rehearsed", id=outcome.id, where=outcome.where, ok=outcome.ok)
-    except MachineError as error:
-        say(f"note: kpack status will not know of this rehearsal: {error}")
+    remember(found.path, ledger.Rehearsed(id=outcome.id, where=outcome.where, ok=outcome.ok))
     if as_json:
         answer(outcome.to_dict())
     else:
         show(outcome)
+        if project is not None and found.path.resolve() == project.pack_path.resolve():
+            say_next(project)
     return int(ExitCode.DONE if outcome.ok else ExitCode.CHECK_FAILED)
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kpack.ledger import Pushed, Rehearsed
+    from kpack.project import Project
+
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -44,6 +47,26 @@ def tell(text: str) -> None:
 def answer(value: object) -> None:
     """Write one JSON object on stdout."""
     click.echo(json.dumps(value, indent=2, default=str))
+
+
+def remember(pack: Path, done: Rehearsed | Pushed) -> None:
+    """Write down what was done with a pack, for ``kpack status``; where that cannot be, say so and go on."""
+    from kpack import ledger
+    from kpack.errors import MachineError
+
+    try:
+        ledger.remember(pack, done)
+    except MachineError as error:
+        say(f"note: kpack status will not know of this: {error}")
+
+
+def say_next(project: Project) -> None:
+    """Say the one next command, from what lies on this machine."""
+    import shlex
+
+    from kpack.status import status
+
+    say(f"next: {shlex.join(status(project, offline=True).next)}")
 
 
 def json_option(function: _F) -> _F:
