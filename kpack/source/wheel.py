@@ -16,6 +16,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from kpack.errors import IntegrityError
+from kpack.restore.rules import LIMITS, fits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,15 +56,15 @@ def facts(path: Path) -> WheelFacts:
         name, version, _, tags = parse_wheel_filename(path.name)
         with zipfile.ZipFile(path) as archive:
             info = _dist_info(archive)
-            metadata, _ = parse_email(archive.read(f"{info}/METADATA"))
-            wheel, _ = parse_email(archive.read(f"{info}/WHEEL"))
-            del wheel
+            metadata, _ = parse_email(_read(archive, info, "METADATA"))
+            _read(archive, info, "WHEEL")
     except (InvalidWheelFilename, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise IntegrityError(f"not a wheel: {error}", where=path.name) from error
-    if canonicalize_name(metadata.get("name", "")) != name or Version(metadata.get("version", "0")) != version:
+    if canonicalize_name(metadata.get("name", "")) != name or not fits(metadata.get("version", ""), str(version)):
         raise IntegrityError(
             f"its METADATA says {metadata.get('name')} {metadata.get('version')}, its file name {name} {version}",
             where=path.name,
+            next="give the file the name that its METADATA says, or take another file",
         )
     return WheelFacts(name=name, version=version, tags=tags, requires_dist=tuple(metadata.get("requires_dist", ())))
 
@@ -108,6 +109,14 @@ def differing(one: Path, other: Path) -> tuple[str, ...]:
 def tags_of(filename: str) -> frozenset[Tag]:
     """Return the tags of a wheel's file name."""
     return parse_tag("-".join(filename.removesuffix(".whl").split("-")[-3:]))
+
+
+def _read(archive: zipfile.ZipFile, info: str, name: str) -> bytes:
+    """Return a file of the metadata, which has a limit that is asked before memory is taken."""
+    size = archive.getinfo(f"{info}/{name}").file_size
+    if size > LIMITS[name]:
+        raise zipfile.BadZipFile(f"{info}/{name} has {size} bytes, {LIMITS[name]} are allowed")
+    return archive.read(f"{info}/{name}")
 
 
 def _dist_info(archive: zipfile.ZipFile) -> str:
