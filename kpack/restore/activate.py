@@ -48,7 +48,7 @@ def finish(scheme: Scheme, env: Mapping[str, str], pth: Iterable[str]) -> None:
 def pth_files(folders: Iterable[str]) -> List[str]:
     """Return the ``.pth`` files directly in ``folders``, sorted."""
     found = []
-    for folder in sorted(set(folders)):
+    for folder in sorted(filter(os.path.isdir, set(folders))):
         found += [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".pth")]
     return sorted(found)
 

@@ -8,7 +8,7 @@ refuse what one of the two would refuse, or what the two would read differently.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from . import tags
 from .errors import INTEGRITY, RestoreError
@@ -37,6 +37,7 @@ _STANDARD = re.compile(r"(?:local/)?lib(?:32|64)?/(?:python|pypy)[0-9]+\.[0-9]+t
 _INTERPRETER = re.compile(r"python[0-9.]*(?:w|t)?\Z|pyvenv\.cfg\Z")
 
 _MAJOR = re.compile(r"1\.[0-9]{1,9}\Z")
+_TOLD = ("wheel-version", "root-is-purelib")
 _FIELD = re.compile(r"[!-9;-~]+:")
 
 
@@ -161,7 +162,9 @@ def landing(entries: Iterable[Entry], shape: Shape, where: str) -> List[Landing]
         if name.startswith(_RESERVED):
             _refuse_reserved(name, name, where)
         found.append(_landing(Landing, (entry, LIB, name)))
-    return _once(found, where) if by_data else found
+    if by_data:
+        _refuse_clash(found, where)
+    return found
 
 
 def _by_data(entry: Entry, where: str) -> Landing:
@@ -223,24 +226,18 @@ def refuse_script(name: str, where: str) -> None:
         raise _bad("the script {!r} would take the place of the interpreter".format(name), where)
 
 
-def _once(found: List[Landing], where: str) -> List[Landing]:
-    """Let each path below the folder of modules come by one door: of several pip leaves the one that it writes last.
-
-    That is ``.data`` after the root. Raises RestoreError (code 5) when a file is in the way of a folder.
-    """
-    last: Dict[str, Landing] = {}
-    for item in sorted((item for item in found if item.door in _IMPORTED), key=lambda item: item.door):
-        last[item.rest] = item
+def _refuse_clash(found: List[Landing], where: str) -> None:
+    """Refuse a file that comes by one door where another needs a folder: most interpreters have one place for both."""
+    files = {item.rest for item in found if item.door in _IMPORTED}
     folders: Set[str] = set()
-    for path in last:
+    for path in files:
         parent = path.rpartition("/")[0]
         while parent and parent not in folders:
             folders.add(parent)
             parent = parent.rpartition("/")[0]
-    both = folders.intersection(last)
+    both = folders & files
     if both:
         raise _bad("{!r} is a file and a folder where it lands".format(min(both)), where)
-    return [item for item in found if item.door not in _IMPORTED or last[item.rest] is item]
 
 
 def startup_files(landings: Iterable[Landing]) -> Tuple[str, ...]:
@@ -262,47 +259,38 @@ def is_pure(raw: bytes, where: str) -> bool:
     Without ``Root-Is-Purelib``, or with another word than true, it goes to platlib, as for pip. Raises RestoreError
     (code 5) for a version of the format that is not known, and for text that two readers would cut differently.
     """
-    fields = header_fields(raw, "WHEEL", where)
-    version = _single(fields, "wheel-version", "WHEEL", where)
-    if version is None or not _MAJOR.match(version):
+    fields = _fields(raw, where)
+    version, pure = (_single(fields, key, where) for key in _TOLD)
+    if not _MAJOR.match(version):
         raise _bad("its Wheel-Version is {!r}, known is 1.x".format(version), where)
-    return (_single(fields, "root-is-purelib", "WHEEL", where) or "").lower() == "true"
+    return pure.lower() == "true"
 
 
-def header_fields(raw: bytes, name: str, where: str) -> Dict[str, List[str]]:
-    """Return the fields of a file of mail headers, by name in lower case, each with its values in order.
-
-    A folded value is one with its lines joined, as pip and uv read it. Raises RestoreError (code 5) for text before
-    the first empty line that readers take apart differently.
-    """
+def _fields(raw: bytes, where: str) -> Dict[str, List[str]]:
+    """Return the fields of a WHEEL file, by name in lower case, each with its values in order."""
     head = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _bad("its {} is not UTF-8: {}".format(name, error), where) from error
+        raise _bad("its WHEEL is not UTF-8: {}".format(error), where) from error
     if broken_lines(text):
-        raise _bad("its {} has characters at which some readers break lines and others do not".format(name), where)
+        raise _bad("its WHEEL has characters at which some readers break lines and others do not", where)
     fields: Dict[str, List[str]] = {}
-    current: Optional[List[str]] = None
     for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
-        if line[:1] in (" ", "\t"):
-            if current is None:
-                raise _bad("its {} begins with a folded line".format(name), where)
-            current[-1] = (current[-1] + " " + line.strip()).strip()
-            continue
         found = _FIELD.match(line)
-        if not found:
-            raise _bad("its {} has a line that is no field: {!r:.80}".format(name, line), where)
-        current = fields.setdefault(found[0][:-1].lower(), [])
-        current.append(line[found.end() :].strip())
+        key = found[0][:-1].lower() if found else ""
+        if not key or (key in _TOLD and line != line.rstrip()):
+            raise _bad("its WHEEL has a line that readers take apart differently: {!r:.80}".format(line), where)
+        fields.setdefault(key, []).append(line.partition(":")[2].lstrip())
     return fields
 
 
-def _single(fields: Dict[str, List[str]], key: str, name: str, where: str) -> Optional[str]:
-    values: Sequence[str] = fields.get(key, ())
+def _single(fields: Dict[str, List[str]], key: str, where: str) -> str:
+    """Return the value of a field, empty when there is none."""
+    values = fields.get(key, [""])
     if len(set(values)) > 1:
-        raise _bad("its {} says {} more than once: {}".format(name, key, ", ".join(values)), where)
-    return values[0] if values else None
+        raise _bad("its WHEEL says {} more than once: {}".format(key, ", ".join(values)), where)
+    return values[0]
 
 
 def _bad(what: str, where: str) -> RestoreError:

@@ -27,6 +27,10 @@ _SMALL = 1 << 18
 """Bytes of a span before the directory that is read along with it: the metadata, which most wheels have last."""
 
 
+_TURNS = {rules.INFO: 0, rules.LIB: 0, rules.SCRIPTS: 2}
+"""When pip writes what comes by a door; the others come in between."""
+
+
 class File(NamedTuple):
     """A file that a wheel brings."""
 
@@ -178,10 +182,13 @@ def _files(landings: List[rules.Landing], plan: WheelPlan, scheme: Scheme, distr
 
 
 def _once(files: List[File], landings: List[rules.Landing]) -> List[File]:
-    """Let each path be written once where this interpreter's folders lie within each other: the last door's stays."""
-    doors = {entry.name: door for entry, door, _ in landings}
+    """Let each path be written once where several doors lead to it: the file stays that pip writes last.
+
+    It begins with the root of the archive and ends with scripts, each in the order of the archive.
+    """
+    turns = {entry.name: _TURNS.get(door, 1) for entry, door, _ in landings}
     last: Dict[str, File] = {}
-    for file in sorted(files, key=lambda file: doors[file.entry.name]):
+    for file in sorted(files, key=lambda file: turns[file.entry.name]):
         last[file.path] = file
     return [file for file in files if last[file.path] is file]
 

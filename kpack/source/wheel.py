@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from packaging.metadata import parse_email
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import Version
 
 from kpack.errors import IntegrityError
 from kpack.restore.rules import LIMITS, fits
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
     from packaging.utils import NormalizedName
+    from packaging.version import Version
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every entry: the first that a zip can hold."""
