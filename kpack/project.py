@@ -179,9 +179,28 @@ def lock(
     made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
     text = validated(made, str(project.lock_path))
     changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
+    notes = tuple(item.note for item in found if item.note)
     if changed:
+        notes += _planned(made, project, cache)
         write_text(project.lock_path, text)
-    return Locked(project.lock_path, made, changed, notes=tuple(item.note for item in found if item.note))
+    return Locked(project.lock_path, made, changed, notes=notes)
+
+
+def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:
+    """Return what the plan of the wheels says that are in the cache already.
+
+    Raises:
+        IntegrityError: they cannot be restored together.
+
+    """
+    there = {wheel.filename: cache.find(wheel.sha256, wheel.size) for wheel in made.wheels()}
+    wheels = {f"wheels/{name}": path for name, path in there.items() if path is not None}
+    if not wheels:
+        return ()
+    from kpack.pack import plan
+    from kpack.pack.layout import target_of
+
+    return plan.notes([target_of(target) for target in made.targets], wheels, project.bases)
 
 
 def _pins(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Version]]:
@@ -218,13 +237,15 @@ def build(
         UsageError: there is no lock.
         CheckFailed: the lock is stale, or the pack would be larger than ``max-size``.
         NetworkError: a file cannot be fetched.
-        IntegrityError: a file is not what the lock says, or a wheel may not enter a pack.
+        IntegrityError: a file is not what the lock says, a wheel may not enter a pack, or the wheels cannot be
+            restored together.
         MachineError: no space, no permission.
 
     """
     from kpack import pack
     from kpack.checkpoints import fetching
     from kpack.fetch import fetch
+    from kpack.pack import plan
     from kpack.pack.admission import Judges, Verdicts
     from kpack.pack.content import WheelFile
     from kpack.pack.copy import SpanMemory
@@ -252,13 +273,20 @@ def build(
         on_event=on_fetch,
     )
     files |= {digest: item.path for digest, item in weights.items()}
+    content = content_of(made, project.lock_path.name, files)
+    wheels = {f"wheels/{wheel.filename}": wheel.path for wheel in content.wheels}
+
+    def planned() -> tuple[str, ...]:
+        return plan.notes(content.targets, wheels, project.bases)
+
     return pack.write(
-        content_of(made, project.lock_path.name, files),
+        content,
         out or project.pack_path,
         max_size=project.environment.max_size,
         on_bytes=on_bytes,
         admission=verdicts,
         memory=SpanMemory(cache.root / "spans"),
+        plan=planned,
     )
 
 

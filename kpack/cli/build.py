@@ -60,7 +60,16 @@ def build(
     else:
         made = _build(project, out, offline=offline, take_from=take_from)
     if as_json:
-        answer({"pack": str(out), "id": made.id, "sha256": made.sha256, "size": made.size, "bootstrap": made.line})
+        answer(
+            {
+                "pack": str(out),
+                "id": made.id,
+                "sha256": made.sha256,
+                "size": made.size,
+                "bootstrap": made.line,
+                "notes": list(made.notes),
+            }
+        )
         return
     for note in made.notes:
         say(f"note: {note}")

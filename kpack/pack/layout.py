@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kpack.checkpoints import variables
 from kpack.lock import relative, requirements
 from kpack.pack.content import BlobFile, Content, WheelFile
+from kpack.pack.order import installation_order
 from kpack.pack.wheel import STRICT, Lax
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
 
@@ -76,7 +77,7 @@ def target_of(target: LockedTarget, let_in: Mapping[str, Lax] = MappingProxyType
                 lax_record=let_in.get(pin.name, STRICT).record,
                 lax_archive=let_in.get(pin.name, STRICT).archive,
             )
-            for pin in target.packed
+            for pin in installation_order(target)
         ),
         leans=tuple(
             Lean(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Optional, Set
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from . import record
 from .bytecode import cached_names, compile_files
@@ -256,11 +256,13 @@ class Run:
                 rows.append(row)  # it lands where the wheel says, as it is
                 continue
             there = file.path if file.kind == METADATA else prepared.staged.get(file.path, file.path)
-            if there in writer.rewritten:
+            if file.path in prepared.scripts:  # the command of another wheel stays there, perhaps not written yet
+                content = prepared.scripts[file.path][1]
+                digest, size = record.digest(content), str(len(content))
+            elif there in writer.rewritten:
                 digest, size = writer.rewritten[there]
             elif row is None or not row.digest or file.path in overridden:
-                digest, number = record.digest_of(there)
-                size = str(number)
+                digest, size = _measured(there)
             else:
                 digest, size = row.digest, row.size or str(file.entry.size)
             final = _final(wheel, file.path) if file.kind == METADATA else file.path
@@ -271,12 +273,12 @@ class Run:
             owner = prepared.scripts.get(path)
             if owner is not None and owner[0] is wheel:
                 self._script(there, owner[1])
-            if path in overridden:
-                digest, number = record.digest_of(there)
-                rows.append(record.Row(_relative(path, wheel.lib), digest, str(number)))
+            if owner is None and path in overridden:
+                digest, size = _measured(there)
             else:
-                content = command(point, self._executable)
-                rows.append(record.Row(_relative(path, wheel.lib), record.digest(content), str(len(content))))
+                content = owner[1] if owner is not None else command(point, self._executable)
+                digest, size = record.digest(content), str(len(content))
+            rows.append(record.Row(_relative(path, wheel.lib), digest, size))
         rows += [
             record.Row(_relative(path, wheel.lib), "", "")
             for path in self._bytecode.get(wheel.name, ())
@@ -326,6 +328,12 @@ class Run:
             present = {item.name for item in plan.present}
             installed += [item for item in before.installed if item["name"] in present - names]
         return Mark(self.prepared.run, self._id, plan.manifest.name, plan.target.label, installed, checkpoints)
+
+
+def _measured(path: str) -> Tuple[str, str]:
+    """Return digest and size of a file that is there as RECORD spells them."""
+    digest, size = record.digest_of(path)
+    return digest, str(size)
 
 
 def _final(wheel: WheelPlan, staged: str) -> str:

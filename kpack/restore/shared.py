@@ -167,16 +167,16 @@ def _stays(loser: str, winner: str, paths: List[str]) -> str:
             loser, winner, paths[0], winner
         )
     return "{} and {} both bring {}; those of {} stay, which is installed later".format(
-        loser, winner, listed(paths, "files"), winner
+        loser, winner, listed(paths), winner
     )
 
 
-def listed(paths: List[str], word: str) -> str:
-    """Return a count and the first few of a list."""
+def listed(paths: List[str]) -> str:
+    """Return how many files there are, and the first few of them."""
     names = sorted(paths)[:SHOWN]
     if len(paths) > SHOWN:
         names.append("and {} more".format(len(paths) - SHOWN))
-    return "{} {} ({})".format(len(paths), word, ", ".join(names))
+    return "{} file{} ({})".format(len(paths), "" if len(paths) == 1 else "s", ", ".join(names))
 
 
 def shown(path: str, scheme: Scheme) -> str:
