@@ -32,6 +32,7 @@ COMMANDS = {
     "rehearse": "pack",
     "bootstrap": "kernel",
     "push": "Kaggle",
+    "notebook": "Kaggle",
     "probe": "kernel",
     "restore": "kernel",
     "drift": "kernel",

@@ -20,14 +20,24 @@ if TYPE_CHECKING:
 _WAIT = 30
 """Minutes that a new version may take until it can be mounted."""
 
+_RUNS = 180
+"""Minutes that a notebook may wait in the queue and run."""
+
 
 @click.command()
 @click.argument("path", metavar="[PACK]", required=False, type=click.Path(path_type=Path))
 @click.option("--dataset", metavar="OWNER/SLUG", help="The dataset; default: [publish] dataset of kaggle-env.toml.")
 @click.option("--public", is_flag=True, help="Make a new dataset public; one that is there stays as it is.")
 @click.option("--license", "license_name", metavar="NAME", default="other", show_default=True, help="Of a new dataset.")
-@click.option("--wait", "minutes", type=click.FloatRange(min=0), default=_WAIT, show_default=True, metavar="MINUTES",
-              help="How long to wait until the version can be mounted; 0: do not wait.")  # fmt: skip
+@click.option(
+    "--wait",
+    "minutes",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help=f"How long to wait for the version ({_WAIT}; 0: not at all), or for each notebook ({_RUNS}).",
+)
+@click.option("--notebooks", is_flag=True, help="Push and run the notebooks of kpack notebook instead of the pack.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where these notebooks are; default: notebooks.")
 @click.option("--dry-run", is_flag=True, help="Look at what Kaggle has, and print the requests that would be sent.")
 @json_option
 @click.pass_obj
@@ -36,9 +46,11 @@ def push(
     path: Path | None,
     dataset: str | None,
     license_name: str,
-    minutes: float,
+    minutes: float | None,
+    folder: Path | None,
     *,
     public: bool,
+    notebooks: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -51,7 +63,13 @@ def push(
     kpack push
     kpack push dist/toxic-comments.kpack.bin --dataset me/toxic-comments-env
     kpack push --dry-run
+    kpack push --notebooks          build there, and try the line in a notebook without internet
     """
+    if notebooks:
+        if path is not None or dataset is not None or public:
+            raise click.UsageError("--notebooks takes no pack and no dataset: the pack is built on Kaggle")
+        _push_notebooks(session, folder, _RUNS if minutes is None else minutes, dry_run=dry_run, as_json=as_json)
+        return
     from kpack.publish import client, names
     from kpack.publish import dataset as datasets
 
@@ -73,7 +91,7 @@ def push(
             memories=Cache().root / "uploads",
             public=public,
             license_name=license_name,
-            patience=minutes * 60,
+            patience=(_WAIT if minutes is None else minutes) * 60,
             on_bytes=on_bytes,
             on_state=lambda state: say(f"{ref}: {state}"),
         )
@@ -154,3 +172,51 @@ def _tell_done(done: Published, parcel: Parcel, *, as_json: bool) -> None:
     tell("and paste this line as its first cell:")
     tell("")
     tell(parcel.pack.line)
+
+
+def _push_notebooks(session: Session, folder: Path | None, minutes: float, *, dry_run: bool, as_json: bool) -> None:
+    from kpack.notebook import gather, publish
+    from kpack.publish import client
+    from kpack.publish import kernel as kernels
+
+    project = projects.Project.find(session.config)
+    place = folder or project.config.parent / "notebooks"
+    builder, inference = place / "builder", place / "inference"
+    if dry_run:
+        requests = [
+            client.shown("kernels.KernelsApiService", "SaveKernel", kernels.request_of(kernels.read_folder(one)))
+            for one in (builder, inference)
+        ]
+        answer({"requests": requests} if as_json else requests)
+        return
+    expect = gather.expected(kernels.read_folder(builder).source)
+    kernels.read_folder(inference)
+    kaggle = client.connect()
+    try:
+        built = publish.build(
+            kaggle, builder, expect=expect, patience=minutes * 60, on_state=lambda state: say(f"builder: {state}")
+        )
+        say(f"builder: {'made' if built.changed else 'has made already'} the pack of id {built.id}")
+        done = publish.infer(
+            kaggle, inference, built.line, patience=minutes * 60, on_state=lambda state: say(f"inference: {state}")
+        )
+    except publish.RunFailed as failed:
+        for row in failed.log.splitlines():
+            say(f"  | {row}")
+        raise
+    if as_json:
+        answer({
+            "id": built.id,
+            "line": built.line,
+            "changed": built.changed,
+            "attach": [{"kind": "notebook", "ref": built.run.ref}],
+            "notebooks": [{"ref": run.ref, "version": run.version, "ok": run.ok} for run in (built.run, done)],
+        })  # fmt: skip
+        return
+    tell(f"{built.run.ref}: built, id {built.id}")
+    tell(f"{done.ref}: version {done.version} restored it without internet")
+    tell("Attach to other notebooks:")
+    tell(f"  notebook {built.run.ref}")
+    tell("and paste this line as their first cell:")
+    tell("")
+    tell(built.line)

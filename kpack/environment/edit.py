@@ -227,6 +227,45 @@ def remove_checkpoint(text: str, path: Path, which: str) -> Edit:
     return edit
 
 
+def set_base(text: str, path: Path, base: str) -> Edit:
+    """Return ``text``, the content of the file at ``path``, with ``base`` as its only base image.
+
+    It takes the place of other bases, or of ``python`` and ``platform``.
+
+    Raises:
+        UsageError: the file has mistakes, or is written in a way that cannot be edited.
+
+    """
+    environment = parse(text, path)
+    edit = Edit(text)
+    if environment.bases == (base,):
+        edit.unchanged.append(base)
+        return edit
+    if environment.bases:
+
+        def change(document: TOMLDocument) -> None:
+            document["base"] = base
+
+        edit.text = _edited(text, path, change)
+    else:
+        found = lines(text)
+        rows = re.split(r"(?<=\n)", text)
+        place = found["python",] - 1
+        rows[place], count = re.subn(
+            r"""^(\s*)python(\s*=\s*)(?:"[^"]*"|'[^']*')""", lambda m: f'{m[1]}base{m[2]}"{base}"', rows[place]
+        )
+        if count != 1:
+            raise _by_hand(path)
+        if ("platform",) in found:
+            del rows[found["platform",] - 1]
+        edit.text = "".join(rows)
+    edit.changed.append((", ".join(environment.bases) or f"python {environment.python}", base))
+    after = parse(edit.text, path)
+    if after != replace(environment, bases=(base,), python=None, platform=after.platform):
+        raise _by_hand(path)
+    return edit
+
+
 def _without_table(text: str, path: Path, number: int) -> str:
     """Cut one table by its lines: in a tomlkit document the comments above the next table would go with it."""
     found = lines(text)

@@ -158,7 +158,7 @@ def _patient(api: Any) -> Any:
     from requests.adapters import HTTPAdapter
 
     class Patient(HTTPAdapter):
-        def send(self, request: Any, stream: Any = False, timeout: Any = None, *rest: Any, **settings: Any) -> Any:  # noqa: FBT
+        def send(self, request: Any, stream: Any = False, timeout: Any = None, *rest: Any, **settings: Any) -> Any:
             return super().send(request, stream, timeout or _TIMEOUT, *rest, **settings)
 
     client = api.build_kaggle_client()

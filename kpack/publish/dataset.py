@@ -398,18 +398,21 @@ def attachments(parcel: Parcel, source: dict[str, object]) -> list[dict[str, obj
     """Return what the notebook needs attached: ``source`` with the pack, and what checkpoints stay in."""
     wanted = [source]
     for item in parcel.pack.manifest.checkpoints:
-        if item.attached is not None and (place := _mounted(item.attached)) not in wanted:
-            wanted.append(place)
+        if item.attached is not None:
+            kind, ref = mounted(item.attached)
+            place: dict[str, object] = {"kind": kind, "ref": ref}
+            if place not in wanted:
+                wanted.append(place)
     return wanted
 
 
-def _mounted(path: str) -> dict[str, object]:
-    """Return what is mounted at ``path``, as far as the path tells."""
+def mounted(path: str) -> tuple[str, str]:
+    """Return kind and name of what is mounted at ``path``, as far as the path tells; else ``unknown``."""
     parts = path.removeprefix("/kaggle/input/").split("/")
     kinds = {"datasets": ("dataset", 2), "notebooks": ("notebook", 2), "models": ("model", 5)}
     if parts[0] in kinds and len(parts) > kinds[parts[0]][1]:
         kind, count = kinds[parts[0]]
-        return {"kind": kind, "ref": "/".join(parts[1 : 1 + count])}
+        return kind, "/".join(parts[1 : 1 + count])
     if parts[0] == "competitions" and len(parts) > 1:
-        return {"kind": "competition", "ref": parts[1]}
-    return {"kind": "unknown", "ref": parts[0]}
+        return "competition", parts[1]
+    return "unknown", parts[0]

@@ -1,0 +1,139 @@
+"""What the builder needs of a project, and what of it cannot go with it to Kaggle."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from kpack.environment import edit
+from kpack.environment.model import VARIABLE
+from kpack.errors import UsageError
+from kpack.lock import relative
+from kpack.pack import read
+from kpack.publish.dataset import mounted
+from kpack.publish.kernel import image_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpack.checkpoints import LockedCheckpoint
+    from kpack.environment import Environment
+    from kpack.pack import ReadPack
+    from kpack.project import Project
+
+PROBED = "kaggle-base.json"
+"""What the probe cell writes, and what a builder that locks takes as its base."""
+
+_KAGGLE_TMP = "/kaggle/tmp"
+"""Where relative checkpoint paths start on Kaggle when [restore] directory is not set."""
+
+
+def files(project: Project, *, relock: bool) -> dict[str, str]:
+    """Return the text files that the builder writes: the environment, its lock, and its probe files.
+
+    Raises:
+        UsageError: the environment names something of this machine.
+        CheckFailed: the lock is stale.
+
+    """
+    environment = project.environment
+    _refuse_local(environment)
+    text = project.config.read_text(encoding="utf-8")
+    if relock:
+        return {project.config.name: edit.set_base(text, project.config, f"./{PROBED}").text}
+    project.current_lock()
+    found = {project.config.name: text, project.lock_path.name: project.lock_path.read_text(encoding="utf-8")}
+    for base, ref in zip(project.bases, environment.bases, strict=True):
+        if base.shipped:
+            continue
+        name = posixpath.normpath(ref)
+        if name.startswith(("/", "../", "~")):
+            raise UsageError(
+                f"the builder cannot have {ref!r}",
+                where=f"{project.config}: base",
+                next="move the probe file beside kaggle-env.toml",
+            )
+        found[name] = (project.config.parent / ref).read_text(encoding="utf-8-sig")
+    return found
+
+
+def _refuse_local(environment: Environment) -> None:
+    """Refuse what only this machine has, and credentials, which may not travel in a notebook."""
+    where = str(environment.path)
+    local = [entry.text for entry in environment.packages if entry.path is not None]
+    local += [url for item in environment.checkpoints for url in item.urls[:1] if url.startswith("file:")]
+    local += [index.name for index in environment.indexes if not index.url.startswith(("http://", "https://", "${"))]
+    if local:
+        raise UsageError(
+            f"the builder on Kaggle cannot reach what is on this machine: {', '.join(local)}",
+            where=where,
+            next="give them an address on the web, or build here and use kpack push",
+        )
+    for index in environment.indexes:
+        if "@" in urllib.parse.urlsplit(VARIABLE.sub("x", index.url)).netloc and not VARIABLE.search(index.url):
+            raise UsageError(
+                f"the URL of index {index.name} holds credentials, and the notebook would, too",
+                where=where,
+                next="write ${NAME} in their place; the builder takes it from a secret of that name",
+            )
+
+
+def variables(environment: Environment) -> tuple[str, ...]:
+    """Return the environment variables that index URLs name."""
+    return tuple(dict.fromkeys(name for index in environment.indexes for name in VARIABLE.findall(index.url)))
+
+
+def pack_of(project: Project) -> ReadPack | None:
+    """Return the pack that was built here from the lock as it stands, None when there is none."""
+    if not project.pack_path.is_file():
+        return None
+    found = read(project.pack_path)
+    lock = found.data(found.manifest.lock).decode("utf-8")
+    return found if lock == relative(project.current_lock()) else None
+
+
+def landing(checkpoints: Sequence[LockedCheckpoint], directory: str | None) -> dict[str, str]:
+    """Return where each checkpoint is on Kaggle after the restore, by its path in kaggle-env.toml."""
+    start = directory or _KAGGLE_TMP
+    return {item.path: posixpath.join(start, item.path) for item in checkpoints}
+
+
+def attached(environment: Environment) -> dict[str, tuple[str, ...]]:
+    """Return what holds the checkpoints that are not packed, by kind: ``dataset``, ``model``, ``competition``."""
+    kinds: dict[str, tuple[str, ...]] = {}
+    for item in environment.checkpoints:
+        if item.attached is None:
+            continue
+        kind, ref = mounted(item.attached)
+        if ref not in kinds.get(kind, ()):
+            kinds[kind] = (*kinds.get(kind, ()), ref)
+    return kinds
+
+
+def accelerator_of(project: Project) -> str:
+    """Return the accelerator that the first base's name speaks of: ``gpu``, ``tpu``, else ``cpu``."""
+    first = project.environment.bases[:1]
+    words = set(first[0].replace("_", "-").split("-")) if first else set()
+    return "gpu" if "gpu" in words else "tpu" if "tpu" in words else "cpu"
+
+
+def image_of(project: Project, accelerator: str) -> str | None:
+    """Return the image that the first probed base was taken in, None when no base says."""
+    for base, ref in zip(project.bases, project.environment.bases, strict=True):
+        if base.shipped:
+            continue
+        data = json.loads((project.config.parent / ref).read_text(encoding="utf-8-sig"))
+        image = data.get("image") if isinstance(data, dict) else None
+        named = image.get("reference") or image.get("digest") if isinstance(image, dict) else None
+        if isinstance(named, str):
+            return image_reference(named, accelerator)
+    return None
+
+
+def expected(builder: str) -> str | None:
+    """Return the id that a builder notebook insists on, None when it takes what comes."""
+    found = re.search(r"--expect\W+([0-9a-f]{64})\b", builder)
+    return found[1] if found else None
