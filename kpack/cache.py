@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
+from kpack import claims
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.files import is_sha256, sha256_of
 
@@ -174,14 +173,16 @@ class Cache:
 
     @contextlib.contextmanager
     def temporary(self) -> Iterator[Path]:
-        """Yield a new private folder inside the cache, removed at the end: write there, then `adopt`."""
-        try:
-            (self.root / "tmp").mkdir(parents=True, exist_ok=True)
-            folder = tempfile.TemporaryDirectory(dir=self.root / "tmp", ignore_cleanup_errors=True)
-        except OSError as error:
-            raise self._unusable(error) from error
-        with folder as name:
-            yield Path(name)
+        """Yield a new private folder inside the cache, removed at the end: write there, then `adopt`.
+
+        What killed processes left there is removed.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                place = stack.enter_context(claims.folder(self.root / "tmp"))
+            except OSError as error:
+                raise self._unusable(error) from error
+            yield place
 
     def adopt(self, temporary: Path, sha256: str, *, hashed: bool = False) -> Path:
         """Move ``temporary`` (a file below the cache's root) to its place and return that place.
@@ -316,48 +317,3 @@ class Cache:
             where=str(error.filename or self.root),
             next="free some space, or set KPACK_CACHE to a folder that can be written",
         )
-
-
-@contextlib.contextmanager
-def locked(stream: IO[Any], on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold the operating system's lock on an open file; the death of its owner frees it.
-
-    While somebody else has it, ``on_wait`` is called ten times a second, and may raise to give up.
-    """
-    while not _lock(stream):
-        if on_wait is not None:
-            on_wait()
-        time.sleep(0.1)
-    try:
-        yield
-    finally:
-        _unlock(stream)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(stream: IO[Any]) -> bool:
-        stream.seek(0)
-        try:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(stream: IO[Any]) -> None:
-        stream.seek(0)
-        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(stream: IO[Any]) -> bool:
-        try:
-            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(stream: IO[Any]) -> None:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_UN)

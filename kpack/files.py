@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING
 
+from kpack import claims
 from kpack.errors import MachineError
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 """Bytes read at a time when a file is hashed or copied."""
+
+_LONGEST_PREFIX = 100
+"""Bytes of a file's name that its temporary name begins with."""
 
 _ASKING = threading.Lock()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -48,18 +53,22 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
         MachineError: the folder cannot be made or written.
 
     """
+    prefix = f".{os.fsdecode(os.fsencode(path.name)[:_LONGEST_PREFIX])}."
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        claims.sweep(path.parent.glob(f"{glob.escape(prefix)}*.part"))
+        stream, name = _claimed(prefix, path.parent)
     except OSError as error:
         raise MachineError(
             f"cannot write: {error.strerror}", where=str(path), next="choose a folder that can be written"
         ) from error
     try:
-        with os.fdopen(descriptor, "w+b") as stream:
+        with stream:
             yield stream
-        os.chmod(name, mode & ~_umask())  # noqa: PTH101 - a name from mkstemp
-        os.replace(name, path)  # noqa: PTH105
+            stream.flush()
+            # Still claimed: nobody takes it for a left-over.
+            os.chmod(name, mode & ~_umask())  # noqa: PTH101 - a name from mkstemp
+            os.replace(name, path)  # noqa: PTH105
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)  # noqa: PTH108
@@ -70,6 +79,16 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
                 next="free some space" if error.errno == errno.ENOSPC else "choose another file or folder",
             ) from error
         raise
+
+
+def _claimed(prefix: str, folder: Path) -> tuple[BufferedRandom, str]:
+    """Make a temporary file that is this process's until it is closed."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=folder)
+        stream = os.fdopen(descriptor, "w+b")
+        if claims.claim(stream, name):
+            return stream, name
+        stream.close()
 
 
 def _umask() -> int:

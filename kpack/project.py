@@ -16,7 +16,6 @@ from kpack.lock import load as load_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from typing import Any
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from kpack.fetch import Download, Event, Fetched
     from kpack.lock import Lock
     from kpack.pack import Pack
+    from kpack.resolve.child import Listener
     from kpack.resolve.model import Source
 
 
@@ -122,7 +122,7 @@ def lock(
     upgrade: bool | frozenset[NormalizedName] = False,
     strict: bool = False,
     offline: bool = False,
-    on_resolve: Callable[[dict[str, Any]], None] | None = None,
+    on_resolve: Listener | None = None,
     on_fetch: Callable[[Event], None] | None = None,
 ) -> Locked:
     """Bring the lock up to date and return it; a lock that speaks for the file is answered without the network.
@@ -147,7 +147,10 @@ def lock(
     check_local_files(environment)
     check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
     # The workers load while this process does; what comes after the resolution is imported while they work.
-    with Workers(max(1, len(environment.bases))) as workers:
+    with (
+        cache.temporary() as scratch,
+        Workers(max(1, len(environment.bases)), on_resolve, scratch=scratch) as workers,
+    ):
         from kpack import resolve, target
 
         resolution = resolve.resolve(
@@ -157,15 +160,14 @@ def lock(
             sources=_sources(old),
             upgrade=upgrade,
             cache_dir=cache.http_dir,
-            on_event=on_resolve,
             workers=workers,
         )
-    from kpack.base.metadata import RequiresDist
-    from kpack.checkpoints import locking
-    from kpack.resolve import consistency
+        from kpack.base.metadata import RequiresDist
+        from kpack.checkpoints import locking
+        from kpack.resolve import consistency
 
-    resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
-    with RequiresDist(cache.http_dir, indexes=environment.indexes) as requires_of:
+        resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
+        requires_of = RequiresDist.of(environment, workers, cache.http_dir)
         resolution = consistency.check(environment, resolution, requires_of)
     found = locking.lock(
         environment.checkpoints,

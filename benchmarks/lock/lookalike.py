@@ -76,17 +76,17 @@ class Recorder:
         if answer.status_code == 200 and b"Metadata-Version" in answer.content[:4096]:
             return answer.content
         from kpack.resolve.worker.metadata import MetadataStore
-        from kpack.resolve.worker.web import Answer
+        from kpack.resolve.worker.web import Response
 
         class Plain:
-            def get(self, url: str, headers: Any = None) -> Answer:
+            def get(self, url: str, headers: Any = None, *, limit: int = 0) -> Response:  # noqa: ARG002
                 found = requests.get(url, headers=headers, timeout=60)
                 kind, span = found.headers.get("Content-Type", ""), found.headers.get("Content-Range", "")
-                return Answer(found.status_code, found.url, kind, found.content, span)
+                return Response(found.status_code, found.url, kind, found.content, span)
 
         from types import SimpleNamespace
 
-        file: Any = SimpleNamespace(url=url, filename=url.rpartition("/")[2])
+        file: Any = SimpleNamespace(url=url, filename=url.rpartition("/")[2], size=None)
         return MetadataStore(Plain(), "").from_wheel(file)  # type: ignore[arg-type]
 
 

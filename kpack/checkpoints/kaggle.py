@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack import DISTRIBUTION
-from kpack.cache import locked
+from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch.model import Download, Event, EventKind, Fetched
 from kpack.files import sha256_of

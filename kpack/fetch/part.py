@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from kpack.cache import locked
+from kpack.claims import locked
 from kpack.errors import MachineError
 
 if TYPE_CHECKING:

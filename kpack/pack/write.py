@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import hashlib
 import json
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -34,9 +31,6 @@ if TYPE_CHECKING:
 ENGINE = "restore.bin"
 MANIFEST = "kpack.json"
 BOOTSTRAP = "bootstrap.py"
-
-_ABANDONED = 3600.0
-"""Seconds without a write after which a half-written pack has no writer any more."""
 
 _NO_DIGEST = "0" * 64
 
@@ -114,7 +108,6 @@ def write(
         origin, offsets, total = _layout(content, planned)
         if max_size is not None and total > max_size:
             raise _too_large(planned, total, max_size)
-        _sweep(out)
         with replacing(out) as stream:
             descriptor = stream.fileno()
             os.truncate(descriptor, total)
@@ -188,14 +181,6 @@ def _as_installed(content: Content, verdicts: Mapping[str, Admitted]) -> Content
         for target in content.targets
     )
     return replace(content, targets=targets)
-
-
-def _sweep(out: Path) -> None:
-    """Remove what builds that were killed left beside ``out``; one that still runs writes its file all the time."""
-    for left in out.parent.glob(f".{glob.escape(out.name[:100])}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED:
-                left.unlink()
 
 
 def _too_large(planned: list[_Planned], total: int, max_size: int) -> CheckFailed:

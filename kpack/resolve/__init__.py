@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
@@ -29,7 +28,6 @@ def resolve(
     upgrade: bool | frozenset[NormalizedName] = False,
     cache_dir: Path | None,
     index_url: str | None = None,
-    on_event: Callable[[dict[str, Any]], None] | None = None,
     workers: Workers | None = None,
 ) -> Resolution:
     """Return what each target gets.
@@ -37,9 +35,8 @@ def resolve(
     ``pins`` gives the old lock's versions by target label; they are kept where they fit. ``sources`` gives what they
     were made from, for those that have a source: a branch stays at its commit. ``upgrade`` lets go of all of them
     (True) or of the named ones. ``cache_dir`` keeps pages and metadata between runs (None: nothing is kept).
-    ``index_url`` takes the place of the default index, as ``KPACK_INDEX_URL`` does. ``on_event`` is called from
-    other threads with ``{"target": label, "event": ..., ...}``. ``workers`` are processes that were started before, to
-    load while the caller was busy.
+    ``index_url`` takes the place of the default index, as ``KPACK_INDEX_URL`` does. ``workers`` are processes that
+    were started before, to load while the caller was busy; they stay with the caller.
 
     Raises:
         NoSolution: the requests conflict with each other, with the base or with what the index has.
@@ -51,10 +48,10 @@ def resolve(
     # Imported here because the worker, which imports this package, must start fast.
     from kpack.resolve.child import Workers
 
-    with workers or Workers(len(targets)) as running:
-        return _resolve(
-            environment, targets, pins or {}, sources or {}, upgrade, cache_dir, index_url, on_event, running
-        )
+    if workers is not None:
+        return _resolve(environment, targets, pins or {}, sources or {}, upgrade, cache_dir, index_url, workers)
+    with Workers(len(targets)) as running:
+        return _resolve(environment, targets, pins or {}, sources or {}, upgrade, cache_dir, index_url, running)
 
 
 def _resolve(
@@ -65,9 +62,9 @@ def _resolve(
     upgrade: bool | frozenset[NormalizedName],
     cache_dir: Path | None,
     index_url: str | None,
-    on_event: Callable[[dict[str, Any]], None] | None,
     workers: Workers,
 ) -> Resolution:
+    from kpack.base.metadata import RequiresDist
     from kpack.resolve.ask import question
     from kpack.resolve.assemble import assemble
     from kpack.resolve.model import Resolution
@@ -77,10 +74,12 @@ def _resolve(
             return {}
         return {name: item for name, item in by_label.get(target.label, {}).items() if name not in (upgrade or ())}
 
-    requests = []
+    requires_of = RequiresDist.of(environment, workers, cache_dir, index_url=index_url)
+    questions = []
     for target in targets:
-        requires = _base_requires(environment, target, cache_dir, index_url, on_event)
-        requests.append(
+        # Only `replace` needs them: base packages that stay have a say in what takes the place of others.
+        needed = target.base.distributions.values() if target.base and environment.replace else ()
+        questions.append(
             question(
                 environment,
                 target,
@@ -88,36 +87,13 @@ def _resolve(
                 sources=kept(sources, target),
                 cache_dir=cache_dir,
                 index_url=index_url,
-                requires=requires,
+                requires=requires_of.all_of(needed),
             )
         )
-    answers = workers.ask(requests, on_event)
+    answers = workers.ask(questions)
     return Resolution(
         targets=tuple(
             assemble(environment, target, answer, kept(sources, target))
             for target, answer in zip(targets, answers, strict=True)
         )
     )
-
-
-def _base_requires(
-    environment: Environment,
-    target: Target,
-    cache_dir: Path | None,
-    index_url: str | None,
-    on_event: Callable[[dict[str, Any]], None] | None,
-) -> Mapping[NormalizedName, tuple[str, ...]]:
-    """Return Requires-Dist of the base packages, read from the index where the snapshot has none.
-
-    Only ``replace`` needs them: base packages that stay have a say in what takes the place of others.
-    """
-    if target.base is None or not environment.replace:
-        return {}
-    distributions = target.base.distributions.values()
-    if on_event is not None:
-        unknown = sum(item.requires_dist is None for item in distributions)
-        on_event({"target": target.label, "event": "base-requires", "count": unknown})
-    from kpack.base.metadata import RequiresDist
-
-    with RequiresDist.of(environment, cache_dir, index_url=index_url) as requires_of:
-        return requires_of.all_of(distributions)

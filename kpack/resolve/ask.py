@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from kpack.resolve.worker.request import Asked, IndexAddress, Limit, Provided, WorkerRequest
+from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ def question(
     cache_dir: Path | None,
     index_url: str | None,
     requires: Mapping[NormalizedName, tuple[str, ...]],
-) -> WorkerRequest:
+) -> Question:
     """Return the worker's request for ``target``.
 
     ``sources`` are what the old lock's pins were made from: a branch stays at its commit. ``requires`` gives
@@ -47,7 +47,7 @@ def question(
     """
     provided = tuple(_provided(environment, target, requires))
     fixed = {item.name for item in provided if not item.opened}
-    return WorkerRequest(
+    return Question(
         label=target.label,
         python_version=target.python_version,
         python_full_version=target.python_full_version,

@@ -6,26 +6,28 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from kpack import urls
 from kpack.errors import IntegrityError
 from kpack.files import is_sha256
 from kpack.resolve.ask import excluded
-from kpack.resolve.child import shown
+from kpack.resolve.child import plain
 from kpack.resolve.model import BaseUse, HeldBack, Need, Pin, Source, TargetResolution, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kpack.environment import Environment
+    from kpack.resolve.wire import Answer, FoundFile, FoundSource, Older, Resolved
     from kpack.target import Target
 
 
 def assemble(
-    environment: Environment, target: Target, answer: Mapping[str, Any], sources: Mapping[NormalizedName, Source]
+    environment: Environment, target: Target, answer: Answer, sources: Mapping[NormalizedName, Source]
 ) -> TargetResolution:
     """Return the resolution of ``target`` from the worker's ``answer``; ``sources`` as it was asked with.
 
@@ -33,25 +35,25 @@ def assemble(
         IntegrityError: a chosen file has no usable sha256.
 
     """
-    rows: dict[str, Mapping[str, Any]] = {row["name"]: row for row in answer["resolved"]}
-    asked = [(canonicalize_name(item["name"]), shown(item["requirement"])) for item in answer["asked"]]
+    rows = {row.name: row for row in answer.resolved}
+    asked = [(canonicalize_name(item.name), _shown(item.requirement)) for item in answer.asked]
     kept = _reachable(rows, [name for name, _ in asked], environment)
     needs: dict[str, list[Need]] = {name: [] for name in kept}
     for requested, text in asked:
         if requested in kept:
             needs[requested].append(Need(by="", requirement=text))
     for parent in sorted(kept):
-        for ask in rows[parent]["asks"]:
-            if ask["name"] in kept and ask["name"] != parent:
-                needs[ask["name"]].append(Need(by=parent, requirement=shown(ask["requirement"])))
+        for ask in rows[parent].asks:
+            if ask.name in kept and ask.name != parent:
+                needs[ask.name].append(Need(by=parent, requirement=_shown(ask.requirement)))
     base = target.base.distributions if target.base else {}
     packed, from_base = [], []
     for name in sorted(kept):
         row = rows[name]
         needed_by = tuple(dict.fromkeys(needs[name]))
         normal = canonicalize_name(name)
-        if row.get("kernel"):
-            from_base.append(BaseUse(name=normal, version=Version(row["version"]), needed_by=needed_by))
+        if row.kernel:
+            from_base.append(BaseUse(name=normal, version=Version(row.version), needed_by=needed_by))
             continue
         replaced = base.get(normal)
         pin = _pin(environment, normal, row, needed_by, replaced.version if replaced else None)
@@ -64,14 +66,14 @@ def assemble(
         target=target,
         packed=tuple(packed),
         from_base=tuple(from_base),
-        held_back=tuple(_held_back(answer.get("held_back", ()), kept)),
+        held_back=tuple(_held_back(answer.held_back, kept)),
         dropped=tuple(canonicalize_name(name) for name in sorted(set(rows) - kept)),
-        notes=tuple(shown(note) for note in answer.get("notes", ())),
-        accelerator=_wheel(answer["accelerator"]) if answer.get("accelerator") else None,
+        notes=tuple(map(_shown, answer.notes)),
+        accelerator=wheel_of(answer.accelerator) if answer.accelerator else None,
     )
 
 
-def _reachable(rows: Mapping[str, Mapping[str, Any]], roots: Sequence[str], environment: Environment) -> set[str]:
+def _reachable(rows: Mapping[str, Resolved], roots: Sequence[str], environment: Environment) -> set[str]:
     """Return what the requests lead to when excluded names (and what only they need) are left out."""
     reached: set[str] = set()
     waiting = list(roots)
@@ -79,70 +81,85 @@ def _reachable(rows: Mapping[str, Mapping[str, Any]], roots: Sequence[str], envi
         name = waiting.pop()
         if name in reached or name not in rows:
             continue
-        if not rows[name].get("kernel") and excluded(environment, name):
+        if not rows[name].kernel and excluded(environment, name):
             continue
         reached.add(name)
-        waiting.extend(ask["name"] for ask in rows[name]["asks"])
+        waiting.extend(ask.name for ask in rows[name].asks)
     return reached
 
 
-def _held_back(found: Sequence[Mapping[str, Any]], kept: set[str]) -> list[HeldBack]:
+def _held_back(found: Sequence[Older], kept: set[str]) -> list[HeldBack]:
     return [
         HeldBack(
-            name=canonicalize_name(item["name"]),
-            version=Version(item["version"]),
-            newest=Version(item["newest"]),
-            because=shown(item["because"]),
+            name=canonicalize_name(item.name),
+            version=Version(item.version),
+            newest=Version(item.newest),
+            because=_shown(item.because),
         )
-        for item in sorted(found, key=lambda item: str(item["name"]))
-        if item["name"] in kept
+        for item in sorted(found, key=lambda item: item.name)
+        if item.name in kept
     ]
 
 
 def _pin(
     environment: Environment,
     name: NormalizedName,
-    row: Mapping[str, Any],
+    row: Resolved,
     needed_by: tuple[Need, ...],
     replaces: Version | None,
 ) -> Pin:
-    file = row.get("file")
-    source = _source(environment, row["source"]) if row.get("source") else None
     return Pin(
         name=name,
-        version=Version(row["version"]),
-        wheel=_wheel(file) if file else None,
+        version=Version(row.version),
+        wheel=wheel_of(row.file) if row.file else None,
         needed_by=needed_by,
-        extras=tuple(row["extras"]),
-        requires_dist=tuple(row["requires_dist"]),
-        source=source,
+        extras=row.extras,
+        requires_dist=row.requires_dist,
+        source=_source(environment, row.source) if row.source else None,
         replaces=replaces,
     )
 
 
-def _source(environment: Environment, found: Mapping[str, Any]) -> Source:
-    url = found["url"]
+def _source(environment: Environment, found: FoundSource) -> Source:
+    url = found.url
     if "://" not in url:
         url = Path(os.path.relpath(url, environment.path.parent.resolve())).as_posix()
-    return Source(**{**found, "url": url})
+    return Source(
+        kind=found.kind,
+        url=url,
+        sha256=found.sha256,
+        commit=found.commit,
+        revision=found.revision,
+        subdirectory=found.subdirectory,
+    )
 
 
-def _wheel(file: Mapping[str, Any]) -> Wheel:
-    digest = file["sha256"] or ""
+def wheel_of(file: FoundFile) -> Wheel:
+    """Return a file that the worker found as a resolution has it.
+
+    Raises:
+        IntegrityError: it has no usable sha256.
+
+    """
+    digest = file.sha256 or ""
     if not is_sha256(digest):
         raise IntegrityError(
-            f"the index gives no valid sha256 for {file['filename']}",
-            where=str(file["index"] or file["url"]),
+            f"there is no valid sha256 for {file.filename}",
+            where=urls.shown(file.index or file.url or file.filename),
             next="kpack locks by sha256 only: ask the index's owner, or take the file from another index",
         )
     return Wheel(
-        filename=file["filename"],
+        filename=file.filename,
         sha256=digest,
-        size=file["size"],
-        url=file["url"],
-        upload_time=moment(file["upload_time"]),
-        index=file["index"] or None,
+        size=file.size,
+        url=file.url,
+        upload_time=moment(file.upload_time),
+        index=file.index or None,
     )
+
+
+def _shown(text: str) -> str:
+    return plain(urls.without_secrets(text))
 
 
 def moment(text: str | None) -> datetime | None:

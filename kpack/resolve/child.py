@@ -1,23 +1,28 @@
-"""Runs worker processes, and turns what they say into values and errors."""
+"""Runs workers: processes of this kpack with pip in them, away from pip's settings and Python's own variables."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
+import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from kpack import urls
 from kpack.errors import IntegrityError, KpackError, MachineError, MisfitError, NetworkError, NoSolution
+from kpack.resolve.wire import Answer, Failure, Requested, RequiresAnswer, dumps, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from kpack.resolve.worker.request import WorkerRequest
+    from kpack.resolve.wire import Question, RequiresQuestion
+
+    Listener = Callable[[str, Requested], object]
+    """Called from other threads with a question's label and what its worker said on the way."""
 
 KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT", "PYTHONPATH"})
 """The only variables of pip's and Python's that reach the worker: certificates, and where modules are."""
@@ -37,8 +42,6 @@ main()
 COMMAND = ("-P", "-c", _START, str(_PACKAGE))
 """How a worker starts: with this very kpack, wherever it lies, and nothing else added to the module search path."""
 
-_USERINFO = re.compile(r"(://)[^/@\s]*@")
-
 
 def surroundings() -> dict[str, str]:
     """Return the worker's environment variables: the process's own without what steers pip, uv and Python."""
@@ -51,117 +54,173 @@ def surroundings() -> dict[str, str]:
 
 
 class Workers:
-    """Worker processes that load pip while there is no question for them yet; those not used are ended."""
+    """Worker processes that load pip while there is no question for them yet; a context manager that ends them.
 
-    def __init__(self, count: int) -> None:
+    They read questions from a pipe whose other end is here, so they end with this process, however that ends.
+    ``on_event`` hears what they say on the way; ``scratch`` is the folder for their temporary files.
+    """
+
+    def __init__(self, count: int, on_event: Listener | None = None, *, scratch: Path | None = None) -> None:
         """Start ``count`` of them.
 
         Raises:
             MachineError: a process could not be started.
 
         """
-        self._idle = [_start() for _ in range(count)]
+        self._on_event = on_event
+        self._scratch = scratch
+        self._idle = [_Child(scratch) for _ in range(count)]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         for child in self._idle:
-            child.kill()
-            child.__exit__(None, None, None)
+            child.end()
         self._idle.clear()
 
-    def ask(
-        self, requests: Sequence[WorkerRequest], on_event: Callable[[dict[str, Any]], None] | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the answer to each request, in order; several run at the same time.
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """Return the answer to each question, in order; several are worked on at the same time.
 
         Raises:
             NetworkError: an index or file host did not answer.
             NoSolution: there is no solution for a target (the first in order).
+            IntegrityError: a file is not what its index or its URL says.
             MachineError: a worker ended without an answer.
 
         """
-        children = [self._idle.pop() if self._idle else _start() for _ in requests]
-        with ThreadPoolExecutor(max(1, len(requests))) as pool:
-            answers = list(
-                pool.map(lambda pair: _ask(pair[0], pair[1], on_event), zip(children, requests, strict=True))
-            )
-        for request, answer in zip(requests, answers, strict=True):
-            if "error" in answer:
-                raise error_of(request, answer["error"])
+        children = [self._take() for _ in questions]
+        with ThreadPoolExecutor(max(1, len(questions))) as pool:
+            found = list(pool.map(self._talk, children, questions))
+        answers = []
+        for question, answer in zip(questions, found, strict=True):
+            if isinstance(answer, Failure):
+                raise error_of(question.label, answer)
+            assert isinstance(answer, Answer)
+            answers.append(answer)
         return answers
 
+    def requires(self, question: RequiresQuestion) -> RequiresAnswer:
+        """Return what distributions require.
 
-def _start() -> subprocess.Popen[str]:
-    try:
-        return subprocess.Popen(
-            [sys.executable, *COMMAND],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=surroundings(),
-            text=True,
-            encoding="utf-8",
-            cwd=_PACKAGE,
-        )
-    except OSError as error:
-        raise MachineError(f"the resolver could not be started: {error.strerror}", where=sys.executable) from error
+        Raises:
+            NetworkError: an index or file host did not answer, or refused.
+            MachineError: the worker ended without an answer.
 
+        """
+        answer = self._talk(self._take(), question)
+        if isinstance(answer, Failure):
+            raise error_of(question.label, answer)
+        assert isinstance(answer, RequiresAnswer)
+        return answer
 
-def _ask(
-    child: subprocess.Popen[str], request: WorkerRequest, on_event: Callable[[dict[str, Any]], None] | None
-) -> dict[str, Any]:
-    assert child.stdin is not None
-    assert child.stdout is not None
-    assert child.stderr is not None
-    with child, ThreadPoolExecutor(1) as pool:
-        complaint = pool.submit(child.stderr.read)
-        answer: dict[str, Any] | None = None
+    def _take(self) -> _Child:
+        return self._idle.pop() if self._idle else _Child(self._scratch)
+
+    def _talk(self, child: _Child, question: Question | RequiresQuestion) -> Answer | RequiresAnswer | Failure:
+        """Ask one worker; it is free again when it has answered."""
+        answered = False
         try:
-            with contextlib.suppress(BrokenPipeError):  # it ended already: what it said on stderr tells why
-                child.stdin.write(request.dumps())
-                child.stdin.close()
-            for line in child.stdout:
-                message = json.loads(line)
-                if "answer" in message:
-                    answer = message["answer"]
-                elif on_event is not None:
-                    on_event({"target": request.label, **message})
-        except BaseException:
-            child.kill()
-            raise
-        code = child.wait()
-    if answer is None:
-        last = [line for line in complaint.result().splitlines() if line[:1].strip()][-1:]
-        raise MachineError(
-            f"the resolver ended without an answer (exit status {code}): {shown(''.join(last)) or 'it said nothing'}",
-            where=request.label,
+            child.say(question)
+            for message in child.messages():
+                if not isinstance(message, Requested):
+                    answered = True
+                    self._idle.append(child)
+                    return message
+                if self._on_event is not None:
+                    self._on_event(question.label, message)
+            raise child.silence(question.label)
+        finally:
+            if not answered:
+                child.end()
+
+
+class _Child:
+    """One worker process, and the file that holds what it says on stderr."""
+
+    def __init__(self, scratch: Path | None) -> None:
+        self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        variables = surroundings()
+        if scratch is not None:
+            variables["TMPDIR"] = str(scratch)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, *COMMAND],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                env=variables,
+                text=True,
+                encoding="utf-8",
+                cwd=_PACKAGE,
+                # A group of its own: what the worker starts (git, build backends) ends with it.
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._complaints.close()
+            what = f"the resolver could not be started: {error.strerror}"
+            raise MachineError(what, where=sys.executable) from error
+
+    def say(self, question: Question | RequiresQuestion) -> None:
+        """Send ``question``."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended already: what it said on stderr tells why
+            self.process.stdin.write(dumps(question) + "\n")
+            self.process.stdin.flush()
+
+    def messages(self) -> Iterator[Requested | Answer | RequiresAnswer | Failure]:
+        """Yield what it sends, until it ends."""
+        assert self.process.stdout is not None
+        return map(loads, self.process.stdout)
+
+    def silence(self, label: str) -> MachineError:
+        """Return the error for a worker that ended without an answer to the question ``label``."""
+        code = self.process.wait()
+        self._complaints.seek(0)
+        last = [line for line in self._complaints.read().splitlines() if line[:1].strip()][-1:]
+        said = urls.redacted(plain("".join(last))) or "it said nothing"
+        return MachineError(
+            f"the resolver ended without an answer (exit status {code}): {said}",
+            where=label,
             next="run again with --debug and report it",
         )
-    return answer
+
+    def end(self) -> None:
+        """End it and what it has started."""
+        with contextlib.suppress(OSError):  # BrokenPipeError: it is gone
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix":
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._complaints.close()
 
 
-def error_of(request: WorkerRequest, error: dict[str, Any]) -> KpackError:
-    """Return the error that the worker's ``error`` object stands for."""
-    if error["kind"] == "network":
+def error_of(label: str, failure: Failure) -> KpackError:
+    """Return the error that a `Failure` stands for; ``label`` is that of the question."""
+    what, next_ = urls.redacted(plain(failure.text)), urls.redacted(plain(failure.next))
+    if failure.kind == "network":
         return NetworkError(
-            f"{error['host']}: {error['reason']}",
-            where=request.label,
-            next=error.get("next") or "check the network, the URL in [[indexes]] or KPACK_INDEX_URL, and try again",
+            f"{failure.host}: {what}",
+            where=label,
+            next=next_ or "check the network, the URL in [[indexes]] or KPACK_INDEX_URL, and try again",
         )
-    if error["kind"] == "integrity":
-        return IntegrityError(shown(error["text"]), where=request.label, next=shown(error["next"]))
-    if error["kind"] == "old-pip":
+    if failure.kind == "integrity":
+        return IntegrityError(what, where=label, next=next_)
+    if failure.kind == "old-pip":
         return MisfitError(
             "exclude-newer cannot be kept for the build dependencies of sdists by this pip",
-            where=request.label,
+            where=label,
             next="install pip 26.0 or newer beside kpack",
         )
-    return NoSolution(shown(error["text"]), where=request.label, next=shown(error.get("next", "")))
+    return NoSolution(what, where=label, next=next_)
 
 
-def shown(text: str) -> str:
-    """Return ``text`` as it may be shown: no credentials in its URLs, control characters escaped (line ends stay)."""
-    plain = _USERINFO.sub(r"\1", text)
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in plain)
+def plain(text: str) -> str:
+    """Return ``text`` with control characters escaped; line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

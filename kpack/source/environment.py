@@ -9,18 +9,17 @@ import subprocess
 import sys
 import tomllib
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 
 from kpack import fetch as http
-from kpack.errors import IntegrityError, MachineError, NoSolution, UsageError
+from kpack.errors import MachineError, NoSolution, UsageError
 from kpack.fetch import Download
-from kpack.files import is_sha256
+from kpack.resolve.assemble import wheel_of
 from kpack.resolve.child import Workers
-from kpack.resolve.model import Wheel
-from kpack.resolve.worker.request import Asked, IndexAddress, WorkerRequest
+from kpack.resolve.wire import Asked, IndexAddress, Question
 from kpack.source.host import this_host
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from kpack.cache import Cache
     from kpack.fetch import Event
+    from kpack.resolve.model import Wheel
 
 SOURCE_DATE_EPOCH = 315532800
 """1980-01-01: the first moment that a zip can hold."""
@@ -106,7 +106,7 @@ def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name
 
     """
     host = this_host()
-    request = WorkerRequest(
+    request = Question(
         label=f"the build of {name}",
         python_version=host.python,
         python_full_version=host.python_full_version,
@@ -119,27 +119,16 @@ def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name
         accelerator="",
     )
     wheels = []
-    with Workers(1) as workers:
-        rows = workers.ask([request])[0]["resolved"]
+    with cache.temporary() as scratch, Workers(1, scratch=scratch) as workers:
+        rows = workers.ask([request])[0].resolved
     for row in rows:
-        file = row.get("file")
-        if not file or row.get("source"):
+        if row.file is None or row.source is not None:
             raise NoSolution(
-                f"{row['name']} {row['version']}, which the build needs, has no wheel",
+                f"{row.name} {row.version}, which the build needs, has no wheel",
                 where=request.label,
                 next="build the wheel yourself and give its path in packages",
             )
-        if not is_sha256(file["sha256"] or ""):
-            raise IntegrityError(f"the index gives no valid sha256 for {file['filename']}", where=request.label)
-        wheels.append(
-            Wheel(
-                filename=file["filename"],
-                sha256=file["sha256"],
-                size=file["size"],
-                url=file["url"],
-                index=file["index"] or None,
-            )
-        )
+        wheels.append(replace(wheel_of(row.file), upload_time=None))
     return tuple(sorted(wheels, key=lambda wheel: wheel.filename))
 
 

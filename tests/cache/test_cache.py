@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.cache import Cache, default_root, locked
+from kpack.cache import Cache, default_root
+from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def test_many_threads_adopt_one_file_while_another_prunes(cache: Cache) -> None:
 def test_lock_waits_for_another_process_and_is_freed_by_its_death(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     code = (
-        "import sys, time\nfrom kpack.cache import locked\n"
+        "import sys, time\nfrom kpack.claims import locked\n"
         "with open(sys.argv[1], 'ab') as stream, locked(stream):\n"
         "    print('have it', flush=True)\n    time.sleep(60)\n"
     )

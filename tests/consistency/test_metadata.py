@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,15 +13,24 @@ from kpack.base import BaseDistribution
 from kpack.base.metadata import RequiresDist
 from kpack.environment.model import Index
 from kpack.errors import NetworkError
+from kpack.resolve.wire import IndexAddress
+from tests.resolve.conftest import InProcess
 from tests.support.index import IndexServer
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 TOKENIZERS = canonicalize_name("tokenizers")
 REQUIRES = ("huggingface-hub<2.0,>=0.16.4", 'pytest; extra == "testing"')
+
+
+@contextlib.contextmanager
+def asking(cache: Path | None, *, index_url: str, indexes: Sequence[Index] = ()) -> Iterator[RequiresDist]:
+    """Yield one that asks the worker, in this process."""
+    more = [IndexAddress(url=index.url, packages=tuple(index.packages)) for index in indexes]
+    yield RequiresDist(InProcess(1), cache, [IndexAddress(url=index_url), *more])  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -37,7 +47,7 @@ def index(tmp_path: Path) -> Iterator[IndexServer]:
 @pytest.mark.parametrize("announced", [False, True])
 def test_reads_the_metadata_file(index: IndexServer, tmp_path: Path, *, html: bool, announced: bool) -> None:
     index.html, index.announce_metadata = html, announced
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as requires:
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
         assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
         assert requires(TOKENIZERS, Version("0.22.0")) == ("older",)
 
@@ -52,37 +62,37 @@ def test_reads_the_wheel_itself_by_range_where_there_is_no_metadata_file(index: 
     index.intercept = no_metadata
     big = {"data.bin": bytes(range(256)) * 4096}
     index.add(make_wheel(tmp_path / "wheels", "big", "1", files=big, stored=True, requires=("y",)))
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as requires:
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
         assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
         assert requires(canonicalize_name("big"), Version("1")) == ("y",)
 
 
 def test_what_was_read_once_is_never_asked_for_again(index: IndexServer, tmp_path: Path) -> None:
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as requires:
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
         assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
         asked = len(index.requests)
         assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as again:
+    with asking(tmp_path / "cache", index_url=index.url) as again:
         assert again(TOKENIZERS, Version("0.22.1")) == REQUIRES
     assert len(index.requests) == asked
 
 
 def test_a_damaged_cache_file_is_read_anew(index: IndexServer, tmp_path: Path) -> None:
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as requires:
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
         requires(TOKENIZERS, Version("0.22.1"))
     (kept,) = (tmp_path / "cache").rglob("*.json")
     kept.write_text('{"requires-dist": [')
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as again:
+    with asking(tmp_path / "cache", index_url=index.url) as again:
         assert again(TOKENIZERS, Version("0.22.1")) == REQUIRES
 
 
 def test_a_local_version_is_answered_by_its_public_one(index: IndexServer, tmp_path: Path) -> None:
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as requires:
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
         assert requires(TOKENIZERS, Version("0.22.1+cu128")) == REQUIRES
 
 
 def test_what_the_index_does_not_have_is_not_known(index: IndexServer, tmp_path: Path) -> None:
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as requires:
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
         assert requires(canonicalize_name("kaggle-only"), Version("1")) is None
         assert requires(TOKENIZERS, Version("9")) is None
 
@@ -96,15 +106,17 @@ def test_metadata_of_another_project_is_not_believed(index: IndexServer, tmp_pat
 
     index.announce_metadata = False
     index.intercept = swapped
-    with RequiresDist(None, index_url=index.url) as requires:
+    with asking(None, index_url=index.url) as requires:
         assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
 
 
 def test_an_index_that_is_down_is_an_error_and_not_an_answer(tmp_path: Path) -> None:
     with IndexServer() as server:
         url = server.url
-    broken = RequiresDist(tmp_path, index_url=url.replace("//", "//user:secret@"))
-    with broken, pytest.raises(NetworkError) as caught:
+    with (
+        asking(tmp_path, index_url=url.replace("//", "//user:secret@")) as broken,
+        pytest.raises(NetworkError) as caught,
+    ):
         broken(TOKENIZERS, Version("1"))
     assert "secret" not in f"{caught.value} {caught.value.next}"
 
@@ -114,7 +126,7 @@ def test_a_name_is_looked_for_on_its_own_index_only(index: IndexServer, tmp_path
         private.add(make_wheel(tmp_path / "private", "corp-tokenizers", "1", requires=("secret-sauce",)))
         index.add(make_wheel(tmp_path / "planted", "corp-tokenizers", "1", requires=("evil",)))
         corp = Index(name="corp", url=private.url, packages=("corp-*",))
-        with RequiresDist(tmp_path / "cache", index_url=index.url, indexes=[corp]) as requires:
+        with asking(tmp_path / "cache", index_url=index.url, indexes=[corp]) as requires:
             assert requires(canonicalize_name("corp-tokenizers"), Version("1")) == ("secret-sauce",)
             assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
         assert "/simple/corp-tokenizers/" not in index.requests
@@ -126,6 +138,47 @@ def test_many_are_read_at_once_and_the_snapshot_comes_first(index: IndexServer, 
         BaseDistribution(name=canonicalize_name("known"), version=Version("1"), requires_dist=("a",)),
         BaseDistribution(name=canonicalize_name("lost"), version=Version("1")),
     ]
-    with RequiresDist(tmp_path / "cache", index_url=index.url) as requires:
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
         assert requires.all_of(items) == {"tokenizers": REQUIRES, "known": ("a",)}
     assert not any("known" in path for path in index.requests)
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_refusal_is_an_error_and_is_not_kept_as_an_answer(index: IndexServer, tmp_path: Path, status: int) -> None:
+    def refusing(handler: object) -> bool:
+        handler.answer(status, b"")  # type: ignore[attr-defined]
+        return True
+
+    index.intercept = refusing
+    with asking(tmp_path / "cache", index_url=index.url) as requires, pytest.raises(NetworkError, match=str(status)):
+        requires(TOKENIZERS, Version("0.22.1"))
+    index.intercept = None
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
+        assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
+
+
+def test_a_wheel_that_cannot_be_read_today_is_read_another_day(index: IndexServer, tmp_path: Path) -> None:
+    index.announce_metadata = False
+    broken = True
+
+    def cut(handler: object) -> bool:
+        if handler.path.endswith(".metadata") or not handler.path.startswith("/files/") or not broken:  # type: ignore[attr-defined]
+            if handler.path.endswith(".metadata"):  # type: ignore[attr-defined]
+                handler.answer(404, b"")  # type: ignore[attr-defined]
+            return handler.path.endswith(".metadata")  # type: ignore[attr-defined,no-any-return]
+        handler.answer(200, b"PK")  # type: ignore[attr-defined]
+        return True
+
+    index.intercept = cut
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
+        assert requires(TOKENIZERS, Version("0.22.1")) is None
+    broken = False
+    with asking(tmp_path / "cache", index_url=index.url) as requires:
+        assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES
+
+
+def test_credentials_of_the_index_are_sent(index: IndexServer, tmp_path: Path) -> None:
+    index.auth = "Basic dTpwQHc="
+    url = index.url.replace("//", "//u:p%40w@")
+    with asking(tmp_path / "cache", index_url=url) as requires:
+        assert requires(TOKENIZERS, Version("0.22.1")) == REQUIRES

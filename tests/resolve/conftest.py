@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
 from kpack.resolve import child
-from kpack.resolve.worker.request import WorkerRequest
+from kpack.resolve.wire import Failure, dumps, loads
 from tests.resolve.scenario import Scenario
 from tests.support.index import IndexServer
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from kpack.resolve.wire import Answer, Question, RequiresAnswer, RequiresQuestion
+
 
 class InProcess:
     """Answers like `child.Workers`, in this process: the same words travel, but pip is loaded once for all tests."""
 
-    def __init__(self, _count: int) -> None:
+    def __init__(self, _count: int, _on_event: Any = None, *, scratch: Path | None = None) -> None:
         pass
 
     def __enter__(self) -> Self:
@@ -29,24 +32,29 @@ class InProcess:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def ask(self, requests: Sequence[WorkerRequest], on_event: Any = None) -> list[dict[str, Any]]:
-        from kpack.resolve.worker.readers import Readers
-        from kpack.resolve.worker.solve import run
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        return [self._answer(question) for question in questions]
 
-        answers = []
+    def requires(self, question: RequiresQuestion) -> RequiresAnswer:
+        return self._answer(question)  # type: ignore[no-any-return]
+
+    def _answer(self, question: Question | RequiresQuestion) -> Any:
+        from kpack.resolve.worker.__main__ import Answers, Worker
+
+        said = io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             for name in os.environ:
                 if name.startswith("PIP_"):
                     patch.delenv(name)
             patch.setenv("PIP_CONFIG_FILE", os.devnull)
-            for request in requests:
-                readers = Readers(WorkerRequest.loads(request.dumps()), on_event or (lambda _message: None))
-                readers.start()
-                answer = run(readers)
-                if "error" in answer:
-                    raise child.error_of(request, answer["error"])
-                answers.append(answer)
-        return answers
+            worker = Worker(Answers(said))
+            worker.answer(loads(dumps(question)))
+            if worker._connection is not None:
+                worker._connection.web.close()
+        answer = loads(said.getvalue().splitlines()[-1])
+        if isinstance(answer, Failure):
+            raise child.error_of(question.label, answer)
+        return answer
 
 
 @pytest.fixture

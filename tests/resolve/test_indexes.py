@@ -253,4 +253,4 @@ def test_wheel_that_cannot_be_read_is_passed_over(scenario: Scenario) -> None:
     scenario.index.intercept = no_metadata_file
     answer = scenario.lock("top")
     assert packed(answer) == {"top": "1.0"}
-    assert "2.0 cannot be read" in answer.held_back[0].because
+    assert "2.0 has a file top-2.0-py3-none-any.whl that is no zip archive" in answer.held_back[0].because

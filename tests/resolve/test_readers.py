@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
+from kpack.resolve.child import error_of
+from kpack.resolve.wire import Asked, Failure, IndexAddress, Limit, Provided, Question, dumps, loads
 from kpack.resolve.worker.files import read_file, read_name
 from kpack.resolve.worker.metadata import TAIL, RemoteFile
 from kpack.resolve.worker.pages import read_page
-from kpack.resolve.worker.request import Asked, IndexAddress, Limit, Provided, WorkerRequest
 from kpack.resolve.worker.requirements import Markers, Metadata, repaired
-from kpack.resolve.worker.web import Answer, Once, Unreachable, host_of, without_credentials
+from kpack.resolve.worker.web import Once, Response, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,7 @@ def test_marker_is_judged_once_for_each_extra() -> None:
 
 
 def test_request_travels_as_json() -> None:
-    request = WorkerRequest(
+    request = Question(
         label="kernel",
         python_version="3.12",
         python_full_version="3.12.13",
@@ -125,14 +126,14 @@ def test_request_travels_as_json() -> None:
         indexes=(IndexAddress(url=""), IndexAddress(url="http://x/", packages=("z-*",))),
         cache_dir="/c",
     )
-    assert WorkerRequest.loads(request.dumps()) == request
+    assert loads(dumps(request)) == request
 
 
 # -- pages
 
 
-def answer(body: str, kind: str) -> Answer:
-    return Answer(200, "http://127.0.0.1/simple/top/", kind, body.encode())
+def answer(body: str, kind: str) -> Response:
+    return Response(200, "http://127.0.0.1/simple/top/", kind, body.encode())
 
 
 def test_html_and_json_pages_say_the_same() -> None:
@@ -197,15 +198,15 @@ class Bytes:
         self.content, self.ranges = content, ranges
         self.asked: list[str] = []
 
-    def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Answer:
+    def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Response:
         span = headers["Range"].removeprefix("bytes=")
         self.asked.append(span)
         if not self.ranges:
-            return Answer(200, url, "", self.content)
+            return Response(200, url, "", self.content)
         first, _, last = span.partition("-")
         start = int(first) if first else max(0, len(self.content) - int(last))
         end = min(len(self.content), int(last) + 1 if first else len(self.content))
-        return Answer(206, url, "", self.content[start:end], f"bytes {start}-{end - 1}/{len(self.content)}")
+        return Response(206, url, "", self.content[start:end], f"bytes {start}-{end - 1}/{len(self.content)}")
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -222,8 +223,8 @@ def test_one_entry_of_a_remote_wheel_is_read_without_the_rest(tmp_path: Path, ra
 
 def test_host_that_refuses_is_unreachable() -> None:
     class Refusing(Bytes):
-        def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Answer:
-            return Answer(404, url, "", b"")
+        def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Response:
+            return Response(404, url, "", b"")
 
     with pytest.raises(Unreachable, match="x: it answered HTTP 404"):
         RemoteFile(Refusing(b""), "http://user:pass@x/x.whl")  # type: ignore[arg-type]
@@ -256,23 +257,16 @@ def test_function_runs_once_for_a_key_whoever_asks() -> None:
     assert calls == ["a", "bad"]
 
 
-def test_credentials_and_fragments_are_taken_off() -> None:
-    assert without_credentials("https://u:p@host:8/a?b=c#d") == "https://host:8/a?b=c"
-    assert host_of("https://u:p@host:8/a") == "host:8"
-
-
 @pytest.mark.parametrize("span", ["", "bytes 0-9/*", "bytes x-9/10", "bytes 3-9/10"])
 def test_range_that_is_not_what_it_says_is_no_file_either(span: str) -> None:
     class Odd(Bytes):
-        def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Answer:
-            return Answer(206, url, "", b"0123456789", span)
+        def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Response:
+            return Response(206, url, "", b"0123456789", span)
 
     with pytest.raises(Unreachable, match="HTTP 206"):
         RemoteFile(Odd(b""), "http://x/x.whl")  # type: ignore[arg-type]
 
 
 def test_words_are_shown_without_credentials_and_control_characters() -> None:
-    from kpack.resolve.child import shown
-
-    text = "see git+https://u:p@host/x and https://t@h\n\x1b[31mred"
-    assert shown(text) == "see git+https://host/x and https://h\n\\x1b[31mred"
+    failure = Failure(kind="no-solution", text="see git+https://u:p@host/x and https://t@h\n\x1b[31mred")
+    assert error_of("kernel", failure).what == "see git+https://host/x and https://h\n\\x1b[31mred"

@@ -14,12 +14,12 @@ from kpack.resolve.worker import seams, stepwise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kpack.resolve.worker.solve import Session
+    from kpack.resolve.worker.search import Search
 
 A, B, C = ("a", "a (asked)"), ("b", "b (asked)"), ("c", "c (asked)")
 
 
-class Search:
+class Script:
     """Stands for a session: loses its way, or finds nothing, where it is told to."""
 
     def __init__(self, *, lost: Sequence[Any] = (), none: Sequence[Any] = ()) -> None:
@@ -36,32 +36,32 @@ class Search:
         return [install_req_from_line(f"{name}=={pins.get(name, '1')}") for name in names]
 
 
-def step(search: Search, *asked: tuple[str, str]) -> list[str]:
-    found = stepwise.resolve(cast("Session", search), asked, (DistributionNotFound,))
+def step(search: Script, *asked: tuple[str, str]) -> list[str]:
+    found = stepwise.resolve(cast("Search", search), asked, (DistributionNotFound,))
     return [str(ireq.req) for ireq in found]
 
 
 def test_each_step_holds_on_to_what_the_one_before_chose() -> None:
-    search = Search()
+    search = Script()
     assert step(search, A, B, C) == ["a==1", "b==1", "c==1"]
     assert search.calls[-1] == (("a", "b", "c"), {"a": "1", "b": "1"})
 
 
 def test_a_request_that_cannot_be_had_alone_is_named_alone() -> None:
-    with pytest.raises(stepwise.Part) as caught:
-        step(Search(none=[[B]]), A, B, C)
+    with pytest.raises(stepwise.Unsolvable) as caught:
+        step(Script(none=[[B]]), A, B, C)
     assert caught.value.asked == (B,)
 
 
 def test_requests_that_clash_are_named_up_to_the_one_that_clashes() -> None:
-    with pytest.raises(stepwise.Part) as caught:
-        step(Search(none=[[A, B]]), A, B, C)
+    with pytest.raises(stepwise.Unsolvable) as caught:
+        step(Script(none=[[A, B]]), A, B, C)
     assert caught.value.asked == (A, B)
 
 
 def test_a_search_that_stays_lost_names_the_last_request() -> None:
     with pytest.raises(stepwise.Stuck) as caught:
-        step(Search(lost=[[A, B, C]]), A, B, C)
+        step(Script(lost=[[A, B, C]]), A, B, C)
     assert caught.value.last == "c (asked)"
 
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kpack.cache import Cache
 from kpack.errors import MachineError
 from kpack.resolve import resolve
 from kpack.resolve.ask import question
 from kpack.resolve.child import COMMAND, Workers, surroundings
+from kpack.resolve.wire import Answer, Requested, dumps, loads
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, known, packed
 
 if TYPE_CHECKING:
-    from kpack.resolve.worker.request import WorkerRequest
+    from kpack.resolve.wire import Question
 
 ROOT = Path(__file__).resolve().parents[2]
 
 FAKE_HOST = """
 import json, os, platform, sys
-from kpack.resolve.worker.request import WorkerRequest
+from kpack.resolve.wire import dumps, loads
+from kpack.resolve.worker.connection import connect
 from kpack.resolve.worker.readers import Readers
 from kpack.resolve.worker.solve import run
 system, machine, name, tag = json.loads(sys.argv[1])
@@ -40,13 +46,14 @@ platform.python_version_tuple = lambda: ("3", "99", "0")
 tags.platform_tags = lambda: iter([tag])
 getattr(markers, "_cached_default_environment", None) and markers._cached_default_environment.cache_clear()
 assert markers.default_environment()["sys_platform"] == name
-print(json.dumps(run(Readers(WorkerRequest.loads(sys.stdin.read()), lambda message: None))))
+question = loads(sys.stdin.readline())
+print(dumps(run(Readers(question, connect(question.indexes, question.cache_dir, lambda count: None)))))
 sys.stdout.flush()
 os._exit(0)
 """
 
 
-def busy(scenario: Scenario) -> WorkerRequest:
+def busy(scenario: Scenario) -> Question:
     """Return a question that goes through markers, tags, extras, backtracking, a base and a replaced name."""
     for version, tag in (("1.0", "cp312-cp312-manylinux_2_17_x86_64"), ("2.0", "cp312-cp312-macosx_11_0_arm64")):
         scenario.wheel("native", version, tag=tag)
@@ -79,27 +86,30 @@ def busy(scenario: Scenario) -> WorkerRequest:
     )
 
 
-def run(python: str, request: WorkerRequest, *words: str, seed: str = "0") -> dict[str, Any]:
+def run(python: str, request: Question, *words: str, seed: str = "0") -> Answer:
     """Return the worker's answer under another interpreter, or inside a script."""
-    done = subprocess.run(
+    with subprocess.Popen(
         [python, *(words or COMMAND)],
-        input=request.dumps(),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         env={**surroundings(), "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         cwd=ROOT,
-        check=True,
-    )
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    answer = answer.get("answer", answer)
-    del answer["figures"]
+        start_new_session=True,
+    ) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(dumps(request) + "\n")
+        worker.stdin.flush()
+        answer = next(found for line in worker.stdout if isinstance(found := loads(line), Answer))
+        worker.stdin.close()
     return answer
 
 
 def test_worker_in_a_process_gives_what_it_gives_in_this_one(scenario: Scenario) -> None:
     request = busy(scenario)
     alone = run(sys.executable, request)
-    assert {row["name"]: row["version"] for row in alone["resolved"]} == {
+    assert {row.name: row.version for row in alone.resolved} == {
         "dep": "3.0",
         "linux-only": "1.0",
         "more": "1.0",
@@ -162,11 +172,11 @@ def test_progress_is_told_while_it_works(scenario: Scenario, real_worker: None) 
     scenario.wheel("top", "1.0", "one")
     scenario.wheel("one", "1.0", "two")
     scenario.wheel("two", "1.0")
-    events: list[dict[str, Any]] = []
-    scenario.resolve(scenario.environment("top"), base_image({}), on_event=events.append)
-    assert {event["event"] for event in events} == {"requests"}
-    assert {event["target"] for event in events} == {"kernel"}
-    counts = [event["count"] for event in events]
+    events: list[tuple[str, Requested]] = []
+    with Workers(1, lambda label, event: events.append((label, event))) as workers:
+        scenario.resolve(scenario.environment("top"), base_image({}), workers=workers)
+    assert {label for label, _ in events} == {"kernel"}
+    counts = [event.count for _, event in events]
     assert counts == sorted(counts)
 
 
@@ -190,9 +200,56 @@ def test_module_beside_kpack_does_not_hide_one_of_the_standard_library(
 
 def test_workers_that_are_not_asked_are_ended() -> None:
     with Workers(1) as workers:
-        child = workers._idle[0]
-        assert child.poll() is None
-    assert child.poll() is not None
+        process = workers._idle[0].process
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process is no more (or only waits for init to take note of its end)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("busy_with", ["nothing", "an index that never answers"])
+def test_worker_ends_with_its_parent_however_that_ends(tmp_path: Path, busy_with: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple/"
+        script = f"""
+import sys
+from pathlib import Path
+from kpack.cache import Cache
+from kpack.resolve.child import Workers
+from kpack.resolve.wire import IndexAddress, Named, RequiresQuestion
+with Cache(Path({str(tmp_path / "cache")!r})).temporary() as scratch, Workers(1, scratch=scratch) as workers:
+    print(workers._idle[0].process.pid, flush=True)
+    if {busy_with != "nothing"}:
+        named = Named(name="top", version="1.0")
+        workers.requires(RequiresQuestion(label="x", distributions=(named,), indexes=(IndexAddress(url={url!r}),)))
+    sys.stdin.read()
+"""
+        parent = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        with contextlib.ExitStack() as stack:
+            if busy_with != "nothing":
+                stack.enter_context(silent.accept()[0])
+            parent.kill()
+            parent.communicate()
+    deadline = time.monotonic() + 20
+    while not gone(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert gone(pid)
+    cache = Cache(tmp_path / "cache")
+    left = set((cache.root / "tmp").iterdir())
+    assert left
+    with cache.temporary():
+        assert not left & set((cache.root / "tmp").iterdir())
 
 
 def test_credentials_are_in_neither_words_nor_variables_of_the_worker(
@@ -245,14 +302,14 @@ def test_pip_tools_makes_its_command_where_the_seam_replaces_it() -> None:
 
 
 def test_resolver_sees_the_target_and_no_candidate_of_pips_own(scenario: Scenario) -> None:
+    from kpack.resolve.worker.connection import connect
     from kpack.resolve.worker.readers import Readers
-    from kpack.resolve.worker.request import WorkerRequest
-    from kpack.resolve.worker.solve import Session
+    from kpack.resolve.worker.search import Search
 
-    request = WorkerRequest.loads(busy(scenario).dumps())
-    session = Session(Readers(request, lambda _message: None))
-    finder = session.repository.finder
+    request = busy(scenario)
+    search = Search(Readers(request, connect(request.indexes, request.cache_dir, lambda _count: None)))
+    finder = search.repository.finder
     assert finder.target_python.py_version_info == (3, 12, 13)
     assert [str(tag) for tag in finder.target_python.get_sorted_tags()] == list(request.tags)
-    assert finder.find_best_candidate.__self__ is session.finder
-    session.web.close()
+    assert finder.find_best_candidate.__self__ is search.finder
+    search.web.close()

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from kpack.cache import Cache
 from kpack.resolve.model import Source, Wheel
-from kpack.resolve.worker.request import IndexAddress
+from kpack.resolve.wire import IndexAddress
 from kpack.source.build import Builder, BuiltWheel
 from kpack.source.environment import Indexes
 from tests.support.index import IndexServer

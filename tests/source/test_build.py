@@ -17,7 +17,7 @@ from kpack.cache import Cache
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, NetworkError, NoSolution, UsageError
 from kpack.files import sha256_of
 from kpack.resolve.model import Source
-from kpack.resolve.worker.request import IndexAddress
+from kpack.resolve.wire import IndexAddress
 from kpack.source.build import check_target
 from kpack.source.environment import Indexes
 from kpack.source.host import this_host

@@ -1,38 +1,109 @@
-"""The worker: a request on stdin, JSON lines on stdout (``python -m kpack.resolve.worker``)."""
+"""The worker: questions on stdin, answers on stdout, a line each (``python -m kpack.resolve.worker``)."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import queue
+import signal
 import sys
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING
+
+from kpack.resolve.wire import Question, Requested, RequiresQuestion, dumps, loads
+
+if TYPE_CHECKING:
+    from kpack.resolve.wire import Answer, Failure, Message, RequiresAnswer
+    from kpack.resolve.worker.connection import Connection
+
+TOLD_EVERY = 0.1
+"""Seconds between two words on progress."""
 
 
 def main() -> None:
-    """Read the request, answer, and leave without waiting for guesses under way."""
+    """Answer questions until there are no more, and leave without waiting for guesses under way."""
     os.environ["PIP_CONFIG_FILE"] = os.devnull
     os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    from kpack.resolve.worker.readers import Readers
-    from kpack.resolve.worker.request import WorkerRequest
-
-    request = WorkerRequest.loads(sys.stdin.read())
-    answers, one_at_a_time = sys.stdout, threading.Lock()
-
-    def emit(message: dict[str, Any]) -> None:
-        with one_at_a_time:
-            answers.write(json.dumps(message) + "\n")
-            answers.flush()
-
+    questions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(questions,), daemon=True).start()
     with contextlib.redirect_stdout(sys.stderr):
-        readers = Readers(request, emit)
-        readers.start()
-        # pip's resolver takes its time to load; the first pages come meanwhile.
-        from kpack.resolve.worker.solve import run
+        worker = Worker(Answers(sys.__stdout__))
+        while True:
+            worker.answer(loads(questions.get()))
 
-        emit({"answer": run(readers)})
+
+def _listen(questions: queue.SimpleQueue[str]) -> None:
+    """Take questions in; the end of them, which is also what a parent's death looks like, ends everything at once."""
+    for line in sys.stdin:
+        questions.put(line)
+    _end()
+
+
+def _end() -> None:
+    """End this process, and what it has started (git, build backends), which is of its group."""
+    if os.name == "posix" and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(0)
+
+
+class Answers:
+    """Writes messages, from whichever thread, one at a time."""
+
+    def __init__(self, stream: object) -> None:
+        self._stream = stream
+        self._one_at_a_time = threading.Lock()
+        self._told = 0.0
+
+    def send(self, message: Message) -> None:
+        """Write ``message``."""
+        with self._one_at_a_time:
+            self._stream.write(dumps(message) + "\n")  # type: ignore[attr-defined]
+            self._stream.flush()  # type: ignore[attr-defined]
+
+    def requested(self, count: int) -> None:
+        """Tell now and then how many requests were sent."""
+        now = time.monotonic()
+        if now - self._told > TOLD_EVERY:
+            self._told = now
+            self.send(Requested(count=count))
+
+
+class Worker:
+    """Answers one question after another; those that ask the same indexes share connections."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._connection: Connection | None = None
+        self._connected: object = None
+
+    def answer(self, question: Question | RequiresQuestion) -> None:
+        """Find the answer and send it."""
+        connection = self._connect(question)
+        found: Answer | RequiresAnswer | Failure
+        if isinstance(question, RequiresQuestion):
+            from kpack.resolve.worker import requires
+
+            found = requires.run(question, connection)
+        else:
+            from kpack.resolve.worker.readers import Readers
+
+            readers = Readers(question, connection)
+            readers.start()
+            # pip's resolver takes its time to load; the first pages come meanwhile.
+            from kpack.resolve.worker.solve import run
+
+            found = run(readers)
+        self._answers.send(found)
+
+    def _connect(self, question: Question | RequiresQuestion) -> Connection:
+        from kpack.resolve.worker.connection import connect
+
+        wanted = (question.indexes, question.cache_dir)
+        if self._connection is None or self._connected != wanted:
+            self._connection = connect(question.indexes, question.cache_dir, self._answers.requested)
+            self._connected = wanted
+        return self._connection
 
 
 if __name__ == "__main__":

@@ -1,139 +1,175 @@
-"""What a resolution found, as JSON: where each distribution comes from, what it asks for, what the user should hear."""
+"""What a resolution found: where each distribution comes from, what it asks for, what the user should hear."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
+from kpack import urls
+from kpack.resolve.wire import Ask, Failure, FoundFile, Request, Resolved
 from kpack.resolve.worker import direct, seams
 from kpack.resolve.worker.provided import HOST
 from kpack.resolve.worker.requirements import bare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from kpack.resolve.worker.files import File
-    from kpack.resolve.worker.solve import Session
+    from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.search import Search
 
 
-def row(session: Session, ireq: Any) -> dict[str, Any]:
+class Content(NamedTuple):
+    """What a file's bytes were found to be, where its index does not say."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+
+
+def digests(search: Search, found: Iterable[Any]) -> dict[str, Content]:
+    """Download every file whose index gives no sha256, and return what it is, by URL.
+
+    Raises:
+        Unreachable: one could not be read.
+
+    """
+    urls = [ireq.link.url_without_fragment for ireq in found]
+    files = [file for url in urls if (file := search.finder.files.get(url)) and "sha256" not in file.hashes]
+    return {file.url: Content(*search.web.digest(file.url)) for file in files}
+
+
+def row(search: Search, ireq: Any, computed: Mapping[str, Content]) -> Resolved:
     """Describe one resolved distribution: where it comes from, and what it asks for on this target."""
-    finder = session.finder
-    name = str(canonicalize_name(ireq.name))
-    extras = sorted(canonicalize_name(extra) for extra in ireq.extras)
+    finder, markers = search.finder, search.markers
+    name, version = str(canonicalize_name(ireq.name)), next(iter(ireq.req.specifier)).version
+    extras = tuple(sorted(canonicalize_name(extra) for extra in ireq.extras))
     url = ireq.link.url_without_fragment
-    found: dict[str, Any] = {"name": name, "version": next(iter(ireq.req.specifier)).version, "extras": extras}
     if url.startswith(HOST):
-        requires = finder.kernel.fetched(name).requires if extras and not finder.kernel.knows_extras(name) else None
-        lines = finder.kernel.metadata(name).requires if requires is None else requires
-        active = [line for extra in extras for line in lines if session.markers.holds(line, extra)]
-        plain = {line for line in lines if session.markers.holds(line)}
-        found["kernel"] = True
-        found["asks"] = _asks(line for line in dict.fromkeys(active) if line not in plain)
-        return found
+        kernel = finder.kernel
+        known = kernel.metadata(name) if not extras or kernel.knows_extras(name) else kernel.published(name)
+        lines = known.requires if known is not None else ()
+        active = [line for extra in extras for line in lines if markers.holds(line, extra)]
+        plain = {line for line in lines if markers.holds(line)}
+        asks = _asks(line for line in dict.fromkeys(active) if line not in plain)
+        return Resolved(name=name, version=version, extras=extras, asks=asks, kernel=True)
     file = finder.files.get(url)
     metadata = finder.metadata(file) if file is not None and file.is_wheel else finder.seen[url]
-    found["requires_dist"] = list(metadata.requires)
-    found["asks"] = _asks(session.markers.active(metadata.requires, extras))
-    if file is not None and "sha256" not in file.hashes:
-        file.hashes["sha256"], file.size = session.web.digest(file.url)
-        session.notes.append(f"the index gives no sha256 for {file.filename}: it was computed from the download")
     if file is None:
-        found["direct"] = True
-        found["file"], found["source"] = direct.from_record(url, finder.direct[url])
+        got, source = direct.from_record(url, finder.direct[url], finder.sizes.get(url))
     elif file.is_wheel:
-        found["file"] = file_row(file)
+        got, source = found_file(file, computed.get(file.url)), None
     else:
-        found["source"] = direct.from_sdist(file)
-    return found
+        got, source = None, direct.from_sdist(file, computed.get(file.url))
+    return Resolved(
+        name=name,
+        version=version,
+        extras=extras,
+        asks=_asks(markers.active(metadata.requires, extras)),
+        direct=file is None,
+        requires_dist=metadata.requires,
+        file=got,
+        source=source,
+    )
 
 
-def requests(session: Session, found: list[Any]) -> list[dict[str, str]]:
+def requests(search: Search, found: Sequence[Any]) -> list[Request]:
     """Return the requests with the names that they turned out to have."""
     by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
     named = []
-    for item in session.request.asked:
+    for item in search.request.asked:
         try:
             name = str(canonicalize_name(Requirement(item.line).name))
             text = item.line
         except InvalidRequirement:
             link = seams.requirement(item.line, comes_from=item.text).link
             name, text = by_url[link.url_without_fragment], item.text
-        named.append({"name": name, "requirement": text})
+        named.append(Request(name=name, requirement=text))
     return named
 
 
-def misnamed(named: list[dict[str, str]], found: list[Any]) -> dict[str, Any] | None:
-    """Return the ``error`` object for a request whose URL gives a distribution of another name, or None."""
+def misnamed(named: Sequence[Request], found: Sequence[Any]) -> Failure | None:
+    """Return the failure for a request whose URL gives a distribution of another name, or None."""
     by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
     for item in named:
-        if item["name"] not in by_url.values():
-            link = seams.requirement(item["requirement"], comes_from=item["requirement"]).link
+        if item.name not in by_url.values():
+            link = seams.requirement(item.requirement, comes_from=item.requirement).link
             other = by_url.get(link.url_without_fragment) if link is not None else None
-            return {
-                "kind": "no-solution",
-                "text": f"{item['requirement']} gives {other or 'another distribution'}, not {item['name']}",
-                "next": f"write {other or 'its name'} @ …, or another URL",
-            }
+            return Failure(
+                kind="no-solution",
+                text=f"{item.requirement} gives {other or 'another distribution'}, not {item.name}",
+                next=f"write {other or 'its name'} @ …, or another URL",
+                name=item.name,
+            )
     return None
 
 
-def _asks(lines: Iterable[str]) -> list[dict[str, Any]]:
-    asks = []
-    for line in lines:
-        requirement = bare(line)
-        asks.append(
-            {
-                "name": str(canonicalize_name(requirement.name)),
-                "extras": sorted(canonicalize_name(extra) for extra in requirement.extras),
-                "requirement": str(requirement),
-            }
+def _asks(lines: Iterable[str]) -> tuple[Ask, ...]:
+    requirements = (bare(line) for line in lines)
+    return tuple(
+        Ask(
+            name=str(canonicalize_name(requirement.name)),
+            extras=tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),
+            requirement=str(requirement),
         )
-    return asks
+        for requirement in requirements
+    )
 
 
-def notes(session: Session, rows: list[dict[str, Any]]) -> list[str]:
-    """Return what the user should hear of although it is no error."""
-    finder, told = session.finder, session.notes
+def notes(
+    search: Search, found: Iterable[Any], rows: Sequence[Resolved], computed: Mapping[str, Content]
+) -> Iterator[str]:
+    """Yield what the user should hear of although it is no error."""
+    finder = search.finder
+    files = {
+        str(canonicalize_name(ireq.name)): file
+        for ireq in found
+        if (file := finder.files.get(ireq.link.url_without_fragment)) is not None
+    }
+    for each in files.values():
+        if urls.signed(each.url):
+            yield (
+                f"the URL of {each.filename} on its index is signed, and the lock keeps it without: if its server "
+                "wants a signature at build, put a URL with a fresh one in KPACK_URLS"
+            )
+    for url in computed:
+        yield f"the index gives no sha256 for {finder.files[url].filename}: it was computed from the download"
     for item in rows:
-        name, asked = item["name"], set(item["extras"])
-        url = item.get("file", {}).get("url") if item.get("file") else None
-        file = finder.files.get(url) if url else None
+        name, asked = item.name, set(item.extras)
+        file = files.get(name)
         if file is not None and file.yanked is not None:
             reason = f": {file.yanked}" if file.yanked else ""
-            told.append(f"{name} {item['version']} was yanked from its index{reason}")
-        if item.get("kernel") and name in finder.kernel.unknown_extras:
-            told.append(f"{name} {item['version']}: what [{', '.join(item['extras'])}] adds could not be found out")
+            yield f"{name} {item.version} was yanked from its index{reason}"
+        if not asked:
             continue
-        missing = sorted(asked - set(_provided_extras(session, item, file))) if asked else []
-        if missing:
-            told.append(f"{name} {item['version']} has no extra {', '.join(missing)}")
-    told += [
-        f"{line!r} depends on the kernel's release, which is not known: taken as empty"
-        for line in session.markers.unknowable
-    ]
-    return told
+        provided = _provided_extras(search, item, files.get(name))
+        if provided is None:
+            yield f"{name} {item.version}: what [{', '.join(item.extras)}] adds could not be found out"
+        elif missing := sorted(asked - set(provided)):
+            yield f"{name} {item.version} has no extra {', '.join(missing)}"
+    for line in search.markers.unknowable:
+        yield f"{line!r} depends on the kernel's release, which is not known: taken as empty"
 
 
-def _provided_extras(session: Session, item: dict[str, Any], file: File | None) -> tuple[str, ...]:
-    finder, name = session.finder, item["name"]
-    if item.get("kernel"):
-        metadata = finder.kernel.metadata(name) if finder.kernel.knows_extras(name) else finder.kernel.fetched(name)
-        return metadata.extras
+def _provided_extras(search: Search, item: Resolved, file: IndexFile | None) -> tuple[str, ...] | None:
+    """Return the extras that a distribution has, None when nobody knows."""
+    finder, name = search.finder, item.name
+    if item.kernel:
+        metadata = finder.kernel.metadata(name) if finder.kernel.knows_extras(name) else finder.kernel.published(name)
+        return None if metadata is None else metadata.extras
     if file is not None:
         return finder.metadata(file).extras
     return next((seen.extras for seen in finder.seen.values() if canonicalize_name(seen.name) == name), ())
 
 
-def file_row(file: File) -> dict[str, Any]:
-    """Return what a lock keeps of a file."""
-    return {
-        "filename": file.filename,
-        "url": file.url,
-        "sha256": file.hashes.get("sha256"),
-        "size": file.size,
-        "upload_time": file.upload_time,
-        "index": file.index,
-    }
+def found_file(file: IndexFile, content: Content | None = None) -> FoundFile:
+    """Return what a lock keeps of a file; ``content`` is what was computed where the index says nothing."""
+    return FoundFile(
+        filename=file.filename,
+        url=urls.stable(file.url),
+        sha256=content.sha256 if content else file.hashes.get("sha256"),
+        size=content.size if content else file.size,
+        upload_time=file.upload_time,
+        index=file.index,
+    )

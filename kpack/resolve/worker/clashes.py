@@ -14,7 +14,7 @@ from kpack.resolve.worker import seams
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import bare
-from kpack.resolve.worker.unusable import Judge, Verdict
+from kpack.resolve.worker.unusable import Reasons, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.specifiers import SpecifierSet
     from pip._vendor.packaging.version import Version
 
-    from kpack.resolve.worker.files import File
+    from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.requirements import Markers, Metadata
 
 STEPS = 400
@@ -40,7 +40,7 @@ class Clash:
     chain: Chain
     kind: str
     """``kernel``, ``none`` (no usable file), ``unknown`` (no such project), ``two`` (two requirements clash)."""
-    verdict: Verdict | None = None
+    verdict: Unusable | None = None
     other: Chain = ()
     """For ``two``: the chain of the other requirement."""
     newest: Version | None = None
@@ -49,7 +49,7 @@ class Clash:
     """Newest version of all that the index lists."""
 
 
-class Walk:
+class ClashSearch:
     """Follows the newest fitting version of everything."""
 
     def __init__(self, finder: seams.Finder, markers: Markers, asked: Sequence[tuple[str, str]], until: float) -> None:
@@ -58,7 +58,7 @@ class Walk:
         self._markers = markers
         self._asked = asked
         self._until = until
-        self._judge = Judge(finder.pages.fit, finder.request.tags)
+        self._reasons = Reasons(finder.pages.fit, finder.request.tags)
 
     def clashes(self) -> list[Clash]:
         """Return what clashes, in the order of the walk."""
@@ -121,14 +121,14 @@ class Walk:
         everything = specifier
         for other, _ in wanted:
             everything &= other
-        flaws: list[Verdict] = []
+        flaws: list[Unusable] = []
         for version in sorted(everything.filter(usable), reverse=True):
             if version == has:
                 return version, self._kernel.metadata(name), None
             try:
                 metadata = self._metadata(best[version])
             except BadMetadata as error:
-                flaws.append(Verdict(version, "damaged" if error.damaged else "invalid", error.words))
+                flaws.append(Unusable(version, "damaged" if error.damaged else "invalid", error.words))
                 continue
             if metadata is not None:
                 return version, metadata, None
@@ -138,7 +138,7 @@ class Walk:
         usable = [version for version in usable if version not in unusable]
         return None, None, self._nothing(name, wanted, usable, flaws)
 
-    def _metadata(self, file: File) -> Metadata | None:
+    def _metadata(self, file: IndexFile) -> Metadata | None:
         """Return the metadata of ``file`` if it is known or a wheel's, and admits the target's Python.
 
         Raises:
@@ -156,7 +156,7 @@ class Walk:
         name: str,
         wanted: Sequence[tuple[SpecifierSet, Chain]],
         usable: Sequence[Version],
-        flaws: Sequence[Verdict],
+        flaws: Sequence[Unusable],
     ) -> Clash:
         """Return why none of ``usable`` meets ``wanted``; ``flaws`` are of files that would, if they could be read."""
         specifier, chain = wanted[-1]
@@ -167,9 +167,9 @@ class Walk:
         if len(wanted) > 1 and any(True for _ in specifier.filter(usable)):
             against = [line for spec, line in wanted[:-1] if not any(True for _ in (spec & specifier).filter(usable))]
             return Clash(name, chain, "two", other=(against or [wanted[0][1]])[0], newest=newest)
-        versions = self._judge.versions(page)
+        versions = self._reasons.versions(page)
         matching = list(specifier.filter(versions)) or [v for v in versions if specifier.contains(v, prereleases=True)]
-        judged = [self._judge.verdict(name, version, versions[version]) for version in matching]
+        judged = [self._reasons.why(name, version, versions[version]) for version in matching]
         verdicts = [verdict for verdict in judged if verdict is not None]
         if flaws and len(wanted) == 1:
             verdicts = [*flaws, *verdicts]

@@ -18,12 +18,13 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
-from kpack.resolve.worker.clashes import Clash, Walk
+from kpack.resolve.wire import Failure
+from kpack.resolve.worker.clashes import Clash, ClashSearch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from kpack.resolve.worker.solve import Session
+    from kpack.resolve.worker.search import Search
 
 OTHERS = 3
 """Further clashes that are told beside the first."""
@@ -52,15 +53,15 @@ _TEMPORARY = re.compile(r" (?:of|from|in) \S*[/\\]pip-[^/\\\s]+[/\\]\S+")
 class Diagnosis:
     """One failed resolution, looked at again."""
 
-    def __init__(self, session: Session, asked: Sequence[tuple[str, str]]) -> None:
-        self._session = session
-        self._finder = session.finder
-        self._kernel = session.finder.kernel
+    def __init__(self, search: Search, asked: Sequence[tuple[str, str]]) -> None:
+        self._search = search
+        self._finder = search.finder
+        self._kernel = search.finder.kernel
         self._asked = asked
         self._until = time.monotonic() + SECONDS
 
-    def error(self, error: PipError) -> dict[str, Any]:
-        """Return the ``error`` object of the answer: what is wrong, and what to write."""
+    def failure(self, error: Exception) -> Failure:
+        """Return what is wrong, and what to write."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
             return _of_source(error, self._finder.building)
         if broken := self._broken_base():
@@ -72,7 +73,7 @@ class Diagnosis:
         if not any(clash.kind == "kernel" for clash in relevant):
             relevant = clashes
         if not relevant:
-            return {"kind": "no-solution", "text": _from_causes(causes) or str(error), "next": ""}
+            return Failure(kind="no-solution", text=_from_causes(causes) or str(error))
         opened, found = self._try_opening(relevant, names)
         if opened:
             relevant = [clash for clash in clashes if clash.name in opened] or relevant
@@ -80,22 +81,22 @@ class Diagnosis:
         # Advice that was tried settles it; else the other clashes on the way stand in the way too.
         others = [] if opened else [other for other in clashes if other is not clash and other.kind != "two"][:OTHERS]
         damaged = clash.verdict is not None and clash.verdict.kind == "damaged"
-        return {
-            "kind": "integrity" if damaged else "no-solution",
-            "text": "\n".join([self._text(clash), *(f"also: {self._first(other)}" for other in others)]),
-            "next": self._next(clash, [clash, *others], opened, found),
-            "name": clash.name,
-            "because": clash.kind if clash.verdict is None else clash.verdict.kind,
-            "replace": sorted(opened),
-        }
+        return Failure(
+            kind="integrity" if damaged else "no-solution",
+            text="\n".join([self._text(clash), *(f"also: {self._first(other)}" for other in others)]),
+            next=self._next(clash, [clash, *others], opened, found),
+            name=clash.name,
+            because=clash.kind if clash.verdict is None else clash.verdict.kind,
+            replace=tuple(sorted(opened)),
+        )
 
-    def _broken_base(self) -> dict[str, Any] | None:
-        """Return the ``error`` object when only what base packages ask of opened names stands against a solution."""
-        limits = self._session.request.limits
+    def _broken_base(self) -> Failure | None:
+        """Return the failure when only what base packages ask of opened names stands against a solution."""
+        limits = self._search.request.limits
         if not limits:
             return None
         try:
-            found = self._session.resolve(self._asked, {}, until=self._until, limited=False)
+            found = self._search.resolve(self._asked, {}, until=self._until, limited=False)
         except (PipError, TimeoutError):
             return None
         versions = {canonicalize_name(ireq.name): next(iter(ireq.req.specifier)).version for ireq in found}
@@ -108,52 +109,50 @@ class Diagnosis:
         if not broken:
             return None
         owners = ", ".join(f'"{owner}"' for owner in sorted({limit.by.partition(" ")[0] for limit, _ in broken}))
-        return {
-            "kind": "no-solution",
-            "text": "; ".join(
+        return Failure(
+            kind="no-solution",
+            text="; ".join(
                 f"{limit.by} of the base needs {limit.requirement}, but the requests lead to {name} {versions[name]}"
                 for limit, name in broken
             ),
-            "next": f"add {owners} to replace, so that they may move too; or, if you do not use them, write "
+            next=f"add {owners} to replace, so that they may move too; or, if you do not use them, write "
             f"allow-broken = [{owners}]",
-            "name": broken[0][1],
-            "because": "broken-base",
-        }
+            name=broken[0][1],
+            because="broken-base",
+        )
 
     def _try_opening(self, clashes: Sequence[Clash], names: set[str]) -> tuple[set[str], list[Any]]:
-        """Open the clashing kernel names and solve again, so that the advice is one that works."""
-        if not self._session.request.explain:
+        """Solve again with the clashing kernel names opened, so that the advice is one that works."""
+        if not self._search.request.explain:
             return set(), []
         grown = {clash.name for clash in clashes if clash.kind == "kernel"}
         grown |= {name for name in names if self._kernel.fixed(name) and grown}
         moved: dict[str, Any] = {}
-        before = self._kernel.opened
         try:
             while grown and not moved and time.monotonic() < self._until:
                 try:
-                    moved = self._moved(before, grown)
+                    moved = self._moved(grown)
                 except PipError as error:
-                    more = self._standing(error) - grown
+                    with self._search.opening(grown):
+                        more = self._standing(error) - grown
                     if not more:
                         break
                     grown |= more
             for name in sorted(moved):  # name only what must move
                 with contextlib.suppress(PipError):
-                    moved = self._moved(before, {*moved} - {name}) if len(moved) > 1 and name in moved else moved
+                    moved = self._moved({*moved} - {name}) if len(moved) > 1 and name in moved else moved
         except TimeoutError:
             pass  # what was found out so far is said
-        finally:
-            self._open(before)
         return set(moved), [moved[name] for name in sorted(moved)]
 
-    def _moved(self, before: frozenset[str], opened: set[str]) -> dict[str, Any]:
+    def _moved(self, opened: set[str]) -> dict[str, Any]:
         """Return what takes another version than the kernel's when ``opened`` may, and as little as possible does."""
-        self._open(before | opened)
         held = {name: self._kernel.provided[name].version for name in opened}
-        try:
-            found = self._session.resolve(self._asked, held, until=self._until)
-        except PipError:
-            found = self._session.resolve(self._asked, {}, until=self._until)
+        with self._search.opening(opened):
+            try:
+                found = self._search.resolve(self._asked, held, until=self._until)
+            except PipError:
+                found = self._search.resolve(self._asked, {}, until=self._until)
         named = {str(canonicalize_name(ireq.name)): ireq for ireq in found if not self._is_kernels(ireq)}
         return {name: ireq for name, ireq in named.items() if name in opened}
 
@@ -165,21 +164,17 @@ class Diagnosis:
             clash.name for clash in self._walk().clashes() if clash.kind == "kernel"
         }
 
-    def _walk(self) -> Walk:
-        return Walk(self._finder, self._session.markers, self._asked, self._until)
+    def _walk(self) -> ClashSearch:
+        return ClashSearch(self._finder, self._search.markers, self._asked, self._until)
 
     def _is_kernels(self, ireq: Any) -> bool:
         return self._kernel.name_of(ireq.link.url_without_fragment) is not None
-
-    def _open(self, names: frozenset[str] | set[str]) -> None:
-        self._kernel.opened = frozenset(names)
-        self._session.forget()
 
     def _newest_that_fits(self, clash: Clash) -> str:
         """Return ``name version``: the newest version of the request behind ``clash`` that has a solution."""
         text = clash.chain[0][1]
         line = next((line for line, other in self._asked if other == text), None)
-        if line is None or not self._session.request.explain:
+        if line is None or not self._search.request.explain:
             return ""
         try:
             requirement = Requirement(line)
@@ -190,7 +185,7 @@ class Diagnosis:
         requirement.specifier = SpecifierSet()
         others = [(str(requirement), text) if other == text else (one, other) for one, other in self._asked]
         try:
-            found = self._session.resolve(others, {}, until=self._until)
+            found = self._search.resolve(others, {}, until=self._until)
         except (PipError, TimeoutError):
             return ""
         name = canonicalize_name(requirement.name)
@@ -199,7 +194,7 @@ class Diagnosis:
 
     def _has(self, name: str) -> str:
         item = self._kernel.provided[name]
-        owner = f"the base image {self._session.request.label}" if item.by != "exclude" else "the kernel (exclude)"
+        owner = f"the base image {self._search.request.label}" if item.by != "exclude" else "the kernel (exclude)"
         return f"{owner} has {name} {item.version}"
 
     def _first(self, clash: Clash) -> str:
@@ -251,7 +246,7 @@ class Diagnosis:
             names = self._words(kernel, self._replaced())
             changes.append(f"write replace = [{names}] (more may stand in the way: this was not seen to be enough)")
         if sdists:
-            names = self._words(sdists, self._session.request.allow_source)
+            names = self._words(sdists, self._search.request.allow_source)
             changes.append(f"write allow-source = [{names}] to let kpack build {_them(sdists)}")
         for clash in clashes:
             kind = clash.verdict.kind if clash.verdict is not None else clash.kind
@@ -279,7 +274,7 @@ class Diagnosis:
         return next(iter(difflib.get_close_matches(name, list(self._kernel.provided), 1, 0.8)), "")
 
 
-def _of_source(error: PipError, building: str) -> dict[str, Any]:
+def _of_source(error: Exception, building: str) -> Failure:
     """Describe trouble with a source: what pip says, and the last words of the build."""
     output: list[str] = []
     step: BaseException | None = error
@@ -292,11 +287,11 @@ def _of_source(error: PipError, building: str) -> dict[str, Any]:
     named = f"{building}: {said}" if building and building not in said else said
     lines = [named, *(f"  {line}" for line in output[-LAST_WORDS:])]
     source = "name a wheel, or a folder, repository, .zip or .tar.gz with a pyproject.toml or setup.py at its top"
-    return {
-        "kind": "no-solution",
-        "text": "\n".join(lines),
-        "next": "take another version or file of it" if output else source,
-    }
+    return Failure(
+        kind="no-solution",
+        text="\n".join(lines),
+        next="take another version or file of it" if output else source,
+    )
 
 
 def _them(names: Collection[str]) -> str:

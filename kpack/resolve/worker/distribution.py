@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from pip._internal.metadata.importlib import Distribution
@@ -9,7 +10,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack.resolve.worker.files import specifiers
-from kpack.resolve.worker.requirements import UrlDependency, bare, named, only_extra
+from kpack.resolve.worker.requirements import Metadata, UrlDependency, bare, named, only_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -17,29 +18,32 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.requirements import Requirement
     from pip._vendor.packaging.specifiers import SpecifierSet
 
-    from kpack.resolve.worker.requirements import Markers, Metadata
+    from kpack.resolve.worker.requirements import Markers
 
 
 class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
     """A distribution whose dependencies are those of the target, not of the host."""
 
     def __init__(
-        self, metadata: Metadata, markers: Markers, extra_metadata: Callable[[], Metadata] | None = None
+        self,
+        metadata: Metadata,
+        markers: Markers,
+        with_extras: Callable[[], Metadata | None] | None = None,
     ) -> None:
+        """Take ``metadata``; ``with_extras`` gives what is published of it, for one that says nothing of extras."""
         # Nothing of pip's class that looks at files is kept, so its __init__ is not called.
         self._own = metadata
         self._markers = markers
-        self._extra_metadata = extra_metadata
+        self._with_extras = with_extras
 
-    @property
+    @functools.cached_property
     def own(self) -> Metadata:
-        """The headers, with those of extras when they had to be fetched."""
-        if self._extra_metadata is not None:
-            fetched = self._extra_metadata()
-            self._own.requires += tuple(line for line in fetched.requires if only_extra(line))
-            self._own.extras = tuple(dict.fromkeys((*self._own.extras, *fetched.extras)))
-            self._extra_metadata = None
-        return self._own
+        """The headers, with those of extras when they are published elsewhere."""
+        own, published = self._own, self._with_extras() if self._with_extras is not None else None
+        if published is None:
+            return own
+        requires = (*own.requires, *(line for line in published.requires if only_extra(line)))
+        return Metadata(own.name, own.version, requires, (*own.extras, *published.extras), own.requires_python)
 
     @property
     def canonical_name(self) -> str:

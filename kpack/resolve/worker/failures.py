@@ -3,54 +3,62 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import HashMismatch, InstallationSubprocessError, NetworkConnectionError
 from pip._vendor.requests import RequestException
 
-from kpack.resolve.worker.web import host_of, without_credentials
+from kpack import urls
+from kpack.resolve.wire import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kpack.resolve.worker.web import Unreachable
 
 _URL = re.compile(r"[a-z+]+://[^\s;\"'<>]+")
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:#|\Z)")
 _LET_GO = "; if the repository has lost that commit, let go of it: kpack lock --upgrade-package NAME"
 
 
-def network(error: BaseException, asked: Iterable[str]) -> dict[str, Any] | None:
-    """Return the ``error`` object for a fetch that failed, or None when ``error`` is of another kind.
+def unreachable(error: Unreachable) -> Failure:
+    """Return the failure of a host that did not answer as it should."""
+    return Failure(kind="network", host=error.host, text=error.reason, status=error.status)
+
+
+def network(error: BaseException, asked: Iterable[str]) -> Failure | None:
+    """Return the failure for a fetch that failed, or None when ``error`` is of another kind.
 
     ``asked`` are the requested lines: pip's words do not always name the URL.
     """
     found = next((each for each in _chain(error) if _is_network(each)), None)
     if found is None:
         return None
-    urls = [match[0] for line in asked for match in _URL.finditer(line)]
+    named = [match[0] for line in asked for match in _URL.finditer(line)]
     words = " ".join(str(each) for each in _chain(error))
-    url = next((url for url in urls if host_of(url) in words), urls[0] if urls else "")
-    return {
-        "kind": "network",
-        "host": without_credentials(url) if url else "the index",
-        "reason": _reason(found),
-        "status": getattr(getattr(found, "response", None), "status_code", None),
-        "next": "check the URL in packages and the network, and try again" + (_LET_GO if _COMMIT.search(url) else ""),
-    }
+    url = next((url for url in named if urls.host(url) in words), named[0] if named else "")
+    return Failure(
+        kind="network",
+        host=urls.shown(url) if url else "the index",
+        text=_reason(found),
+        status=getattr(getattr(found, "response", None), "status_code", None),
+        next="check the URL in packages and the network, and try again" + (_LET_GO if _COMMIT.search(url) else ""),
+    )
 
 
-def digest(error: BaseException) -> dict[str, Any] | None:
-    """Return the ``error`` object for a file that is not what ``#sha256=`` in its URL says, or None."""
+def digest(error: BaseException) -> Failure | None:
+    """Return the failure for a file that is not what ``#sha256=`` in its URL says, or None."""
     found = next((each for each in _chain(error) if isinstance(each, HashMismatch)), None)
     if found is None:
         return None
     got = ", ".join(f"{name} is {hasher.hexdigest()}" for name, hasher in sorted(found.gots.items()))
     allowed = " or ".join(value for _, values in sorted(found.allowed.items()) for value in values)
     name = getattr(found.req, "name", None) or "a file"
-    return {
-        "kind": "integrity",
-        "text": f"{name}: {got}, its URL in packages says {allowed}",
-        "next": "find out whether the file or the digest is the wrong one, and correct packages",
-    }
+    return Failure(
+        kind="integrity",
+        text=f"{name}: {got}, its URL in packages says {allowed}",
+        next="find out whether the file or the digest is the wrong one, and correct packages",
+    )
 
 
 def _chain(error: BaseException) -> Iterable[BaseException]:
@@ -77,6 +85,4 @@ def _reason(error: BaseException) -> str:
         return f"{command} failed (exit status {error.exit_code})"
     context = getattr(error, "context", None)
     words = str(getattr(context, "plain", context) or error)
-    return _URL.sub(
-        lambda found: without_credentials(found[0]), words.splitlines()[0] if words else type(error).__name__
-    )
+    return urls.redacted(words.splitlines()[0] if words else type(error).__name__)

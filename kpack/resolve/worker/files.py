@@ -13,12 +13,10 @@ from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import InvalidVersion, Version
 
-from kpack.resolve.worker.web import without_credentials
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kpack.resolve.worker.request import WorkerRequest
+    from kpack.resolve.wire import Question
 
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 LONGEST = 1000
@@ -34,12 +32,12 @@ Row = dict[str, Any]
 
 
 @dataclass(slots=True)
-class File:
+class IndexFile:
     """One file of a page."""
 
     filename: str
     url: str
-    """Absolute, without fragment and credentials."""
+    """Absolute, without fragment and user; with the query that its index gives, which may be signed."""
     hashes: dict[str, str]
     size: int | None
     upload_time: str | None
@@ -53,7 +51,7 @@ class File:
     """``cp312-abi3-manylinux…`` as in the file name; None for an sdist."""
     build: tuple[int, str] = (0, "")
     index: str = ""
-    """URL of the Simple index, without credentials."""
+    """URL of the Simple index, as a lock keeps it."""
     flaw: str = ""
     """Why its row cannot be believed, in words that follow "name version"; empty for a row that can."""
 
@@ -116,7 +114,7 @@ def read_name(name: str, filename: str) -> tuple[Version, str | None, tuple[int,
     return None
 
 
-def read_file(name: str, row: Row, base: str, index: str) -> File | None:
+def read_file(name: str, row: Row, base: str, index: str) -> IndexFile | None:
     """Return the file of project ``name`` that ``row`` of a page at ``base`` describes; None for anything else."""
     if not isinstance(row.get("filename"), str) or not isinstance(row.get("url"), str):
         return None
@@ -135,7 +133,7 @@ def read_file(name: str, row: Row, base: str, index: str) -> File | None:
     hashes = _hashes(row.get("hashes"))
     if hashes is None or ("sha256" in hashes and not _SHA256.fullmatch(hashes["sha256"])):
         flaw, hashes = flaw or "has no valid sha256 on its index", {}
-    return File(
+    return IndexFile(
         filename=row["filename"],
         url=url,
         hashes=hashes,
@@ -153,7 +151,7 @@ def read_file(name: str, row: Row, base: str, index: str) -> File | None:
 
 
 def _absolute(base: str, url: str) -> str:
-    """Return the URL of a row, absolute and without credentials and fragment.
+    """Return the URL of a row, absolute and without user and fragment.
 
     Raises:
         ValueError: it is none.
@@ -163,7 +161,8 @@ def _absolute(base: str, url: str) -> str:
         url = urllib.parse.urljoin(base, url)
     url.encode()  # a page in JSON may spell half a character
     if "@" in url or "#" in url or "[" in url:
-        url = without_credentials(url)
+        parts = urllib.parse.urlsplit(url)
+        url = urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
     return url
 
 
@@ -198,7 +197,7 @@ def _utc(moment: str) -> str:
 class Fit:
     """Judges files for one target; the one place that knows tags, exclude-newer and allow-source."""
 
-    def __init__(self, request: WorkerRequest) -> None:
+    def __init__(self, request: Question) -> None:
         self.ranks = {tag: rank for rank, tag in reversed(list(enumerate(request.tags)))}
         self.python = request.python_full_version
         self.cutoff = request.exclude_newer
@@ -221,17 +220,17 @@ class Fit:
             self._known[tags] = min(found, default=None)
         return self._known[tags]
 
-    def too_new(self, file: File) -> bool:
+    def too_new(self, file: IndexFile) -> bool:
         """Tell whether ``exclude-newer`` hides the file; one without upload time is hidden too."""
         if self.cutoff is None:
             return False
         return file.upload_time is None or _utc(file.upload_time) >= self.cutoff[:19]
 
-    def python_fits(self, file: File) -> bool:
+    def python_fits(self, file: IndexFile) -> bool:
         """Tell whether Requires-Python admits the target; an invalid one counts as none, as in pip."""
         return not file.requires_python or _admits(file.requires_python, self.python)
 
-    def usable(self, name: str, file: File) -> bool:
+    def usable(self, name: str, file: IndexFile) -> bool:
         """Tell whether the file may be chosen."""
         if file.flaw:
             return False
@@ -253,9 +252,9 @@ class Fit:
                 found.append(row)
         return found
 
-    def best(self, name: str, files: Iterable[File]) -> dict[Version, File]:
+    def best(self, name: str, files: Iterable[IndexFile]) -> dict[Version, IndexFile]:
         """Return the one file to take for every version: unyanked, then wheel, then tag, then build number."""
-        chosen: dict[Version, tuple[tuple[object, ...], File]] = {}
+        chosen: dict[Version, tuple[tuple[object, ...], IndexFile]] = {}
         for file in files:
             if not self.usable(name, file):
                 continue

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
+from kpack.resolve.wire import Older
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import bare
-from kpack.resolve.worker.unusable import Judge
+from kpack.resolve.worker.unusable import Reasons
 from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pip._vendor.packaging.specifiers import SpecifierSet
 
-    from kpack.resolve.worker.files import File
+    from kpack.resolve.wire import Request, Resolved
+    from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.requirements import Markers
     from kpack.resolve.worker.seams import Finder
 
 
-class HeldBack:
+class Comparison:
     """Compares an answer with what the indexes have."""
 
-    def __init__(self, finder: Finder, markers: Markers, rows: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, finder: Finder, markers: Markers, rows: Sequence[Resolved]) -> None:
         self._finder = finder
         self._markers = markers
-        self._judge = Judge(finder.pages.fit, finder.request.tags)
-        self._rows = {row["name"]: row for row in rows}
+        self._reasons = Reasons(finder.pages.fit, finder.request.tags)
+        self._rows = {row.name: row for row in rows}
         self._asks: dict[str, list[tuple[str, SpecifierSet, str]]] = {}
         for row in rows:
-            for ask in row["asks"]:
-                by = f"{row['name']} {row['version']}"
-                self._ask(ask["name"], by, ask["requirement"])
+            for ask in row.asks:
+                self._ask(ask.name, f"{row.name} {row.version}", ask.requirement)
         for limit in finder.request.limits:
             self._ask(
                 str(canonicalize_name(bare(limit.requirement).name)), f"{limit.by} of the base", limit.requirement
@@ -44,31 +45,29 @@ class HeldBack:
     def _ask(self, name: str, by: str, requirement: str) -> None:
         self._asks.setdefault(name, []).append((by, bare(requirement).specifier, requirement))
 
-    def list(self, asked: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    def list(self, asked: Sequence[Request]) -> list[Older]:
         """Return what is held back among the packed and the requested, given the requests by name."""
         for item in asked:
-            if "@" not in item["requirement"] and "/" not in item["requirement"]:
-                self._ask(item["name"], "kaggle-env.toml", item["requirement"])
-        requested = {item["name"] for item in asked}
+            if "@" not in item.requirement and "/" not in item.requirement:
+                self._ask(item.name, "kaggle-env.toml", item.requirement)
+        requested = {item.name for item in asked}
         found = []
         for name, row in sorted(self._rows.items()):
-            if row.get("kernel") and name not in requested:
-                continue
-            if row.get("direct"):
+            if row.direct or (row.kernel and name not in requested):
                 continue
             try:
-                held = self._judge_one(name, Version(row["version"]))
+                held = self._compared(name, Version(row.version))
             except Unreachable:
                 continue  # the answer stands without the index's newest version
             if held is not None:
                 found.append(held)
         return found
 
-    def _judge_one(self, name: str, taken: Version) -> dict[str, str] | None:
+    def _compared(self, name: str, taken: Version) -> Older | None:
         page = self._finder.pages.page(name)
         versions = {
             version: files
-            for version, files in self._judge.versions(page, Version(taken.public)).items()
+            for version, files in self._reasons.versions(page, Version(taken.public)).items()
             if (taken.is_prerelease or not version.is_prerelease) and any(file.yanked is None for file in files)
         }
         if not versions:
@@ -76,13 +75,13 @@ class HeldBack:
         newest = next(iter(versions))
         reasons: list[str] = []
         for version, files in versions.items():
-            verdict = self._judge.verdict(name, version, files)
+            verdict = self._reasons.why(name, version, files)
             if verdict is None:
                 reasons.append(self._reason(name, taken, version))
                 break
             if not reasons:
                 reasons.append(f"{version} {verdict.words}")
-        return {"name": name, "version": str(taken), "newest": str(newest), "because": "; ".join(reasons)}
+        return Older(name=name, version=str(taken), newest=str(newest), because="; ".join(reasons))
 
     def _reason(self, name: str, taken: Version, version: Version) -> str:
         """Return what keeps a usable ``version`` from being taken."""
@@ -100,20 +99,20 @@ class HeldBack:
             return f"the old lock has {taken} (--upgrade-package {name} lets go of it)"
         return f"{version} clashes with what else was taken"
 
-    def _own_needs(self, file: File | None) -> Iterator[str]:
+    def _own_needs(self, file: IndexFile | None) -> Iterator[str]:
         """Yield what that version needs and this answer does not have."""
         if file is None or not file.is_wheel:
             return
         try:
             metadata = self._finder.metadata(file)
         except BadMetadata as error:
-            yield f"cannot be read: {error}"
+            yield f"{error}"
             return
         request = self._finder.request
         admitted = TargetDistribution(metadata, self._markers).requires_python
         if not admitted.contains(request.python_full_version, prereleases=True):
             yield f"needs Python {admitted}, the target has {request.python_full_version}"
-        extras = self._rows[str(canonicalize_name(metadata.name))]["extras"]
+        extras = self._rows[str(canonicalize_name(metadata.name))].extras
         later = []
         for line in self._markers.active(metadata.requires, extras):
             requirement = bare(line)
@@ -123,14 +122,14 @@ class HeldBack:
                 if not requirement.specifier.contains(has, prereleases=True):
                     yield f"needs {requirement}, and the kernel has {has}"
             elif other in self._rows:
-                got = self._rows[other]["version"]
+                got = self._rows[other].version
                 if not requirement.specifier.contains(got, prereleases=True):
                     later.append(f"needs {requirement}, and {got} was taken")
             elif not requirement.url and not list(requirement.specifier.filter(self._finder.pages.best(other))):
                 page = self._finder.pages.page(other)
-                newest = next(iter(requirement.specifier.filter(self._judge.versions(page))), None)
+                newest = next(iter(requirement.specifier.filter(self._reasons.versions(page))), None)
                 files = [file for file in page.files if file.version == newest]
-                verdict = self._judge.verdict(other, newest, files) if newest is not None else None
+                verdict = self._reasons.why(other, newest, files) if newest is not None else None
                 yield f"needs {requirement}, " + (
                     f"and {newest} {verdict.words}" if verdict else "of which there is none"
                 )

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pip._vendor.packaging.utils import canonicalize_name
 
+from kpack import urls
 from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.requirements import Metadata, invalid
-from kpack.resolve.worker.web import Answer, Once, Unreachable, Web, host_of
+from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
 if TYPE_CHECKING:
-    from kpack.resolve.worker.files import File
+    from kpack.resolve.worker.files import IndexFile
 
 TAIL = 1 << 16
 """Bytes read from the end of a wheel first: its central directory, and most often METADATA too."""
@@ -40,6 +41,12 @@ TRIALS = 3
 """Unannounced ``.metadata`` files asked of a host in vain before it is left alone."""
 
 
+def beside(url: str) -> str:
+    """Return where the ``.metadata`` file (PEP 658) of the file at ``url`` is."""
+    address, question, query = url.partition("?")
+    return f"{address}.metadata{question}{query}"
+
+
 class BadMetadata(Exception):
     """A file whose metadata cannot be read or believed; the words follow "name version".
 
@@ -52,20 +59,30 @@ class BadMetadata(Exception):
         self.damaged = damaged
 
 
-def checked(metadata: Metadata, file: File) -> Metadata:
+def checked(metadata: Metadata, file: IndexFile) -> Metadata:
     """Return ``metadata`` if it is that of ``file``, and every requirement in it can be read.
 
     Raises:
         BadMetadata: it is not, or one cannot.
 
     """
+    line = invalid(of_file(metadata, file))
+    if line is not None:
+        raise BadMetadata(f"asks for {line[:200]!r} in its METADATA, which is no valid requirement")
+    return metadata
+
+
+def of_file(metadata: Metadata, file: IndexFile) -> Metadata:
+    """Return ``metadata`` if it is that of ``file``.
+
+    Raises:
+        BadMetadata: it is not.
+
+    """
     name = read_project(file.filename)
     if canonicalize_name(metadata.name) != name or version_of(metadata.version) != file.version:
         says = f"{metadata.name} {metadata.version}".strip()[:200] or "nothing"
         raise BadMetadata(f"has a file {file.filename} whose METADATA says {says}")
-    line = invalid(metadata)
-    if line is not None:
-        raise BadMetadata(f"asks for {line[:200]!r} in its METADATA, which is no valid requirement")
     return metadata
 
 
@@ -80,14 +97,14 @@ class MetadataStore:
     def __init__(self, web: Web, cache_dir: str) -> None:
         self._web = web
         self._folder = Path(cache_dir) / "metadata" if cache_dir else None
-        self._files: dict[str, File] = {}
+        self._files: dict[str, IndexFile] = {}
         self._missed: dict[str, int] = {}
         self._lock = threading.Lock()
         self._read = Once(self._fetch)
         self._parsed = Once(self._parse)
         self.reads = 0
 
-    def __call__(self, file: File) -> Metadata:
+    def __call__(self, file: IndexFile) -> Metadata:
         """Return the metadata of the wheel ``file``.
 
         Raises:
@@ -98,7 +115,17 @@ class MetadataStore:
         self._files.setdefault(file.url, file)
         return self._parsed(file.url)
 
-    def known(self, file: File) -> Metadata | None:
+    def headers(self, file: IndexFile) -> Metadata:
+        """Return the metadata of the wheel ``file`` if it is its own, whatever its requirements look like.
+
+        Raises:
+            Unreachable, BadMetadata: as a call.
+
+        """
+        self._files.setdefault(file.url, file)
+        return of_file(Metadata.parse(self._read(file.url)), file)
+
+    def known(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if it was read already."""
         return self._parsed.known(file.url)
 
@@ -116,21 +143,21 @@ class MetadataStore:
             keep(kept, content)
         return content
 
-    def _kept(self, file: File) -> Path | None:
+    def _kept(self, file: IndexFile) -> Path | None:
         digest = file.hashes.get("sha256")
         if self._folder is None or not digest or len(digest) != 64 or not digest.isalnum():
             return None
         # By host too: what one index says of a wheel is not what another one is believed to say.
-        host = hashlib.sha256(host_of(file.url).encode()).hexdigest()[:8]
+        host = hashlib.sha256(urls.host(file.url).encode()).hexdigest()[:8]
         return self._folder / host / digest[:2] / digest[2:]
 
-    def _announced(self, file: File) -> bytes | None:
-        host = host_of(file.url)
+    def _announced(self, file: IndexFile) -> bytes | None:
+        host = urls.host(file.url)
         if file.url.startswith("file:"):
             return None
         if file.metadata_hashes is None and self._missed.get(host, 0) >= TRIALS:
             return None
-        answer = self._web.get(file.url + ".metadata", {"Accept-Encoding": "gzip", "Cache-Control": "no-store"})
+        answer = self._web.get(beside(file.url), {"Accept-Encoding": "gzip", "Cache-Control": "no-store"})
         if answer.status != OK or b"Metadata-Version" not in answer.body[:4096]:
             with self._lock:
                 self._missed[host] = self._missed.get(host, 0) + 1
@@ -141,9 +168,14 @@ class MetadataStore:
         if wanted and hashlib.sha256(answer.body).hexdigest() != wanted:
             words = "has a .metadata file that does not have the digest which the index announces"
             raise BadMetadata(words, damaged=True)
+        if not wanted:
+            try:
+                of_file(Metadata.parse(answer.body), file)
+            except BadMetadata:
+                return None  # nobody vouches for it, and it is not of this wheel: the wheel itself is asked
         return answer.body
 
-    def from_wheel(self, file: File) -> bytes:
+    def from_wheel(self, file: IndexFile) -> bytes:
         """Return METADATA as the wheel itself has it, read by Range.
 
         Raises:
@@ -192,7 +224,7 @@ UNREADABLE = (
 """What the standard library's readers of archives raise at bytes that are none."""
 
 
-def _measure(file: File, stream: RemoteFile) -> str:
+def _measure(file: IndexFile, stream: RemoteFile) -> str:
     said = f"{stream.size} bytes"
     return said if file.size in {None, stream.size} else f"{said}, its index says {file.size}"
 
@@ -219,7 +251,7 @@ class RemoteFile(io.RawIOBase):
         else:  # a server need not understand Range (RFC 9110, section 14.2)
             self._whole()
 
-    def _get(self, span: str | None) -> Answer:
+    def _get(self, span: str | None) -> Response:
         headers = {"Accept-Encoding": "identity", "Cache-Control": "no-store"}
         return self._web.get(self._url, headers if span is None else {**headers, "Range": span}, limit=LARGEST_WHEEL)
 
@@ -284,7 +316,7 @@ class RemoteFile(io.RawIOBase):
                 raise Unreachable(self._url, f"its file has {size} bytes in one answer and {self.size} in another")
 
 
-class Span(NamedTuple):
+class ContentRange(NamedTuple):
     """A Content-Range (RFC 9110, section 14.4)."""
 
     first: int
@@ -295,10 +327,10 @@ class Span(NamedTuple):
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
-def content_range(answer: Answer) -> Span | None:
+def content_range(answer: Response) -> ContentRange | None:
     """Return what Content-Range says, None when it says nothing of use."""
     found = _CONTENT_RANGE.fullmatch(answer.content_range.strip())
-    return Span(*map(int, found.groups())) if found else None
+    return ContentRange(*map(int, found.groups())) if found else None
 
 
 def keep(path: Path, content: bytes) -> None:

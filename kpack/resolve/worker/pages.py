@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import functools
 import html.parser
 import json
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from kpack.resolve.worker.files import File, Fit, Row, read_file, version_of
-from kpack.resolve.worker.web import Answer, Once, Unreachable, Web, without_credentials
+from kpack import urls
+from kpack.resolve.wire import index_of
+from kpack.resolve.worker.files import Fit, IndexFile, Row, read_file, version_of
+from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pip._vendor.packaging.version import Version
 
-    from kpack.resolve.worker.request import IndexAddress
+    from kpack.resolve.wire import IndexAddress
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 OK, UNAUTHORISED, FORBIDDEN, MISSING, GONE = 200, 401, 403, 404, 410
@@ -35,14 +36,29 @@ class Page:
         self._base = base
 
     @functools.cached_property
-    def files(self) -> list[File]:
+    def files(self) -> list[IndexFile]:
         """All wheels and sdists: a long page takes its time, so look at `read` of some rows where that does."""
         return self.read(self.rows)
 
-    def read(self, rows: Iterable[Row]) -> list[File]:
+    def read(self, rows: Iterable[Row]) -> list[IndexFile]:
         """Return the wheels and sdists among ``rows``."""
         found = (read_file(self.name, row, self._base, self.index) for row in rows)
         return [file for file in found if file is not None]
+
+    def rows_of(self, version: Version) -> list[Row]:
+        """Return the rows of wheels whose file names spell ``version``: most of a long page are not worth more."""
+        spelled: dict[str, bool] = {}
+        found = []
+        for row in self.rows:
+            filename = row.get("filename")
+            if type(filename) is not str or not filename.endswith(".whl"):
+                continue
+            text = filename.split("-", 2)[1] if "-" in filename else ""
+            if text not in spelled:
+                spelled[text] = version_of(text) == version
+            if spelled[text]:
+                found.append(row)
+        return found
 
     def rows_above(self, version: Version) -> list[Row]:
         """Return the rows that may be of a later version, told by the part of the file name that mostly is one."""
@@ -64,19 +80,10 @@ class Page:
 class Pages:
     """Fetches each project's page once, from the one index that the name belongs to."""
 
-    def __init__(self, web: Web, indexes: Sequence[IndexAddress], fit: Fit) -> None:
+    def __init__(self, web: Web, indexes: Sequence[IndexAddress]) -> None:
         self._web = web
         self._indexes = indexes
-        self.fit = fit
         self.page = Once(self._page)
-        self.best = Once(self._best)
-
-    def index_of(self, name: str) -> str:
-        """Return the URL (ending in a slash, with credentials) of the index that ``name`` belongs to."""
-        for index in self._indexes[1:]:
-            if any(fnmatch.fnmatchcase(name, pattern) for pattern in index.packages):
-                return index.url.rstrip("/") + "/"
-        return self._indexes[0].url.rstrip("/") + "/"
 
     def _page(self, name: str) -> Page:
         """Fetch and read the page of the normalised ``name``.
@@ -85,12 +92,12 @@ class Pages:
             Unreachable: the index did not answer, or refused.
 
         """
-        index = self.index_of(name)
+        index = index_of(name, self._indexes).url.rstrip("/") + "/"
         url = f"{index}{urllib.parse.quote(name)}/"
         if url.startswith("file:"):
             url += "index.html"
         answer = self._web.get(url, {"Accept": ACCEPT})
-        shown = without_credentials(index)
+        shown = urls.stable(index)
         if answer.status in (MISSING, GONE):
             return Page(name, shown, [], exists=False)
         if answer.status == UNAUTHORISED:
@@ -102,12 +109,21 @@ class Pages:
         rows, base = read_page(name, answer)
         return Page(name, shown, rows, base)
 
-    def _best(self, name: str) -> dict[Version, File]:
+
+class TargetPages(Pages):
+    """Pages of which one target takes what fits it."""
+
+    def __init__(self, web: Web, indexes: Sequence[IndexAddress], fit: Fit) -> None:
+        super().__init__(web, indexes)
+        self.fit = fit
+        self.best = Once(self._best)
+
+    def _best(self, name: str) -> dict[Version, IndexFile]:
         page = self.page(name)
         return self.fit.best(name, page.read(self.fit.fitting(name, page.rows)))
 
 
-def read_page(name: str, answer: Answer) -> tuple[list[Row], str]:
+def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
     """Return the rows of a page, JSON or HTML, and the URL that theirs are relative to.
 
     Raises:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pip._vendor.packaging.requirements import Requirement
 
-    from kpack.resolve.worker.files import File
+    from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.readers import Readers
 
 AHEAD = 12
@@ -59,7 +59,7 @@ class Prefetcher:
         except (Unreachable, BadMetadata, InvalidRequirement):
             return  # the resolver meets the same trouble if it comes here, and reports it
 
-    def _newest(self, name: str, requirement: Requirement) -> File | None:
+    def _newest(self, name: str, requirement: Requirement) -> IndexFile | None:
         best = self._readers.pages.best(name)
         pin = self._pins.get(name)
         wheels = [version for version, file in best.items() if file.is_wheel and file.yanked is None]
@@ -69,7 +69,7 @@ class Prefetcher:
         newest = max(pinned or final or fitting, default=None)
         return None if newest is None else best[newest]
 
-    def ahead(self, file: File) -> None:
+    def ahead(self, file: IndexFile) -> None:
         """Fetch metadata of the next older versions when a project is asked for the second time: it backtracks."""
         name = canonicalize_name(file.filename.partition("-")[0])
         count = self._asked[name] = self._asked.get(name, 0) + 1
@@ -82,7 +82,7 @@ class Prefetcher:
             if other.is_wheel and other.yanked is None and not version.is_prerelease:
                 self._submit(self._read, other)
 
-    def _read(self, file: File) -> None:
+    def _read(self, file: IndexFile) -> None:
         try:
             self._readers.metadata(file)
         except (Unreachable, BadMetadata):

@@ -13,25 +13,23 @@ from kpack.resolve.worker.requirements import Metadata, only_extra, parsed, read
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kpack.resolve.worker.files import File
+    from kpack.resolve.wire import Provided
+    from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.metadata import MetadataStore
-    from kpack.resolve.worker.pages import Pages
-    from kpack.resolve.worker.request import Provided
+    from kpack.resolve.worker.pages import TargetPages
 
 HOST = "https://kernel.invalid/"
 """Address of the synthetic wheels (RFC 6761: never a real host)."""
 
 
-class Kernel:
+class ProvidedDistributions:
     """The distributions of the base image and of pinned exclusions, each as one synthetic wheel."""
 
-    def __init__(self, provided: Iterable[Provided], pages: Pages, metadata: MetadataStore) -> None:
+    def __init__(self, provided: Iterable[Provided], pages: TargetPages, metadata: MetadataStore) -> None:
         self.provided = {item.name: item for item in provided}
         self.opened = frozenset(item.name for item in self.provided.values() if item.opened)
         self._pages = pages
         self._metadata = metadata
-        self.unknown_extras: set[str] = set()
-        """Names whose extras were asked for and could not be found out."""
 
     def fixed(self, name: str) -> bool:
         """Tell whether ``name`` is there and may not be replaced."""
@@ -69,19 +67,16 @@ class Kernel:
         """Tell whether the extras are known without the index."""
         return self.provided[name].requires_dist is not None
 
-    def fetched(self, name: str) -> Metadata:
-        """Return the metadata that the index has of the kernel's version of ``name`` (for its extras)."""
+    def published(self, name: str) -> Metadata | None:
+        """Return the metadata that the index has of the kernel's version of ``name`` (for its extras), if any."""
         item = self.provided[name]
         file = self._file(name, Version(item.version))
         try:
-            if file is not None:
-                return self._metadata(file)
+            return None if file is None else self._metadata(file)
         except BadMetadata:
-            pass  # what the index has of it says nothing, like no file
-        self.unknown_extras.add(name)
-        return Metadata(name, item.version, (), (), None)
+            return None  # what the index has of it says nothing, like no file
 
-    def _file(self, name: str, version: Version) -> File | None:
+    def _file(self, name: str, version: Version) -> IndexFile | None:
         wheels = [file for file in self._pages.page(name).files if file.is_wheel and not file.flaw]
         public = Version(version.public)
         for wanted in (version, public):
@@ -90,7 +85,7 @@ class Kernel:
                 return min(same, key=self._preference)
         return None
 
-    def _preference(self, file: File) -> tuple[bool, int, str]:
+    def _preference(self, file: IndexFile) -> tuple[bool, int, str]:
         rank = self._pages.fit.rank(file.tags or "")
         return rank is None, rank or 0, file.filename
 

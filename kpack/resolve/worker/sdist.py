@@ -19,7 +19,7 @@ from kpack.resolve.worker.web import Unreachable, Web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kpack.resolve.worker.files import File
+    from kpack.resolve.worker.files import IndexFile
 
 LIMIT = 1 << 20
 """Bytes that a PKG-INFO may have."""
@@ -33,7 +33,7 @@ class SdistMetadata:
         self._web = web
         self._folder = Path(cache_dir) / "metadata-sdist" if cache_dir else None
 
-    def known(self, file: File) -> Metadata | None:
+    def known(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if it was built before, or if PKG-INFO says that a build would not change it.
 
         Raises:
@@ -49,20 +49,20 @@ class SdistMetadata:
             self.keep(file, found)
         return found
 
-    def keep(self, file: File, metadata: Metadata) -> None:
+    def keep(self, file: IndexFile, metadata: Metadata) -> None:
         """Keep what was found out about ``file`` for this interpreter."""
         path = self._path(file)
         if path is not None:
             keep(path, metadata.dumps())
 
-    def _path(self, file: File) -> Path | None:
+    def _path(self, file: IndexFile) -> Path | None:
         digest = file.hashes.get("sha256", "")
         if self._folder is None or len(digest) != 64 or not digest.isalnum():
             return None
         # A build backend may look at the interpreter that runs it.
         return self._folder / digest[:2] / f"{digest[2:]}-{sys.implementation.cache_tag}-{sys.platform}"
 
-    def _promised(self, file: File) -> Metadata | None:
+    def _promised(self, file: IndexFile) -> Metadata | None:
         answer = self._web.get(file.url, {"Accept-Encoding": "identity"})
         if answer.status != 200:
             raise Unreachable(file.url, f"it answered HTTP {answer.status} for a file that its index lists")

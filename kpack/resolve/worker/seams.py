@@ -8,6 +8,7 @@ hands the target's Python version and tags to the parts that look at them.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,21 +29,21 @@ from pip._vendor.packaging.version import Version
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
+from kpack import urls
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, invalid
-from kpack.resolve.worker.web import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pip._vendor.packaging.specifiers import SpecifierSet
 
-    from kpack.resolve.worker.files import File
+    from kpack.resolve.wire import Question
+    from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.metadata import MetadataStore
-    from kpack.resolve.worker.pages import Pages
-    from kpack.resolve.worker.provided import Kernel
-    from kpack.resolve.worker.request import WorkerRequest
+    from kpack.resolve.worker.pages import TargetPages
+    from kpack.resolve.worker.provided import ProvidedDistributions
     from kpack.resolve.worker.sdist import SdistMetadata
 
 
@@ -102,18 +103,20 @@ class Choice(Sequence[InstallationCandidate]):
 class Finder:
     """What pip's resolver is given instead of the network and the host."""
 
-    request: WorkerRequest
-    pages: Pages
+    request: Question
+    pages: TargetPages
     metadata: MetadataStore
     sdists: SdistMetadata
-    kernel: Kernel
+    kernel: ProvidedDistributions
     markers: Markers
-    on_metadata: Callable[[File], None] = lambda _file: None
+    on_metadata: Callable[[IndexFile], None] = lambda _file: None
     """Called before a wheel's metadata is handed out: the prefetcher looks ahead from there."""
-    files: dict[str, File] = field(default_factory=dict)
+    files: dict[str, IndexFile] = field(default_factory=dict)
     """Every file that became a candidate, by URL."""
     direct: dict[str, Any] = field(default_factory=dict)
     """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of the files that pip has got for that, by URL."""
     seen: dict[str, Metadata] = field(default_factory=dict)
     """Metadata of what pip prepared itself, by URL."""
     building: str = ""
@@ -171,7 +174,7 @@ class Finder:
         url = ireq.link.url_without_fragment
         name = self.kernel.name_of(url)
         if name is not None:
-            later = None if self.kernel.knows_extras(name) else lambda: self.kernel.fetched(name)
+            later = None if self.kernel.knows_extras(name) else lambda: self.kernel.published(name)
             return TargetDistribution(self.kernel.metadata(name), self.markers, later)
         file = self.files.get(url)
         if file is None:
@@ -182,14 +185,14 @@ class Finder:
             metadata = self._of_sdist(original, ireq, file)
         return TargetDistribution(metadata, self.markers)
 
-    def _of_wheel(self, ireq: Any, file: File) -> Metadata:
+    def _of_wheel(self, ireq: Any, file: IndexFile) -> Metadata:
         self.on_metadata(file)
         try:
             return self.metadata(file)
         except BadMetadata as error:
             raise MetadataInconsistent(ireq, "METADATA", file.filename, str(error)) from error
 
-    def _of_sdist(self, original: Callable[..., Any], ireq: Any, file: File) -> Metadata:
+    def _of_sdist(self, original: Callable[..., Any], ireq: Any, file: IndexFile) -> Metadata:
         try:
             metadata = self.sdists.known(file)
         except BadMetadata as error:
@@ -204,7 +207,7 @@ class Finder:
         """Let pip download, unpack and ask the build backend, in isolation."""
         if self.request.exclude_newer and not UPLOADED_PRIOR_TO and not ireq.link.is_wheel:
             raise OldPip
-        self.building = ireq.name or without_credentials(ireq.link.url_without_fragment)
+        self.building = ireq.name or urls.shown(ireq.link.url_without_fragment)
         distribution = original(ireq, parallel_builds=True)
         headers = distribution.metadata
         metadata = Metadata(
@@ -219,6 +222,8 @@ class Finder:
             raise MetadataInconsistent(ireq, "Requires-Dist", "a valid requirement", line)
         url = ireq.link.url_without_fragment
         self.direct[url] = ireq.download_info
+        if ireq.local_file_path and os.path.isfile(ireq.local_file_path):  # noqa: PTH113 - pip's own text
+            self.sizes[url] = os.path.getsize(ireq.local_file_path)  # noqa: PTH202
         self.seen[url] = metadata
         return metadata
 

@@ -13,7 +13,7 @@ from kpack.resolve.worker.seams import Lost
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kpack.resolve.worker.solve import Session
+    from kpack.resolve.worker.search import Search
 
 
 class Stuck(Exception):
@@ -24,7 +24,7 @@ class Stuck(Exception):
         self.last = last
 
 
-class Part(Exception):
+class Unsolvable(Exception):
     """Some of the requests alone have no solution; the cause is what pip said of them."""
 
     def __init__(self, asked: Sequence[tuple[str, str]], error: Exception) -> None:
@@ -33,29 +33,29 @@ class Part(Exception):
         self.error = error
 
 
-def resolve(session: Session, asked: Sequence[tuple[str, str]], failures: tuple[type[Exception], ...]) -> list[Any]:
+def resolve(search: Search, asked: Sequence[tuple[str, str]], failures: tuple[type[Exception], ...]) -> list[Any]:
     """Return pip-tools' pins for ``asked``, found step by step, each step holding on to what the one before chose.
 
     Raises:
-        Part: requests that cannot be had, alone or with those before them; ``failures`` are pip's words for that.
+        Unsolvable: requests that cannot be had, alone or with those before them; ``failures`` are pip's words for that.
         Stuck: no answer was found in as many rounds as are granted.
 
     """
     for item in asked:
-        _step(session, [item], {}, failures)
+        _step(search, [item], {}, failures)
     found: list[Any] = []
     for count in range(2, len(asked) + 1):
         pins = {str(ireq.name): next(iter(ireq.req.specifier)).version for ireq in found if ireq.req.specifier}
-        found = _step(session, asked[:count], pins, failures)
+        found = _step(search, asked[:count], pins, failures)
     return found
 
 
 def _step(
-    session: Session, asked: Sequence[tuple[str, str]], pins: dict[str, str], failures: tuple[type[Exception], ...]
+    search: Search, asked: Sequence[tuple[str, str]], pins: dict[str, str], failures: tuple[type[Exception], ...]
 ) -> list[Any]:
     try:
-        return session.resolve(asked, pins)
+        return search.resolve(asked, pins)
     except Lost as error:
         raise Stuck(asked[-1][1]) from error
     except failures as error:
-        raise Part(asked, error) from error
+        raise Unsolvable(asked, error) from error

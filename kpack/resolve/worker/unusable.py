@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pip._vendor.packaging.version import Version
 
-    from kpack.resolve.worker.files import File, Fit
+    from kpack.resolve.worker.files import Fit, IndexFile
     from kpack.resolve.worker.pages import Page
 
 _GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_")
@@ -20,7 +20,7 @@ LISTED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Unusable:
     """Why no file of one version is usable."""
 
     version: Version
@@ -33,8 +33,8 @@ class Verdict:
     """An sdist of that version exists that the target's Python admits."""
 
 
-class Judge:
-    """Gives verdicts for one target."""
+class Reasons:
+    """Says for one target why it cannot take a version."""
 
     def __init__(self, fit: Fit, tags: Sequence[str]) -> None:
         self._fit = fit
@@ -45,16 +45,16 @@ class Judge:
         levels = [tuple(map(int, found.groups())) for _, _, platform in parts if (found := _GLIBC.match(platform))]
         self._glibc = ".".join(map(str, max(levels))) if levels else ""
 
-    def versions(self, page: Page, above: Version | None = None) -> dict[Version, list[File]]:
+    def versions(self, page: Page, above: Version | None = None) -> dict[Version, list[IndexFile]]:
         """Return the files of every version (or of those above one), newest first."""
         rows = page.rows if above is None else page.rows_above(above)
-        found: dict[Version, list[File]] = {}
+        found: dict[Version, list[IndexFile]] = {}
         for file in page.read(rows):
             if above is None or file.version > above:
                 found.setdefault(file.version, []).append(file)
         return {version: found[version] for version in sorted(found, reverse=True)}
 
-    def verdict(self, name: str, version: Version, files: Iterable[File]) -> Verdict | None:
+    def why(self, name: str, version: Version, files: Iterable[IndexFile]) -> Unusable | None:
         """Return why no file of ``version`` is usable; None when one is."""
         files = list(files)
         usable = [file for file in files if self._fit.usable(name, file)]
@@ -62,29 +62,29 @@ class Judge:
             if any(file.yanked is None for file in usable):
                 return None
             reason = f" ({usable[0].yanked})" if usable[0].yanked else ""
-            return Verdict(version, "yanked", f"was yanked{reason}")
+            return Unusable(version, "yanked", f"was yanked{reason}")
         if all(file.flaw for file in files):
-            return Verdict(version, "damaged", files[0].flaw)
+            return Unusable(version, "damaged", files[0].flaw)
         files = [file for file in files if not file.flaw]
         old = [file for file in files if not self._fit.too_new(file)]
         if not old:
             times = sorted(file.upload_time for file in files if file.upload_time)
             if not times:
-                return Verdict(version, "exclude-newer", "has no upload time on its index, which exclude-newer needs")
-            return Verdict(version, "exclude-newer", f"was uploaded on {times[0][:10]}, after exclude-newer")
+                return Unusable(version, "exclude-newer", "has no upload time on its index, which exclude-newer needs")
+            return Unusable(version, "exclude-newer", f"was uploaded on {times[0][:10]}, after exclude-newer")
         admitted = [file for file in old if self._fit.python_fits(file)]
         if not admitted:
             wanted = sorted({file.requires_python for file in old if file.requires_python})
             words = f"needs Python {' or '.join(wanted)}, the target has {self._fit.python}"
-            return Verdict(version, "python", words)
+            return Unusable(version, "python", words)
         sdist = any(not file.is_wheel for file in admitted)
         wheels = [file for file in admitted if file.is_wheel]
         if not wheels:
-            return Verdict(version, "sdist", "exists as an sdist only", sdist=True)
+            return Unusable(version, "sdist", "exists as an sdist only", sdist=True)
         kind, words = self._tags(wheels)
-        return Verdict(version, kind, words + (", and an sdist" if sdist else ""), sdist=sdist)
+        return Unusable(version, kind, words + (", and an sdist" if sdist else ""), sdist=sdist)
 
-    def _tags(self, wheels: Sequence[File]) -> tuple[str, str]:
+    def _tags(self, wheels: Sequence[IndexFile]) -> tuple[str, str]:
         ours = [wheel for wheel in wheels if self._interpreter_fits(wheel)]
         if not ours:
             names = _listed(sorted({name for wheel in wheels for name in _part(wheel, 0)}, key=_natural))
@@ -100,13 +100,13 @@ class Judge:
             return "glibc", f"has wheels that need glibc {lowest}, the target has {self._glibc}"
         return "platform", f"has wheels for {_listed(sorted(platforms))} only, none for Linux on {self._machine}"
 
-    def _interpreter_fits(self, wheel: File) -> bool:
+    def _interpreter_fits(self, wheel: IndexFile) -> bool:
         return any(
             (interpreter, abi) in self._interpreters for interpreter in _part(wheel, 0) for abi in _part(wheel, 1)
         )
 
 
-def _part(wheel: File, place: int) -> list[str]:
+def _part(wheel: IndexFile, place: int) -> list[str]:
     """Return interpreters (0), ABIs (1) or platforms (2) of a wheel."""
     return (wheel.tags or "--").split("-")[place].split(".")
 

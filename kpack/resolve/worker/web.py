@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-import urllib.parse
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -15,6 +14,7 @@ from pip._internal.exceptions import PipError
 from pip._vendor.requests.exceptions import ChunkedEncodingError, RequestException
 from pip._vendor.urllib3.exceptions import HTTPError, ProtocolError
 
+from kpack import urls
 from kpack.resolve.worker.watch import Watch
 
 if TYPE_CHECKING:
@@ -45,34 +45,22 @@ class Unreachable(Exception):
     """An index or file host did not answer as it should; ``status`` is None when it did not answer at all."""
 
     def __init__(self, url: str, reason: str, status: int | None = None) -> None:
-        super().__init__(f"{host_of(url)}: {reason}")
-        self.url = without_credentials(url)
-        self.host = host_of(url)
+        super().__init__(f"{urls.host(url)}: {reason}")
+        self.host = urls.host(url)
         self.reason = reason
         self.status = status
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response, read to its end."""
 
     status: int
     url: str
-    """Where it came from in the end, without credentials."""
+    """Where it came from in the end."""
     content_type: str
     body: bytes
     content_range: str = ""
-
-
-def without_credentials(url: str) -> str:
-    """Return ``url`` without user, password and fragment."""
-    parts = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-
-
-def host_of(url: str) -> str:
-    """Return the host (and port) of ``url``, for messages."""
-    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2] or url
 
 
 class Once(Generic[Value]):
@@ -119,7 +107,7 @@ class Web:
                 # The status comes back here in the end, and how long is waited is decided here.
                 adapter.max_retries = adapter.max_retries.new(raise_on_status=False, respect_retry_after_header=False)
 
-    def get(self, url: str, headers: Mapping[str, str] | None = None, *, limit: int = LARGEST) -> Answer:
+    def get(self, url: str, headers: Mapping[str, str] | None = None, *, limit: int = LARGEST) -> Response:
         """Return the answer to a GET of ``url``, whatever its status; ``limit`` is in bytes.
 
         What may pass (a cut answer, a status that says to come back) is tried again, as often as `TRIES` says.
@@ -187,7 +175,7 @@ class Broken(Exception):
         self.reason = reason
 
 
-def _read(url: str, response: Any, watch: Watch, limit: int) -> Answer:
+def _read(url: str, response: Any, watch: Watch, limit: int) -> Response:
     """Read a response to its end."""
     body = bytearray()
     for chunk in response.iter_content(CHUNK):
@@ -200,9 +188,9 @@ def _read(url: str, response: Any, watch: Watch, limit: int) -> Answer:
     plain = not response.headers.get("Content-Encoding") and not getattr(response, "from_cache", False)
     if plain and announced.isdecimal() and announced.lstrip("0") != str(len(body)).lstrip("0"):
         raise Broken(f"it sent {len(body)} of {announced[:20]} bytes")
-    return Answer(
+    return Response(
         response.status_code,
-        without_credentials(response.url or url),
+        response.url or url,
         response.headers.get("Content-Type", ""),
         bytes(body),
         response.headers.get("Content-Range", ""),

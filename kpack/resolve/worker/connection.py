@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pip
 import pip._internal.network.session as pip_session
 from pip._internal.cli import cmdoptions
 from pip._internal.cli.base_command import Command
+from pip._internal.models.index import PyPI
+from pip._internal.network.session import PipSession  # noqa: TC002 - a field of a NamedTuple
 
 import kpack
+from kpack.resolve.wire import IndexAddress
 from kpack.resolve.worker import watch
+from kpack.resolve.worker.web import Web
 
 try:
     from pip._internal.cli.index_command import SessionCommandMixin
@@ -18,7 +23,7 @@ except ImportError:  # pip 24.1 and older
     from pip._internal.cli.req_command import SessionCommandMixin
 
 if TYPE_CHECKING:
-    from pip._internal.network.session import PipSession
+    from collections.abc import Callable, Sequence
 
 
 class _Opener(Command, SessionCommandMixin):  # type: ignore[misc] # pip is not typed
@@ -32,6 +37,29 @@ class _Opener(Command, SessionCommandMixin):  # type: ignore[misc] # pip is not 
 
     def run(self, options: Any, args: list[str]) -> int:
         raise NotImplementedError
+
+
+class Connection(NamedTuple):
+    """How the worker reaches its indexes; one for all its questions."""
+
+    arguments: list[str]
+    """pip's options that say the same."""
+    session: PipSession
+    web: Web
+    indexes: Sequence[IndexAddress]
+    """The default one first, its URL filled in."""
+
+
+def connect(indexes: Sequence[IndexAddress], cache_dir: str, on_request: Callable[[int], None]) -> Connection:
+    """Open pip's session for ``indexes``; ``on_request`` is told how many requests were sent."""
+    default = indexes[0] if indexes else IndexAddress(url="")
+    indexes = [IndexAddress(url=default.url or PyPI.simple_url), *indexes[1:]]
+    arguments = ["--index-url", indexes[0].url, "--no-input", "--retries", "2", "--timeout", "30"]
+    for index in indexes[1:]:
+        arguments += ["--extra-index-url", index.url]
+    arguments += ["--cache-dir", str(Path(cache_dir).absolute())] if cache_dir else ["--no-cache-dir"]
+    session = open_session(arguments)
+    return Connection(arguments, session, Web(session, on_request), indexes)
 
 
 def open_session(arguments: list[str]) -> PipSession:

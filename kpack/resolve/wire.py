@@ -1,0 +1,284 @@
+"""What travels between kpack and its worker, a process with pip in it: one message a line, as JSON.
+
+kpack sends a `Question` or a `RequiresQuestion`; the worker sends any number of `Requested` and then `Answer`,
+`RequiresAnswer` or `Failure`. The end of what kpack sends is the end of the worker.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import types
+import typing
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request of kaggle-env.toml."""
+
+    text: str
+    """As the user wrote it."""
+    line: str
+    """What pip is given: a requirement without marker, or an absolute path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provided:
+    """A distribution that the kernel has already."""
+
+    name: str
+    version: str
+    requires_dist: tuple[str, ...] | None = None
+    provides_extra: tuple[str, ...] | None = None
+    opened: bool = False
+    """The pack may bring another version (``replace``)."""
+    by: str = "the base image"
+    """Who says that it is there: ``the base image`` or ``exclude``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A requirement of a base package on an opened name, which the answer must respect."""
+
+    by: str
+    """``transformers 4.57.1``."""
+    requirement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexAddress:
+    """One Simple index; the first of a question is the default one."""
+
+    url: str = field(repr=False)
+    """With credentials; empty for pip's own default."""
+    packages: tuple[str, ...] = ()
+    """Normalised names or patterns that belong to it; empty for the default index."""
+
+
+def index_of(name: str, indexes: Sequence[IndexAddress]) -> IndexAddress:
+    """Return the one index that the normalised ``name`` belongs to; the first of ``indexes`` is the default one."""
+    for index in indexes[1:]:
+        if any(fnmatchcase(name, pattern) for pattern in index.packages):
+            return index
+    return indexes[0] if indexes else IndexAddress(url="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What does this target get."""
+
+    label: str
+    python_version: str
+    python_full_version: str
+    environment: dict[str, str]
+    tags: tuple[str, ...]
+    """``cp312-cp312-manylinux_2_35_x86_64``, best first."""
+    asked: tuple[Asked, ...]
+    provided: tuple[Provided, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    pins: dict[str, str] = field(default_factory=dict)
+    """Versions of the old lock, kept where they fit."""
+    allow_source: tuple[str, ...] = ()
+    exclude_newer: str | None = None
+    """``2026-11-02T00:00:00``, UTC: files uploaded then or later do not exist."""
+    indexes: tuple[IndexAddress, ...] = ()
+    cache_dir: str = ""
+    accelerator: str = "isal"
+    """Name of the distribution whose best wheel is reported on the side; empty for none."""
+    prefetch: bool = True
+    explain: bool = True
+    """Look for the words that would help when there is no solution."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A name and its version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequiresQuestion:
+    """What do these versions require, by the metadata of their wheels."""
+
+    label: str
+    distributions: tuple[Named, ...]
+    indexes: tuple[IndexAddress, ...] = ()
+    cache_dir: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request of kaggle-env.toml with the name that it turned out to have."""
+
+    name: str
+    requirement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a resolved distribution asks for on the target."""
+
+    name: str
+    extras: tuple[str, ...]
+    requirement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """A file as a lock keeps it."""
+
+    filename: str
+    url: str | None
+    """Without credentials; None for a local file."""
+    sha256: str | None
+    size: int | None = None
+    """Bytes."""
+    upload_time: str | None = None
+    index: str | None = None
+    """URL of the Simple index; None (or empty) for a direct URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundSource:
+    """What a distribution that is no wheel of an index is made from; see `kpack.resolve.model.Source`."""
+
+    kind: Literal["sdist", "archive", "vcs", "directory", "wheel"]
+    url: str
+    """Without credentials; an absolute path for what is local."""
+    sha256: str | None = None
+    commit: str | None = None
+    revision: str | None = None
+    subdirectory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """One distribution of the answer."""
+
+    name: str
+    version: str
+    extras: tuple[str, ...]
+    asks: tuple[Ask, ...]
+    kernel: bool = False
+    """The kernel has it already."""
+    direct: bool = False
+    """It was asked for by URL or path."""
+    requires_dist: tuple[str, ...] = ()
+    file: FoundFile | None = None
+    source: FoundSource | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Older:
+    """A distribution that is older than the newest, and what holds it."""
+
+    name: str
+    version: str
+    newest: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How much work it was."""
+
+    requests: int
+    metadata: int
+    """Metadata files read from the network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one target gets."""
+
+    asked: tuple[Request, ...]
+    resolved: tuple[Resolved, ...]
+    held_back: tuple[Older, ...] = ()
+    accelerator: FoundFile | None = None
+    notes: tuple[str, ...] = ()
+    figures: Figures = field(default=Figures(requests=0, metadata=0), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequiresAnswer:
+    """Requires-Dist lines by name."""
+
+    found: dict[str, tuple[str, ...]]
+    absent: tuple[str, ...] = ()
+    """Names of which the index has no wheel in that version: it will get none any more."""
+    unread: tuple[str, ...] = ()
+    """Names whose wheels could not be read: another day they may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why there is no answer."""
+
+    kind: Literal["no-solution", "network", "integrity", "old-pip"]
+    text: str = ""
+    next: str = ""
+    """What to do."""
+    host: str = ""
+    """For ``network``: who failed."""
+    status: int | None = None
+    """For ``network``: the HTTP status, None when there was no answer."""
+    name: str = ""
+    """For ``no-solution``: the distribution that stands in the way."""
+    because: str = ""
+    """For ``no-solution``: the kind of conflict."""
+    replace: tuple[str, ...] = ()
+    """For ``no-solution``: what was seen to help when it is opened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """The worker is at work: so many HTTP requests were sent up to now."""
+
+    count: int
+
+
+Message = Question | RequiresQuestion | Answer | RequiresAnswer | Failure | Requested
+_MESSAGES = {each.__name__: each for each in typing.get_args(Message)}
+
+
+def dumps(message: Message) -> str:
+    """Return the message as one line of JSON."""
+    return json.dumps({"is": type(message).__name__, **asdict(message)})
+
+
+def loads(line: str) -> Any:
+    """Return the `Message` that `dumps` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+
+    """
+    data = json.loads(line)
+    return _read(_MESSAGES[data.pop("is")], data)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _read(hint: Any, value: Any) -> Any:
+    if is_dataclass(hint):
+        hints = _hints(typing.cast("type", hint))
+        return hint(**{item.name: _read(hints[item.name], value[item.name]) for item in fields(hint)})  # type: ignore[operator]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, Union):
+        return None if value is None else _read(arguments[0], value)
+    if origin is tuple:
+        return tuple(value) if arguments[0] is str else tuple(_read(arguments[0], item) for item in value)
+    if origin is dict:
+        return {key: _read(arguments[1], item) for key, item in value.items()}
+    return value

@@ -1,0 +1,306 @@
+"""URLs: what of them may be kept and shown, with which credentials they are asked, and the schemes of model hubs.
+
+A URL may hold secrets in two places: user and password before the host, and a signature or token in its query. A lock
+keeps the `stable` part, from which the same file can be asked for again; messages show what `shown` or `redacted`
+leaves; `Credentials` puts the secrets back when the file is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
+
+from kpack.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A reference to an environment variable in a URL of kaggle-env.toml."""
+
+_AUTHORITY = re.compile(r"(?<=://)(?:[^/?#\s]*@|(?![^/?#\s]*@)[^/?#\s@:\[]*:(?![0-9]{1,5}(?:[/?#\s]|$))\S*@)")
+"""User and password, to the last ``@`` before the path: a password may hold one, too. What stands where a port would,
+and is none, is a password with a slash in it."""
+
+_QUERY = re.compile(r"(?<=[?&])([^&#\s\"'<>=]+)=([^&#\s\"'<>]*)")
+
+_SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-ms-", "x-oss-", "x-cos-", "q-sign", "hdn")
+_SECRETS = frozenset(
+    """
+    sig signature token access_token accesstoken access-token auth auth_token auth-token authkey authorization
+    api_key api-key apikey key jwt password passwd pwd secret client_secret private_token personal_access_token
+    job_token download_token credential credentials sessionid ticket sas hmac x-token
+    awsaccesskeyid googleaccessid ossaccesskeyid
+    """.split()  # noqa: SIM905 - a list of words reads better
+)
+_BESIDE_A_SECRET = frozenset(
+    """
+    expires expire expiry exp policy key-pair-id timestamp ts nonce response-content-disposition response-content-type
+    sv st se sp spr sr ss srt sip skoid sktid skt ske sks skv sdd ses rscd rsct
+    """.split()  # noqa: SIM905
+)
+"""Of no use, and often of another value each time, when the signature beside them is gone."""
+
+
+def _secret(key: str) -> bool:
+    low = unquote_plus(key).lower()
+    return low in _SECRETS or low.startswith(_SECRET_PREFIXES)
+
+
+def stable(url: str, *, fragment: bool = False) -> str:
+    """Return ``url`` without user, password and the secret parts of its query: what a lock may keep.
+
+    With ``fragment`` that stays. What is no URL comes back as it is.
+    """
+    address, mark, anchor = url.partition("#")
+    address, question, query = _AUTHORITY.sub("", address, count=1).partition("?")
+    if query:
+        parts = query.split("&")
+        keys = [part.partition("=")[0] for part in parts]
+        if any(map(_secret, keys)):
+            kept = [
+                part
+                for part, key in zip(parts, keys, strict=True)
+                if not _secret(key) and unquote_plus(key).lower() not in _BESIDE_A_SECRET
+            ]
+            query = "&".join(kept)
+    address += question + query if query else ""
+    return address + mark + anchor if fragment else address
+
+
+def signed(url: str) -> bool:
+    """Tell whether the query of ``url`` holds a secret."""
+    return any(_secret(part.partition("=")[0]) for part in url.partition("#")[0].partition("?")[2].split("&") if part)
+
+
+def redacted(text: str) -> str:
+    """Return ``text`` (a message, a requirement) without the secrets of the URLs in it."""
+    if "://" not in text:
+        return text
+    plain = _AUTHORITY.sub("", text)
+    return _QUERY.sub(lambda found: f"{found[1]}=…" if _secret(found[1]) else found[0], plain)
+
+
+def without_secrets(requirement: str) -> str:
+    """Return a requirement, or a URL, as a lock keeps it: a URL in it `stable`, its fragment kept."""
+    return re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s;]+", lambda found: stable(found[0], fragment=True), requirement)
+
+
+def shown(url: str) -> str:
+    """Return ``url`` as it may be shown: without user, password, query and fragment, control characters escaped."""
+    try:
+        parts = urlsplit(url)
+        host_part, _ = parts.netloc.rpartition("@")[2], parts.port
+    except ValueError:
+        return "(a URL that cannot be read)"
+    if parts.scheme == "data":
+        return "data:…"
+    known = host_part or parts.scheme in {"http", "https", "file"}
+    text = f"{parts.scheme}://{host_part}{parts.path}" if known else redacted(url)
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def host(url: str) -> str:
+    """Return host and port of ``url``, for messages; something to show when it has none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or shown(url)
+    except ValueError:
+        return "(a URL that cannot be read)"
+
+
+def expanded(url: str, *, of: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return ``url`` with every ``${NAME}`` replaced from ``environ`` (default: the process's own).
+
+    ``of`` says in messages whose URL it is (``index 'corp'``). The result may hold credentials.
+
+    Raises:
+        UsageError: a variable is not set.
+
+    """
+    values = os.environ if environ is None else environ
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise UsageError(
+                f"the URL of {of} needs the environment variable {match[1]}, which is not set",
+                where=of,
+                next=f"set {match[1]} in the environment of kpack",
+            )
+        return values[match[1]]
+
+    return VARIABLE.sub(value, url)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """The secrets that a lock leaves out: of URLs that stand in kaggle-env.toml or in the environment."""
+
+    known: tuple[str, ...] = ()
+    """URLs with user and password, or with a signed query."""
+
+    @classmethod
+    def of(cls, urls: Iterable[str]) -> Credentials:
+        """Return those of ``urls`` that hold any, and of the URLs in ``KPACK_URLS`` (separated by white space)."""
+        everything = [*urls, *os.environ.get("KPACK_URLS", "").split()]
+        return cls(tuple(dict.fromkeys(url for url in everything if _AUTHORITY.search(url) or signed(url))))
+
+    def on(self, url: str) -> str:
+        """Return ``url`` as it is asked for.
+
+        A URL that is known with a query has that query back; one on a server for which a user is known has the user.
+        """
+        plain = stable(url)
+        if not signed(url):
+            url = next((_queried(url, other) for other in self.known if signed(other) and stable(other) == plain), url)
+        scheme, mark, rest = url.partition("://")
+        if not mark or _AUTHORITY.search(url):
+            return url
+        for other in self.known:
+            user = _AUTHORITY.search(other)
+            if user and other.startswith(f"{scheme}://") and host(other).lower() == host(url).lower():
+                return f"{scheme}://{user[0]}{rest}"
+        return url
+
+
+def _queried(url: str, other: str) -> str:
+    """Return ``url`` with the query of ``other``."""
+    query = other.partition("#")[0].partition("?")[2]
+    address, mark, anchor = url.partition("#")
+    return f"{address.partition('?')[0]}?{query}{mark}{anchor}"
+
+
+def file_name(url: str) -> str:
+    """Return the last part of the path of ``url``, decoded."""
+    return unquote(url.partition("#")[0].partition("?")[0].rpartition("/")[2])
+
+
+# -- hubs of models
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HF = re.compile(
+    r"hf://(?:(?P<type>datasets|spaces)/|(?!(?:datasets|spaces)/))(?P<repo>[^/@\s?#]+/[^/@\s?#]+)"
+    r"(?:@(?P<revision>[^/@\s?#]+))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
+)
+_KAGGLE = re.compile(
+    r"kaggle://(?P<handle>datasets/[^/@\s]+/[^/@\s]+|models/[^/@\s]+/[^/@\s]+/[^/@\s]+/[^/@\s]+)"
+    r"(?:@(?P<version>[0-9]{1,18}))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubAddress:
+    """``hf://[datasets/|spaces/]org/repo[@revision][/path]``.
+
+    In a lock the revision is the commit, and the fragment keeps the revision that was asked for.
+    """
+
+    kind: Literal["model", "dataset", "space"]
+    repo: str
+    revision: str
+    """A branch, tag or commit; ``%2F`` in it stands for a slash."""
+    path: str
+    """Of one file, or of a folder (ends with a slash, or empty for the whole repository)."""
+    asked: str | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """The revision is a commit."""
+        return _COMMIT.fullmatch(self.revision) is not None
+
+    @property
+    def is_file(self) -> bool:
+        """The address names one file."""
+        return bool(self.path) and not self.path.endswith("/")
+
+    @property
+    def wanted(self) -> str:
+        """The revision as it was asked for."""
+        return self.asked or self.revision
+
+    def at(self, commit: str, path: str) -> HubAddress:
+        """Return the address of one file at a commit."""
+        return replace(self, revision=commit, path=path, asked=None if self.wanted == commit else self.wanted)
+
+    @property
+    def folder(self) -> str:
+        """The repository's folder in the cache of the Hub's own client."""
+        return f"{self.kind}s--{self.repo.replace('/', '--')}"
+
+    def __str__(self) -> str:
+        kind = "" if self.kind == "model" else f"{self.kind}s/"
+        asked = f"#{quote(self.asked, safe='')}" if self.asked else ""
+        return f"hf://{kind}{self.repo}@{quote(self.revision, safe='')}/{quote(self.path)}{asked}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KaggleAddress:
+    """``kaggle://datasets/owner/slug[@version][/path]`` or ``kaggle://models/owner/model/framework/variation…``."""
+
+    handle: str
+    """With its first word, ``datasets`` or ``models``."""
+    version: int | None
+    path: str
+    asked: str | None = None
+    """``newest`` when the version was found at lock time."""
+
+    @property
+    def is_file(self) -> bool:
+        """The address names one file."""
+        return bool(self.path) and not self.path.endswith("/")
+
+    def at(self, version: int, path: str) -> KaggleAddress:
+        """Return the address of one file of a version."""
+        return replace(self, version=version, path=path, asked="newest" if self.version is None else self.asked)
+
+    def __str__(self) -> str:
+        version = "" if self.version is None else f"@{self.version}"
+        asked = f"#{self.asked}" if self.asked else ""
+        return f"kaggle://{self.handle}{version}/{quote(self.path)}{asked}"
+
+
+def hub_address(url: str) -> HubAddress:
+    """Take an ``hf://`` URL apart; without a revision it is ``main``.
+
+    Raises:
+        UsageError: it is not complete, or names no plain path.
+
+    """
+    match = _HF.fullmatch(url)
+    if match is None:
+        raise UsageError(f"not complete: {redacted(url)}", next="write hf://org/repo@revision/path")
+    kinds: dict[str | None, Literal["model", "dataset", "space"]] = {"datasets": "dataset", "spaces": "space"}
+    return HubAddress(
+        kind=kinds.get(match["type"], "model"),
+        repo=match["repo"],
+        revision=unquote(match["revision"] or "main"),
+        path=_relative(unquote(match["path"] or "")),
+        asked=unquote(match["asked"]) if match["asked"] else None,
+    )
+
+
+def kaggle_address(url: str) -> KaggleAddress:
+    """Take a ``kaggle://`` URL apart.
+
+    Raises:
+        UsageError: it is not complete, or names no plain path.
+
+    """
+    match = _KAGGLE.fullmatch(url)
+    if match is None:
+        raise UsageError(f"not complete: {redacted(url)}", next="write kaggle://datasets/owner/slug@version/path")
+    return KaggleAddress(
+        handle=match["handle"],
+        version=int(match["version"]) if match["version"] else None,
+        path=_relative(unquote(match["path"] or "")),
+        asked=match["asked"],
+    )
+
+
+def _relative(path: str) -> str:
+    """Return ``path`` if it stays below its folder."""
+    if path and {"", ".", ".."} & set(path.removesuffix("/").split("/")):
+        raise UsageError(f"not a plain path: {path!r}", next="write it without . and .. and double slashes")
+    return path
