@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 DEFAULT_DIRECTORY = "/kaggle/tmp"
 """Where relative checkpoint paths start on Kaggle."""
 
+ANYWHERE = "/kaggle/input"
+"""What ``attached = true`` stands for: the file is looked for below."""
+
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _HF = re.compile(
     rf"hf://(?:(?:datasets|spaces)/|(?!(?:datasets|spaces)/)){_PART}/{_PART}(?:@[^/@\s?#]+)?(?P<file>/[^?#]*)?"
@@ -113,7 +116,7 @@ class _Reader:
     def read(self) -> CheckpointRequest | None:
         urls = self._urls()
         path = self._path("path")
-        attached = self._path("attached")
+        attached = ANYWHERE if self.table.get("attached") is True else self._path("attached")
         if not {"url", "urls"} & self.table.keys():
             self.say("", 'the key "url" is missing', 'add url = "https://…" (or urls = […] for mirrors)')
         sha256 = self.table.get("sha256")

@@ -77,10 +77,12 @@ CHECKPOINT = FixedTable(
                 Text(
                     pattern=r"/kaggle/input/.+",
                     longest=1000,
-                    advice="write the absolute path of the mounted file, below /kaggle/input/",
+                    advice="write true, or the absolute path of the mounted file, below /kaggle/input/",
+                    or_true=True,
                 )
             ),
-            description="The file is mounted here in the kernel already: it is not packed, but verified at restore.",
+            description="The file is in an input of its own: not packed, but found by size and digest (true), or taken "
+            "from this path, and verified at restore.",
         ),
         Row(
             key="include",

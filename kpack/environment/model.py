@@ -56,7 +56,8 @@ class CheckpointRequest:
     """Where it lands, normalised; None only for hf:// URLs, which land in the Hugging Face cache layout."""
     sha256: str | None = None
     attached: str | None = None
-    """Absolute path in the kernel where the file is mounted already: not packed, verified at restore."""
+    """Absolute path in the kernel where the file is mounted already, or the folder below which it is to be found by its
+    size and digest: not packed, verified at restore."""
     include: tuple[str, ...] = ()
     """Patterns over the files of a repository (hf, kaggle); empty means all."""
 

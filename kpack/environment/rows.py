@@ -50,6 +50,8 @@ class Text:
     """Whether the empty string is allowed."""
     secret: bool = False
     """Whether messages may not show it."""
+    or_true: bool = False
+    """Whether the boolean true may take its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ def _table(shape: FixedTable) -> dict[str, object]:
 
 def _value(shape: Shape) -> dict[str, object]:
     if isinstance(shape, Text):
-        return _text(shape)
+        return {"anyOf": [{"const": True}, _text(shape)]} if shape.or_true else _text(shape)
     if isinstance(shape, Texts):
         array: dict[str, object] = {"type": "array", "items": _text(shape.item)}
         if shape.at_least:

@@ -124,7 +124,7 @@ class _Check:
     def value(self, value: object, row: Row, at: KeyPath) -> object:
         shape: Shape = row.kind.shape
         if isinstance(shape, Text):
-            return self.text(value, shape, at)
+            return True if shape.or_true and value is True else self.text(value, shape, at)
         if isinstance(shape, Texts):
             return self.texts(value, shape, at)
         if isinstance(shape, Moment):
@@ -144,7 +144,7 @@ class _Check:
         if not isinstance(value, str):
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and not shape.secret
             advice = f'put it in quotes: "{value}"' if number else ""
-            self.wrong_type(value, "a string", at, advice)
+            self.wrong_type(value, "true or a string" if shape.or_true else "a string", at, advice)
             return None
         seen = f"the value ({len(value)} characters)" if shape.secret else quoted(value)
         bad = unprintable(value)

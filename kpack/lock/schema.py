@@ -140,7 +140,7 @@ _CHECKPOINT = _table(
     urls=_list(_TEXT, "Tried in order."),
     sha256=_SHA256,
     size=_SIZE,
-    attached=_said(_TEXT, "Where the file is mounted already; it is not packed."),
+    attached=_said(_TEXT, "Where the file is mounted already, /kaggle/input for anywhere below; it is not packed."),
 )
 
 _SOURCE = _table(

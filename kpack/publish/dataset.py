@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kpack.environment.checkpoints import ANYWHERE
 from kpack.errors import IntegrityError, KpackError, NetworkError, UsageError
 from kpack.pack import SUFFIX, bootstrap_of, read, tarfmt
 from kpack.publish.client import RefusedError, filled, shown
@@ -399,7 +400,8 @@ def attachments(parcel: Parcel, source: dict[str, object]) -> list[dict[str, obj
     wanted = [source]
     for item in parcel.pack.manifest.checkpoints:
         if item.attached is not None:
-            kind, ref = mounted(item.attached)
+            # One that is found by its digest may be in any input; its path in the kernel tells the user which.
+            kind, ref = ("unknown", item.path) if item.attached == ANYWHERE else mounted(item.attached)
             place: dict[str, object] = {"kind": kind, "ref": ref}
             if place not in wanted:
                 wanted.append(place)

@@ -178,7 +178,7 @@ def check_checkpoints(plan: Plan, *, tolerant: bool) -> None:
     if not tolerant:
         refuse_occupied(plan.checkpoints)
     for item in plan.checkpoints:
-        if item.attached and not item.present:
+        if item.attached is not None and not item.present:
             verify_attached(item)
 
 

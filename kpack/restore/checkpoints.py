@@ -7,6 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
+from . import attached
+from .attached import sha256_of
 from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, machine_error
 
 if TYPE_CHECKING:
@@ -27,10 +29,13 @@ class CheckpointPlan(NamedTuple):
     member: Optional[Member]
     """None for a checkpoint that is attached on its own."""
     attached: Optional[str] = None
+    """Where it is mounted. One that was to be found by its digest and is nowhere has the empty string."""
     present: bool = False
     """Whether the right bytes are there already."""
     occupied: bool = False
     """Whether something else is there."""
+    sought: bool = False
+    """Whether `attached` was found by its digest, and so is verified."""
 
     def part(self, run: str) -> str:
         """Return the temporary name beside the final one, short whatever the final one is."""
@@ -88,8 +93,10 @@ def plan(
         path = destination(item.path, start, kaggle=kaggle, allow_absolute=allow_absolute)
         member = None if item.attached else pack.members["checkpoints/" + item.sha256]
         status = _status(item, path, known.get(path))
-        found.append(CheckpointPlan(path, item.sha256, item.size, member, item.attached, *status))
-    return found
+        sought = item.attached == attached.ROOT
+        found.append(CheckpointPlan(path, item.sha256, item.size, member, item.attached, *status, sought))
+    places = attached.find((item.sha256, item.size, item.path) for item in found if item.sought and not item.present)
+    return [item._replace(attached=places.get(item.sha256, "")) if item.sought else item for item in found]
 
 
 def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -> Tuple[bool, bool]:
@@ -122,21 +129,6 @@ def vouched(status: os.stat_result) -> Dict[str, int]:
     }
 
 
-def sha256_of(path: str) -> str:
-    """Return the SHA-256 of a file. Raises RestoreError (code 7) when it cannot be read."""
-    hasher = hashlib.sha256()
-    buffer = memoryview(bytearray(1 << 20))
-    try:
-        with open(path, "rb", buffering=0) as stream:
-            while True:
-                count = stream.readinto(buffer)
-                if not count:
-                    return hasher.hexdigest()
-                hasher.update(buffer[:count])
-    except OSError as error:
-        raise machine_error(error, "read", path) from error
-
-
 class CopyJob(NamedTuple):
     """One span of a checkpoint and the open file that it goes to."""
 
@@ -164,6 +156,15 @@ def verify_attached(item: CheckpointPlan) -> None:
     Raises RestoreError: code 7 when it is not there, 5 when it is another one.
     """
     path = item.attached or ""
+    if item.sought and not path:
+        raise RestoreError(
+            MACHINE,
+            "the checkpoint is not attached: no file of {} bytes with sha256 {}".format(item.size, item.sha256),
+            where=attached.ROOT,
+            next='attach the input that holds it; if it lies deep in a large one, lock with attached = "its path"',
+        )
+    if item.sought:
+        return
     if not os.path.isfile(path):
         raise RestoreError(MACHINE, "the checkpoint is not attached", where=path, next="attach the input that holds it")
     size = os.stat(path).st_size

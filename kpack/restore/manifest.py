@@ -78,7 +78,10 @@ class PackTarget(NamedTuple):
 
 
 class PackedCheckpoint(NamedTuple):
-    """A checkpoint and where it lands; with `attached` it is not in the pack but verified at that path."""
+    """A checkpoint and where it lands; with `attached` it is not in the pack but verified at that path, or found.
+
+    ``/kaggle/input`` stands for a file that is found somewhere below by its size and digest (`kpack.restore.attached`).
+    """
 
     path: str
     sha256: str

@@ -43,6 +43,7 @@ VALID = {
     "kaggle_model": HEAD
     + '[[checkpoints]]\nurl = "kaggle://models/google/gemma/pyTorch/2b@1/model.ckpt"\npath = "m.ckpt"\n',
     "attached": HEAD + CHECKPOINT + 'attached = "/kaggle/input/datasets/me/weights/x.ckpt"\n',
+    "attached_anywhere": HEAD + CHECKPOINT + "attached = true\n",
     "indexes": HEAD + INDEX + INDEX.replace("corp", "team").replace("https://", "https://me:${TOKEN}@"),
     "restore": HEAD + '[restore]\ndirectory = "/kaggle/tmp"\nenv = { HF_HUB_OFFLINE = "1", EMPTY = "" }\n',
     "publish": HEAD + '[publish]\ndataset = "me_2/toxic-comments-env"\n',
@@ -279,6 +280,13 @@ WRONG = {
         key="checkpoints[0].attached",
         what="not right",
         next="/kaggle/input/",
+    ),
+    "attached_false": after(
+        CHECKPOINT + "attached = false\n",
+        line=4,
+        key="checkpoints[0].attached",
+        what="must be true or a string, is a boolean (false)",
+        next="",
     ),
     "attached_up": after(
         CHECKPOINT + 'attached = "/kaggle/input/../x"\n',
