@@ -6,10 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kpack import pack
+from kpack import __version__, pack
 from kpack.errors import IntegrityError, MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 _DRIVER = """
 import sys
 sys.path[:] = [path for path in sys.path if path]
-import json
+import json, os
+sys.stdout = os.fdopen(int(sys.argv[3]), "w", closefd=False) if sys.argv[3] != "1" else sys.stdout
 code = sys.stdin.buffer.read()
 exec(compile(code, "bootstrap.py", "exec"), {
     "PACK": sys.argv[1], "OPTIONS": json.loads(sys.argv[2]), "__name__": "kpack_bootstrap",
@@ -64,6 +66,12 @@ def run_engine(
     found = pack.read(path)
     if expect is not None and expect != found.id:
         raise IntegrityError(f"the pack's id is {found.id}, {expect} was expected", where=str(path))
+    if expect is None and found.manifest.kpack == __version__ and (foreign := pack.foreign_code(found)):
+        raise IntegrityError(
+            f"{' and '.join(foreign)} is not the code of kpack {__version__}, and it would be run",
+            where=str(path),
+            next=f"build or download the pack again; --expect {found.id} runs it all the same",
+        )
     wanted = {
         "target": str(options.target) if options.target is not None else None,
         "dry_run": options.dry_run,
@@ -72,12 +80,34 @@ def run_engine(
         "obey_managed": True,
         "json": as_json,
     }
-    return subprocess.run(
-        [_interpreter(options.python), "-c", _DRIVER, str(path.absolute()), json.dumps(wanted)],
-        input=pack.bootstrap_of(found),
-        capture_output=capture,
-        check=False,
-    )
+    words = [_interpreter(options.python), "-c", _DRIVER, str(path.absolute()), json.dumps(wanted)]
+    code = pack.bootstrap_of(found)
+    if not (as_json or capture):
+        return subprocess.run([*words, "1"], input=code, check=False)
+    # What the interpreter prints when it starts (sitecustomize, .pth files) does not belong into the answer.
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(
+            [*words, str(said.fileno())],
+            input=code,
+            check=False,
+            stdout=subprocess.PIPE if capture else sys.stderr.fileno(),
+            stderr=subprocess.PIPE if capture else None,
+            pass_fds=(said.fileno(),),
+        )
+        said.seek(0)
+        done.stdout, noise = said.read(), done.stdout or b""
+    if done.returncode and not done.stdout:
+        raise MachineError(
+            f"the interpreter ended with exit code {done.returncode} before the restore began, or while it ran",
+            where=words[0],
+            next="see what it runs when it starts: sitecustomize.py and .pth files of its environment",
+        )
+    if capture:
+        done.stderr = noise + done.stderr
+    else:
+        sys.stdout.buffer.write(done.stdout)
+        sys.stdout.flush()
+    return done
 
 
 def _interpreter(python: str | None) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def verify(session: Session, path: Path | None, expect: str | None, *, online: bool, as_json: bool) -> int:
-    r"""Check every byte of a pack: digests, headers, padding, and each wheel against its RECORD.
+    r"""Check every byte of a pack: digests, headers, padding, its code, and each wheel against its RECORD.
 
     With --online the lock in the pack (without PACK, the project's) is checked, too: hashin asks the JSON API of the
     index, which kpack itself never reads, whether it reports the locked sha256 of every file.
@@ -69,7 +69,7 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
 
 def _problems(found: pack.ReadPack, expect: str | None, notes: list[str]) -> list[dict[str, str]]:
     with counted("verifying", found.size) as on_bytes:
-        checked = pack.verify(found, on_bytes=on_bytes, on_note=notes.append)
+        checked = pack.verify(found, proven=expect == found.id, on_bytes=on_bytes, on_note=notes.append)
     problems = [{"where": problem.where, "what": problem.what} for problem in checked]
     if expect is not None and expect != found.id:
         problems.insert(0, {"where": "id", "what": f"the pack's id is {found.id}, {expect} was expected"})

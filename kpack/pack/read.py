@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kpack import __version__
 from kpack.errors import IntegrityError, KpackError, MachineError
 from kpack.pack import line, tarfmt
+from kpack.pack.engine import engine
 from kpack.pack.wheel import STRICT, Lax, Window, admit_window
 from kpack.pack.write import BOOTSTRAP, MANIFEST
 from kpack.restore import manifest as model
@@ -192,18 +194,39 @@ class _Bytes:
         self.stream.close()
 
 
+def foreign_code(pack: ReadPack) -> tuple[str, ...]:
+    """Return which code of ``pack`` is not the text of this kpack, which its id alone does not prove.
+
+    Raises:
+        IntegrityError: the engine's bytes are not what the manifest says.
+
+    """
+    code = bootstrap_of(pack)
+    pinned = line.parse(code, str(pack.path))
+    found = []
+    if code != line.generate(pinned.manifest_sha256, pinned.manifest_size):
+        found.append(BOOTSTRAP)
+    if pack.data(pack.manifest.engine) != engine():
+        found.append(pack.manifest.engine)
+    return tuple(found)
+
+
 def verify(
     pack: ReadPack,
     *,
+    proven: bool = False,
     on_bytes: Callable[[int], None] | None = None,
     on_note: Callable[[str], object] = lambda _: None,
 ) -> tuple[Problem, ...]:
     """Check every byte of a pack and return what is wrong, in the order of the members.
 
     Headers and padding, spans and digests, that nothing follows the end, and for wheels all that `admit` checks, but
-    for what the manifest says was let in by name. ``on_bytes`` is told of progress, ``on_note`` what is odd and right.
+    for what the manifest says was let in by name. The pack's code is compared with kpack's own text of that version,
+    unless its id is ``proven`` otherwise. ``on_bytes`` is told of progress, ``on_note`` what is odd and right.
     """
     problems = list(_frame(pack))
+    if not proven:
+        problems += _code(pack, on_note)
     let_in = {
         item.wheel: Lax(record=item.lax_record, archive=item.lax_archive)
         for target in pack.manifest.targets
@@ -222,6 +245,19 @@ def verify(
         except KpackError as error:
             problems.append(Problem(where, error.what))
     return tuple(problems)
+
+
+def _code(pack: ReadPack, on_note: Callable[[str], object]) -> list[Problem]:
+    if pack.manifest.kpack != __version__:
+        on_note(
+            f"its code is that of kpack {pack.manifest.kpack}, which kpack {__version__} cannot compare: --expect with "
+            "the id that the build printed proves it"
+        )
+        return []
+    try:
+        return [Problem(where, f"this is not the code of kpack {__version__}") for where in foreign_code(pack)]
+    except IntegrityError:
+        return []  # told where its member is checked
 
 
 def _within(pack: ReadPack) -> list[model.Member]:

@@ -6,9 +6,9 @@ import importlib
 import os
 import site
 import sys
-from typing import TYPE_CHECKING, Iterable, List, Mapping
+from typing import TYPE_CHECKING, Iterable, List, Mapping, Set
 
-from .errors import INTEGRITY, RestoreError
+from .errors import INTEGRITY, MACHINE, RestoreError
 
 if TYPE_CHECKING:
     from .scheme import Scheme
@@ -25,8 +25,12 @@ def refuse_environment(env: Mapping[str, str]) -> None:
             )
 
 
-def finish(scheme: Scheme, env: Mapping[str, str], pth: Iterable[str]) -> None:
-    """Set variables and paths, run the hooks of new ``.pth`` files (absolute paths), drop import caches."""
+def finish(scheme: Scheme, env: Mapping[str, str], pth: Mapping[str, str]) -> None:
+    """Set variables and paths, run the hooks of new ``.pth`` files, drop import caches.
+
+    ``pth`` says by absolute path who brings such a file.
+    Raises RestoreError (code 7) when one of them ends the interpreter.
+    """
     os.environ.update(env)
     before = list(sys.path)
     if scheme.target is not None:
@@ -37,12 +41,25 @@ def finish(scheme: Scheme, env: Mapping[str, str], pth: Iterable[str]) -> None:
         sys.path += [lib for lib in dict.fromkeys((scheme.purelib, scheme.platlib)) if lib not in sys.path]
     known = {os.path.abspath(path) for path in sys.path}
     for path in pth:
-        site.addpackage(os.path.dirname(path), os.path.basename(path), known)
+        _hook(path, pth[path], known)
     if scheme.target is not None:
         # Child processes do not read .pth files in a folder of PYTHONPATH, so they get what came of them.
         for path in reversed([scheme.target, *(item for item in sys.path if item not in before)]):
             _variable("PYTHONPATH", path)
     importlib.invalidate_caches()
+
+
+def _hook(path: str, owner: str, known: Set[str]) -> None:
+    try:
+        site.addpackage(os.path.dirname(path), os.path.basename(path), known)
+    except SystemExit as error:
+        raise RestoreError(
+            MACHINE,
+            "this file, which {} brings, ends every Python that starts here (exit {}); everything is installed and "
+            "stands".format(owner, error.code),
+            where=path,
+            next="exclude {} and build again, or see what the file asks of the environment".format(owner),
+        ) from error
 
 
 def pth_files(folders: Iterable[str]) -> List[str]:

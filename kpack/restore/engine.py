@@ -9,12 +9,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
-from . import check, checkpoints, drift, record, tags
+from . import check, checkpoints, drift, tags
 from .accelerator import Accelerator
 from .activate import finish, pth_files, refuse_environment
 from .errors import OPTIONS, RestoreError
 from .install import Run
 from .installed import has_record, installed, left_over, stated, whole
+from .journal import recorded
 from .pack import Pack
 from .paths import prepare
 from .plan import Plan, choose_target, plan_wheels, sort
@@ -232,23 +233,14 @@ class _Restore:
             env = {name: value.replace("{directory}", start) for name, value in self.manifest.env.items()}
             finish(self.scheme, env, self._pth())
 
-    def _pth(self) -> List[str]:
-        """Return the ``.pth`` files that this pack has installed."""
+    def _pth(self) -> Dict[str, str]:
+        """Return the ``.pth`` files that this pack has installed: who brings each, by path."""
         there = pth_files({self.scheme.purelib, self.scheme.platlib})
-        if not there:
-            return []
-        mark = self.state.mark(self.manifest.name)
-        infos = {item["info"] for item in mark.installed} if mark else set()
-        wanted = set()
-        for info in infos:
-            lib = os.path.dirname(info)
-            with contextlib.suppress(OSError), open(os.path.join(info, "RECORD"), "rb") as stream:
-                wanted |= {
-                    os.path.join(lib, path)
-                    for path in record.listed(stream.read(), info)
-                    if path.endswith(".pth") and "/" not in path
-                }
-        return [path for path in there if path in wanted]
+        mark = self.state.mark(self.manifest.name) if there else None
+        owner: Dict[str, str] = {}
+        for item in mark.installed if mark else ():
+            owner.update((path, item["name"]) for path in recorded(item["info"]) if path.endswith(".pth"))
+        return {path: owner[path] for path in there if path in owner}
 
     def _report(
         self,

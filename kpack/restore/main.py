@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any, Dict, Mapping
 
 from .engine import Options, restore
-from .errors import OPTIONS, RestoreError
+from .errors import OPTIONS, RestoreError, machine_error
 from .manifest import loads
 from .report import Progress, printable
 
@@ -21,7 +22,13 @@ def main(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
     stdout instead of text. Errors go to stderr, or with ``json`` to stdout as ``{"error": ...}``.
     """
     try:
-        report = _run(pack, manifest, pack_id, options)
+        # What .pth files print when they are run does not belong into the answer.
+        with contextlib.redirect_stdout(sys.stderr) if options.get("json") else contextlib.nullcontext():
+            report = _run(pack, manifest, pack_id, options)
+    except OSError as error:
+        failed = machine_error(error, "restore")
+        say(failed, options)
+        return failed.code
     except RestoreError as error:
         say(error, options)
         return error.code

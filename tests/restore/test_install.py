@@ -338,3 +338,15 @@ def test_installs_what_old_and_odd_tools_have_zipped(tmp_path: Path, kind: str) 
     assert (tmp_path / "target/thing/b.bin").read_bytes() == bytes(300_000)
     assert not (tmp_path / "target/empty").exists(), "pip makes no empty folders"
     check_record(tmp_path / "target/thing-1.0.dist-info")
+
+
+def test_a_pth_file_that_ends_the_interpreter_is_named(kernel: Path, tmp_path: Path) -> None:
+    line = "import os, sys; os.environ.get('BOOM') and sys.exit(9)\n"
+    wheel = make_wheel(tmp_path, "boom", files={"boom.py": "VERSION = '1.0'\n", "boom.pth": line})
+    pack = kit.make_pack(tmp_path / "pack", [wheel])
+    done = kit.restore(kernel, pack.path, env={"BOOM": "1"})
+    assert (done.code, done.error["code"]) == (7, 7)
+    assert "boom.pth" in done.error["where"]
+    assert "which boom brings" in done.error["what"]
+    assert "everything is installed" in done.error["what"]
+    assert kit.good(kernel, pack.path, after="import boom; print(boom.VERSION)").report["installed"]

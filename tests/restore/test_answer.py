@@ -1,0 +1,76 @@
+"""``kpack restore --json``: one object on stdout, whatever the interpreter prints; and whose code runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack import pack as packs
+from kpack.errors import IntegrityError
+from kpack.pack import line
+from kpack.restoring import Options, run_engine
+from tests.restore import kit
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kpack", *map(str, words)], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_what_the_interpreter_prints_at_its_start_is_not_in_the_answer(kernel: Path, tmp_path: Path) -> None:
+    lib = kit.purelib(kernel)
+    (lib / "sitecustomize.py").write_text("print('hello')\n")
+    (lib / "noise.pth").write_text("import sys; sys.stdout.write('pth\\n')\n")
+    wheel = make_wheel(tmp_path, "loud", files={"loud.py": "", "loud.pth": "import sys; print('loud')\n"})
+    pack = kit.make_pack(tmp_path / "pack", [wheel]).path
+    for _ in range(2):
+        done = cli("restore", pack, "--python", kernel, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["installed"] == [{"name": "loud", "version": "1.0"}]
+        assert "hello" in done.stderr
+    (lib / "ends.pth").write_text("import sys; sys.exit(9)\n")
+    done = cli("restore", pack, "--python", kernel, "--json")
+    assert done.returncode == 7, done.stdout
+    assert "before the restore began" in json.loads(done.stdout)["error"]["what"]
+
+
+def changed(pack: Path) -> Path:
+    """Change the trust code of a pack, keeping its size and every digest that it states."""
+    data = pack.read_bytes()
+    at = data.index(b"The trust code of a pack")
+    copy = pack.with_name("changed.kpack.bin")
+    copy.write_bytes(data[:at] + b"THE" + data[at + 3 :])
+    return copy
+
+
+def test_code_that_is_not_kpacks_own_is_told_and_not_run(kernel: Path, tmp_path: Path) -> None:
+    good = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")]).path
+    assert packs.verify(packs.read(good)) == ()
+    bad = changed(good)
+    found = packs.read(bad)
+    (problem,) = packs.verify(found)
+    assert problem.where == "bootstrap.py"
+    assert "not the code of kpack" in problem.what
+    assert packs.verify(found, proven=True) == ()
+    with pytest.raises(IntegrityError, match="is not the code of kpack"):
+        run_engine(bad, Options(python=str(kernel)))
+    assert run_engine(bad, Options(python=str(kernel)), expect=found.id, as_json=True, capture=True).returncode == 0
+    assert line.parse(packs.bootstrap_of(found), "").manifest_size
+
+
+def test_code_of_another_version_is_said_not_to_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")]).path
+    monkeypatch.setattr(sys.modules["kpack.pack.read"], "__version__", "99.0")
+    notes: list[str] = []
+    assert packs.verify(packs.read(good), on_note=notes.append) == ()
+    assert len(notes) == 1
+    assert "cannot compare" in notes[0]
