@@ -77,8 +77,10 @@ def shape(entries: Iterable[Entry], filename: str) -> Shape:
     tops: Set[str] = set()
     told: Dict[str, Entry] = {}
     for entry in entries:
-        if ".dist-info" in entry.name or ".data/" in entry.name:
-            top, _, rest = entry.name.partition("/")
+        if ".dist-info" in entry.name or ".data" in entry.name:
+            top, slash, rest = entry.name.partition("/")
+            if not slash and top.endswith(".data"):
+                raise _bad("{!r} is a file where a .data folder belongs".format(top), filename)
             tops.add(top)
             if rest in LIMITS:
                 told[entry.name] = entry

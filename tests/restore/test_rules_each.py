@@ -70,6 +70,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "its own metadata by .data": (files(f"{DATA}/platlib/{INFO}/extra"), "speak for"),
     "metadata by data": (files(f"{DATA}/data/lib/python3.9/site-packages/victim-1.0.dist-info/RECORD"), "speak for"),
     "a file named like metadata": (files("victim.dist-info"), "2 .dist-info folders"),
+    "a file named like .data": (files("notes.data"), "a file where a .data folder"),
     "a file in the way of a folder": (files("pkg", f"{DATA}/purelib/pkg/x.py"), "a file and a folder"),
     "a folder below scripts": (files(f"{DATA}/scripts/sub/run"), "scripts/ itself"),
     "no callable": (commands("run = thing"), "names no callable"),
