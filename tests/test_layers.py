@@ -36,10 +36,12 @@ ROOMS = {
     "publish": "errors pack",
     "rehearse": "errors pack restore",
     "ledger": "files pack",
+    "standing": "errors publish",
     "project": "base checkpoints environment errors fetch files lock pack resolve source target",
+    "status": "errors ledger lock pack standing",
     "library": "cache errors pack project restoring",
     "cli": "base cache drift environment errors fetch files ledger lock pack project publish rehearse restore"
-    " restoring",
+    " restoring status",
     "__main__": "cli",
 }
 """Room (a module or package of ``kpack``): the rooms that it may import when it runs, at its top or in a function.
