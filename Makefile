@@ -3,9 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests that run at the same time; 0 for one after another in one process.
+WORKERS ?= 2
 STAMP := $(VENV)/.kpack-stamp
 
-.PHONY: demo test lint types unit coverage clean
+.PHONY: demo test lint types unit clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -19,14 +21,16 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+# All tests once, under coverage and its gate; with PYTEST='…' the tests that it names, and no gate.
 unit: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST)
-
-coverage: $(STAMP)
+ifeq ($(strip $(PYTEST)),)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not index" $(PYTEST)
-	$(BIN)/coverage combine
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+else
+	$(BIN)/python -m pytest $(PYTEST)
+endif
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kpack needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

@@ -29,7 +29,7 @@ ROOMS = {
     "checkpoints": "cache errors fetch files",
     "resolve": "base errors files",
     "lock": "checkpoints environment errors files resolve target",
-    "source": "errors fetch files resolve",
+    "source": "errors fetch files resolve restore",
     "pack": "checkpoints errors files lock restore",
     "drift": "restore",
     "restoring": "errors pack",
