@@ -178,7 +178,7 @@ def restore(
     """Restore the pack at ``path`` into another interpreter or a folder, as ``kpack restore`` does.
 
     ``python`` is the interpreter, ``target`` the folder; one of them is needed. ``expect`` is the id that the pack
-    must have. The rest is as in `kpack.restoring.Options`.
+    must have. The rest is as in `kpack.restoring.EngineOptions`.
 
     Raises:
         UsageError: neither ``python`` nor ``target`` is given.
@@ -187,7 +187,7 @@ def restore(
         MachineError: no space, no permission, no such pack.
 
     """
-    options = restoring.Options(
+    options = restoring.EngineOptions(
         python=None if python is None else str(python),
         target=None if target is None else Path(target),
         dry_run=dry_run,

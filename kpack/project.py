@@ -162,9 +162,9 @@ def lock(
             cache_dir=cache.http_dir,
             workers=workers,
         )
-        from kpack.base.metadata import RequiresDist
         from kpack.checkpoints import locking
         from kpack.resolve import consistency
+        from kpack.resolve.requires_dist import RequiresDist
 
         resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
         requires_of = RequiresDist.of(environment, workers, cache.http_dir)

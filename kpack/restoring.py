@@ -30,7 +30,7 @@ exec(compile(code, "bootstrap.py", "exec"), {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class EngineOptions:
     """Where and how a pack is restored."""
 
     python: str | None = None
@@ -46,7 +46,7 @@ class Options:
 
 
 def run_engine(
-    path: Path, options: Options, *, expect: str | None = None, as_json: bool = False, capture: bool = False
+    path: Path, options: EngineOptions, *, expect: str | None = None, as_json: bool = False, capture: bool = False
 ) -> subprocess.CompletedProcess[bytes]:
     """Restore the pack at ``path`` and return the finished process; its exit code is that of `kpack.errors`.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kpack.cli.session import json_option
-from kpack.restoring import Options, run_engine
+from kpack.restoring import EngineOptions, run_engine
 
 
 @click.command()
@@ -36,6 +36,8 @@ def restore(
     kpack restore dist/toxic-comments.kpack.bin --python .venv/bin/python
     kpack restore dist/toxic-comments.kpack.bin --target /tmp/env --dry-run
     """
-    options = Options(python=python, target=target, dry_run=dry_run, compile=compile_, allow_absolute=allow_absolute)
+    options = EngineOptions(
+        python=python, target=target, dry_run=dry_run, compile=compile_, allow_absolute=allow_absolute
+    )
     done = run_engine(path, options, expect=expect, as_json=as_json)
     return done.returncode if done.returncode >= 0 else 128 - done.returncode

@@ -64,10 +64,10 @@ def _resolve(
     index_url: str | None,
     workers: Workers,
 ) -> Resolution:
-    from kpack.base.metadata import RequiresDist
     from kpack.resolve.ask import question
     from kpack.resolve.assemble import assemble
     from kpack.resolve.model import Resolution
+    from kpack.resolve.requires_dist import RequiresDist
 
     def kept(by_label: Mapping[str, Mapping[NormalizedName, T]], target: Target) -> dict[NormalizedName, T]:
         if upgrade is True:

@@ -10,9 +10,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack.base import BaseDistribution
-from kpack.base.metadata import RequiresDist
 from kpack.environment.model import Index
 from kpack.errors import NetworkError
+from kpack.resolve.requires_dist import RequiresDist
 from kpack.resolve.wire import IndexAddress
 from tests.resolve.conftest import InProcess
 from tests.support.index import IndexServer

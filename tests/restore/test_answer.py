@@ -12,7 +12,7 @@ import pytest
 from kpack import pack as packs
 from kpack.errors import IntegrityError
 from kpack.pack import line
-from kpack.restoring import Options, run_engine
+from kpack.restoring import EngineOptions, run_engine
 from tests.restore import kit
 from tests.support.wheels import make_wheel
 
@@ -62,8 +62,10 @@ def test_code_that_is_not_kpacks_own_is_told_and_not_run(kernel: Path, tmp_path:
     assert "not the code of kpack" in problem.what
     assert packs.verify(found, proven=True) == ()
     with pytest.raises(IntegrityError, match="is not the code of kpack"):
-        run_engine(bad, Options(python=str(kernel)))
-    assert run_engine(bad, Options(python=str(kernel)), expect=found.id, as_json=True, capture=True).returncode == 0
+        run_engine(bad, EngineOptions(python=str(kernel)))
+    assert (
+        run_engine(bad, EngineOptions(python=str(kernel)), expect=found.id, as_json=True, capture=True).returncode == 0
+    )
     assert line.parse(packs.bootstrap_of(found), "").manifest_size
 
 
