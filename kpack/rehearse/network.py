@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _PLUMBING = frozenset({
-    "aiohappyeyeballs", "aiohttp", "anyio", "backoff", "h11", "h2", "httpcore", "httplib2", "httpx", "requests",
-    "retrying", "sniffio", "tenacity", "trio", "urllib3", "websocket", "websockets",
+    "aiohappyeyeballs", "aiohttp", "anyio", "backoff", "h11", "h2", "httpcore", "httpcore2", "httplib2", "httpx",
+    "httpx2", "requests", "retrying", "sniffio", "tenacity", "trio", "urllib3", "websocket", "websockets",
 })  # fmt: skip
 """Packages that carry other packages' requests."""
 

@@ -172,11 +172,12 @@ class _Run:
         self.pins = {stub.name: stub.version for stub in everything}
         made_real = self._make_real(self._wanted_real())
         self.owners = stubs.write(everything, packages, without=made_real)
+        own_steps = self._own_steps(walls)
         self.stage.watch(packages, self.owners, refuse=not walls.network)
         if not walls.files:
             self.stage.show(self._inputs())
         modules = self._modules()
-        found = self._act([*self._own_steps(walls), self._line_step(modules, walls)], walls)
+        found = self._act([*own_steps, self._line_step(modules, walls)], walls)
         imports = self._imports(modules)
         for _ in range(_ROUNDS if NEEDED in self.options.real else 0):
             missing = {item.stub for item in imports if item.stub is not None and not item.ok} - made_real
@@ -279,9 +280,10 @@ class _Run:
         """Return the steps of the user's own code, which come first: they find the environment as Kaggle gives it."""
         steps = []
         if self.options.script is not None:
-            copy = self.stage.kernel / self.options.script.name
+            copy = self.stage.source / self.options.script.name
             copy.write_bytes(_read(self.options.script))
-            steps.append(self._step("script", [str(self.stage.python), str(copy)], walls))
+            shown = f"/kaggle/src/{copy.name}" if walls.files else str(copy)
+            steps.append(self._step("script", [str(self.stage.python), shown], walls))
         if self.options.notebook is not None:
             self.on_phase("getting ipykernel for the environment")
             site = jupyter.kernel_folder(self.interpreter, self.stage.python, self.pins, self.cache, self.stage.work)
@@ -380,6 +382,7 @@ class _Run:
                     for file in info.iterdir():
                         file.unlink()
                     info.rmdir()
+        self.stage.unwatch(packages)
         made_real |= self._make_real(missing) | missing
         owners = {module: owner for module, owner in self.owners.items() if owner not in made_real}
         self.stage.watch(packages, owners, refuse=not walls.network)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kpack.rehearse.interpreter import Interpreter
 
-_FOLDERS = ("env", "home", "input", "kernel", "log", "out", "root", "tmp", "working")
+_FOLDERS = ("env", "home", "input", "kaggle-src", "kernel", "log", "out", "root", "tmp", "working")
 _HOOK = "_kpack_rehearsal.pth"
 
 
@@ -39,6 +39,7 @@ class Stage:
         self.out = work / "out" / "line.jsonl"
         self.kernel = work / "kernel"
         self.working = work / "working"
+        self.source = work / "kaggle-src"
         source = resources.files("kpack.rehearse").joinpath("kernel")
         for name in ("watch.py", "driver.py", "launch.py"):
             (self.kernel / name).write_bytes(source.joinpath(name).read_bytes())
@@ -76,6 +77,10 @@ class Stage:
         code = f"exec(compile(open({watch!r}, encoding='utf-8').read(), {watch!r}, 'exec'), {facts!r})"
         line = f"import sys; hasattr(sys, '_kpack_rehearsal') or {code}\n"  # a restore reads .pth files once more
         (packages / _HOOK).write_text(line, encoding="utf-8")
+
+    def unwatch(self, packages: Path) -> None:
+        """Let an installer work in the environment unseen."""
+        (packages / _HOOK).unlink()
 
     def variables(self, *, files: bool) -> dict[str, str]:
         """Return the environment variables of a kernel: none of the caller's."""

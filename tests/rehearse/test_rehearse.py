@@ -264,6 +264,31 @@ def notebook(path: Path, *cells: str) -> Path:
 
 
 @pytest.mark.root
+def test_root_without_the_right_to_mount_has_the_walls_of_any_user(theatre: Theatre) -> None:
+    pack = theatre.pack([theatre.wheel("plain")])
+    command = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    done = subprocess.run(
+        [*command, sys.executable, "-m", "kpack", "rehearse", str(pack), "--json"],
+        cwd=theatre.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["walls"] == {"network": True, "files": True, "processes": True}
+
+
+@pytest.mark.root
+def test_where_only_the_network_can_be_cut_the_rest_is_said(theatre: Theatre) -> None:
+    outcome = theatre.play(theatre.pack([theatre.wheel("phone-home", CALLS)]), walls=("network",))
+    assert outcome.ok, outcome
+    assert [attempt.host for attempt in outcome.network] == ["updates.example.org"]
+    assert [note for note in outcome.notes if "KPACK_INPUT" in note]
+    assert not [note for note in outcome.notes if "refused instead" in note]
+
+
+@pytest.mark.root
 def test_where_nothing_can_be_cut_off_connections_are_refused_and_it_is_said(theatre: Theatre) -> None:
     home = theatre.wheel("phone-home", CALLS)
     outcome = theatre.play(theatre.pack([home], checkpoints={"weights.bin": b"w"}), walls=())
