@@ -9,12 +9,14 @@ import click
 
 from kpack import project as projects
 from kpack.cache import Cache
-from kpack.cli.progress import counted
+from kpack.cli.progress import counted, phases
 from kpack.cli.session import Session, answer, human_size, json_option, remember, say, tell
 from kpack.errors import CheckFailed, UsageError
 from kpack.ledger import Pushed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kpack.publish.dataset import Parcel, Published
 
 _WAIT = 30
@@ -174,6 +176,16 @@ def _tell_done(done: Published, parcel: Parcel, *, as_json: bool) -> None:
     tell(parcel.pack.line)
 
 
+def _of(name: str, on_phase: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda state: on_phase(f"{name}: {state}")
+
+
+def show_log(log: str) -> None:
+    """Write the end of a notebook's log on stderr."""
+    for row in log.splitlines():
+        say(f"  | {row}")
+
+
 def _push_notebooks(session: Session, folder: Path | None, minutes: float, *, dry_run: bool, as_json: bool) -> None:
     from kpack.notebook import gather, publish
     from kpack.publish import client
@@ -192,17 +204,16 @@ def _push_notebooks(session: Session, folder: Path | None, minutes: float, *, dr
     expect = gather.expected(kernels.read_folder(builder).source)
     kernels.read_folder(inference)
     kaggle = client.connect()
+    patience = minutes * 60
     try:
-        built = publish.build(
-            kaggle, builder, expect=expect, patience=minutes * 60, on_state=lambda state: say(f"builder: {state}")
-        )
+        with phases() as on_phase:
+            built = publish.build(kaggle, builder, expect=expect, patience=patience, on_state=_of("builder", on_phase))
         say(f"builder: {'made' if built.changed else 'has made already'} the pack of id {built.id}")
-        done = publish.infer(
-            kaggle, inference, built.line, patience=minutes * 60, on_state=lambda state: say(f"inference: {state}")
-        )
-    except publish.RunFailed as failed:
-        for row in failed.log.splitlines():
-            say(f"  | {row}")
+        with phases() as on_phase:
+            told = _of("inference", on_phase)
+            done = publish.infer(kaggle, inference, built.line, patience=patience, on_state=told)
+    except kernels.RunFailed as failed:
+        show_log(failed.log)
         raise
     if as_json:
         answer({

@@ -14,7 +14,7 @@ from kpack.errors import UsageError
 from kpack.lock import relative
 from kpack.pack import read
 from kpack.publish.dataset import mounted
-from kpack.publish.kernel import image_reference
+from kpack.publish.kernel import MACHINES, image_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,20 +114,20 @@ def attached(environment: Environment) -> dict[str, tuple[str, ...]]:
 
 
 def accelerator_of(project: Project) -> str:
-    """Return the accelerator that the first base's name speaks of: ``gpu``, ``tpu``, else ``cpu``."""
-    first = project.environment.bases[:1]
-    words = set(first[0].replace("_", "-").split("-")) if first else set()
-    return "gpu" if "gpu" in words else "tpu" if "tpu" in words else "cpu"
+    """Return the accelerator that the first base is for: ``gpu``, ``tpu``, else ``cpu``."""
+    first = next((base.accelerator for base in project.bases), "")
+    return first if first in MACHINES else "cpu"
 
 
 def image_of(project: Project, accelerator: str) -> str | None:
-    """Return the image that the first probed base was taken in, None when no base says."""
+    """Return the image that a base was probed in or stands for, the first that says so; None when none does."""
     for base, ref in zip(project.bases, project.environment.bases, strict=True):
-        if base.shipped:
-            continue
-        data = json.loads((project.config.parent / ref).read_text(encoding="utf-8-sig"))
-        image = data.get("image") if isinstance(data, dict) else None
-        named = image.get("reference") or image.get("digest") if isinstance(image, dict) else None
+        named = base.images[0] if base.images else None
+        if not base.shipped:
+            data = json.loads((project.config.parent / ref).read_text(encoding="utf-8-sig"))
+            image = data.get("image") if isinstance(data, dict) else None
+            if isinstance(image, dict):
+                named = image.get("reference") or image.get("digest") or named
         if isinstance(named, str):
             return image_reference(named, accelerator)
     return None

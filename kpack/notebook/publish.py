@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kpack.errors import CheckFailed, IntegrityError
+from kpack.errors import IntegrityError
 from kpack.files import is_sha256
 from kpack.notebook.folder import set_line
 from kpack.notebook.pair import ANSWER
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from kpack.publish.kernel import Finished
 
 _ANSWER_LIMIT = 10_000_000
-
-
-class RunFailed(CheckFailed):
-    """A notebook ran on Kaggle and failed; ``log`` is what it wrote."""
-
-    def __init__(self, run: Finished) -> None:
-        reason = f": {run.failure}" if run.failure else ""
-        super().__init__(f"the notebook failed on Kaggle{reason}", where=run.ref, next="its log is above")
-        self.log = run.tail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ def build(
 
     Raises:
         UsageError: its metadata is wrong, or Kaggle does not take it.
-        RunFailed: it failed.
+        kernel.RunFailed: it failed.
         NetworkError: Kaggle cannot be reached or refuses, or it has not ended in time (``patience``, seconds).
         IntegrityError: it made another pack, or left none.
 
@@ -68,7 +59,7 @@ def build(
                 return Built(before, identity, line, changed=False)
     done = kernels.run(kaggle, kernel, patience=patience, on_state=on_state)
     if not done.ok:
-        raise RunFailed(done)
+        raise kernels.RunFailed(done)
     identity, line = _answer(kaggle, done)
     if expect is not None and identity != expect:
         raise IntegrityError(f"the builder made {identity}, {expect} was expected", where=done.ref)
@@ -95,12 +86,12 @@ def infer(
 
     Raises:
         UsageError: its metadata is wrong, or Kaggle does not take it.
-        RunFailed: it failed.
+        kernel.RunFailed: it failed.
         NetworkError: Kaggle cannot be reached or refuses, or it has not ended in time.
 
     """
     set_line(folder / kernels.read_folder(folder).code_file, line)
     done = kernels.run(kaggle, kernels.read_folder(folder), patience=patience, on_state=on_state)
     if not done.ok:
-        raise RunFailed(done)
+        raise kernels.RunFailed(done)
     return done

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError, UsageError
+from kpack.errors import CheckFailed, IntegrityError, KpackError, MachineError, NetworkError, UsageError
 from kpack.publish.client import RefusedError, filled
 from kpack.publish.names import slug_of, split, title_of
 from kpack.publish.waiting import turns
@@ -95,6 +95,15 @@ class Finished:
     def tail(self, rows: int = 40) -> str:
         """Return the last rows of the log."""
         return "\n".join([row for row in self.log.splitlines() if row.strip()][-rows:])
+
+
+class RunFailed(CheckFailed):
+    """A notebook ran on Kaggle and failed; ``log`` is the end of what it wrote."""
+
+    def __init__(self, run: Finished) -> None:
+        reason = f": {run.failure}" if run.failure else ""
+        super().__init__(f"the notebook failed on Kaggle{reason}", where=run.ref, next="its log is above")
+        self.log = run.tail()
 
 
 def image_reference(image: str, accelerator: str) -> str:

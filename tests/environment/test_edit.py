@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpack.environment import parse
-from kpack.environment.edit import add_checkpoint, add_packages, remove_checkpoint, remove_packages
+from kpack.environment.edit import add_checkpoint, add_packages, remove_checkpoint, remove_packages, set_base
 from kpack.errors import UsageError
 from tests.environment.corpus import CHECKPOINT, DIGEST, HEAD
 from tests.environment.models import Writer, documents
@@ -223,3 +223,21 @@ def test_an_added_checkpoint_leaves_all_else(data: dict[str, Any], random: Any) 
     table = {"url": "https://fresh/kpack-new.ckpt", "sha256": DIGEST, "path": "checkpoints/kpack-new.ckpt"}
     assert tomllib.loads(added.text) == {**data, "checkpoints": [*data.get("checkpoints", []), table]}
     assert comments(added.text) == comments(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('name = "t"\nbase = "a"  # why\n# end\n', 'name = "t"\nbase = "./b.json"  # why\n# end\n'),
+        ('name = "t"\nbase = ["a", "c"]\npackages = []\n', 'name = "t"\nbase = "./b.json"\npackages = []\n'),
+        (
+            'name = "t"\n# the kernel\npython = \'3.12\'  # as on Kaggle\nplatform = "manylinux_2_28_x86_64"\npackages = []\n',
+            'name = "t"\n# the kernel\nbase = "./b.json"  # as on Kaggle\npackages = []\n',
+        ),
+        ('name = "t"\r\nbase = "a"\r\n', 'name = "t"\r\nbase = "./b.json"\r\n'),
+    ],
+)
+def test_a_new_base_takes_the_place_of_what_named_the_kernel(before: str, after: str, tmp_path: Path) -> None:
+    path = tmp_path / "kaggle-env.toml"
+    assert set_base(before, path, "./b.json").text == after
+    assert set_base(after, path, "./b.json").unchanged == ["./b.json"]

@@ -72,6 +72,7 @@ def _call(asked: dict[str, object]) -> int:
     assert isinstance(environ, dict)
     os.environ.update(environ)
     os.chdir(str(asked["cwd"]))
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - for the life of the process
     for stream, number in ((asked["out"], 1), (asked["err"], 2)):
         descriptor = os.open(str(stream), os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(descriptor, number)
@@ -107,7 +108,10 @@ def _main() -> None:
 
         for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
             del sys.modules[name]
+        import kpack.cli.notebook
+        import kpack.cli.probe
         import kpack.cli.push
+        import kpack.notebook.publish
         import kpack.publish.dataset  # noqa: F401
     for row in questions:
         child = os.fork()

@@ -136,6 +136,8 @@ class Kaggle:
     """Why no notebook may run."""
     kernel_environment: dict[str, str] = field(default_factory=dict)
     """Variables of notebooks that run with internet: where the loopback index is."""
+    image: str = ""
+    """The image that notebooks run in, whatever they ask for."""
     longest: float = 300.0
     """Seconds that a notebook may run."""
     taken: set[str] = field(default_factory=set)
@@ -326,7 +328,7 @@ class Kaggle:
                 internet=internet,
                 environment={
                     "KAGGLE_KERNEL_RUN_TYPE": "Batch",
-                    "KAGGLE_DOCKER_IMAGE": body.get("dockerImage", IMAGE),
+                    "KAGGLE_DOCKER_IMAGE": self.image or body.get("dockerImage", IMAGE),
                     **(self.kernel_environment if internet else {}),
                 },
                 longest=min(self.longest, body.get("sessionTimeoutSeconds", self.longest)),
