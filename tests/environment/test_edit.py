@@ -231,8 +231,8 @@ def test_an_added_checkpoint_leaves_all_else(data: dict[str, Any], random: Any) 
         ('name = "t"\nbase = "a"  # why\n# end\n', 'name = "t"\nbase = "./b.json"  # why\n# end\n'),
         ('name = "t"\nbase = ["a", "c"]\npackages = []\n', 'name = "t"\nbase = "./b.json"\npackages = []\n'),
         (
-            'name = "t"\n# the kernel\npython = \'3.12\'  # as on Kaggle\nplatform = "manylinux_2_28_x86_64"\npackages = []\n',
-            'name = "t"\n# the kernel\nbase = "./b.json"  # as on Kaggle\npackages = []\n',
+            'name = "t"\n# the kernel\npython = \'3.12\'  # as on Kaggle\nplatform = "manylinux_2_28_x86_64"\n',
+            'name = "t"\n# the kernel\nbase = "./b.json"  # as on Kaggle\n',
         ),
         ('name = "t"\r\nbase = "a"\r\n', 'name = "t"\r\nbase = "./b.json"\r\n'),
     ],
