@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kpack.pack import Pack
     from kpack.resolve.child import Listener
     from kpack.resolve.model import Source
+    from kpack.urls import Credentials
 
 
 @dataclass(frozen=True)
@@ -252,11 +253,12 @@ def build(
     from kpack.pack.content import WheelFile
     from kpack.pack.copy import SpanMemory
     from kpack.pack.layout import content_of
+    from kpack.resolve.ask import credentials_of
 
     made = project.current_lock()
     for older in take_from:
         pack.take(pack.read(older), cache)
-    known = [index.location() for index in project.environment.indexes]
+    credentials = credentials_of(project.environment)
     built = source.rebuilt(made, project.environment, cache, offline=offline, on_event=on_fetch)
     verdicts = Verdicts(cache.root / "admitted")
     with Judges(verdicts) as judges:
@@ -264,14 +266,16 @@ def build(
         def judge(download: Download, file: Fetched) -> None:
             judges.add(WheelFile(filename=download.name, sha256=file.sha256, path=file.path), file.size)
 
-        fetched = fetch([*_downloads(made, known), *built], cache, offline=offline, on_event=on_fetch, on_file=judge)
+        fetched = fetch(
+            [*_downloads(made, credentials), *built], cache, offline=offline, on_event=on_fetch, on_file=judge
+        )
     files = {item.sha256: item.path for item in fetched.values()}
     weights = fetching.fetch(
         made.checkpoints,
         cache,
         folder=project.config.parent,
         offline=offline,
-        credentials=[url for item in project.environment.checkpoints for url in item.urls],
+        credentials=credentials,
         on_event=on_fetch,
     )
     files |= {digest: item.path for digest, item in weights.items()}
@@ -292,12 +296,12 @@ def build(
     )
 
 
-def _downloads(made: Lock, known: list[str]) -> list[Download]:
-    """Return what to fetch of the index; ``known`` are URLs with the credentials that the lock leaves out."""
-    from kpack.fetch import Download, authenticated
+def _downloads(made: Lock, credentials: Credentials) -> list[Download]:
+    """Return what to fetch of the index, with the ``credentials`` that the lock leaves out."""
+    from kpack.fetch import Download
 
     return [
-        Download(name=wheel.filename, urls=(authenticated(wheel.url, known),), sha256=wheel.sha256, size=wheel.size)
+        Download(name=wheel.filename, urls=(credentials.on(wheel.url),), sha256=wheel.sha256, size=wheel.size)
         for wheel in made.wheels()
         if wheel.url is not None
     ]

@@ -76,17 +76,17 @@ def signed(url: str) -> bool:
     return any(_secret(part.partition("=")[0]) for part in url.partition("#")[0].partition("?")[2].split("&") if part)
 
 
-def redacted(text: str) -> str:
-    """Return ``text`` (a message, a requirement) without the secrets of the URLs in it."""
+def redacted(text: str, user: str = "") -> str:
+    """Return ``text`` (a message, a requirement) without the secrets of the URLs in it, ``user`` in place of each."""
     if "://" not in text:
         return text
-    plain = _AUTHORITY.sub("", text)
+    plain = _AUTHORITY.sub(user, text)
     return _QUERY.sub(lambda found: f"{found[1]}=…" if _secret(found[1]) else found[0], plain)
 
 
 def without_secrets(requirement: str) -> str:
     """Return a requirement, or a URL, as a lock keeps it: a URL in it `stable`, its fragment kept."""
-    return re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s;]+", lambda found: stable(found[0], fragment=True), requirement)
+    return re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", lambda found: stable(found[0], fragment=True), requirement)
 
 
 def shown(url: str) -> str:

@@ -7,9 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 from kpack import fetch as http
 from kpack.checkpoints import hub, kaggle
-from kpack.checkpoints.address import hub_address, kaggle_address
 from kpack.errors import IntegrityError, MachineError, NetworkError
 from kpack.fetch import Download, Fetched
+from kpack.urls import Credentials, hub_address, kaggle_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from kpack.cache import Cache
     from kpack.checkpoints import LockedCheckpoint
-    from kpack.checkpoints.address import KaggleAddress
     from kpack.fetch import Event, Patience
+    from kpack.urls import KaggleAddress
 
 
 def fetch(
@@ -27,21 +27,21 @@ def fetch(
     *,
     folder: Path,
     offline: bool = False,
-    credentials: Iterable[str] = (),
+    credentials: Credentials | None = None,
     on_event: Callable[[Event], None] | None = None,
     patience: Patience | None = None,
 ) -> Mapping[str, Fetched]:
     """Have the file of every checkpoint that is packed (not ``attached``); the keys are their SHA-256.
 
-    ``folder`` is that of kaggle-env.toml, where relative ``file:`` URLs start. ``credentials`` are URLs as
-    kaggle-env.toml has them, for what the lock leaves out.
+    ``folder`` is that of kaggle-env.toml, where relative ``file:`` URLs start. ``credentials`` are what the lock
+    leaves out.
 
     Raises:
         IntegrityError, NetworkError, MachineError: as `kpack.fetch.fetch`.
         UsageError: the client that hf:// or kaggle:// needs is not installed.
 
     """
-    known = tuple(credentials)
+    known = credentials or Credentials()
     locked = {checkpoint.sha256: checkpoint for checkpoint in checkpoints if checkpoint.attached is None}
     web: list[Download] = []
     mirrored: list[tuple[KaggleAddress, Download]] = []
@@ -74,7 +74,7 @@ def download(
     sha256: str | None,
     size: int | None,
     folder: Path,
-    credentials: tuple[str, ...] = (),
+    credentials: Credentials | None = None,
     *,
     cached: bool = False,
 ) -> Download:
@@ -93,5 +93,5 @@ def download(
         elif scheme == "file":
             plain.append((folder / unquote(urlsplit(url).path)).absolute().as_uri())
         elif scheme != "kaggle":
-            plain.append(http.authenticated(url, credentials))
+            plain.append(url if credentials is None else credentials.on(url))
     return Download(name=name, urls=tuple(plain), sha256=sha256, size=size, headers=tuple(headers))

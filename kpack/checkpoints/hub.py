@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from kpack import DISTRIBUTION
 from kpack.errors import NetworkError, UsageError
+from kpack.urls import redacted
 
 if TYPE_CHECKING:
-    from kpack.checkpoints.address import HubAddress
+    from kpack.urls import HubAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ def listing(address: HubAddress) -> HubListing:
             address.repo, repo_type=address.kind, revision=address.revision, files_metadata=True, timeout=30
         )
     except Exception as error:  # its own errors, and those of whichever HTTP client its version uses
-        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        first = redacted(str(error).strip().partition("\n")[0]) or type(error).__name__
         raise NetworkError(
             f"the Hub does not answer for it: {type(error).__name__}: {first}",
             where=str(address),

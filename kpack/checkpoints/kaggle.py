@@ -18,12 +18,13 @@ from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch.model import Download, Event, EventKind, Fetched
 from kpack.files import sha256_of
+from kpack.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from kpack.cache import Cache
-    from kpack.checkpoints.address import KaggleAddress
+    from kpack.urls import KaggleAddress
 
 # The client keeps what it gets in a folder of its own, prints progress and warnings, and reads its settings at
 # import: a process apart keeps all that away from the caller.
@@ -79,7 +80,7 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
         answer = json.loads(rows[-1]) if child.returncode == 0 else {"error": _last(child.stderr)}
         if "error" in answer:
             raise NetworkError(
-                f"kagglehub failed: {answer['error']}",
+                f"kagglehub failed: {redacted(answer['error'])}",
                 where=str(address),
                 next="check the name and the network; what is private needs KAGGLE_USERNAME and KAGGLE_KEY",
             )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from kpack import fetch as http
-from kpack.checkpoints import LockedCheckpoint, hub, kaggle
-from kpack.checkpoints.address import HubAddress, KaggleAddress, digest_in_name, hub_address, kaggle_address
+from kpack.checkpoints import HUB_FOLDER, LockedCheckpoint, hub, kaggle
+from kpack.checkpoints.address import digest_in_name
 from kpack.checkpoints.fetching import download
 from kpack.errors import IntegrityError, NetworkError, UsageError
-from kpack.fetch import shown
+from kpack.urls import Credentials, HubAddress, KaggleAddress, hub_address, kaggle_address, shown, signed, stable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -152,6 +152,9 @@ class _Locking:
             assert sha256 is not None
             assert size is not None
             note = _checked_name(file, sha256, given=file.sha256 is not None) or note
+            if any(signed(url) for url in file.urls if url.startswith("http")):
+                said = f"{file.path}: its URL is signed; the lock keeps it without, build asks with what stands here"
+                note = f"{note}; {said}" if note else said
             locked.append(
                 LockedCheckpoint(
                     path=file.path, urls=file.urls, sha256=sha256, size=size, attached=file.attached, note=note
@@ -184,7 +187,8 @@ class _Locking:
         return None
 
     def _with_credentials(self, urls: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
-        return tuple(http.authenticated(url, known) if url.startswith("http") else url for url in urls)
+        credentials = Credentials.of(known)
+        return tuple(credentials.on(url) if url.startswith("http") else url for url in urls)
 
     def _file(self, request: CheckpointRequest) -> _Wanted:
         assert request.path is not None
@@ -214,7 +218,7 @@ class _Locking:
                         size = path.stat().st_size
                         found_digest = kaggle.keep(path, self.cache)
                     if sha256 not in {None, found_digest}:
-                        raise IntegrityError(f"sha256 is {found_digest}, not {sha256}", where=url)
+                        raise IntegrityError(f"sha256 is {found_digest}, not {sha256}", where=shown(url))
                     if on_kaggle.version is None:
                         note = f"{on_kaggle.handle}: the newest version is {version}"
                     sha256, on_kaggle = found_digest, on_kaggle.at(version, on_kaggle.path)
@@ -249,7 +253,7 @@ class _Locking:
             if file.path not in chosen:
                 continue
             if request.path is None:
-                path = address.cached(f"snapshots/{listing.commit}/{file.path}")
+                path = f"{HUB_FOLDER}/{address.folder}/snapshots/{listing.commit}/{file.path}"
             else:
                 path = posixpath.join(request.path, _below(file.path, address.path))
             given = request.sha256 if address.is_file else None
@@ -267,7 +271,7 @@ class _Locking:
             # What from_pretrained looks up offline: the commit of the revision, and of main when none is given.
             wanted += [
                 _Wanted(
-                    path=address.cached(f"refs/{name}"),
+                    path=f"{HUB_FOLDER}/{address.folder}/refs/{name}",
                     urls=(f"data:,{quote(listing.commit)}",),
                     sha256=None,
                     size=None,
@@ -324,7 +328,7 @@ class _Locking:
 
 
 def _asked(url: str) -> str:
-    """Return what was asked for: a URL without credentials, a pinned one with the revision that it came from."""
+    """Return what was asked for: a URL without secrets, a pinned one with the revision that it came from."""
     scheme = urlsplit(url).scheme
     if scheme == "hf":
         address = hub_address(url)
@@ -332,8 +336,7 @@ def _asked(url: str) -> str:
     if scheme == "kaggle":
         on_kaggle = kaggle_address(url)
         return str(replace(on_kaggle, version=None if on_kaggle.asked else on_kaggle.version, asked=None))
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return stable(url, fragment=True)
 
 
 def _matching(names: Sequence[str], folder: str, include: Sequence[str]) -> list[str]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kpack import urls
 from kpack.environment.positions import KeyPath, dotted, lines
 from kpack.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
 _QUERY = re.compile(r"(?<=\?)[^\s#\"']+")
 _LONGEST = 100
 
@@ -91,7 +91,7 @@ def quoted(value: object) -> str:
     """Return ``value`` as a message shows it: quoted, escaped, shortened, URLs without credentials and queries."""
     if not isinstance(value, str):
         return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)[:_LONGEST]
-    text = _QUERY.sub("…", _CREDENTIALS.sub("***@", value))
+    text = _QUERY.sub("…", urls.redacted(value, "***@"))
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}…"
     escaped = "".join(

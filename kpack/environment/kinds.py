@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from kpack import urls
 from kpack.environment import requirements
 from kpack.environment.errors import quoted
 from kpack.environment.rows import NAME, SIZE_UNITS, Kind, Moment, Size, Text, TextMap, Texts
@@ -31,17 +31,9 @@ def word(shape: Text) -> Kind:
     return Kind(shape=shape, kept="text")
 
 
-def without_secrets(text: str) -> str:
-    """Return a URL, or a requirement that holds one, without ``user:password@``."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
-
-
 def without_credentials(url: str) -> str:
-    """Return ``url`` without user name and password."""
-    parts = urllib.parse.urlsplit(url)
-    if "@" not in parts.netloc:
-        return url  # as written: Pythons differ in how they spell a URL without a host again
-    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """Return ``url`` without user name, password and the secrets of its query: they change, and it means the same."""
+    return urls.stable(url, fragment=True)
 
 
 def _names(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tuple[NormalizedName, ...]:
@@ -120,7 +112,7 @@ def _package_asked(package: Package) -> str:
     requirement = Requirement(str(package.requirement))
     requirement.name = canonicalize_name(requirement.name)
     requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
-    return without_secrets(str(requirement))
+    return urls.without_secrets(str(requirement))
 
 
 PACKAGES = Kind(

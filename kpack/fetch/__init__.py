@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from kpack.errors import UsageError
 from kpack.fetch.model import Download, Event, EventKind, Fetched, Patience, Stopped
 from kpack.fetch.run import Run
-from kpack.fetch.urls import authenticated, shown
 from kpack.files import is_sha256
+from kpack.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from kpack.cache import Cache
 
-__all__ = ["Download", "Event", "EventKind", "Fetched", "Patience", "authenticated", "fetch", "remote_size", "shown"]
+__all__ = ["Download", "Event", "EventKind", "Fetched", "Patience", "fetch", "remote_size", "shown"]
 
 WORKERS = 16
 """Files fetched at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError
-from kpack.fetch.urls import shown
+from kpack.urls import shown
 
 if TYPE_CHECKING:
     from kpack.fetch.model import Download

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from kpack.claims import locked
 from kpack.errors import MachineError
+from kpack.urls import stable
 
 if TYPE_CHECKING:
     import io
@@ -69,8 +70,8 @@ class Progress:
 
 
 def digest_of_url(url: str) -> str:
-    """Return the SHA-256 of a URL's text, its name on disk."""
-    return hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
+    """Return the SHA-256 of a URL's text, its name on disk; signatures do not count, the file is the same."""
+    return hashlib.sha256(stable(url).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Part:

@@ -11,8 +11,8 @@ from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError,
 from kpack.fetch.errors import mismatch, verdict, where
 from kpack.fetch.model import Download, Event, EventKind, Fetched, Stopped
 from kpack.fetch.part import digest_of_url, opened
-from kpack.fetch.urls import shown
 from kpack.files import sha256_of
+from kpack.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from kpack.environment.kinds import without_secrets
+from kpack import urls
 from kpack.errors import IntegrityError, NoSolution
 from kpack.files import is_sha256
 from kpack.lock.model import Lock, LockedPin, LockedTarget
@@ -53,7 +52,7 @@ def from_resolution(
         targets=tuple(_target(environment, found) for found in resolution.targets),
         restore=environment.restore,
         checkpoints=tuple(
-            replace(c, urls=tuple(without_secrets(url) for url in c.urls), note=None)
+            replace(c, urls=tuple(urls.stable(url, fragment=True) for url in c.urls), note=None)
             for c in sorted(checkpoints, key=lambda c: c.path)
         ),
         notes=resolution.notes,
@@ -65,8 +64,8 @@ def from_resolution(
 def _clean(wheel: Wheel) -> Wheel:
     if wheel.url is None:
         return wheel
-    url = urllib.parse.urldefrag(without_secrets(wheel.url)).url
-    return replace(wheel, url=url, index=None if wheel.index is None else without_secrets(wheel.index))
+    url = urls.stable(wheel.url)
+    return replace(wheel, url=url, index=None if wheel.index is None else urls.stable(wheel.index))
 
 
 def _clean_source(source: Source | None) -> Source | None:
@@ -74,7 +73,7 @@ def _clean_source(source: Source | None) -> Source | None:
         return None
     return replace(
         source,
-        url=without_secrets(source.url),
+        url=urls.stable(source.url, fragment=True),
         build_requires=tuple(sorted(map(_clean, source.build_requires), key=lambda wheel: wheel.filename)),
     )
 

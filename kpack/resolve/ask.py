@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question
+from kpack.urls import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -167,3 +168,20 @@ def address(environment: Environment, index_url: str | None) -> tuple[IndexAddre
     default = index_url or os.environ.get("KPACK_INDEX_URL", "")
     more = (IndexAddress(url=index.location(), packages=tuple(index.packages)) for index in environment.indexes)
     return (IndexAddress(url=default), *more)
+
+
+def credentials_of(environment: Environment) -> Credentials:
+    """Return the secrets that a lock of ``environment`` leaves out: of its indexes, packages and checkpoints.
+
+    Raises:
+        UsageError: an index URL names an environment variable that is not set.
+
+    """
+    direct = (word for package in environment.packages for word in package.text.split() if "://" in word)
+    return Credentials.of(
+        [
+            *(index.url for index in address(environment, None)),
+            *direct,
+            *(url for checkpoint in environment.checkpoints for url in checkpoint.urls),
+        ]
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,8 +28,6 @@ def fill(
 ) -> Resolution:
     """Return the resolution with the wheel of every pin that has a source: built, or found where the user put it.
 
-    Wheels that the user gave by URL get their size.
-
     The source is filled in too (digest, build requirements, the host of a compiled wheel). What is worth saying is
     added to the notes.
 
@@ -39,7 +36,6 @@ def fill(
         IntegrityError, MachineError, NetworkError, NoSolution, UsageError: a source cannot be had or built.
 
     """
-    resolution = _with_sizes(environment, resolution, offline=offline)
     if not any(pin.source for target in resolution.targets for pin in target.packed):
         return resolution
     builder = _builder(environment, cache, offline=offline, on_event=on_event)
@@ -50,35 +46,6 @@ def fill(
         targets.append(replace(found, packed=packed))
     notes = tuple(item.note for item in built.values() if item.note)
     return replace(resolution, targets=tuple(targets), notes=resolution.notes + notes)
-
-
-def _with_sizes(environment: Environment, resolution: Resolution, *, offline: bool) -> Resolution:
-    """Ask for the size of wheels that the user gave by URL, which no index lists."""
-    unknown = {
-        pin.wheel.url: pin.wheel.filename
-        for target in resolution.targets
-        for pin in target.packed
-        if pin.wheel is not None and pin.wheel.url is not None and pin.wheel.index is None and pin.wheel.size is None
-    }
-    if not unknown or offline:
-        return resolution
-    from kpack.errors import NetworkError
-    from kpack.fetch import Download, authenticated, remote_size
-
-    known = _direct(environment)
-    sizes: dict[str, int | None] = {}
-    for url, filename in unknown.items():
-        # It is for progress and estimates: the build, which needs the file, says what is wrong with its server.
-        with contextlib.suppress(NetworkError):
-            sizes[url] = remote_size(Download(name=filename, urls=(authenticated(url, known),), sha256=None))
-
-    def sized(pin: Pin) -> Pin:
-        if pin.wheel is None or pin.wheel.size is not None:
-            return pin
-        return replace(pin, wheel=replace(pin.wheel, size=sizes.get(pin.wheel.url or "")))
-
-    targets = tuple(replace(found, packed=tuple(map(sized, found.packed))) for found in resolution.targets)
-    return replace(resolution, targets=targets)
 
 
 def _filled(pin: Pin, target: Target, builder: Builder, built: dict[object, BuiltWheel]) -> Pin:
@@ -160,7 +127,7 @@ def changed(made: Lock, relative_to: Path) -> tuple[str, ...]:
 def _builder(
     environment: Environment, cache: Cache, *, offline: bool, on_event: Callable[[Event], None] | None
 ) -> Builder:
-    from kpack.resolve.ask import address
+    from kpack.resolve.ask import address, credentials_of
     from kpack.source.build import Builder
     from kpack.source.environment import Indexes
 
@@ -171,17 +138,8 @@ def _builder(
         indexes=Indexes(
             addresses=indexes,
             exclude_newer=environment.exclude_newer,
-            credentials=_with_users(*(index.url for index in indexes), *_direct(environment)),
+            credentials=credentials_of(environment),
         ),
         offline=offline,
         on_event=on_event,
     )
-
-
-def _with_users(*urls: str) -> tuple[str, ...]:
-    return tuple(url for url in urls if "@" in url)
-
-
-def _direct(environment: Environment) -> tuple[str, ...]:
-    """Return the URLs that stand in ``packages``."""
-    return tuple(text for package in environment.packages for text in package.text.split() if "://" in text)

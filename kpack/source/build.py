@@ -162,7 +162,7 @@ class Builder:
             assert source.commit is not None
             if self.offline and urlsplit(source.url).scheme != "git+file":
                 raise _offline(name, source)
-            url = http.authenticated(source.url, self.indexes.credentials)
+            url = self.indexes.credentials.on(source.url)
             return source, tree.check_out(url, source.commit, folder)
         archive, digest = self._archive(source, name)
         folder.mkdir(parents=True)
@@ -171,7 +171,7 @@ class Builder:
     def _archive(self, source: Source, name: str) -> tuple[Path, str]:
         url = source.url
         if urlsplit(url).scheme in {"http", "https", "file"}:
-            url = http.authenticated(url, self.indexes.credentials)
+            url = self.indexes.credentials.on(url)
         else:
             url = (self.relative_to / url).absolute().as_uri()
         download = Download(name=name, urls=(url,), sha256=source.sha256)

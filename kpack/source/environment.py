@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 import venv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
@@ -21,6 +21,7 @@ from kpack.resolve.assemble import wheel_of
 from kpack.resolve.child import Workers
 from kpack.resolve.wire import Asked, IndexAddress, Question
 from kpack.source.host import this_host
+from kpack.urls import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,8 +62,7 @@ class Indexes:
 
     addresses: tuple[IndexAddress, ...] = ()
     exclude_newer: datetime | None = None
-    credentials: tuple[str, ...] = ()
-    """URLs as kaggle-env.toml has them."""
+    credentials: Credentials = field(default_factory=Credentials)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ class BuildEnvironment:
         downloads = {
             Download(
                 name=wheel.filename,
-                urls=(http.authenticated(wheel.url, indexes.credentials),) if wheel.url else (),
+                urls=(indexes.credentials.on(wheel.url),) if wheel.url else (),
                 sha256=wheel.sha256,
                 size=wheel.size,
             ): wheel

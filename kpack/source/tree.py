@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
-from kpack.fetch import shown
 from kpack.files import sha256_of
+from kpack.urls import redacted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +24,6 @@ _NOT_SOURCE = frozenset(
     {".git", ".hg", ".svn", "__pycache__", "build", "dist", ".venv", "venv", ".tox", ".nox", ".mypy_cache"}
     | {".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", "node_modules"}
 )
-_USER = re.compile(r"(?<=://)[^/@\s']*@")
 _GIT_URL_SCHEMES = ("git+https://", "git+http://", "git+ssh://", "git+file://")
 
 
@@ -96,7 +94,7 @@ def _git(command: list[str], url: str) -> None:
     except subprocess.CalledProcessError as error:
         said = [row for row in error.stderr.strip().splitlines() if row] or ["it said nothing"]
         raise NetworkError(
-            f"git failed: {_USER.sub('', said[-1])}",
+            f"git failed: {redacted(said[-1])}",
             where=shown(url),
             next="check the URL, the ref and your credentials (git's own: ssh agent, credential store)",
         ) from error

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kpack.checkpoints import LockedCheckpoint, variables
-from kpack.checkpoints.address import hub_address
 from kpack.errors import NetworkError, UsageError
+from kpack.urls import hub_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import put_repository
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.checkpoints.address import kaggle_address
 from kpack.errors import IntegrityError, NetworkError, UsageError
+from kpack.urls import kaggle_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import KaggleServer
 

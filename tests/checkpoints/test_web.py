@@ -10,6 +10,7 @@ import pytest
 
 from kpack.checkpoints import variables
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
+from kpack.urls import Credentials
 from tests.checkpoints.conftest import ask
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def test_credentials_are_put_back_at_build(bench: Bench, origin: Origin) -> None
     fresh = bench.empty()
     with pytest.raises(NetworkError, match="401"):
         fresh.fetch(bare)
-    assert fresh.fetch(bare, credentials=[mine])[SHA].size == len(DATA)
+    assert fresh.fetch(bare, credentials=Credentials((mine,)))[SHA].size == len(DATA)
     (again,) = fresh.lock(ask(mine), known=[bare])
     assert again.sha256 == SHA
 

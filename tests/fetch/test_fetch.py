@@ -16,7 +16,8 @@ import pytest
 
 from kpack import fetch as room
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
-from kpack.fetch import Download, Event, EventKind, authenticated, shown
+from kpack.fetch import Download, Event, EventKind, shown
+from kpack.urls import Credentials
 from tests.fetch.conftest import PATIENCE, download, have, noise, sha
 from tests.support.origin import Fault, Origin
 
@@ -387,11 +388,11 @@ def test_shown_url_has_no_secrets_and_no_control_characters(url: str, safe: str)
 
 def test_credentials_are_put_back_only_for_the_same_server() -> None:
     known = ("https://me:pw@host/simple/", "https://other/simple")
-    assert authenticated("https://host/files/a.whl", known) == "https://me:pw@host/files/a.whl"
-    assert authenticated("http://host/files/a.whl", known) == "http://host/files/a.whl"
-    assert authenticated("https://host:8443/a", known) == "https://host:8443/a"
-    assert authenticated("https://other/a", known) == "https://other/a"
-    assert authenticated("https://you:x@host/a", known) == "https://you:x@host/a"
+    assert Credentials(tuple(known)).on("https://host/files/a.whl") == "https://me:pw@host/files/a.whl"
+    assert Credentials(tuple(known)).on("http://host/files/a.whl") == "http://host/files/a.whl"
+    assert Credentials(tuple(known)).on("https://host:8443/a") == "https://host:8443/a"
+    assert Credentials(tuple(known)).on("https://other/a") == "https://other/a"
+    assert Credentials(tuple(known)).on("https://you:x@host/a") == "https://you:x@host/a"
 
 
 @pytest.mark.skipif(os.name != "posix" or not sys.platform.startswith("linux"), reason="reads /proc")

@@ -1,0 +1,73 @@
+"""URLs: what a lock keeps, what a message shows, and what a file is asked for with."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kpack.urls import Credentials, expanded, host, redacted, shown, signed, stable, without_secrets
+
+PASSWORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=4, max_size=12).filter(
+    lambda text: not set(text) & set("/?#\\") and not text.isdigit()
+)
+
+
+@given(PASSWORDS)
+def test_password_leaks_nowhere_whatever_is_in_it(password: str) -> None:
+    url = f"https://user:{password}@host.example/simple/x.whl"
+    for text in (stable(url), shown(url), host(url), redacted(f"x: {url}, gone"), without_secrets(f"x @ {url}")):
+        assert text.endswith(("host.example/simple/x.whl", "host.example", "gone", "be read)"))
+        assert f"{password}@" not in text
+
+
+@pytest.mark.parametrize("password", ["p@ss:w@rd", "a:b", "with/slash", "with?mark", "@@"])
+def test_odd_passwords_leave_no_tail(password: str) -> None:
+    url = f"https://user:{password}@host/x.whl"
+    for text in (stable(url), redacted(url), without_secrets(f"x @ {url}").partition(" @ ")[2]):
+        assert text == "https://host/x.whl"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://h/a.ckpt?X-Amz-Signature=s3cret&X-Amz-Date=1&versionId=7", "https://h/a.ckpt?versionId=7"),
+        ("https://h/a.ckpt?sv=1&se=2&sig=s3cret", "https://h/a.ckpt"),
+        ("https://h/a.ckpt?token=s3cret", "https://h/a.ckpt"),
+        ("https://h/a.ckpt?Expires=1&Key-Pair-Id=K&Signature=s3cret", "https://h/a.ckpt"),
+        ("https://h/a.ckpt?file=a&access_token=s3cret#sha256=ab", "https://h/a.ckpt?file=a"),
+        ("https://h/a.ckpt?download=true&se=1", "https://h/a.ckpt?download=true&se=1"),
+        ("git+ssh://git@h/org/repo@v1#subdirectory=x", "git+ssh://h/org/repo@v1"),
+        ("hf://org/repo@main/file", "hf://org/repo@main/file"),
+        ("file:model.ckpt", "file:model.ckpt"),
+        ("https://[::1]:80/a@b", "https://[::1]:80/a@b"),
+        ("https://h:8443/a@b:c", "https://h:8443/a@b:c"),
+    ],
+)
+def test_lock_keeps_what_asks_for_the_same_file_without_the_secret(url: str, kept: str) -> None:
+    assert stable(url) == kept
+    assert signed(url) == ("s3cret" in url)
+    assert "s3cret" not in shown(url) + redacted(f"see {url} there")
+
+
+def test_query_and_user_are_put_back_for_the_url_and_the_server_they_are_of() -> None:
+    known = Credentials.of(
+        ["https://h/a.ckpt?token=t1&file=x", "https://me:p%40w@private/simple", "https://plain/none"]
+    )
+    assert known.on("https://h/a.ckpt?file=x") == "https://h/a.ckpt?token=t1&file=x"
+    assert known.on("https://h/b.ckpt?file=x") == "https://h/b.ckpt?file=x"
+    assert known.on("https://private/files/a.whl") == "https://me:p%40w@private/files/a.whl"
+    assert known.on("http://private/files/a.whl") == "http://private/files/a.whl"
+    assert known.on("https://private.evil/a") == "https://private.evil/a"
+    assert "t1" not in repr(known)
+
+
+def test_environment_gives_a_fresh_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPACK_URLS", "https://h/a.ckpt?sig=new https://u:p@other/")
+    known = Credentials.of(["https://h/b.ckpt"])
+    assert known.on("https://h/a.ckpt") == "https://h/a.ckpt?sig=new"
+    assert known.on("https://other/x") == "https://u:p@other/x"
+
+
+def test_variables_are_put_in_once() -> None:
+    assert expanded("https://${A}@h/${A}", of="index 'x'", environ={"A": "${B}"}) == "https://${B}@h/${B}"
