@@ -172,11 +172,6 @@ def _queried(url: str, other: str) -> str:
     return f"{address.partition('?')[0]}?{query}{mark}{anchor}"
 
 
-def file_name(url: str) -> str:
-    """Return the last part of the path of ``url``, decoded."""
-    return unquote(url.partition("#")[0].partition("?")[0].rpartition("/")[2])
-
-
 # -- hubs of models
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kpack.environment.errors import quoted
 from kpack.environment.kinds import without_credentials
-from kpack.environment.model import VARIABLE, Index
+from kpack.environment.model import Index
 from kpack.environment.patterns import normalise, overlap
+from kpack.urls import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kpack.errors import UsageError
+from kpack import urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +14,6 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
-
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""A reference to an environment variable in an index URL."""
 
 DEFAULT_PLATFORM = "manylinux_2_35_x86_64"
 """The platform of a file that names ``python`` and no ``platform``: Kaggle's."""
@@ -81,18 +76,7 @@ class Index:
             UsageError: a variable is not set.
 
         """
-        values = os.environ if environ is None else environ
-
-        def value(match: re.Match[str]) -> str:
-            if match[1] not in values:
-                raise UsageError(
-                    f"the URL of index {self.name!r} needs the environment variable {match[1]}, which is not set",
-                    where=f"index {self.name}",
-                    next=f"set {match[1]} in the environment of kpack",
-                )
-            return values[match[1]]
-
-        return VARIABLE.sub(value, self.url)
+        return urls.expanded(self.url, of=f"index {self.name!r}", environ=environ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,12 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from kpack.environment import edit
-from kpack.environment.model import VARIABLE
 from kpack.errors import UsageError
 from kpack.lock import relative
 from kpack.pack import read
 from kpack.publish.dataset import mounted
 from kpack.publish.kernel import MACHINES, image_reference
+from kpack.urls import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
