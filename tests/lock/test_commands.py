@@ -70,7 +70,8 @@ def test_probe_prints_the_cell_alone_on_stdout(capsys: pytest.CaptureFixture[str
 def test_probe_lists_the_snapshots_with_their_certainty(capsys: pytest.CaptureFixture[str]) -> None:
     out = call(capsys, "probe", "--list")[1]
     assert "kaggle-gpu-py312-2026-08" in out
-    assert out.count("certainty:") == 8
+    assert out.count("certainty:") == 9
+    assert out.count("sha256:") == 14
     rows = json.loads(call(capsys, "probe", "--list", "--json")[1])["bases"]
     assert {"name", "python", "glibc", "distributions", "unknown", "certainty"} <= rows[0].keys()
 
