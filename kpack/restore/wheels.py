@@ -40,6 +40,10 @@ class File(NamedTuple):
     kind: int
 
 
+_file = tuple.__new__
+"""`File(...)` without the detour by keyword arguments, for tens of thousands of them."""
+
+
 class Job(NamedTuple):
     """Neighbouring spans of a wheel that are worked through in one go, and the files that lie in them."""
 
@@ -158,26 +162,24 @@ def _files(landings: List[rules.Landing], plan: WheelPlan, scheme: Scheme, distr
     commands = {point.name for point in plan.points}
     folders = {
         rules.INFO: staged,
-        rules.LIB: plan.lib + "/",
         rules.PURELIB: scheme.root("purelib", distribution) + "/",
         rules.PLATLIB: scheme.root("platlib", distribution) + "/",
         rules.HEADERS: scheme.root("headers", distribution) + "/",
         rules.SCRIPTS: scheme.root("scripts", distribution) + "/",
         rules.DATA: scheme.root("data", distribution) + "/",
     }
+    lib = plan.lib + "/"
     files = []
     by_data = False
     for entry, door, rest in landings:
         if door == rules.LIB:
-            kind = PLAIN
-        elif door == rules.INFO:
-            kind = RECORD if rest == record else METADATA
-        else:
-            by_data = True
-            kind = SCRIPT if door == rules.SCRIPTS else PLAIN
-            if kind == SCRIPT and command_of(rest) in commands:
-                continue
-        files.append(File(entry, folders[door] + rest, kind))
+            files.append(_file(File, (entry, lib + rest, PLAIN)))
+            continue
+        kind = METADATA if door == rules.INFO else SCRIPT if door == rules.SCRIPTS else PLAIN
+        if kind == SCRIPT and command_of(rest) in commands:
+            continue
+        by_data = by_data or kind != METADATA
+        files.append(File(entry, folders[door] + rest, RECORD if rest == record and kind == METADATA else kind))
     return _once(files, landings) if by_data else files
 
 
