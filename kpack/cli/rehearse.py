@@ -47,6 +47,12 @@ _SHOWN = 20
 )
 @click.option("--skip", multiple=True, metavar="MODULE", help="Do not import this module.")
 @click.option("--working", default=20.0, show_default=True, metavar="GB", help="What /kaggle/working holds.")
+@click.option("--kaggle", is_flag=True, help="Rehearse on Kaggle itself, in a private notebook without internet.")
+@click.option("--dataset", metavar="OWNER/SLUG", help="Where the pack is mounted; default: [publish] dataset.")
+@click.option("--builder", is_flag=True, help="With --kaggle: attach the output of the builder of kpack notebook.")
+@click.option("--accelerator", type=click.Choice(["cpu", "gpu", "tpu"]), help="With --kaggle; default: the base's.")
+@click.option("--image", metavar="DIGEST", help="With --kaggle: pin the image; default: the one of the base.")
+@click.option("--wait", "minutes", type=click.FloatRange(min=0), default=180, show_default=True, metavar="MINUTES")
 @click.option("--keep", is_flag=True, help="Leave the folder of the rehearsal, and say where it is.")
 @json_option
 @click.pass_obj
@@ -61,7 +67,13 @@ def rehearse(
     inputs: tuple[str, ...],
     skip: tuple[str, ...],
     working: float,
+    dataset: str | None,
+    accelerator: str | None,
+    image: str | None,
+    minutes: float,
     *,
+    kaggle: bool,
+    builder: bool,
     keep: bool,
     as_json: bool,
 ) -> int:
@@ -74,12 +86,19 @@ def rehearse(
     kpack rehearse
     kpack rehearse --real needed --notebook inference.ipynb
     kpack rehearse dist/toxic-comments.kpack.bin --base kaggle-gpu-py312-2026-08 --json
+    kpack rehearse --kaggle                      the same proof in Kaggle's own kernel
     """
     from kpack import pack as packs
     from kpack.cache import Cache
+    from kpack.cli.rehearse_kaggle import on_kaggle
     from kpack.rehearse import Options
     from kpack.rehearse import rehearse as run
 
+    here = {"--base": base, "--python": python, "--real": real, "--script": script, "--input": inputs, "--keep": keep}
+    there = {"--builder": builder, "--accelerator": accelerator, "--image": image}
+    for name, value in (here if kaggle else there).items():
+        if value:
+            raise UsageError(f"{name} {'does not go' if kaggle else 'goes'} with --kaggle", next="see --help")
     project = _project(session, needed=path is None)
     found = packs.read(path or _pack_of(project))
     options = Options(
@@ -88,7 +107,7 @@ def rehearse(
         real=frozenset(real),
         notebook=notebook,
         script=script,
-        dataset=project.environment.dataset if project else None,
+        dataset=dataset or (project.environment.dataset if project else None),
         inputs=dict(map(_input, inputs)),
         working=int(working * 1e9),
         skip=frozenset(skip),
@@ -97,7 +116,21 @@ def rehearse(
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a rehearsal started must end with it
     with phases() as on_phase:
-        outcome = run(found, options, base_of=lambda name: _base(project, name), cache=Cache(), on_phase=on_phase)
+        if kaggle:
+            outcome = on_kaggle(
+                found,
+                project,
+                notebook=notebook,
+                skip=frozenset(skip),
+                builder=builder,
+                dataset=dataset,
+                accelerator=accelerator,
+                image=image,
+                minutes=minutes,
+                on_phase=on_phase,
+            )
+        else:
+            outcome = run(found, options, base_of=lambda name: _base(project, name), cache=Cache(), on_phase=on_phase)
     remember(found.path, ledger.Rehearsed(id=outcome.id, where=outcome.where, ok=outcome.ok))
     if as_json:
         answer(outcome.to_dict())
@@ -149,9 +182,29 @@ def _input(text: str) -> tuple[str, Path]:
 def show(outcome: Rehearsal) -> None:
     """Print an outcome on one screen."""
     for step in outcome.steps:
-        tell(f"{step.name}: {'ran' if step.ok else 'FAILED'} in {step.seconds:.1f} s")
+        took = f" in {step.seconds:.1f} s" if outcome.watched else ""
+        tell(f"{step.name}: {'ran' if step.ok else 'FAILED'}{took}")
         for row in (step.error or "").splitlines():
             tell(f"    {row}")
+    if outcome.watched:
+        _show_watched(outcome)
+    for row in outcome.warnings[:_SHOWN]:
+        tell(f"warning: {row}")
+    for row in outcome.notes:
+        tell(f"note: {row}")
+    if outcome.watched:
+        memory, disk = human_size(outcome.peak_memory), human_size(outcome.peak_disk)
+        tell(f"took {outcome.seconds:.1f} s, at most {disk} on disk and {memory} of memory (Python {outcome.python})")
+    here = "on Kaggle" if outcome.where == "kaggle" else "here"
+    verdict = f"it works {here}" if outcome.ok else "it does not work"
+    if outcome.ok and outcome.unproven:
+        names = sorted({item.stub for item in outcome.unproven if item.stub})
+        verdict += f", as far as stubs can tell; --real {' --real '.join(names)} tells more"
+    tell(f"{outcome.target}, pack {outcome.id[:12]}: {verdict}")
+
+
+def _show_watched(outcome: Rehearsal) -> None:
+    """Print what was imported, and who reached for the network."""
     proven = [item for item in outcome.imports if item.ok]
     tell(f"imports: {len(proven)} of {len(outcome.imports)} modules")
     for item in [item for item in outcome.imports if item.failed][:_SHOWN]:
@@ -164,17 +217,6 @@ def show(outcome: Rehearsal) -> None:
     tell(f"network: {'nobody reached for it' if not outcome.network else ''}".rstrip())
     for attempt in outcome.network[:_SHOWN]:
         tell(f"    {_attempt(attempt)}")
-    for row in outcome.warnings[:_SHOWN]:
-        tell(f"warning: {row}")
-    for row in outcome.notes:
-        tell(f"note: {row}")
-    memory, disk = human_size(outcome.peak_memory), human_size(outcome.peak_disk)
-    tell(f"took {outcome.seconds:.1f} s, at most {disk} on disk and {memory} of memory (Python {outcome.python})")
-    verdict = "it works here" if outcome.ok else "it does not work"
-    if outcome.ok and outcome.unproven:
-        names = sorted({item.stub for item in outcome.unproven if item.stub})
-        verdict += f", as far as stubs can tell; --real {' --real '.join(names)} tells more"
-    tell(f"{outcome.target}, pack {outcome.id[:12]}: {verdict}")
 
 
 def _attempt(attempt: Attempt) -> str:

@@ -96,6 +96,8 @@ class Rehearsal:
     """Bytes written at most at one time, in the environment and below ``/kaggle``."""
     peak_memory: int = 0
     """Bytes of the largest process."""
+    watched: bool = True
+    """Imports, network, time and memory were looked at; a notebook of the user's on Kaggle tells only how it ended."""
     said: str = field(default="")
     """What the line printed."""
 

@@ -60,7 +60,7 @@ class Desk:
         assert "canary" not in said, said
         assert TOKEN not in said
         assert KEY not in said
-        assert debug or "Traceback" not in said, said
+        assert debug or "Traceback (most recent call last):\n  File" not in said, said  # a notebook's is its own
         return done
 
     def good(self, *words: str | Path, **environ: str) -> Done:
@@ -69,15 +69,12 @@ class Desk:
         assert done.code == 0, done.out + done.err
         return done
 
-    def pack(self, version: str = "1.0", size: int = 300_000, name: str = "tiny") -> Pack:
-        """Write a pack with a package of that version and a checkpoint of ``size`` bytes."""
-        wheel = make_wheel(self.folder / "wheels", "alpha", version)
-        return make_pack(
-            self.folder / "dist",
-            [wheel],
-            name=name,
-            checkpoints={"checkpoints/w.bin": bytes(range(256)) * (size // 256)},
-        )
+    def pack(self, version: str = "1.0", size: int = 300_000, **files: str) -> Pack:
+        """Write a pack with a package of that version, modules by name, and a checkpoint of ``size`` bytes."""
+        modules = {f"{name}.py": text for name, text in files.items()} or None
+        wheel = make_wheel(self.folder / "wheels", "alpha", version, files=modules)
+        content = bytes(range(256)) * (size // 256)
+        return make_pack(self.folder / "dist", [wheel], checkpoints={"checkpoints/w.bin": content})
 
     @property
     def stored(self) -> bytes:

@@ -108,11 +108,6 @@ def _main() -> None:
 
         for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
             del sys.modules[name]
-        import kpack.cli.notebook
-        import kpack.cli.probe
-        import kpack.cli.push
-        import kpack.notebook.publish
-        import kpack.publish.dataset  # noqa: F401
     for row in questions:
         child = os.fork()
         if child == 0:
