@@ -60,6 +60,12 @@ def notebook(
     project = projects.Project.find(session.config)
     plan = _plan(project, owner, accelerator, image, relock=relock)
     made = pair(replace(plan, kpack=requirement))
+    if project.environment.dataset in (made.builder.ref, made.inference.ref):
+        raise UsageError(
+            f"a notebook and the dataset would both be called {project.environment.dataset}",
+            where=str(project.config),
+            next="Kaggle gives a name once: choose another slug for [publish] dataset",
+        )
     place = output or project.config.parent / "notebooks"
     from kpack.notebook.pair import unknown_line
 

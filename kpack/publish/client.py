@@ -79,6 +79,15 @@ class Kaggle:
                     failure = self._refused(error, where)
                     break
                 delay = _delay(response.headers.get("Retry-After"), attempt)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                # A login page of a network, say, or a word that this version of the client does not know.
+                failure = NetworkError(
+                    f"Kaggle's client does not understand the answer ({type(error).__name__})",
+                    where=where,
+                    next="check that nothing answers in Kaggle's place (a proxy, a login page)\n"
+                    f"pip install --upgrade '{DISTRIBUTION}[kaggle]'",
+                )
+                break
             except requests.RequestException as error:
                 if last or not again or not isinstance(error, (requests.ConnectionError, requests.Timeout)):
                     failure = NetworkError(

@@ -70,6 +70,8 @@ class Standing:
     holds: bool = False
     """That version is the very pack: name, size and id."""
     private: bool = True
+    coming: str | None = None
+    """The pack's id in a version that is being processed, as far as its notes say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +126,24 @@ def look(kaggle: Kaggle, ref: str, parcel: Parcel) -> Standing:
     request = filled(ApiGetDatasetRequest, owner_slug=owner, dataset_slug=slug)
     found = kaggle.ask(lambda client: client.datasets.dataset_api_client.get_dataset(request), where=ref)
     version = found.current_version_number
-    standing = Standing(ref=ref, exists=True, version=version, status=status, private=found.is_private)
+    notes = {item.version_number: item.version_notes or "" for item in found.versions or []}
+    newest = max(notes, default=0)
+    coming = _ID.search(notes[newest]) if newest > version else None
+    standing = Standing(
+        ref=ref,
+        exists=True,
+        version=version,
+        status=status,
+        private=found.is_private,
+        coming=coming[1] if coming and status not in ("ready", "failed", "deleted") else None,
+    )
     if not version:
         return standing
-    notes = {item.version_number: item.version_notes for item in found.versions or []}
     listed = _listed(kaggle, ref, version, parcel.name)
     if listed is None:
         return standing
     size, description = listed
-    said = _ID.search(description) or _ID.search(notes.get(version) or "")
+    said = _ID.search(description) or _ID.search(notes.get(version, ""))
     identity = _head_id(kaggle, ref, version, parcel) or (said[1] if said else None)
     return replace(standing, id=identity, holds=identity == parcel.pack.id and size == parcel.pack.size)
 
@@ -306,7 +317,8 @@ def push(
     if standing.status == "failed":
         memory.forget()
         begun = None
-    if begun is None or begun.posted is None or standing.version > begun.posted:
+    posted = begun is not None and begun.posted is not None and standing.version <= begun.posted
+    if not posted and standing.coming != parcel.pack.id:
         begun = upload(kaggle, parcel.pack.path, parcel.name, memory, on_bytes=on_bytes)
         _post(kaggle, standing, parcel, begun.token, public=public, license_name=license_name)
         begun = replace(begun, posted=standing.version)

@@ -145,6 +145,14 @@ def test_what_kaggle_cannot_reach_or_must_not_read_is_refused(desk: Desk, line: 
     assert not (desk.folder / "notebooks").exists()
 
 
+def test_a_dataset_that_would_bear_a_notebooks_name_is_refused(desk: Desk, index: IndexServer) -> None:
+    place = desk.folder / "kaggle-env.toml"
+    place.write_text(place.read_text().replace("me/tiny-env", "me/tiny-builder"))
+    done = desk.kpack("notebook", "--relock")
+    assert done.code == 2
+    assert "me/tiny-builder" in done.err
+
+
 def test_relock_takes_the_base_that_the_builder_probes(desk: Desk, index: IndexServer) -> None:
     desk.good("notebook", "--relock", "--accelerator", "gpu", "--image", "sha256:" + "a" * 64)
     cells = sources(builder_of(desk))

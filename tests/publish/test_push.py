@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +123,18 @@ def test_a_version_that_is_not_ready_in_time_is_waited_for_by_the_next_run(desk:
     assert len(desk.kaggle.said("StartBlobUpload")) == 1
 
 
+def test_a_version_that_another_machine_sent_is_waited_for(desk: Desk) -> None:
+    desk.pack("0.9")
+    desk.good(*PUSH)
+    desk.pack()
+    desk.kaggle.ready_after = 1000
+    desk.good(*PUSH, "--wait", "0")
+    desk.kaggle.datasets[DATASET].versions[-1].pending = 3
+    said = desk.good(*PUSH, "--json", KPACK_CACHE=str(desk.folder / "another machine")).json
+    assert (said["version"], said["mountable"]) == (2, True)
+    assert len(desk.kaggle.said("StartBlobUpload")) == 2
+
+
 def test_without_waiting_it_says_that_it_cannot_be_mounted_yet(desk: Desk) -> None:
     desk.pack()
     desk.kaggle.ready_after = 1000
@@ -230,6 +243,27 @@ def test_no_credential_is_in_any_output_when_all_goes_wrong(desk: Desk, debug: b
     desk.kaggle.breaks = []
     desk.kaggle.faults = {"CreateDataset": [Fault(400, f"bad token {TOKEN} in request")]}
     assert desk.kpack(*PUSH, debug=debug, VERBOSE="1").code == (1 if debug else 4)
+
+
+@pytest.mark.parametrize(("name", "secret"), [("access_token", TOKEN), ("kaggle.json", KEY)])
+def test_no_credential_of_a_file_is_shown_either(desk: Desk, name: str, secret: str) -> None:
+    text = json.dumps({"username": "me", "key": secret}) if name.endswith(".json") else secret
+    desk.pack()
+    folder = Path(desk.kaggle.environment["HOME"]) / ".kaggle"
+    folder.mkdir()
+    (folder / name).write_text(text)
+    desk.kaggle.faults = {"CreateDataset": [Fault(400, f"bad {secret} in request")]}
+    done = desk.kpack(*PUSH, debug=True, KAGGLE_API_TOKEN="", KAGGLE_CONFIG_DIR=str(folder))
+    assert "bad" in done.err
+    desk.good(*PUSH, KAGGLE_API_TOKEN="", KAGGLE_CONFIG_DIR=str(folder))
+
+
+def test_an_answer_that_is_not_kaggles_is_a_network_error(desk: Desk) -> None:
+    desk.pack()
+    desk.kaggle.faults = {"GetDatasetStatus": [Fault(answer={"status": "A_NEW_WORD"})]}
+    done = desk.kpack(*PUSH)
+    assert done.code == 4
+    assert "does not understand" in done.err
 
 
 def test_an_api_key_signs_in_too(desk: Desk) -> None:
