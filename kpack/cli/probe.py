@@ -13,7 +13,7 @@ from kpack.cli.progress import phases
 from kpack.cli.session import Session, answer, json_option, say, tell
 
 if TYPE_CHECKING:
-    from kpack.publish.probe import Probed
+    from kpack.notebook.probe import Probed
 
 _WAIT = 60
 """Minutes that the notebook may wait in the queue and run."""
@@ -87,8 +87,8 @@ def _kaggle(
 ) -> None:
     from kpack.errors import UsageError
     from kpack.files import write_text
+    from kpack.notebook import probe as probing
     from kpack.publish import client, kernel
-    from kpack.publish import probe as probing
 
     named = kernel.image_reference(image, accelerator) if image else None
     config: Path | None = None
