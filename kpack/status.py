@@ -75,6 +75,8 @@ class Status:
             return ("kpack", "push", "--dataset", "OWNER/SLUG")
         if self.dataset.id != self.id or not self.dataset.mountable:
             return ("kpack", "push")
+        if not self.passed("kaggle"):
+            return ("kpack", "rehearse", "--kaggle")
         return ("kpack", "bootstrap", str(self.pack))
 
     def to_dict(self) -> dict[str, Any]:

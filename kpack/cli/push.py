@@ -10,7 +10,7 @@ import click
 from kpack import project as projects
 from kpack.cache import Cache
 from kpack.cli.progress import counted, phases
-from kpack.cli.session import Session, answer, human_size, json_option, remember, say, tell
+from kpack.cli.session import Session, answer, human_size, json_option, remember, say, say_next, tell
 from kpack.errors import CheckFailed, UsageError
 from kpack.ledger import Pushed
 
@@ -100,6 +100,8 @@ def push(
     seen = Pushed(id=parcel.pack.id, ref=done.dataset, version=done.version, mountable=done.mountable)
     remember(parcel.pack.path, seen)
     _tell_done(done, parcel, as_json=as_json)
+    if not as_json and path is None:
+        say_next(projects.Project.find(session.config))
 
 
 def _what(session: Session, path: Path | None, dataset: str | None) -> tuple[Parcel, str]:

@@ -45,6 +45,7 @@ _SHOWN = 20
     metavar="MOUNT=PATH",
     help="Show a file or folder below /kaggle/input, for example competitions/titanic=./data.",
 )
+@click.option("--container", metavar="IMAGE", help="Do it in a container of this image, by podman or docker.")
 @click.option("--skip", multiple=True, metavar="MODULE", help="Do not import this module.")
 @click.option("--working", default=20.0, show_default=True, metavar="GB", help="What /kaggle/working holds.")
 @click.option("--kaggle", is_flag=True, help="Rehearse on Kaggle itself, in a private notebook without internet.")
@@ -65,6 +66,7 @@ def rehearse(
     notebook: Path | None,
     script: Path | None,
     inputs: tuple[str, ...],
+    container: str | None,
     skip: tuple[str, ...],
     working: float,
     dataset: str | None,
@@ -91,10 +93,18 @@ def rehearse(
     from kpack import pack as packs
     from kpack.cache import Cache
     from kpack.cli.rehearse_kaggle import on_kaggle
-    from kpack.rehearse import Options
+    from kpack.rehearse import Options, rehearse_in
     from kpack.rehearse import rehearse as run
 
-    here = {"--base": base, "--python": python, "--real": real, "--script": script, "--input": inputs, "--keep": keep}
+    here = {
+        "--container": container,
+        "--base": base,
+        "--python": python,
+        "--real": real,
+        "--script": script,
+        "--input": inputs,
+        "--keep": keep,
+    }
     there = {"--builder": builder, "--accelerator": accelerator, "--image": image}
     for name, value in (here if kaggle else there).items():
         if value:
@@ -114,6 +124,10 @@ def rehearse(
         keep=keep,
         indexes=tuple(index.location() for index in project.environment.indexes) if project else (),
     )
+
+    def base_of(name: str) -> BaseImage | None:
+        return _base(project, name)
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a rehearsal started must end with it
     with phases() as on_phase:
         if kaggle:
@@ -129,8 +143,10 @@ def rehearse(
                 minutes=minutes,
                 on_phase=on_phase,
             )
+        elif container is not None:
+            outcome = rehearse_in(container, found, options, base_of=base_of, on_phase=on_phase)
         else:
-            outcome = run(found, options, base_of=lambda name: _base(project, name), cache=Cache(), on_phase=on_phase)
+            outcome = run(found, options, base_of=base_of, cache=Cache(), on_phase=on_phase)
     remember(found.path, ledger.Rehearsed(id=outcome.id, where=outcome.where, ok=outcome.ok))
     if as_json:
         answer(outcome.to_dict())

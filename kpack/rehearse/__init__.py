@@ -1,6 +1,8 @@
 """The proof before Kaggle: a pack restored in a look-alike of the kernel, with the network cut."""
 
+from kpack.rehearse.container import rehearse_in
 from kpack.rehearse.model import Attempt, Imported, Rehearsal, Step, Walls
-from kpack.rehearse.run import NEEDED, Options, rehearse
+from kpack.rehearse.options import NEEDED, Options
+from kpack.rehearse.run import rehearse
 
-__all__ = ["NEEDED", "Attempt", "Imported", "Options", "Rehearsal", "Step", "Walls", "rehearse"]
+__all__ = ["NEEDED", "Attempt", "Imported", "Options", "Rehearsal", "Step", "Walls", "rehearse", "rehearse_in"]

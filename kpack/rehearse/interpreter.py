@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from kpack.restore.manifest import PackTarget
 
-_ASK = """
+ASK = """
 import json, platform, sys, sysconfig
 print(json.dumps([platform.python_implementation(), platform.python_version(), platform.machine(),
                   bool(sysconfig.get_config_var("Py_GIL_DISABLED")), sys.executable, sys.base_prefix]))
 """
+"""Has an interpreter say what it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ def describe(program: str) -> Interpreter | None:
     """Return what ``program`` is; None when it is no CPython with a GIL, or does not run."""
     try:
         done = subprocess.run(
-            [program, "-I", "-S", "-c", _ASK],
+            [program, "-I", "-S", "-c", ASK],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

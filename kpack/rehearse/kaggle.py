@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from kpack.errors import IntegrityError, UsageError
 from kpack.notebook.document import code, dumps, markdown
-from kpack.pack import wheel_landings
 from kpack.publish import kernel as kernels
 from kpack.publish.names import slug_of
 from kpack.rehearse import network
 from kpack.rehearse.model import Imported, Rehearsal, Step, Walls
 from kpack.rehearse.modules import Module, modules_of
-from kpack.restore import rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from kpack.pack import ReadPack
     from kpack.publish.client import Kaggle
     from kpack.publish.kernel import Finished
-    from kpack.restore.manifest import PackTarget
 
 REPORT = "kpack-rehearsal.json"
 """What the notebook leaves."""
@@ -36,7 +33,6 @@ _LIMIT = 50_000_000
 _FOLDER = "/kaggle/tmp/kpack-rehearsal"
 _KERNEL = Path(__file__).with_name("kernel")
 _WIDTH = 100
-_IMPORTED = (rules.LIB, rules.PURELIB, rules.PLATLIB)
 
 _ABOUT = """
 # Rehearsal of {name}
@@ -127,7 +123,7 @@ def rehearse_on_kaggle(
     """
     if not kaggle.username:
         raise UsageError("Kaggle's client does not say who is signed in", next="set KAGGLE_USERNAME")
-    modules = {target.python: _modules(pack, target, wanted.skip) for target in reversed(pack.manifest.targets)}
+    modules = {target.python: modules_of(pack, target, wanted.skip) for target in reversed(pack.manifest.targets)}
     own = wanted.notebook is not None
     kernel = kernels.Kernel(
         ref=f"{kaggle.username}/{slug_of(pack.manifest.name)}-rehearsal",
@@ -151,13 +147,6 @@ def rehearse_on_kaggle(
         return _outcome(pack, done, report, modules)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{REPORT} is not what the notebook writes", where=done.ref) from error
-
-
-def _modules(pack: ReadPack, target: PackTarget, skip: frozenset[str]) -> tuple[Module, ...]:
-    names = {
-        file: tuple(item.rest for item in landings if item.door in _IMPORTED) for file, landings in wheel_landings(pack)
-    }
-    return tuple(module for module in modules_of(target, names) if module.name not in skip)
 
 
 def _own(place: Path, pack: ReadPack) -> str:

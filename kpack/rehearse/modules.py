@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from kpack.pack import wheel_landings
+from kpack.restore import rules
 
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
+    from kpack.pack import ReadPack
     from kpack.restore.manifest import PackTarget
 
 _STRAY = frozenset({
@@ -18,6 +22,7 @@ _STRAY = frozenset({
 _PROGRAMS = frozenset({"__main__", "conftest", "noxfile", "setup", "tasks"})
 """Files that are run, not imported."""
 
+_IMPORTED = (rules.LIB, rules.PURELIB, rules.PLATLIB)
 _LIBRARY = ".so"
 _PYTHON = ".py"
 
@@ -29,16 +34,21 @@ class Module(NamedTuple):
     distribution: str
 
 
-def modules_of(target: PackTarget, filenames: dict[str, tuple[str, ...]]) -> tuple[Module, ...]:
-    """Return what to import of the distributions of ``target``, in the order of the pack.
+def modules_of(pack: ReadPack, target: PackTarget, skip: Container[str] = ()) -> tuple[Module, ...]:
+    """Return what to import of the distributions of ``target``, in the order of the pack, but for ``skip``.
 
-    ``filenames`` are what each wheel, by its file name, puts into site-packages.
+    Raises:
+        IntegrityError: a wheel's directory is not what the manifest says.
+
     """
+    names = {
+        file: tuple(item.rest for item in landings if item.door in _IMPORTED) for file, landings in wheel_landings(pack)
+    }
     found: dict[str, Module] = {}
     for item in target.distributions:
-        for name in importable(filenames[item.wheel.removeprefix("wheels/")]):
+        for name in importable(names[item.wheel.removeprefix("wheels/")]):
             found.setdefault(name, Module(name, item.name))
-    return tuple(found.values())
+    return tuple(module for module in found.values() if module.name not in skip)
 
 
 def importable(names: Iterable[str]) -> tuple[str, ...]:

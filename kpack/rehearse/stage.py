@@ -41,7 +41,7 @@ class Stage:
         self.working = work / "working"
         self.source = work / "kaggle-src"
         source = resources.files("kpack.rehearse").joinpath("kernel")
-        for name in ("watch.py", "driver.py", "launch.py"):
+        for name in ("watch.py", "driver.py", "launch.py", "prepare.py"):
             (self.kernel / name).write_bytes(source.joinpath(name).read_bytes())
         (work / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n", encoding="ascii")
         (work / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n", encoding="ascii")
@@ -72,11 +72,14 @@ class Stage:
         """Have every Python of the environment say who reaches for the network and which stub is imported."""
         absent = self.kernel / "absent.json"
         absent.write_text(json.dumps(dict(owners), sort_keys=True), encoding="utf-8")
+        (packages / _HOOK).write_text(self.hook(absent, refuse=refuse), encoding="utf-8")
+
+    def hook(self, absent: Path, *, refuse: bool = False) -> str:
+        """Return the line of a ``.pth`` file that starts the watch; ``absent`` is the file of modules and stubs."""
         watch = str(self.kernel / "watch.py")
         facts = {"__name__": "_kpack_watch", "LOG": str(self.log), "ABSENT": str(absent), "REFUSE": refuse}
         code = f"exec(compile(open({watch!r}, encoding='utf-8').read(), {watch!r}, 'exec'), {facts!r})"
-        line = f"import sys; hasattr(sys, '_kpack_rehearsal') or {code}\n"  # a restore reads .pth files once more
-        (packages / _HOOK).write_text(line, encoding="utf-8")
+        return f"import sys; hasattr(sys, '_kpack_rehearsal') or {code}\n"  # a restore reads .pth files once more
 
     def unwatch(self, packages: Path) -> None:
         """Let an installer work in the environment unseen."""

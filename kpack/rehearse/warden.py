@@ -3,7 +3,9 @@
 ``python -I warden.py SPEC``, a process of its own, standard library only. The walls are Linux namespaces (user,
 network, mount, PID), made by system calls, so that neither root nor a program of the host is needed. Where the machine
 refuses some of them, the next weaker set is tried and said. It prints one JSON object a line: first the walls
-``{"kind": "walls", "network", "files", "processes", "why"}``, then for each step its begin and end.
+``{"kind": "walls", "network", "files", "processes", "why"}``, then for each step its begin and end. In a
+container, whose walls stand already, ``own`` says that variables and packages are those of its own interpreter (3.9
+or newer).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import socket
 import struct
 import subprocess
 import sys
+import sysconfig
 import time
 import traceback
 from pathlib import Path
@@ -280,7 +283,8 @@ class Disk:
 
 def run(spec: dict[str, Any], *, alone: bool) -> None:
     """Run the steps one after the other; ``alone`` says that every other process in sight is a step's."""
-    disk = Disk(spec["measured"])
+    own = [sysconfig.get_path("purelib")] if spec["own"] else []
+    disk = Disk([*spec["measured"], *own])
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     for step in spec["steps"]:
         say(kind="step", name=step["name"])
@@ -289,7 +293,7 @@ def run(spec: dict[str, Any], *, alone: bool) -> None:
             child = subprocess.Popen(
                 step["argv"],
                 cwd=step["cwd"],
-                env=step["env"],
+                env={**os.environ, **step["env"]} if spec["own"] else step["env"],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -301,6 +305,8 @@ def run(spec: dict[str, Any], *, alone: bool) -> None:
         seconds = time.monotonic() - begun
         leave(child.pid, alone=alone)
         say(kind="done", name=step["name"], code=child.returncode, seconds=seconds, memory=memory)
+        if step["needed"] and child.returncode:
+            break
     disk.look()
     say(kind="disk", peak=disk.peak)
 

@@ -392,7 +392,7 @@ def test_command_exits_1_on_failure_and_remembers(theatre: Theatre) -> None:
     assert set(promised.split()) <= done.json.keys()
     assert done.json["imports"][0]["error"] == "ZeroDivisionError: division by zero (broken.py:1)"
     remembered = json.loads(pack.with_name("tiny.ledger.json").read_text())["rehearsed"]["local"]
-    assert (remembered["id"], remembered["ok"]) == (done.json["id"], False)
+    assert (remembered["id"], remembered["ok"], remembered["where"]) == (done.json["id"], False, "local")
     text = kpack(theatre.folder, "rehearse", str(pack), "--skip", "broken", KPACK_CACHE=str(theatre.folder / "cache"))
     assert text.code == 0
     assert "it works here" in text.out

@@ -55,13 +55,15 @@ def test_each_step_is_followed_by_the_next_one(desk: Desk) -> None:
     assert found["rehearsed"] is None
     passed(desk)
     assert stands(desk)["next"] == ["kpack", "push"]
-    desk.good("push")
+    assert "next: kpack rehearse --kaggle" in desk.good("push").err
     found = stands(desk)
     assert found["dataset"] == {
         "ref": DATASET, "version": 1, "id": found["pack"]["id"], "mountable": True, "asked": True, "note": None,
     }  # fmt: skip
-    assert found["next"][:2] == ["kpack", "bootstrap"]
+    assert found["next"] == ["kpack", "rehearse", "--kaggle"]
     assert found["rehearsed"]["ok"] is True
+    passed(desk, where="kaggle")
+    assert stands(desk)["next"][:2] == ["kpack", "bootstrap"]
 
 
 def test_rehearsal_of_another_pack_or_one_that_failed_does_not_count(desk: Desk) -> None:
