@@ -144,7 +144,7 @@ def rehearse(
                 on_phase=on_phase,
             )
         elif container is not None:
-            outcome = rehearse_in(container, found, options, base_of=base_of, on_phase=on_phase)
+            outcome = rehearse_in(container, found, options, base_of=base_of, cache=Cache(), on_phase=on_phase)
         else:
             outcome = run(found, options, base_of=base_of, cache=Cache(), on_phase=on_phase)
     remember(found.path, ledger.Rehearsed(id=outcome.id, where=outcome.where, ok=outcome.ok))

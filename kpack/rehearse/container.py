@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kpack.base import BaseImage
+    from kpack.cache import Cache
     from kpack.pack import ReadPack
     from kpack.rehearse.options import Options
     from kpack.restore.manifest import PackTarget
@@ -35,6 +36,7 @@ def rehearse_in(
     options: Options,
     *,
     base_of: Callable[[str], BaseImage | None],
+    cache: Cache,
     on_phase: Callable[[str], None] = lambda _: None,
 ) -> Rehearsal:
     """Rehearse ``pack`` in a new container of ``image``, which is removed at the end.
@@ -54,7 +56,7 @@ def rehearse_in(
     on_phase(f"asking {image} for its Python")
     version, machine = _ask(engine, image, python)
     target = _target(pack, options, image, version, machine)
-    with folder(keep=options.keep) as work:
+    with folder(cache, keep=options.keep) as work:
         stage = Stage(work, Interpreter(path=Path(python), version=version, prefix=work))
         everything = stubs.stubs_of(target, base_of(target.base) if target.base else None)
         lying = work / "stubs"
@@ -71,7 +73,7 @@ def rehearse_in(
             acts.append(steps.notebook(options.notebook, None, client=python))
         acts += [steps.line(pack.line, wanted), steps.step("release", [python, prepare, str(work)])]
         (work / "warden.py").write_bytes(WARDEN.read_bytes())
-        name = work.name
+        name = f"kpack-{work.name}"
         command = [*_run(engine, image, python, name, work, pack, options), "-I", str(work / "warden.py")]
         found = call(
             command,

@@ -54,7 +54,7 @@ def rehearse(
     if options.notebook is not None:
         jupyter.need_client()
     target, interpreter = choose(pack, options)
-    with folder(keep=options.keep) as work:
+    with folder(cache, keep=options.keep) as work:
         return _Run(pack, options, target, interpreter, Stage(work, interpreter), cache, on_phase).run(base_of)
 
 

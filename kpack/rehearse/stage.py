@@ -19,6 +19,7 @@ from kpack.errors import MachineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from kpack.cache import Cache
     from kpack.rehearse.interpreter import Interpreter
 
 _FOLDERS = ("env", "home", "input", "kaggle-src", "kernel", "log", "out", "root", "tmp", "working")
@@ -115,13 +116,18 @@ class Stage:
 
 
 @contextmanager
-def folder(*, keep: bool) -> Iterator[Path]:
-    """Yield a new private folder, removed at the end unless it is to be kept."""
-    work = Path(tempfile.mkdtemp(prefix="kpack-rehearse-")).resolve()
-    try:
-        yield work
-    finally:
-        if not keep:
+def folder(cache: Cache, *, keep: bool) -> Iterator[Path]:
+    """Yield a new private folder, removed at the end, or by the next rehearsal when this process is killed.
+
+    With ``keep`` it lies among the system's temporary files, and stays.
+    """
+    if keep:
+        yield Path(tempfile.mkdtemp(prefix="kpack-rehearse-")).resolve()
+        return
+    with cache.temporary() as work:
+        try:
+            yield work.resolve()
+        finally:
             remove(work)
 
 

@@ -38,6 +38,11 @@ class Theatre:
     def pack(self, wheels: Sequence[Path], *, series: Sequence[str] = (SERIES,), **facts: Any) -> Path:
         return kit.make_pack(self.folder / "dist", wheels, series=series, **facts).path
 
+    def left(self) -> list[Path]:
+        """Return what rehearsals left behind."""
+        places = [self.folder / "temporary", self.folder / "cache" / "tmp"]
+        return [left for place in places if place.exists() for left in place.iterdir()]
+
     def play(self, pack: Path, *, base: BaseImage | None = None, **options: Any) -> Rehearsal:
         return rehearse(
             packs.read(pack),

@@ -55,7 +55,7 @@ def rehearse(theatre: Theatre, *words: str, image: str = "localhost/kernel") -> 
         "--json",
         PATH=f"{programs}:{os.environ['PATH']}",
         ENGINE_CALLS=str(theatre.folder / "calls"),
-        TMPDIR=str(theatre.folder / "temporary"),
+        KPACK_CACHE=str(theatre.folder / "cache"),
     )
 
 
@@ -83,7 +83,7 @@ def test_image_gives_the_interpreter_and_its_packages(theatre: Theatre, python: 
     }
     assert [item["host"] for item in said["network"]] == ["updates.example.org"]
     assert any("lacks 1 of the base's 2 packages" in note for note in said["notes"])
-    assert list((theatre.folder / "temporary").iterdir()) == []
+    assert theatre.left() == []
     assert json.loads(pack.with_name("tiny.ledger.json").read_text())["rehearsed"]["container"]["ok"] is True
 
 
@@ -141,7 +141,7 @@ def test_interrupted_container_is_removed(theatre: Theatre, python: Path) -> Non
             "PYTHONPATH": str(ROOT),
             "PATH": f"{theatre.folder / 'bin'}:{os.environ['PATH']}",
             "ENGINE_CALLS": str(theatre.folder / "calls"),
-            "TMPDIR": str(theatre.folder / "temporary"),
+            "KPACK_CACHE": str(theatre.folder / "cache"),
         },
         capture_output=True,
         text=True,
@@ -150,4 +150,4 @@ def test_interrupted_container_is_removed(theatre: Theatre, python: Path) -> Non
     assert done.returncode == 130, done.stderr
     last = json.loads((theatre.folder / "calls").read_text().splitlines()[-1])
     assert last[:2] == ["rm", "--force"]
-    assert list((theatre.folder / "temporary").iterdir()) == []
+    assert theatre.left() == []
