@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
 
 from kpack import urls
 from kpack.resolve.worker.files import version_of
@@ -75,15 +76,22 @@ def checked(metadata: Metadata, file: IndexFile) -> Metadata:
 def of_file(metadata: Metadata, file: IndexFile) -> Metadata:
     """Return ``metadata`` if it is that of ``file``.
 
+    The file name may have a local version more, as prebuilt wheels for one CUDA and one torch do: then that is the
+    version, as for uv (pip takes such a wheel by URL and by path only).
+
     Raises:
         BadMetadata: it is not.
 
     """
     name = read_project(file.filename)
-    if canonicalize_name(metadata.name) != name or version_of(metadata.version) != file.version:
-        says = f"{metadata.name} {metadata.version}".strip()[:200] or "nothing"
-        raise BadMetadata(f"has a file {file.filename} whose METADATA says {says}")
-    return metadata
+    version = version_of(metadata.version)
+    if canonicalize_name(metadata.name) == name:
+        if version == file.version:
+            return metadata
+        if file.is_wheel and version == Version(file.version.public):
+            return metadata.as_version(str(file.version))
+    says = f"{metadata.name} {metadata.version}".strip()[:200] or "nothing"
+    raise BadMetadata(f"has a file {file.filename} whose METADATA says {says}")
 
 
 def read_project(filename: str) -> str:

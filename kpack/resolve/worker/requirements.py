@@ -56,6 +56,10 @@ class Metadata:
             next(iter(fields.get("requires-python", ())), None),
         )
 
+    def as_version(self, version: str) -> Metadata:
+        """Return the same headers under another version."""
+        return Metadata(self.name, version, self.requires, self.extras, self.requires_python)
+
     def dumps(self) -> bytes:
         """Return headers that `parse` reads as the same value."""
         lines = [f"Name: {self.name}", f"Version: {self.version}"]
