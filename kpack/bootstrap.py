@@ -68,14 +68,14 @@ def run(pack: str, sha256: str, size: int) -> None:
 
     Raises SystemExit with the exit code when that fails; the message is on stderr by then.
     """
-    options = globals().get("OPTIONS", {})
-    folder = None
+    place, folder, options = pack, None, globals().get("OPTIONS", {})
     try:
         boot, manifest, engine = parts(pack, sha256, size)
+        place = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - named only
         folder = tempfile.mkdtemp(prefix="kpack-")
         code = hand_over(folder, engine, pack, manifest, hashlib.sha256(boot).hexdigest(), options)
     except (Untrusted, OSError) as error:
-        code = fail(error, pack, options)
+        code = fail(error, pack, place, options)
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -187,12 +187,13 @@ def forget() -> None:
         del sys.modules[name]
 
 
-def fail(error: Exception, pack: str, options: "dict[str, object]") -> int:
-    """Say what went wrong and return the exit code."""
+def fail(error: Exception, pack: str, place: str, options: "dict[str, object]") -> int:
+    """Say what went wrong, and in which place, and return the exit code."""
     code = getattr(error, "code", 7)
-    advice = {5: "upload or copy the pack again", 6: "use a newer image"}.get(code, "check that the input is attached")
+    advice = "check that the input is attached" if place == pack else "free some space there, or set TMPDIR"
+    advice = {5: "upload or copy the pack again", 6: "use a newer image"}.get(code, advice)
     if options.get("json"):
-        print(json.dumps({"error": {"code": code, "what": str(error), "where": pack, "next": advice}}))
+        print(json.dumps({"error": {"code": code, "what": str(error), "where": place, "next": advice}}))
     else:
-        print("kpack: {}: {}\n  next: {}".format(pack, error, advice), file=sys.stderr)
+        print("kpack: {}: {}\n  next: {}".format(place, error, advice), file=sys.stderr)
     return code

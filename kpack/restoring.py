@@ -22,11 +22,21 @@ sys.path[:] = [path for path in sys.path if path]
 import json, os
 sys.stdout = os.fdopen(int(sys.argv[3]), "w", closefd=False) if sys.argv[3] != "1" else sys.stdout
 code = sys.stdin.buffer.read()
-exec(compile(code, "bootstrap.py", "exec"), {
-    "PACK": sys.argv[1], "OPTIONS": json.loads(sys.argv[2]), "__name__": "kpack_bootstrap",
-})
+os.write(int(sys.argv[4]), b"began ")
+try:
+    exec(compile(code, "bootstrap.py", "exec"), {
+        "PACK": sys.argv[1], "OPTIONS": json.loads(sys.argv[2]), "__name__": "kpack_bootstrap",
+    })
+except SystemExit:
+    os.write(int(sys.argv[4]), b"ended")
+    raise
+os.write(int(sys.argv[4]), b"ended")
 """
-"""Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing."""
+"""Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing.
+
+It says to a file when the bootstrap began and when it ended, having told what came of it: any code that the
+interpreter runs at its start may end it instead, with whatever exit code.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +65,7 @@ def run_engine(
     Raises:
         UsageError: neither an interpreter nor a folder is named.
         IntegrityError: the pack is damaged, or has another id.
-        MachineError: there is no such pack or interpreter.
+        MachineError: there is no such pack or interpreter, or it ended without a word of the engine.
 
     """
     if options.python is None and options.target is None:
@@ -82,32 +92,47 @@ def run_engine(
     }
     words = [_interpreter(options.python), "-c", _DRIVER, str(path.absolute()), json.dumps(wanted)]
     code = pack.bootstrap_of(found)
-    if not (as_json or capture):
-        return subprocess.run([*words, "1"], input=code, check=False)
+    answers = as_json or capture
     # What the interpreter prints when it starts (sitecustomize, .pth files) does not belong into the answer.
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as course:
         done = subprocess.run(
-            [*words, str(said.fileno())],
+            [*words, str(said.fileno()) if answers else "1", str(course.fileno())],
             input=code,
             check=False,
-            stdout=subprocess.PIPE if capture else sys.stderr.fileno(),
+            stdout=subprocess.PIPE if capture else sys.stderr.fileno() if answers else None,
             stderr=subprocess.PIPE if capture else None,
-            pass_fds=(said.fileno(),),
+            pass_fds=(said.fileno(), course.fileno()),
         )
         said.seek(0)
+        course.seek(0)
         done.stdout, noise = said.read(), done.stdout or b""
-    if done.returncode and not done.stdout:
-        raise MachineError(
-            f"the interpreter ended with exit code {done.returncode} before the restore began, or while it ran",
-            where=words[0],
-            next="see what it runs when it starts: sitecustomize.py and .pth files of its environment",
-        )
+        _refuse_silent_end(words[0], done.returncode, course.read())
+    if not answers:
+        return done
     if capture:
         done.stderr = noise + done.stderr
     else:
         sys.stdout.buffer.write(done.stdout)
         sys.stdout.flush()
     return done
+
+
+def _refuse_silent_end(python: str, code: int, course: bytes) -> None:
+    """Raise MachineError for an interpreter that ended before the bootstrap had said what came of the restore."""
+    if course.endswith(b"ended"):
+        return
+    how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+    if not course:
+        raise MachineError(
+            f"the interpreter ended with {how} before the restore began; nothing was changed",
+            where=python,
+            next="see what it runs when it starts: sitecustomize.py and .pth files of its environment",
+        )
+    raise MachineError(
+        f"the interpreter ended with {how} while the restore ran",
+        where=python,
+        next="restore again: the next run cleans up or finishes; if it ends again, see which .pth files it runs",
+    )
 
 
 def _interpreter(python: str | None) -> str:

@@ -105,7 +105,7 @@ class Run:
                     file.path for file in wheel.files if file.kind not in (METADATA, RECORD)
                 )
                 files += self._bytecode[wheel.name]
-            self._stage(wheel, None if wheel.name in prepared.old else there)
+            self._stage(wheel, None if wheel.name in prepared.old else there.union(prepared.vacated))
             for path in in_parts(wheel.jobs):
                 self._writer.parts[path] = "{}/p{}".format(staging(wheel.lib), len(self._writer.parts))
         files += list(prepared.scripts)
@@ -120,7 +120,7 @@ class Run:
             prepared.run,
             self._id,
             plan.manifest.name,
-            folders=prepared.missing,
+            folders=sorted({*prepared.missing, *self._caches()}),
             files=[path for path in files if path not in there] if there else files,
             metadata=[wheel.final for wheel in plan.wheels if wheel not in standing],
             aside=[(place, os.path.join(away, str(number))) for number, place in enumerate(places)],
@@ -128,6 +128,16 @@ class Run:
             emptied=sorted({folder for old in prepared.olds for folder in old.folders} | _folders_of(standing)),
             witnesses=[os.path.join(folder, witness(prepared.run)) for folder in self._foreign_folders()],
         )
+
+    def _caches(self) -> Set[str]:
+        """Return the folders for bytecode that are not there."""
+        folders = {os.path.dirname(path) for paths in self._bytecode.values() for path in paths}
+        return {folder for folder in folders if not os.path.isdir(folder)}
+
+    def _is_late(self, folder: str) -> bool:
+        """Tell whether a folder can be made only when what is in its place has moved."""
+        late = self.prepared.late
+        return folder in late or os.path.dirname(folder) in late  # a folder for bytecode is not of the plan
 
     def _foreign_folders(self) -> List[str]:
         """Return the folders outside the scheme where checkpoints are written."""
@@ -144,7 +154,7 @@ class Run:
         before = len(staged)
 
         def wait(path: str) -> str:
-            if only is None or path in only:
+            if only is None or path in only or self._is_late(os.path.dirname(path)):
                 staged[path] = "{}/{}".format(folder, len(staged))
                 return staged[path]
             return path
@@ -168,7 +178,8 @@ class Run:
 
     def _folders(self, journal: Journal) -> None:
         for folder in journal.folders:
-            _make(folder)
+            if not self._is_late(folder):
+                _make(folder)
         for path in journal.witnesses:
             _store(path, b"")
         for folder in journal.staging:
@@ -303,6 +314,10 @@ class Run:
                 relocate(place, away)
         for old in self.prepared.olds:
             remove_empty([folder for folder in old.folders if (folder + "/").startswith(old.info + "/")])
+        remove_empty(self.prepared.vacated)
+        for folder in journal.folders:
+            if self._is_late(folder):
+                _make(folder)
         for final, waiting in self.prepared.staged.items():
             if os.path.lexists(waiting):  # not every source compiles
                 relocate(waiting, final)

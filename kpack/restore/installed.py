@@ -107,9 +107,14 @@ def stated(item: Installed) -> Optional[Installed]:
 
 
 def has_record(item: Installed) -> bool:
-    """Tell whether a distribution lists its files."""
-    name = "RECORD" if item.info.endswith(".dist-info") else "installed-files.txt"
-    return os.path.isfile(os.path.join(item.info, name))
+    """Tell whether a distribution lists its files, in a way that can be read."""
+    is_record = item.info.endswith(".dist-info")
+    path = os.path.join(item.info, "RECORD" if is_record else "installed-files.txt")
+    try:
+        foreign.read(path, foreign.METADATA, follow=True).decode("utf-8", "strict" if is_record else "replace")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def whole(info: str) -> bool:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Dict, List, Set, Tuple
 from . import check
 from .installed import listing, owners
 from .journal import Places
+from .moves import is_folder
 from .plan import missing_folders
-from .replace import in_the_way, read_old, without_shared
+from .replace import in_the_way, read_old, vacated, without_shared
 from .scripts import command
 from .search import Hidden
 from .shared import SHOWN, Digests, drop, share_files, shown
@@ -42,6 +43,10 @@ class Prepared:
         """Distributions (normalised) that are hidden by what comes before them, which was told."""
         self.missing: List[str] = []
         """Folders that are not there, parents first."""
+        self.late: Set[str] = set()
+        """Those of them that can be made only when a file of what is replaced has left their place."""
+        self.vacated: List[str] = []
+        """Folders that only what is replaced has files in, where files belong; parents first."""
         self.notes: List[str] = []
 
     @property
@@ -50,10 +55,15 @@ class Prepared:
         return [old for olds in self.old.values() for old in olds]
 
     @property
+    def leaving(self) -> Set[str]:
+        """The files of what gives way."""
+        return {path for old in self.olds for path in old.files}
+
+    @property
     def given_up(self) -> Set[str]:
         """The files of distributions that are replaced, and those that take their place."""
-        found = {path for old in self.olds for path in old.files}
-        return found.union(file.path for wheel in self.plan.wheels if wheel.name in self.old for file in wheel.files)
+        new = (file.path for wheel in self.plan.wheels if wheel.name in self.old for file in wheel.files)
+        return self.leaving.union(new)
 
     @property
     def libs(self) -> Set[str]:
@@ -82,10 +92,15 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
     _make_room(prepared)
     folders = {file.path.rpartition("/")[0] for wheel in plan.wheels for file in wheel.files}
     folders |= {scheme.scripts} if prepared.scripts else set()
-    folders |= {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
     folders |= {wheel.lib for wheel in plan.wheels} | {scheme.purelib}
-    prepared.missing = missing_folders(folders)
-    missing = set(prepared.missing)
+    for_checkpoints = {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
+    leaving = prepared.leaving
+    missing = {*missing_folders(folders, leaving), *missing_folders(for_checkpoints)}
+    folders |= for_checkpoints
+    prepared.missing = sorted(missing)
+    for folder in prepared.missing if leaving else ():
+        if folder in leaving or os.path.dirname(folder) in prepared.late:
+            prepared.late.add(folder)
     _take_over(prepared, digests, missing)
     standing = (folders | {os.path.dirname(folder) for folder in missing}) - missing
     check.refuse_links_outside(plan, standing)
@@ -118,7 +133,7 @@ def _take_over(prepared: Prepared, digests: Digests, missing: Set[str]) -> None:
     What is there with the very content that the pack's RECORD names stays as it is.
     """
     plan = prepared.plan
-    ours = {path for old in prepared.olds for path in old.files}
+    ours = prepared.leaving
     other: List[str] = []
     for wheel in plan.wheels:
         found = [
@@ -139,7 +154,11 @@ def _take_over(prepared: Prepared, digests: Digests, missing: Set[str]) -> None:
             del prepared.scripts[path]
         else:
             other.append(path)
-    prepared.overwritten = list(dict.fromkeys(other))
+    for path in dict.fromkeys(other):
+        empty = vacated(path, ours) if ours and is_folder(path) else []
+        prepared.vacated += empty
+        if not empty:
+            prepared.overwritten.append(path)
     check.refuse_folders(prepared.overwritten)
     if prepared.overwritten:
         prepared.notes.append(_taken_over(prepared))

@@ -145,10 +145,10 @@ def plan_wheels(pack: Pack, items: List[PackedDistribution], scheme: Scheme, inf
     return [read_wheel(pack, item, tails[item.name], scheme, inflater) for item in items]
 
 
-def missing_folders(paths: Set[str]) -> List[str]:
+def missing_folders(paths: Set[str], leaving: AbstractSet[str] = frozenset()) -> List[str]:
     """Return the folders (given, and their parents) that are not there, parents first.
 
-    Raises RestoreError (code 6) when one of them is a file.
+    Files (or links) in ``leaving`` make room before. Raises RestoreError (code 6) when one of them is another file.
     """
     there: Dict[str, bool] = {"/": True}
     for path in paths:
@@ -157,8 +157,9 @@ def missing_folders(paths: Set[str]) -> List[str]:
             waiting.append(path)
             path = os.path.dirname(path)
         for folder in reversed(waiting):
-            there[folder] = there[os.path.dirname(folder)] and os.path.isdir(folder)
-            if not there[folder] and there[os.path.dirname(folder)] and os.path.lexists(folder):
+            above = there[os.path.dirname(folder)]
+            there[folder] = above and folder not in leaving and os.path.isdir(folder)
+            if above and not there[folder] and folder not in leaving and os.path.lexists(folder):
                 raise RestoreError(
                     MISFIT,
                     "a folder is needed where a file is; pip could not install that either",

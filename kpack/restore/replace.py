@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Iterable, List, NamedTuple, Set
+from typing import TYPE_CHECKING, AbstractSet, Iterable, List, NamedTuple, Set
 
 from . import foreign
 from .errors import MISFIT, RestoreError
@@ -41,7 +41,7 @@ def read_old(there: Installed, places: Places, *, same: bool) -> Old:
     if not has_record(there) and not same:
         raise RestoreError(
             MISFIT,
-            "{} {} cannot be replaced: it has no list of its files, so they are not known".format(
+            "{} {} cannot be replaced: it has no list of its files that can be read, so they are not known".format(
                 there.name, there.version
             ),
             where=there.info,
@@ -84,6 +84,20 @@ def _files(there: Installed) -> Set[str]:
 def _metadata(info: str) -> Set[str]:
     """Return every file in a metadata folder: other tools have added some since (REQUESTED, direct_url.json)."""
     return {os.path.join(folder, name) for folder, _, names in os.walk(info) for name in names}
+
+
+def vacated(folder: str, leaving: AbstractSet[str]) -> List[str]:
+    """Return a folder and those in it, parents first, that are empty once the files in ``leaving`` have left.
+
+    Empty when something else is in it.
+    """
+    found = []
+    for inner, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(inner, name))]
+        if not all(os.path.join(inner, name) in leaving for name in [*names, *links]):
+            return []
+        found.append(inner)
+    return found
 
 
 def without_shared(olds: List[Old], libs: Iterable[str]) -> List[Old]:

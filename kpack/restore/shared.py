@@ -147,12 +147,12 @@ def _refuse_folders(claims: Mapping[str, _Claim], wheels: List[WheelPlan]) -> No
 
 
 def _cases(claims: Mapping[str, _Claim], scheme: Scheme) -> List[str]:
-    """Return notes on paths that differ only in case, which are one on other systems."""
+    """Return notes on paths of two wheels that differ only in case, which are one on other systems."""
     notes = []
     folded: Dict[str, str] = {}
     for path, claim in claims.items():
         other = folded.setdefault(path.lower(), path)
-        if other != path:
+        if other != path and claims[other].wheel is not claim.wheel:
             notes.append(
                 "{} and {} bring {} and {}, which differ only in case: on Linux both stay".format(
                     claims[other].wheel.name, claim.wheel.name, shown(other, scheme), shown(path, scheme)

@@ -220,7 +220,8 @@ def _central(
         size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
     mode = external >> 16
     folder = name[-1] == "/"
-    if mode & _TYPE not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
+    # A name that ends with a slash is a folder for every reader; some writers give all entries the mode of a file.
+    if mode & _TYPE not in (0, stat.S_IFREG, stat.S_IFDIR if folder else stat.S_IFREG):
         raise _bad("{!r} is a link, a device or a folder in disguise".format(name), where)
     if flags & ~_ALLOWED_FLAGS or method not in (STORED, DEFLATED) or disk:
         raise _bad("{!r} uses a feature of zip that wheels have no need of".format(name), where)

@@ -102,6 +102,25 @@ def test_nothing_stays_in_the_process_or_on_the_disk(series: str, tmp_path: Path
     assert json.loads(done.printed[0]) == [[], [], [], []]
 
 
+@pytest.mark.parametrize("event", ["open", "tempfile.mkdtemp"])
+def test_no_room_for_temporary_files_is_not_blamed_on_the_input(tmp_path: Path, pack: Pack, event: str) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    full = (
+        "import os, sys\n"
+        "def hook(event, args):\n"
+        f"    if event == {event!r} and (event != 'open' or str(args[0]).endswith('restore.zip')):\n"
+        "        raise OSError(28, 'No space left on device')\n"
+        "sys.addaudithook(hook)\n"
+    )
+    done = kit.restore(sys.executable, pack.path, before=full, env={"TMPDIR": str(scratch)}, target=str(tmp_path / "t"))
+    assert (done.code, done.error["code"]) == (7, 7)
+    assert done.error["where"] == str(scratch)
+    assert "No space left" in done.error["what"]
+    assert "TMPDIR" in done.error["next"]
+    assert list(scratch.iterdir()) == []
+
+
 def test_two_packs_in_one_process_bring_their_own_engines(tmp_path: Path, pack: Pack) -> None:
     other = kit.make_pack(tmp_path / "other", [make_wheel(tmp_path, "more")], name="other")
     code = kit.RUN + f"\nsys.argv[1] = {str(other.path)!r}\n" + kit.RUN + "\nimport thing, more; print(more.VERSION)"

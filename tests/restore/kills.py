@@ -133,7 +133,13 @@ def stage(folder: Path, *, large: int = 200_000) -> Scene:
         folder / "wheels",
         "thing",
         "1.0",
-        files={"thing/__init__.py": "old = 1\n", "thing/gone.py": "", "thing/data/old.txt": "old"},
+        files={
+            "thing/__init__.py": "old = 1\n",
+            "thing/gone.py": "",
+            "thing/data/old.txt": "old",
+            "thing/turns/into/a": "file",
+            "thing/opens": "into a folder",
+        },
         entry_points="[console_scripts]\nthing-old = thing:main\n",
     )
     subprocess.run(
@@ -157,7 +163,13 @@ def stage(folder: Path, *, large: int = 200_000) -> Scene:
             folder / "wheels",
             "thing",
             "2.0",
-            files={"thing/__init__.py": "new = 2\n", "thing/data/new.txt": "new", "thing/more/x.py": ""},
+            files={
+                "thing/__init__.py": "new = 2\n",
+                "thing/data/new.txt": "new",
+                "thing/more/x.py": "",
+                "thing/turns": "a file",
+                "thing/opens/inner/x.py": "",
+            },
             entry_points="[console_scripts]\nthing = thing:main\n",
         ),
         *kit.rich_wheels(folder / "wheels"),

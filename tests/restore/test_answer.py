@@ -43,6 +43,28 @@ def test_what_the_interpreter_prints_at_its_start_is_not_in_the_answer(kernel: P
     assert "before the restore began" in json.loads(done.stdout)["error"]["what"]
 
 
+@pytest.mark.parametrize("ends", ["sys.exit(9)", "sys.exit(0)", "os._exit(0)", "os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize("answer", [(), ("--json",)], ids=["text", "json"])
+def test_an_interpreter_that_ends_at_its_start_is_no_success_and_not_silent(
+    kernel: Path, tmp_path: Path, ends: str, answer: tuple[str, ...]
+) -> None:
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")]).path
+    lib = kit.purelib(kernel)
+    (lib / "ends.pth").write_text(f"import os, sys; {ends}\n")
+    done = cli("restore", pack, "--python", kernel, *answer)
+    assert done.returncode == 7, done.stdout + done.stderr
+    said = json.loads(done.stdout)["error"]["what"] if answer else done.stderr
+    assert "before the restore began; nothing was changed" in said
+    assert not (lib / "thing.py").exists()
+
+
+def test_an_interpreter_that_is_ended_by_what_the_pack_brings_is_no_success(kernel: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "quits", files={"quits.py": "", "quits.pth": "import os; os._exit(0)\n"})
+    done = cli("restore", kit.make_pack(tmp_path / "pack", [wheel]).path, "--python", kernel)
+    assert done.returncode == 7, done.stdout + done.stderr
+    assert "exit code 0 while the restore ran" in done.stderr
+
+
 def changed(pack: Path) -> Path:
     """Change the trust code of a pack, keeping its size and every digest that it states."""
     data = pack.read_bytes()

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -316,7 +317,7 @@ class Unseekable(io.RawIOBase):
         return self.stream.write(data)
 
 
-@pytest.mark.parametrize("kind", ["descriptors", "zip64", "folders", "metadata first"])
+@pytest.mark.parametrize("kind", ["descriptors", "zip64", "folders", "folders like files", "metadata first"])
 def test_installs_what_old_and_odd_tools_have_zipped(tmp_path: Path, kind: str) -> None:
     path = make_wheel(tmp_path, "thing", files={"thing/__init__.py": "X = 1\n", "thing/b.bin": bytes(300_000)})
     with zipfile.ZipFile(path) as archive:
@@ -329,6 +330,11 @@ def test_installs_what_old_and_odd_tools_have_zipped(tmp_path: Path, kind: str) 
             if kind == "folders":
                 archive.mkdir("thing")
                 archive.mkdir("empty")
+            if kind == "folders like files":
+                for folder, mode in (("thing/", stat.S_IFREG | 0o644), ("empty/", stat.S_IFREG)):
+                    info = zipfile.ZipInfo(folder)
+                    info.external_attr = mode << 16
+                    archive.writestr(info, b"")
             for name, data in entries:
                 with archive.open(name, "w", force_zip64=kind == "zip64") as entry:
                     entry.write(data)

@@ -180,7 +180,13 @@ def test_the_last_wheel_of_a_target_keeps_its_file_and_command(tmp_path: Path) -
         make_wheel(
             tmp_path,
             name,
-            files={f"{name}.py": "def main(): print(__name__)\n", "shared.py": f"WHO = {name!r}\n", "Case.py": name}
+            files={
+                f"{name}.py": "def main(): print(__name__)\n",
+                "shared.py": f"WHO = {name!r}\n",
+                "Case.py": name,
+                "own": "",
+                "Own": "",
+            }
             if name == "zz"
             else {f"{name}.py": "def main(): print(__name__)\n", "shared.py": f"WHO = {name!r}\n", "case.py": name},
             entry_points=point.format(name),

@@ -134,6 +134,19 @@ def test_refuses_to_replace_what_has_no_record(kernel: Path, tmp_path: Path) -> 
     assert kit.listing(kernel.parents[1]) == before
 
 
+@pytest.mark.parametrize("content", [b"thing/gr\xf6\xdfe.txt,,\n", b"x" * (16 << 20) + b"\n"], ids=["latin-1", "huge"])
+def test_refuses_to_replace_what_has_a_record_that_cannot_be_read(kernel: Path, tmp_path: Path, content: bytes) -> None:
+    pip_install(kernel, [old(tmp_path)])
+    with (kit.purelib(kernel) / "thing-1.0.dist-info/RECORD").open("ab") as stream:
+        stream.write(content)
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"})
+    before = kit.listing(kernel.parents[1])
+    done = kit.restore(kernel, pack.path)
+    assert (done.code, done.error["code"]) == (6, 6)
+    assert "no list of its files that can be read" in done.error["what"]
+    assert kit.listing(kernel.parents[1]) == before
+
+
 def test_refuses_to_replace_what_is_imported(kernel: Path, tmp_path: Path) -> None:
     pip_install(kernel, [old(tmp_path)], "--no-compile")
     pack = kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"})
@@ -185,6 +198,64 @@ def test_a_failure_puts_the_old_one_back(kernel: Path, tmp_path: Path) -> None:
     assert (done.code, done.error["code"]) == (7, 7), done.err
     assert kit.listing(kernel.parents[1]) == before
     kit.good(kernel, pack.path, after="import thing; print(thing.VERSION)")
+
+
+KINDS = {
+    "a package becomes a module": ({"thing/__init__.py": "V = 1\n", "thing/part.py": ""}, {"thing.py": "V = 2\n"}),
+    "a module becomes a package": ({"thing.py": "V = 1\n"}, {"thing/__init__.py": "V = 2\n"}),
+    "a folder becomes a file": (
+        {"thing.py": "V = 1\n", "things/deep/er/x.txt": "", "things/y.py": ""},
+        {"thing.py": "V = 2\n", "things": "a file"},
+    ),
+    "a file becomes a folder": (
+        {"thing.py": "V = 1\n", "things": "a file"},
+        {"thing.py": "V = 2\n", "things/deep/er/x.py": "", "things/y.txt": ""},
+    ),
+    "folders of .data change": (
+        {"thing.py": "V = 1\n", "thing-1.0.data/data/share/thing": "", "thing-1.0.data/headers/h/x.h": ""},
+        {"thing.py": "V = 2\n", "thing-2.0.data/data/share/thing/x": "", "thing-2.0.data/headers/h": ""},
+    ),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["", "compiled"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_a_folder_may_be_a_file_in_the_new_one_and_the_other_way_round(
+    kernel: Path, tmp_path: Path, kind: str, compiled: bool
+) -> None:
+    before, after = KINDS[kind]
+    pip_install(kernel, [make_wheel(tmp_path, "thing", "1.0", files=before)])
+    wheel = make_wheel(tmp_path, "thing", "2.0", files=after)
+    pack = kit.make_pack(tmp_path / "pack", [wheel], replaces={"thing": "1.0"})
+    done = kit.good(kernel, pack.path, compile=compiled, after="import thing; print(thing.V)")
+    assert done.printed == ["2"]
+    check_record(kit.purelib(kernel) / "thing-2.0.dist-info")
+    fresh = kit.make_venv("3.12", tmp_path / "fresh")
+    kit.good(fresh, pack.path, compile=compiled, after="import thing")
+    state = ["lib/python3.12/site-packages/.kpack"]
+    found, expected = (kit.listing(python.parents[1], without=state) for python in (kernel, fresh))
+    assert {name for name in found if "thing" in name} == {name for name in expected if "thing" in name}
+
+
+def test_a_folder_of_the_old_one_may_be_a_file_of_another_new_one(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [make_wheel(tmp_path, "thing", "1.0", files={"a/x.py": "", "b": "", "thing.py": "V = 1\n"})])
+    wheels = [make_wheel(tmp_path, "thing", "2.0"), make_wheel(tmp_path, "other", files={"a": "", "b/y.py": "Y = 1\n"})]
+    pack = kit.make_pack(tmp_path / "pack", wheels, replaces={"thing": "1.0"})
+    done = kit.good(kernel, pack.path, after="import b.y; print(b.y.Y)")
+    assert done.printed == ["1"]
+    assert (kit.purelib(kernel) / "a").is_file()
+    assert not (kit.purelib(kernel) / ".kpack/journal.json").exists()
+
+
+def test_a_folder_of_the_old_one_with_somebody_elses_file_is_no_place_for_a_file(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [make_wheel(tmp_path, "thing", "1.0", files={"things/x.txt": "", "thing.py": "V = 1\n"})])
+    (kit.purelib(kernel) / "things/mine.txt").write_text("of the user")
+    wheel = make_wheel(tmp_path, "thing", "2.0", files={"things": "", "thing.py": "V = 2\n"})
+    before = kit.listing(kernel.parents[1])
+    done = kit.restore(kernel, kit.make_pack(tmp_path / "pack", [wheel], replaces={"thing": "1.0"}).path)
+    assert done.code == 6
+    assert "a file belongs where a folder is" in done.error["what"]
+    assert kit.listing(kernel.parents[1]) == before
 
 
 def test_a_newer_pack_is_restored_over_an_older_one(kernel: Path, tmp_path: Path) -> None:
