@@ -25,6 +25,7 @@ from kpack.errors import (
     NoSolution,
     UsageError,
 )
+from kpack.fetch import Fetcher
 from kpack.pack import Pack, Problem
 from kpack.project import Locked
 
@@ -120,7 +121,7 @@ def lock(
     from packaging.utils import canonicalize_name
 
     names = upgrade if isinstance(upgrade, bool) else frozenset(canonicalize_name(name) for name in upgrade)
-    return project.lock(_project(config), _cache(cache), upgrade=names, strict=strict, offline=offline)
+    return project.lock(_project(config), _fetcher(cache, offline=offline), upgrade=names, strict=strict)
 
 
 def build(
@@ -146,9 +147,8 @@ def build(
     """
     return project.build(
         _project(config),
-        _cache(cache),
+        _fetcher(cache, offline=offline),
         out=None if out is None else Path(out),
-        offline=offline,
         take_from=[Path(older) for older in take_from],
     )
 
@@ -220,5 +220,5 @@ def _project(config: str | os.PathLike[str] | None) -> project.Project:
     return project.Project.find(None if config is None else Path(config).absolute())
 
 
-def _cache(folder: str | os.PathLike[str] | None) -> Cache:
-    return Cache(None if folder is None else Path(folder))
+def _fetcher(folder: str | os.PathLike[str] | None, *, offline: bool) -> Fetcher:
+    return Fetcher(Cache(None if folder is None else Path(folder)), offline)

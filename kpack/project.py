@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from kpack.base import BaseImage
     from kpack.cache import Cache
     from kpack.environment import Environment
-    from kpack.fetch import Download, Event, Fetched
+    from kpack.fetch import Download, Fetched, Fetcher
     from kpack.lock import Lock
     from kpack.pack import Pack
     from kpack.resolve.child import Listener
     from kpack.resolve.model import Source
-    from kpack.urls import Credentials
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,16 @@ class Locked:
 
 def lock(
     project: Project,
-    cache: Cache,
+    fetcher: Fetcher,
     *,
     upgrade: bool | frozenset[NormalizedName] = False,
     strict: bool = False,
-    offline: bool = False,
     on_resolve: Listener | None = None,
-    on_fetch: Callable[[Event], None] | None = None,
 ) -> Locked:
     """Bring the lock up to date and return it; a lock that speaks for the file is answered without the network.
 
     ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256.
+    The ``fetcher`` is given the credentials that the file and its environment hold.
 
     Raises:
         UsageError: kaggle-env.toml is wrong.
@@ -145,6 +143,8 @@ def lock(
     from kpack.environment.checks import check_base_names, check_local_files
     from kpack.resolve.child import Workers
 
+    fetcher = _with_credentials(fetcher, environment)
+    cache = fetcher.cache
     check_local_files(environment)
     check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
     # The workers load while this process does; what comes after the resolution is imported while they work.
@@ -167,17 +167,15 @@ def lock(
         from kpack.resolve import consistency
         from kpack.resolve.requires_dist import RequiresDist
 
-        resolution = source.fill(environment, resolution, cache, offline=offline, on_event=on_fetch)
+        resolution = source.fill(environment, resolution, fetcher)
         requires_of = RequiresDist.of(environment, workers, cache.http_dir)
         resolution = consistency.check(environment, resolution, requires_of)
     found = locking.lock(
         environment.checkpoints,
-        cache,
+        fetcher,
         folder=project.config.parent,
         strict=strict,
-        offline=offline,
         known=() if old is None or upgrade is True else old.checkpoints,
-        on_event=on_fetch,
     )
     made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
     text = validated(made, str(project.lock_path))
@@ -223,12 +221,10 @@ def _sources(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Source]]:
 
 def build(
     project: Project,
-    cache: Cache,
+    fetcher: Fetcher,
     *,
     out: Path | None = None,
-    offline: bool = False,
     take_from: Collection[Path] = (),
-    on_fetch: Callable[[Event], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> Pack:
     """Make the pack of the project's lock and return it.
@@ -247,37 +243,27 @@ def build(
     """
     from kpack import pack
     from kpack.checkpoints import fetching
-    from kpack.fetch import fetch
     from kpack.pack import plan
     from kpack.pack.admission import Judges, Verdicts
     from kpack.pack.content import WheelFile
     from kpack.pack.copy import SpanMemory
     from kpack.pack.layout import content_of
-    from kpack.resolve.ask import credentials_of
 
     made = project.current_lock()
+    fetcher = _with_credentials(fetcher, project.environment)
+    cache = fetcher.cache
     for older in take_from:
         pack.take(pack.read(older), cache)
-    credentials = credentials_of(project.environment)
-    built = source.rebuilt(made, project.environment, cache, offline=offline, on_event=on_fetch)
+    built = source.rebuilt(made, project.environment, fetcher)
     verdicts = Verdicts(cache.root / "admitted")
     with Judges(verdicts) as judges:
 
         def judge(download: Download, file: Fetched) -> None:
             judges.add(WheelFile(filename=download.name, sha256=file.sha256, path=file.path), file.size)
 
-        fetched = fetch(
-            [*_downloads(made, credentials), *built], cache, offline=offline, on_event=on_fetch, on_file=judge
-        )
+        fetched = fetcher.fetch([*_downloads(made), *built], on_file=judge)
     files = {item.sha256: item.path for item in fetched.values()}
-    weights = fetching.fetch(
-        made.checkpoints,
-        cache,
-        folder=project.config.parent,
-        offline=offline,
-        credentials=credentials,
-        on_event=on_fetch,
-    )
+    weights = fetching.fetch(made.checkpoints, fetcher, folder=project.config.parent)
     files |= {digest: item.path for digest, item in weights.items()}
     content = content_of(made, project.lock_path.name, files)
     wheels = {f"wheels/{wheel.filename}": wheel.path for wheel in content.wheels}
@@ -296,12 +282,19 @@ def build(
     )
 
 
-def _downloads(made: Lock, credentials: Credentials) -> list[Download]:
-    """Return what to fetch of the index, with the ``credentials`` that the lock leaves out."""
+def _with_credentials(fetcher: Fetcher, environment: Environment) -> Fetcher:
+    """Return the fetcher that knows what a lock of ``environment`` leaves out."""
+    from kpack.resolve.ask import credentials_of
+
+    return replace(fetcher, credentials=credentials_of(environment))
+
+
+def _downloads(made: Lock) -> list[Download]:
+    """Return what to fetch of the index."""
     from kpack.fetch import Download
 
     return [
-        Download(name=wheel.filename, urls=(credentials.on(wheel.url),), sha256=wheel.sha256, size=wheel.size)
+        Download(name=wheel.filename, urls=(wheel.url,), sha256=wheel.sha256, size=wheel.size)
         for wheel in made.wheels()
         if wheel.url is not None
     ]

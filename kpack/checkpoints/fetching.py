@@ -5,66 +5,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from kpack import fetch as http
 from kpack.checkpoints import hub, kaggle
 from kpack.errors import IntegrityError, MachineError, NetworkError
-from kpack.fetch import Download, Fetched
-from kpack.urls import Credentials, hub_address, kaggle_address
+from kpack.fetch import Download
+from kpack.urls import hub_address, kaggle_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from kpack.cache import Cache
     from kpack.checkpoints import LockedCheckpoint
-    from kpack.fetch import Event, Patience
+    from kpack.fetch import Fetched, Fetcher
     from kpack.urls import KaggleAddress
 
 
-def fetch(
-    checkpoints: Iterable[LockedCheckpoint],
-    cache: Cache,
-    *,
-    folder: Path,
-    offline: bool = False,
-    credentials: Credentials | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    patience: Patience | None = None,
-) -> Mapping[str, Fetched]:
+def fetch(checkpoints: Iterable[LockedCheckpoint], fetcher: Fetcher, *, folder: Path) -> Mapping[str, Fetched]:
     """Have the file of every checkpoint that is packed (not ``attached``); the keys are their SHA-256.
 
-    ``folder`` is that of kaggle-env.toml, where relative ``file:`` URLs start. ``credentials`` are what the lock
-    leaves out.
+    ``folder`` is that of kaggle-env.toml, where relative ``file:`` URLs start.
 
     Raises:
-        IntegrityError, NetworkError, MachineError: as `kpack.fetch.fetch`.
+        IntegrityError, NetworkError, MachineError: as `kpack.fetch.Fetcher.fetch`.
         UsageError: the client that hf:// or kaggle:// needs is not installed.
 
     """
-    known = credentials or Credentials()
     locked = {checkpoint.sha256: checkpoint for checkpoint in checkpoints if checkpoint.attached is None}
     web: list[Download] = []
     mirrored: list[tuple[KaggleAddress, Download]] = []
     for checkpoint in locked.values():
-        cached = cache.find(checkpoint.sha256, checkpoint.size) is not None
-        file = download(
-            checkpoint.path, checkpoint.urls, checkpoint.sha256, checkpoint.size, folder, known, cached=cached
-        )
+        cached = fetcher.cache.find(checkpoint.sha256, checkpoint.size) is not None
+        file = download(checkpoint.path, checkpoint.urls, checkpoint.sha256, checkpoint.size, folder, cached=cached)
         on_kaggle = [url for url in checkpoint.urls if urlsplit(url).scheme == "kaggle"]
         if on_kaggle and not cached:
             mirrored.append((kaggle_address(on_kaggle[0]), file))
         else:
             web.append(file)
-    fetched = dict(http.fetch(web, cache, offline=offline, on_event=on_event, patience=patience))
+    fetched = dict(fetcher.fetch(web))
     left = []
     for address, file in mirrored:
         try:
-            fetched |= http.fetch([file] if file.urls else [], cache, offline=offline, patience=patience)
+            fetched |= fetcher.fetch([file] if file.urls else [])
         except (NetworkError, IntegrityError, MachineError):
             left.append((address, file))  # the other mirrors failed; Kaggle has it too
         else:
             left += [(address, file)] if not file.urls else []
-    fetched |= kaggle.fetch(left, cache, offline=offline, on_event=on_event)
+    fetched |= kaggle.fetch(left, fetcher)
     return {item.sha256: item for item in fetched.values()}
 
 
@@ -74,11 +59,10 @@ def download(
     sha256: str | None,
     size: int | None,
     folder: Path,
-    credentials: Credentials | None = None,
     *,
     cached: bool = False,
 ) -> Download:
-    """Return what to ask the HTTP client for; URLs on Kaggle are left out.
+    """Return what to ask the fetcher for; URLs on Kaggle are left out.
 
     For a file that is ``cached`` no client of a hub is needed, and its hf:// URLs are left as they are.
     """
@@ -93,5 +77,5 @@ def download(
         elif scheme == "file":
             plain.append((folder / unquote(urlsplit(url).path)).absolute().as_uri())
         elif scheme != "kaggle":
-            plain.append(url if credentials is None else credentials.on(url))
+            plain.append(url)
     return Download(name=name, urls=tuple(plain), sha256=sha256, size=size, headers=tuple(headers))

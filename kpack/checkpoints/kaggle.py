@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 from kpack import DISTRIBUTION
 from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
-from kpack.fetch.model import Download, Event, EventKind, Fetched
+from kpack.fetch import Fetched, Finished, Started
+from kpack.fetch.decision import not_offline
 from kpack.files import sha256_of
 from kpack.urls import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from kpack.cache import Cache
+    from kpack.fetch import Download, Fetcher
     from kpack.urls import KaggleAddress
 
 # The client keeps what it gets in a folder of its own, prints progress and warnings, and reads its settings at
@@ -121,20 +123,15 @@ def keep(path: Path, cache: Cache) -> str:
     return sha256
 
 
-def fetch(
-    addresses: Iterable[tuple[KaggleAddress, Download]],
-    cache: Cache,
-    *,
-    offline: bool = False,
-    on_event: Callable[[Event], None] | None = None,
-) -> dict[Download, Fetched]:
+def fetch(addresses: Iterable[tuple[KaggleAddress, Download]], fetcher: Fetcher) -> dict[Download, Fetched]:
     """Have every locked file, from the cache or from Kaggle.
 
     Raises:
         IntegrityError: a file is not the one that was locked.
-        NetworkError: Kaggle cannot be reached, or ``offline`` and the cache does not have it.
+        NetworkError: Kaggle cannot be reached, or the fetcher is offline and the cache does not have it.
 
     """
+    cache = fetcher.cache
     done: dict[Download, Fetched] = {}
     missing: dict[KaggleAddress, list[tuple[KaggleAddress, Download]]] = {}
     for address, download in addresses:
@@ -142,12 +139,8 @@ def fetch(
         path = cache.find(download.sha256, download.size)
         if path is not None:
             done[download] = Fetched(path=path, sha256=download.sha256, size=path.stat().st_size, hashed=False)
-        elif offline:
-            raise NetworkError(
-                "not in the cache, and --offline forbids to fetch it",
-                where=f"{download.name} ({address})",
-                next="run once without --offline, or point KPACK_CACHE at a cache that has it",
-            )
+        elif fetcher.offline:
+            raise not_offline(download, str(address))
         else:
             assert address.version is not None
             missing.setdefault(address.at(address.version, ""), []).append((address, download))
@@ -155,7 +148,7 @@ def fetch(
         # One file is asked for alone; of several the client gets the archive of all.
         asked = wanted[0][0] if len(wanted) == 1 else whole
         for _, download in wanted:
-            _tell(on_event, EventKind.STARTED, download)
+            fetcher.tell(Started(download=download))
         with downloaded(asked, cache) as (_, found):
             for address, download in wanted:
                 path = found if asked.is_file else found / address.path
@@ -172,10 +165,5 @@ def fetch(
                 assert place is not None
                 size = place.stat().st_size
                 done[download] = Fetched(path=place, sha256=sha256, size=size, hashed=True)
-                _tell(on_event, EventKind.FINISHED, download, size)
+                fetcher.tell(Finished(download=download, size=size))
     return done
-
-
-def _tell(on_event: Callable[[Event], None] | None, kind: EventKind, download: Download, received: int = 0) -> None:
-    if on_event is not None:
-        on_event(Event(kind=kind, download=download, received=received, total=download.size))

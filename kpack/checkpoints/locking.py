@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from kpack import fetch as http
 from kpack.checkpoints import HUB_FOLDER, LockedCheckpoint, hub, kaggle
 from kpack.checkpoints.address import digest_in_name
 from kpack.checkpoints.fetching import download
@@ -16,12 +15,11 @@ from kpack.errors import IntegrityError, NetworkError, UsageError
 from kpack.urls import Credentials, HubAddress, KaggleAddress, hub_address, kaggle_address, shown, signed, stable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from kpack.cache import Cache
     from kpack.environment import CheckpointRequest
-    from kpack.fetch import Event, Patience
+    from kpack.fetch import Download, Fetcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,29 +41,26 @@ class _Wanted:
 
 def lock(
     requests: Iterable[CheckpointRequest],
-    cache: Cache,
+    fetcher: Fetcher,
     *,
     folder: Path,
     strict: bool = False,
-    offline: bool = False,
     known: Iterable[LockedCheckpoint] = (),
-    on_event: Callable[[Event], None] | None = None,
-    patience: Patience | None = None,
 ) -> tuple[LockedCheckpoint, ...]:
     """Pin every request to files with digest and size.
 
     ``folder`` is that of kaggle-env.toml. ``known`` are the checkpoints of the old lock, whose pins stay (leave
-    out what is to be upgraded). A file whose digest is unknown is fetched into ``cache``; one whose
+    out what is to be upgraded). A file whose digest is unknown is fetched into the cache; one whose
     size alone is unknown is not. The answer is sorted by path.
 
     Raises:
         UsageError: ``strict``, and kaggle-env.toml does not say which bytes a checkpoint has; two files want one
             path; a repository has no file that matches; a client is not installed.
         IntegrityError: a file does not have the digest given, or the one that its name carries.
-        NetworkError, MachineError: as `kpack.fetch.fetch`.
+        NetworkError, MachineError: as `kpack.fetch.Fetcher.fetch`.
 
     """
-    run = _Locking(cache, folder, tuple(known), offline=offline, on_event=on_event, patience=patience)
+    run = _Locking(fetcher, folder, tuple(known))
     wanted = [file for request in requests for file in run.expand(request)]
     outright = {file.path for file in wanted if not file.alias}
     aliases = {file.path: file for file in reversed(wanted) if file.alias and file.path not in outright}
@@ -80,22 +75,10 @@ def lock(
 
 
 class _Locking:
-    def __init__(
-        self,
-        cache: Cache,
-        folder: Path,
-        known: tuple[LockedCheckpoint, ...],
-        *,
-        offline: bool,
-        on_event: Callable[[Event], None] | None,
-        patience: Patience | None,
-    ) -> None:
-        self.cache = cache
+    def __init__(self, fetcher: Fetcher, folder: Path, known: tuple[LockedCheckpoint, ...]) -> None:
+        self.fetcher = fetcher
         self.folder = folder
         self.known = known
-        self.offline = offline
-        self.on_event = on_event
-        self.patience = patience
         self._listings: dict[tuple[str, str, str], hub.HubListing] = {}
 
     def expand(self, request: CheckpointRequest) -> list[_Wanted]:
@@ -130,11 +113,11 @@ class _Locking:
         for file, item in list(files.items()):
             local = all(urlsplit(url).scheme in {"file", "data"} for url in item.urls)
             if file.sha256 is not None and not local:
-                size = self._size(file, item)
+                size = self._size(item)
                 if size is not None:
                     files[file] = replace(item, size=size)
         unknown = [item for file, item in files.items() if file.sha256 is None or item.size is None]
-        fetched = http.fetch(unknown, self.cache, offline=self.offline, on_event=self.on_event, patience=self.patience)
+        fetched = self.fetcher.fetch(unknown)
         locked = []
         for file in wanted:
             sha256, size, note = file.sha256, file.size, file.note
@@ -162,15 +145,9 @@ class _Locking:
             )
         return locked
 
-    def _size(self, file: _Wanted, item: http.Download) -> int | None:
-        assert file.sha256 is not None
-        cached = self.cache.find(file.sha256)
-        if cached is not None:
-            return cached.stat().st_size
-        if self.offline:
-            return None
+    def _size(self, item: Download) -> int | None:
         try:
-            return http.remote_size(item, patience=self.patience)
+            return self.fetcher.size_of(item)
         except NetworkError:
             return None  # the fetch that follows has more patience, and says what is wrong
 
@@ -213,10 +190,10 @@ class _Locking:
                 on_kaggle = kaggle_address(url)
                 declared = declared or on_kaggle.version is not None
                 if sha256 is None or size is None or on_kaggle.version is None:
-                    self._refuse_offline(url)
-                    with kaggle.downloaded(on_kaggle, self.cache) as (version, path):
+                    self.fetcher.check_online(shown(url))
+                    with kaggle.downloaded(on_kaggle, self.fetcher.cache) as (version, path):
                         size = path.stat().st_size
-                        found_digest = kaggle.keep(path, self.cache)
+                        found_digest = kaggle.keep(path, self.fetcher.cache)
                     if sha256 not in {None, found_digest}:
                         raise IntegrityError(f"sha256 is {found_digest}, not {sha256}", where=shown(url))
                     if on_kaggle.version is None:
@@ -292,17 +269,17 @@ class _Locking:
     def _dataset(self, request: CheckpointRequest, address: KaggleAddress) -> list[_Wanted]:
         """Return the files of a dataset or model; all of it is fetched, since Kaggle lists no SHA-256."""
         assert request.path is not None
-        self._refuse_offline(str(address))
+        self.fetcher.check_online(str(address))
         wanted: list[_Wanted] = []
         moved = f"{address.handle}: the newest version is {{}}"
-        with kaggle.downloaded(address, self.cache) as (version, root):
+        with kaggle.downloaded(address, self.fetcher.cache) as (version, root):
             names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
             chosen = _matching(names, address.path, request.include)
             if not chosen:
                 raise _no_match(str(address), names)
             for name in chosen:
                 size = (root / name).stat().st_size
-                sha256 = kaggle.keep(root / name, self.cache)
+                sha256 = kaggle.keep(root / name, self.fetcher.cache)
                 wanted.append(
                     _Wanted(
                         path=posixpath.join(request.path, _below(name, address.path)),
@@ -318,13 +295,9 @@ class _Locking:
     def _listing(self, address: HubAddress) -> hub.HubListing:
         key = (address.kind, address.repo, address.revision)
         if key not in self._listings:
-            self._refuse_offline(str(address))
+            self.fetcher.check_online(str(address))
             self._listings[key] = hub.listing(address)
         return self._listings[key]
-
-    def _refuse_offline(self, url: str) -> None:
-        if self.offline:
-            raise NetworkError("--offline forbids to ask", where=shown(url), next="run once without --offline")
 
 
 def _asked(url: str) -> str:

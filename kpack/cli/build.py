@@ -14,6 +14,7 @@ from kpack.cache import Cache
 from kpack.cli.progress import counted, fetching
 from kpack.cli.session import Session, answer, human_size, json_option, say, say_next, tell
 from kpack.errors import CheckFailed, IntegrityError, MachineError
+from kpack.fetch import Fetcher
 from kpack.files import sha256_of
 
 if TYPE_CHECKING:
@@ -88,11 +89,9 @@ def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tu
     with fetching(total) as on_fetch, counted("packing", total) as on_bytes:
         return projects.build(
             project,
-            Cache(),
+            Fetcher(Cache(), offline, listener=on_fetch),
             out=out,
-            offline=offline,
             take_from=take_from,
-            on_fetch=on_fetch,
             on_bytes=on_bytes,
         )
 

@@ -8,8 +8,10 @@ import click
 
 from kpack import project as projects
 from kpack.cache import Cache
+from kpack.cli.progress import locking
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
 from kpack.errors import ExitCode, UsageError
+from kpack.fetch import Fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,12 +39,14 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
     project = projects.Project.find(session.config)
     if check:
         return _check(project, as_json=as_json)
-    done = projects.lock(
-        project,
-        Cache(),
-        upgrade=upgrade or _upgraded(project, names),
-        strict=strict,
-    )
+    with locking() as (on_resolve, on_fetch):
+        done = projects.lock(
+            project,
+            Fetcher(Cache(), listener=on_fetch),
+            upgrade=upgrade or _upgraded(project, names),
+            strict=strict,
+            on_resolve=on_resolve,
+        )
     for note in done.notes:
         say(f"note: {note}")
     if as_json:

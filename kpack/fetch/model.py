@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from kpack.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    Listener = Callable[["Event"], object]
+    """Is told of events from several threads, one at a time for each call of `Fetcher.fetch`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,32 +49,76 @@ class Fetched:
     came until the connection closed, and a cut would look the same."""
 
 
-class EventKind(Enum):
-    """What an `Event` is about."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """The file is in the cache."""
 
-    CACHED = "cached"
-    STARTED = "started"
-    WAITING = "waiting"
-    """Another process fetches the same file."""
-    RESUMED = "resumed"
-    PROGRESS = "progress"
-    RETRYING = "retrying"
-    MIRROR = "mirror"
-    """One mirror failed; the next one is asked."""
-    FINISHED = "finished"
+    download: Download
+    size: int
+    """Bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something happened to one download. Handlers are called from worker threads, one at a time."""
+class Started:
+    """The file is asked for, or read where it is."""
 
-    kind: EventKind
     download: Download
-    received: int = 0
-    """Bytes of the file that are on disk."""
-    total: int | None = None
-    note: str = ""
-    """A few words on why (RETRYING, MIRROR)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Another process fetches the same file."""
+
+    download: Download
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """An earlier run left a part of the file."""
+
+    download: Download
+    received: int
+    """Bytes that need not come again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """So much of the file is on disk."""
+
+    download: Download
+    received: int
+    """Bytes; less than before when the file has to come anew."""
+    total: int | None
+    """Bytes of the whole file, as the server or the lock says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying:
+    """It went wrong, and is tried again."""
+
+    download: Download
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """One URL failed; the next one is asked."""
+
+    download: Download
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The file is there, and the right one."""
+
+    download: Download
+    size: int
+    """Bytes."""
+
+
+Event = Cached | Started | Waiting | Resumed | Received | Retrying | PassedOver | Finished
+"""What happens to one download."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Self
 
 from kpack.claims import locked
 from kpack.errors import MachineError
+from kpack.fetch.decision import resumable
 from kpack.urls import stable
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from kpack.fetch.model import Download
 
 SEGMENT = 32 << 20
 """Bytes of a range of a big file."""
@@ -43,7 +46,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Progress:
+class OnDisk:
     """What is known about the file at one URL, and which of its bytes are there."""
 
     url: str
@@ -80,7 +83,7 @@ class Part:
     def __init__(self, path: Path, stream: io.BufferedRandom) -> None:
         self.path = path
         self.stream = stream
-        self.progress = Progress(url="")
+        self.progress = OnDisk(url="")
         self.resumed = False
         """Some of the bytes are from an earlier run, or from before something went wrong."""
         self._note = path.with_suffix(".json")
@@ -88,24 +91,21 @@ class Part:
         self._noted = time.monotonic()
         self._has_note = False
 
-    def begin(self, url: str, size: int | None) -> None:
+    def begin(self, url: str, download: Download) -> None:
         """Take up the bytes that an earlier run got from ``url``, if its note fits; else start with none."""
-        progress = self._read_note()
-        self._has_note = progress is not None
-        key = digest_of_url(url)
-        if progress is not None and progress.url == key and size in {None, progress.total}:
-            length = os.fstat(self.stream.fileno()).st_size
-            if all(segment.position <= length or segment.position == segment.start for segment in progress.segments):
-                self.progress = progress
-                self.resumed = progress.received > 0
-                return
-        self.restart(url)
+        noted = self._read_note()
+        self._has_note = noted is not None
+        if noted is None or not resumable(noted, digest_of_url(url), download, os.fstat(self.stream.fileno()).st_size):
+            self.restart(url)
+            return
+        self.progress = noted
+        self.resumed = True
 
     def restart(self, url: str) -> None:
         """Forget every byte."""
         self.drop_note()
         self._writing(lambda: self.stream.truncate(0))
-        self.progress = Progress(url=digest_of_url(url))
+        self.progress = OnDisk(url=digest_of_url(url))
         self.resumed = False
 
     def writer(self, segment: Segment) -> _Writer:
@@ -158,11 +158,11 @@ class Part:
         self.stream.seek(0)
         return self.stream.read(count)
 
-    def _read_note(self) -> Progress | None:
+    def _read_note(self) -> OnDisk | None:
         try:
             noted = json.loads(self._note.read_text(encoding="utf-8"))
             segments = [Segment(start, position, end) for start, position, end in noted["segments"]]
-            progress = Progress(url=noted["url"], validator=noted["validator"], total=noted["total"], segments=segments)
+            progress = OnDisk(url=noted["url"], validator=noted["validator"], total=noted["total"], segments=segments)
             at = 0
             for segment in segments:
                 if not (

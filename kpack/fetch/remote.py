@@ -10,7 +10,7 @@ from kpack.errors import NetworkError
 from kpack.fetch.client import Client, RangeTrouble, Refused, Transient
 from kpack.fetch.content import HEAD, instead
 from kpack.fetch.errors import mismatch, verdict, where
-from kpack.fetch.model import EventKind
+from kpack.fetch.model import Retrying
 from kpack.fetch.transfer import Transfer, WrongSize
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kpack.errors import KpackError
     from kpack.fetch.client import Body
-    from kpack.fetch.model import Download, Patience
+    from kpack.fetch.model import Download, Event, Patience
     from kpack.fetch.part import Part
 
 
@@ -46,9 +46,7 @@ class Remote:
         self.lanes.shutdown(cancel_futures=True)
         self.client.close()
 
-    def bring(
-        self, download: Download, url: str, part: Part, tell: Callable[[EventKind, int, int | None, str], None]
-    ) -> Brought:
+    def bring(self, download: Download, url: str, part: Part, tell: Callable[[Event], None]) -> Brought:
         """Bring the right bytes into ``part``.
 
         Raises:
@@ -61,12 +59,12 @@ class Remote:
             digest, size = transfer.run()
             if part.resumed and download.sha256 not in {None, digest}:
                 # Some of the bytes are from an earlier run; before the file is called wrong, it is fetched as one.
-                tell(EventKind.RETRYING, 0, None, "what an earlier run left does not fit")
+                tell(Retrying(download=download, why="what an earlier run left does not fit"))
                 part.restart(url)
                 digest, size = transfer.run()
             if transfer.ranged and download.sha256 not in {None, digest}:
                 # Nor is it called wrong before a server that confuses its ranges was asked for the whole.
-                tell(EventKind.RETRYING, 0, None, "its ranges do not fit together")
+                tell(Retrying(download=download, why="its ranges do not fit together"))
                 digest, size = transfer.whole()
         except Transient as trouble:
             raise NetworkError(

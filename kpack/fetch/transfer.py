@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kpack.fetch.client import Body, Client, RangeTrouble, Refused, Transient
 from kpack.fetch.content import Facts
-from kpack.fetch.model import EventKind, Stopped
+from kpack.fetch.model import Received, Resumed, Retrying, Stopped
 from kpack.fetch.part import SEGMENT, Part, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kpack.fetch.model import Download
+    from kpack.fetch.model import Download, Event
 
 T = TypeVar("T")
 
 _TELL_EVERY = 0.1
-"""Seconds between two PROGRESS events of a file."""
+"""Seconds between two `Received` of a file."""
 
 _LANES = 8
 """Ranges of one file that are fetched at once."""
@@ -47,8 +47,7 @@ class WrongSize(Exception):
 class Transfer:
     """Brings the bytes of one URL into a `Part`.
 
-    ``lanes`` runs the further ranges of a big file; ``tell`` takes an event's kind, the bytes on disk, the total
-    and a note; ``stop`` calls it off.
+    ``lanes`` runs the further ranges of a big file; ``tell`` takes events; ``stop`` calls it off.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Transfer:
         part: Part,
         *,
         lanes: Executor,
-        tell: Callable[[EventKind, int, int | None, str], None],
+        tell: Callable[[Event], None],
         stop: threading.Event,
     ) -> None:
         self.client = client
@@ -91,11 +90,9 @@ class Transfer:
             MachineError: the disk says no.
 
         """
-        self.part.begin(self.url, self.download.size)
-        if self.part.resumed and not self._may_mix():
-            self.part.restart(self.url)
+        self.part.begin(self.url, self.download)
         if self.part.resumed:
-            self.tell(EventKind.RESUMED, self.part.progress.received, self.part.progress.total, "")
+            self.tell(Resumed(download=self.download, received=self.part.progress.received))
         for ranges in (True, True):
             try:
                 return self._pass(ranges=ranges)
@@ -141,7 +138,7 @@ class Transfer:
             self._all(unfinished, ranges=ranges)
         if self.download.size not in {None, progress.received}:
             raise WrongSize(progress.received)
-        self.tell(EventKind.PROGRESS, progress.received, progress.total, "")
+        self._tell_received()
         return digest or self.part.sha256(), progress.received
 
     def _first(self, *, ranges: bool) -> str | None:
@@ -288,7 +285,12 @@ class Transfer:
             raise Exhausted(f"it did not end within {self.client.patience.total:g} s")
         if now - self._told >= _TELL_EVERY:
             self._told = now
-            self.tell(EventKind.PROGRESS, self.part.progress.received, self.part.progress.total, "")
+            self._tell_received()
+
+    def _tell_received(self) -> None:
+        progress = self.part.progress
+        total = progress.total if progress.total is not None else self.download.size
+        self.tell(Received(download=self.download, received=progress.received, total=total))
 
     def _open(self, *, first: int | None, last: int | None, validator: str | None = None) -> Body:
         headers = {name: value for url, name, value in self.download.headers if url == self.url}
@@ -313,7 +315,6 @@ class Transfer:
                     raise Exhausted(f"it did not end within {patience.total:g} s: {trouble.reason}") from None
                 limit = min(patience.backoff * 2 ** (attempt - 1), patience.longest_backoff)
                 pause = trouble.retry_after if trouble.retry_after is not None else random.uniform(limit / 2, limit)
-                progress = self.part.progress
-                self.tell(EventKind.RETRYING, progress.received, progress.total, trouble.reason)
+                self.tell(Retrying(download=self.download, why=trouble.reason))
                 if self.stop.wait(pause) or self._halted.is_set():
                     raise Stopped from None

@@ -6,26 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from kpack.cache import Cache
     from kpack.environment import Environment
-    from kpack.fetch import Download, Event
+    from kpack.fetch import Download, Fetcher
     from kpack.lock import Lock
     from kpack.resolve.model import Pin, Resolution
     from kpack.source.build import Builder, BuiltWheel
     from kpack.target import Target
 
 
-def fill(
-    environment: Environment,
-    resolution: Resolution,
-    cache: Cache,
-    *,
-    offline: bool = False,
-    on_event: Callable[[Event], None] | None = None,
-) -> Resolution:
+def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> Resolution:
     """Return the resolution with the wheel of every pin that has a source: built, or found where the user put it.
 
     The source is filled in too (digest, build requirements, the host of a compiled wheel). What is worth saying is
@@ -38,7 +29,7 @@ def fill(
     """
     if not any(pin.source for target in resolution.targets for pin in target.packed):
         return resolution
-    builder = _builder(environment, cache, offline=offline, on_event=on_event)
+    builder = _builder(environment, fetcher)
     built: dict[object, BuiltWheel] = {}
     targets = []
     for found in resolution.targets:
@@ -60,14 +51,7 @@ def _filled(pin: Pin, target: Target, builder: Builder, built: dict[object, Buil
     return replace(pin, wheel=made.wheel, source=made.source)
 
 
-def rebuilt(
-    made: Lock,
-    environment: Environment,
-    cache: Cache,
-    *,
-    offline: bool = False,
-    on_event: Callable[[Event], None] | None = None,
-) -> tuple[Download, ...]:
+def rebuilt(made: Lock, environment: Environment, fetcher: Fetcher) -> tuple[Download, ...]:
     """Have every wheel of the lock that comes from a source in the cache, and return them as downloads that are hits.
 
     What the cache lacks is built again from the locked source with the locked build requirements.
@@ -88,7 +72,7 @@ def rebuilt(
     }
     if not pins:
         return ()
-    builder = _builder(environment, cache, offline=offline, on_event=on_event)
+    builder = _builder(environment, fetcher)
     wanted = []
     for filename, pin in sorted(pins.items()):
         assert pin.source is not None
@@ -124,22 +108,13 @@ def changed(made: Lock, relative_to: Path) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _builder(
-    environment: Environment, cache: Cache, *, offline: bool, on_event: Callable[[Event], None] | None
-) -> Builder:
-    from kpack.resolve.ask import address, credentials_of
+def _builder(environment: Environment, fetcher: Fetcher) -> Builder:
+    from kpack.resolve.ask import address
     from kpack.source.build import Builder
     from kpack.source.environment import Indexes
 
-    indexes = address(environment, None)
     return Builder(
-        cache,
+        fetcher,
         relative_to=environment.path.parent,
-        indexes=Indexes(
-            addresses=indexes,
-            exclude_newer=environment.exclude_newer,
-            credentials=credentials_of(environment),
-        ),
-        offline=offline,
-        on_event=on_event,
+        indexes=Indexes(addresses=address(environment, None), exclude_newer=environment.exclude_newer),
     )

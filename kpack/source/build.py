@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from kpack import fetch as http
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, UsageError
 from kpack.fetch import Download
 from kpack.files import sha256_of, write_text
@@ -19,15 +18,14 @@ from kpack.resolve.model import Source, Wheel
 from kpack.source import environment, tree, wheel
 from kpack.source.environment import BuildEnvironment, Indexes
 from kpack.source.host import this_host
+from kpack.urls import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from packaging.version import Version
 
-    from kpack.cache import Cache
-    from kpack.fetch import Event
+    from kpack.fetch import Fetcher
     from kpack.target import Target
 
 FORMAT = 1
@@ -62,20 +60,11 @@ class Builder:
     ``relative_to`` is the folder of kaggle-env.toml; ``indexes`` say where build requirements come from.
     """
 
-    def __init__(
-        self,
-        cache: Cache,
-        *,
-        relative_to: Path,
-        indexes: Indexes,
-        offline: bool = False,
-        on_event: Callable[[Event], None] | None = None,
-    ) -> None:
-        self.cache = cache
+    def __init__(self, fetcher: Fetcher, *, relative_to: Path, indexes: Indexes) -> None:
+        self.fetcher = fetcher
+        self.cache = fetcher.cache
         self.relative_to = relative_to
         self.indexes = indexes
-        self.offline = offline
-        self.on_event = on_event
 
     def build(self, source: Source, *, name: str, version: Version, expected: Wheel | None = None) -> BuiltWheel:
         """Return the wheel of ``source``.
@@ -160,28 +149,25 @@ class Builder:
             return replace(source, sha256=digest), tree.copy_folder(place, folder)
         if source.kind == "vcs":
             assert source.commit is not None
-            if self.offline and urlsplit(source.url).scheme != "git+file":
+            if self.fetcher.offline and urlsplit(source.url).scheme != "git+file":
                 raise _offline(name, source)
-            url = self.indexes.credentials.on(source.url)
-            return source, tree.check_out(url, source.commit, folder)
+            return source, tree.check_out(self.fetcher.credentials.on(source.url), source.commit, folder)
         archive, digest = self._archive(source, name)
         folder.mkdir(parents=True)
         return replace(source, sha256=digest), tree.unpack(archive, folder, name=name)
 
     def _archive(self, source: Source, name: str) -> tuple[Path, str]:
         url = source.url
-        if urlsplit(url).scheme in {"http", "https", "file"}:
-            url = self.indexes.credentials.on(url)
-        else:
+        if urlsplit(url).scheme not in {"http", "https", "file"}:
             url = (self.relative_to / url).absolute().as_uri()
         download = Download(name=name, urls=(url,), sha256=source.sha256)
-        fetched = http.fetch([download], self.cache, offline=self.offline, on_event=self.on_event)[download]
+        fetched = self.fetcher.fetch([download])[download]
         return (fetched.path if fetched.hashed else self.cache.path(fetched.sha256)), fetched.sha256
 
     def _requirements(self, project: Path, folder: Path, name: str) -> tuple[BuildEnvironment, tuple[Wheel, ...]]:
         """Choose what the build needs: what pyproject.toml says, then also what the backend says when it runs."""
         system = environment.build_system(project, name=name)
-        if self.offline:
+        if self.fetcher.offline:
             raise MachineError(
                 "--offline, and its build requirements are not locked yet", where=name, next="lock without --offline"
             )
@@ -204,7 +190,7 @@ class Builder:
     def _installed(self, wheels: tuple[Wheel, ...], folder: Path, name: str) -> BuildEnvironment:
         folder.mkdir()
         place = BuildEnvironment(folder, name=name)
-        place.install(wheels, self.indexes, self.cache, offline=self.offline, on_event=self.on_event)
+        place.install(wheels, self.fetcher)
         return place
 
     def _second(self, source: Source, folder: Path, place: BuildEnvironment, name: str, version: Version) -> Path:
@@ -382,6 +368,6 @@ def check_target(built: BuiltWheel, target: Target, *, name: str) -> None:
 def _offline(name: str, source: Source) -> MachineError:
     return MachineError(
         "--offline, and the wheel built from it is not in the cache",
-        where=f"{name} ({http.shown(source.url)})",
+        where=f"{name} ({shown(source.url)})",
         next="run once without --offline",
     )

@@ -9,27 +9,25 @@ import subprocess
 import sys
 import tomllib
 import venv
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 
-from kpack import fetch as http
 from kpack.errors import MachineError, NoSolution, UsageError
 from kpack.fetch import Download
 from kpack.resolve.assemble import wheel_of
 from kpack.resolve.child import Workers
 from kpack.resolve.wire import Asked, IndexAddress, Question
 from kpack.source.host import this_host
-from kpack.urls import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
     from kpack.cache import Cache
-    from kpack.fetch import Event
+    from kpack.fetch import Fetcher
     from kpack.resolve.model import Wheel
 
 SOURCE_DATE_EPOCH = 315532800
@@ -62,7 +60,6 @@ class Indexes:
 
     addresses: tuple[IndexAddress, ...] = ()
     exclude_newer: datetime | None = None
-    credentials: Credentials = field(default_factory=Credentials)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,26 +151,18 @@ class BuildEnvironment:
         self.python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         (folder / "home").mkdir()
 
-    def install(
-        self,
-        wheels: Sequence[Wheel],
-        indexes: Indexes,
-        cache: Cache,
-        *,
-        offline: bool,
-        on_event: Callable[[Event], None] | None,
-    ) -> None:
+    def install(self, wheels: Sequence[Wheel], fetcher: Fetcher) -> None:
         """Fetch and install exactly these wheels."""
         downloads = {
             Download(
                 name=wheel.filename,
-                urls=(indexes.credentials.on(wheel.url),) if wheel.url else (),
+                urls=(wheel.url,) if wheel.url else (),
                 sha256=wheel.sha256,
                 size=wheel.size,
             ): wheel
             for wheel in wheels
         }
-        fetched = http.fetch(downloads, cache, offline=offline, on_event=on_event)
+        fetched = fetcher.fetch(downloads)
         named = self.folder / "wheels"
         named.mkdir()
         paths = []
@@ -181,7 +170,7 @@ class BuildEnvironment:
             # pip goes by the file name; `Cache.path` hashes what was only found in the cache.
             found = fetched[download]
             copy = named / wheel.filename
-            shutil.copyfile(found.path if found.hashed else cache.path(wheel.sha256), copy)
+            shutil.copyfile(found.path if found.hashed else fetcher.cache.path(wheel.sha256), copy)
             paths.append(str(copy))
         if paths:
             self._pip(["install", "--no-deps", "--no-index", "--no-compile", "--no-cache-dir", "--quiet", *paths])

@@ -10,7 +10,8 @@ from kpack.cache import Cache
 from kpack.checkpoints.fetching import fetch
 from kpack.checkpoints.locking import lock
 from kpack.environment import CheckpointRequest
-from kpack.fetch import Patience
+from kpack.fetch import Fetcher, Patience
+from kpack.urls import Credentials
 from tests.support.network import no_settings, origin
 
 if TYPE_CHECKING:
@@ -32,11 +33,19 @@ class Bench:
         self.folder = folder
         self.cache = cache
 
-    def lock(self, *requests: CheckpointRequest, **changes: object) -> tuple[LockedCheckpoint, ...]:
-        return lock(requests, self.cache, folder=self.folder, patience=PATIENCE, **changes)  # type: ignore[arg-type]
+    def lock(
+        self, *requests: CheckpointRequest, offline: bool = False, **changes: object
+    ) -> tuple[LockedCheckpoint, ...]:
+        return lock(requests, self.fetcher(offline=offline), folder=self.folder, **changes)  # type: ignore[arg-type]
 
-    def fetch(self, *locked: LockedCheckpoint, **changes: object) -> Mapping[str, Fetched]:
-        return fetch(locked, self.cache, folder=self.folder, patience=PATIENCE, **changes)  # type: ignore[arg-type]
+    def fetch(
+        self, *locked: LockedCheckpoint, offline: bool = False, credentials: Credentials | None = None
+    ) -> Mapping[str, Fetched]:
+        fetcher = self.fetcher(offline=offline, credentials=credentials)
+        return fetch(locked, fetcher, folder=self.folder)
+
+    def fetcher(self, *, offline: bool, credentials: Credentials | None = None) -> Fetcher:
+        return Fetcher(self.cache, offline, credentials or Credentials(), patience=PATIENCE)
 
     def empty(self, name: str = "another") -> Bench:
         """The same folder with an empty cache."""

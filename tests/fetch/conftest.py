@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack import fetch as room
 from kpack.cache import Cache
-from kpack.fetch import Download, Event, Fetched, Patience
+from kpack.fetch import Download, Event, Fetched, Fetcher, Patience
 from tests.support.network import no_settings, origin
 
 if TYPE_CHECKING:
@@ -62,8 +61,8 @@ def have(
     wanted: Download,
     cache: Cache,
     *,
-    on_event: Callable[[Event], None] | None = None,
+    listener: Callable[[Event], object] | None = None,
     offline: bool = False,
     patience: Patience = PATIENCE,
 ) -> Fetched:
-    return room.fetch([wanted], cache, on_event=on_event, offline=offline, patience=patience)[wanted]
+    return Fetcher(cache, offline, patience=patience, listener=listener).fetch([wanted])[wanted]

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack import fetch as room
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
-from kpack.fetch import Download, Event, EventKind, shown
-from kpack.urls import Credentials
+from kpack.fetch import Cached, Download, Event, Fetched, Fetcher, Finished, PassedOver, Received, Started
+from kpack.urls import Credentials, shown
 from tests.fetch.conftest import PATIENCE, download, have, noise, sha
 from tests.support.origin import Fault, Origin
 
@@ -103,7 +102,7 @@ def test_body_without_length_is_taken_when_it_is_whole(origin: Origin, cache: Ca
 
 def test_many_files_share_few_connections(origin: Origin, cache: Cache) -> None:
     wanted = [download(origin, f"/{n}.whl", noise(2000, n)) for n in range(60)]
-    got = room.fetch(wanted, cache, workers=6, patience=PATIENCE)
+    got = Fetcher(cache, patience=PATIENCE).fetch(wanted, workers=6)
     assert list(got) == wanted
     assert all(got[item].sha256 == item.sha256 for item in wanted)
     assert origin.connections <= 6
@@ -112,13 +111,13 @@ def test_many_files_share_few_connections(origin: Origin, cache: Cache) -> None:
 def test_one_download_named_twice_is_fetched_once(origin: Origin, cache: Cache) -> None:
     wanted = download(origin, "/a", b"abc")
     other = download(origin, "/a", b"abc", name="another name for it")
-    got = room.fetch([wanted, wanted, other], cache, patience=PATIENCE)
+    got = Fetcher(cache, patience=PATIENCE).fetch([wanted, wanted, other])
     assert got[wanted].path == got[other].path
     assert len(origin.seen) == 1
 
 
 def test_nothing_to_do_is_no_work(cache: Cache) -> None:
-    assert room.fetch([], cache) == {}
+    assert Fetcher(cache).fetch([]) == {}
 
 
 def test_local_file_stays_where_it_is(tmp_path: Path, cache: Cache) -> None:
@@ -179,10 +178,10 @@ def test_mirrors_are_tried_in_order(origin: Origin, cache: Cache) -> None:
     origin.files["/other"] = noise(100, 2)
     urls = tuple(origin.url + path for path in ("/gone", "/other", "/good", "/never"))
     told: list[Event] = []
-    got = have(Download(name="w", urls=urls, sha256=sha(data), size=100), cache, on_event=told.append)
+    got = have(Download(name="w", urls=urls, sha256=sha(data), size=100), cache, listener=told.append)
     assert got.path.read_bytes() == data
     assert [seen.path for seen in origin.seen] == ["/gone", "/other", "/good"]
-    assert [event.note[:12] for event in told if event.kind is EventKind.MIRROR] == [
+    assert [event.why[:12] for event in told if isinstance(event, PassedOver)] == [
         "cannot fetch",
         "sha256 is " + sha(noise(100, 2))[:2],
     ]
@@ -206,12 +205,12 @@ def test_local_mirror_helps_when_offline(origin: Origin, cache: Cache, tmp_path:
 
 def test_first_failure_calls_off_the_rest_and_keeps_what_is_done(origin: Origin, cache: Cache) -> None:
     good = [download(origin, f"/{n}", noise(1000, n)) for n in range(3)]
-    room.fetch(good, cache, patience=PATIENCE)
+    Fetcher(cache, patience=PATIENCE).fetch(good)
     bad = Download(name="bad", urls=(origin.url + "/missing",), sha256="0" * 64)
     slow = download(origin, "/slow", noise(1000, 9))
     origin.fault_of = lambda seen: Fault(stall_after=10) if seen.path == "/slow" else None
     with pytest.raises(NetworkError, match="404"):
-        room.fetch([*good, slow, bad], cache, patience=PATIENCE)
+        Fetcher(cache, patience=PATIENCE).fetch([*good, slow, bad])
     assert all(cache.find(item.sha256 or "") for item in good)
 
 
@@ -219,20 +218,21 @@ def test_events_come_one_at_a_time_and_end_with_finished(origin: Origin, cache: 
     told: list[Event] = []
     inside = threading.Lock()
 
-    def on_event(event: Event) -> None:
+    def listener(event: Event) -> None:
         assert inside.acquire(blocking=False)
         told.append(event)
         inside.release()
 
     wanted = [download(origin, f"/{n}", noise(3 * small_segments, n)) for n in range(4)]
-    room.fetch(wanted, cache, patience=PATIENCE, on_event=on_event)
-    room.fetch(wanted, cache, patience=PATIENCE, on_event=on_event)
+    Fetcher(cache, patience=PATIENCE, listener=listener).fetch(wanted)
+    Fetcher(cache, patience=PATIENCE, listener=listener).fetch(wanted)
     for item in wanted:
         mine = [event for event in told if event.download == item]
-        assert mine[0].kind is EventKind.STARTED
-        assert [event.kind for event in mine[-2:]] == [EventKind.FINISHED, EventKind.CACHED]
-        assert mine[-2].received == item.size
-        assert all(event.total == item.size for event in mine)
+        size = item.size
+        assert size is not None
+        assert mine[0] == Started(download=item)
+        assert mine[-2:] == [Finished(download=item, size=size), Cached(download=item, size=size)]
+        assert {event.total for event in mine if isinstance(event, Received)} == {size}
 
 
 def test_each_file_is_handed_on_while_others_are_on_their_way(origin: Origin, cache: Cache) -> None:
@@ -241,24 +241,24 @@ def test_each_file_is_handed_on_while_others_are_on_their_way(origin: Origin, ca
     origin.on_request = lambda request: seen.wait(5) if request.path == "/big" else None  # type: ignore[assignment]
     handed: list[str] = []
 
-    def on_file(item: Download, found: room.Fetched) -> None:
+    def on_file(item: Download, found: Fetched) -> None:
         assert found.path.read_bytes() == origin.files[f"/{item.name}"]
         handed.append(item.name)
         seen.set()
 
-    room.fetch([big, small], cache, patience=PATIENCE, on_file=on_file)
+    Fetcher(cache, patience=PATIENCE).fetch([big, small], on_file=on_file)
     assert handed == ["small", "big"]
     handed.clear()
-    room.fetch([big, small], cache, patience=PATIENCE, on_file=on_file)
+    Fetcher(cache, patience=PATIENCE).fetch([big, small], on_file=on_file)
     assert sorted(handed) == ["big", "small"]
 
 
 def test_what_the_receiver_of_a_file_raises_ends_the_fetch(origin: Origin, cache: Cache) -> None:
-    def on_file(item: Download, found: room.Fetched) -> None:
+    def on_file(item: Download, found: Fetched) -> None:
         raise IntegrityError("not this one", where=item.name)
 
     with pytest.raises(IntegrityError, match="not this one"):
-        room.fetch([download(origin, f"/{n}", noise(100, n)) for n in range(5)], cache, on_file=on_file)
+        Fetcher(cache).fetch([download(origin, f"/{n}", noise(100, n)) for n in range(5)], on_file=on_file)
 
 
 def test_credentials_of_a_url_are_sent_and_never_shown(origin: Origin, cache: Cache) -> None:
@@ -358,16 +358,17 @@ def test_asks_for_the_bytes_as_they_are(origin: Origin, cache: Cache) -> None:
     assert origin.seen[0].headers["user-agent"].startswith("kpack/")
 
 
-def test_size_can_be_asked_without_fetching(origin: Origin) -> None:
+def test_size_can_be_asked_without_fetching(origin: Origin, cache: Cache) -> None:
+    fetcher = Fetcher(cache, patience=PATIENCE)
     data = noise(100_000)
     wanted = download(origin, "/a", data, size=None)
     origin.rate = 100_000
-    assert room.remote_size(wanted, patience=PATIENCE) == 100_000
+    assert fetcher.size_of(wanted) == 100_000
     assert origin.sent < len(data)
     origin.ranges = False
-    assert room.remote_size(wanted, patience=PATIENCE) == 100_000
+    assert fetcher.size_of(wanted) == 100_000
     with pytest.raises(NetworkError, match="404"):
-        room.remote_size(Download(name="x", urls=(origin.url + "/none",), sha256=None), patience=PATIENCE)
+        fetcher.size_of(Download(name="x", urls=(origin.url + "/none",), sha256=None))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack import fetch as room
 from kpack.errors import IntegrityError, NetworkError, UsageError
-from kpack.fetch import Download, Patience
+from kpack.fetch import Download, Fetcher, Patience
 from kpack.fetch.content import Facts, instead
 from tests.fetch.conftest import PATIENCE, download, have, noise, sha
 from tests.support.origin import Fault
@@ -157,17 +156,17 @@ def test_what_is_no_file_is_named_and_not_taken(odd: Odd, cache: Cache, kind: st
 
 
 @pytest.mark.parametrize("kind", INSTEAD)
-def test_size_of_what_is_no_file_is_not_believed(odd: Odd, kind: str) -> None:
+def test_size_of_what_is_no_file_is_not_believed(odd: Odd, cache: Cache, kind: str) -> None:
     odd.answer = lambda _span: INSTEAD[kind]
-    assert room.remote_size(wanted(odd, sha256="0" * 64), patience=PATIENCE) is None
+    assert Fetcher(cache, patience=PATIENCE).size_of(wanted(odd, sha256="0" * 64)) is None
 
 
 @pytest.mark.parametrize("total", ["1", "299999", "*"])
-def test_size_is_not_believed_when_the_answers_disagree(odd: Odd, total: str) -> None:
+def test_size_is_not_believed_when_the_answers_disagree(odd: Odd, cache: Cache, total: str) -> None:
     odd.answer = lambda span: (
         (200, {}, DATA) if span is None else (206, {"Content-Range": f"bytes 0-511/{total}"}, DATA[:512])
     )
-    assert room.remote_size(wanted(odd, sha256=None), patience=PATIENCE) in {None, len(DATA)}
+    assert Fetcher(cache, patience=PATIENCE).size_of(wanted(odd, sha256=None)) in {None, len(DATA)}
 
 
 def test_name_may_promise_what_comes() -> None:

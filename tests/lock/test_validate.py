@@ -15,6 +15,7 @@ from kpack import project
 from kpack.cache import Cache
 from kpack.checkpoints import LockedCheckpoint
 from kpack.errors import IntegrityError
+from kpack.fetch import Fetcher
 from kpack.lock import Lock, dumps, from_resolution, loads, requirements, validated
 from kpack.resolve.model import HeldBack, Resolution
 from tests.lock.locks import locks
@@ -101,5 +102,5 @@ def test_the_old_lock_stays_when_the_new_one_is_refused(tmp_path: Path, monkeypa
     old = dumps(locked())
     path.write_text(old)
     with pytest.raises(IntegrityError, match="other 2: no build would take this lock"):
-        project.lock(project.Project(tmp_path / "kaggle-env.toml"), Cache(tmp_path / "cache"))
+        project.lock(project.Project(tmp_path / "kaggle-env.toml"), Fetcher(Cache(tmp_path / "cache")))
     assert path.read_text() == old

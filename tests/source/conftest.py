@@ -14,6 +14,7 @@ import pytest
 from packaging.version import Version
 
 from kpack.cache import Cache
+from kpack.fetch import Fetcher
 from kpack.resolve.model import Source, Wheel
 from kpack.resolve.wire import IndexAddress
 from kpack.source.build import Builder, BuiltWheel
@@ -126,12 +127,12 @@ class Shop:
     index: IndexServer
     cache: Cache
 
-    def builder(self, **changes: object) -> Builder:
+    def builder(self, *, offline: bool = False, **changes: object) -> Builder:
         facts: dict[str, object] = {
             "relative_to": self.folder,
             "indexes": Indexes(addresses=(IndexAddress(url=self.index.url),)),
         }
-        return Builder(self.cache, **{**facts, **changes})  # type: ignore[arg-type]
+        return Builder(Fetcher(self.cache, offline), **{**facts, **changes})  # type: ignore[arg-type]
 
     def build(
         self,
@@ -140,9 +141,12 @@ class Shop:
         name: str = "fork",
         version: str = "1.0",
         expected: Wheel | None = None,
+        offline: bool = False,
         **changes: object,
     ) -> BuiltWheel:
-        return self.builder(**changes).build(source, name=name, version=Version(version), expected=expected)
+        return self.builder(offline=offline, **changes).build(
+            source, name=name, version=Version(version), expected=expected
+        )
 
     def project(self, url: str = "fork", **facts: object) -> Source:
         write(self.folder / url, project_files(**facts))  # type: ignore[arg-type]

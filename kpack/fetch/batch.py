@@ -8,41 +8,29 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError, UsageError
+from kpack.fetch.decision import Bring, Have, Refuse, TakeLocal, decide
 from kpack.fetch.errors import mismatch, verdict, where
-from kpack.fetch.model import Download, Event, EventKind, Fetched, Stopped
+from kpack.fetch.model import Cached, Fetched, Finished, PassedOver, Started, Stopped, Waiting
 from kpack.fetch.part import digest_of_url, opened
 from kpack.files import sha256_of
-from kpack.urls import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
-    from kpack.cache import Cache
-    from kpack.fetch.model import Patience
+    from kpack.fetch.fetcher import Fetcher
+    from kpack.fetch.model import Download, Event
     from kpack.fetch.part import Part
     from kpack.fetch.remote import Remote
 
 
-class Run:
-    """What the files of one `fetch` share."""
+class Batch:
+    """What the files of one `Fetcher.fetch` share."""
 
-    def __init__(
-        self,
-        cache: Cache,
-        *,
-        workers: int,
-        offline: bool,
-        on_event: Callable[[Event], None] | None,
-        patience: Patience | None,
-    ) -> None:
-        self.cache = cache
+    def __init__(self, fetcher: Fetcher, *, workers: int) -> None:
+        self.fetcher = fetcher
         self.workers = workers
         self.stop = threading.Event()
         """Set when something went wrong: the others need not go on."""
-        self.offline = offline
-        self._on_event = on_event
-        self._patience = patience
         self._mutex = threading.Lock()
         self._remote: Remote | None = None
 
@@ -65,33 +53,30 @@ class Run:
 
         with self._mutex:
             if self._remote is None:
-                self._remote = Remote(self.workers, self._patience, self.stop)
+                self._remote = Remote(self.workers, self.fetcher.patience, self.stop)
             return self._remote
 
-    def tell(
-        self, download: Download, kind: EventKind, received: int = 0, total: int | None = None, note: str = ""
-    ) -> None:
+    def tell(self, event: Event) -> None:
         """Pass an event on, one at a time."""
-        if self._on_event is not None:
-            total = total if total is not None else download.size
-            with self._mutex:
-                self._on_event(Event(kind=kind, download=download, received=received, total=total, note=note))
+        with self._mutex:
+            self.fetcher.tell(event)
 
     def have(self, download: Download) -> Fetched:
         """Return the file, from the cache or from its URLs."""
         if self.stop.is_set():
             raise Stopped
-        if (found := self._cached(download)) is not None:
-            return found
-        schemes = {urlsplit(url).scheme for url in download.urls}
-        if not schemes & {"http", "https"}:
-            return self._first_of(download, part=None)
-        if self.offline and schemes <= {"http", "https"}:
-            raise NetworkError(
-                "not in the cache, and --offline forbids to fetch it",
-                where=f"{download.name} ({shown(download.urls[0])})",
-                next="run once without --offline, or point KPACK_CACHE at a cache that has it",
-            )
+        match decide(download, self._cached(download), offline=self.fetcher.offline):
+            case Have(path, size):
+                return self._found(download, path, size)
+            case Refuse(error):
+                raise error
+            case TakeLocal():
+                return self._first_of(download, part=None)
+            case Bring():
+                return self._alone(download)
+
+    def _alone(self, download: Download) -> Fetched:
+        """Fetch what no other process fetches at the same time."""
         waiting = threading.Event()
 
         def on_wait() -> None:
@@ -99,28 +84,28 @@ class Run:
                 raise Stopped
             if not waiting.is_set():
                 waiting.set()
-                self.tell(download, EventKind.WAITING)
+                self.tell(Waiting(download=download))
 
         key = download.sha256 or f"url-{digest_of_url(download.urls[0])}"
-        with opened(self.cache.parts_dir, key, on_wait) as part:
-            if (found := self._cached(download)) is not None:  # another process brought it meanwhile
+        with opened(self.fetcher.cache.parts_dir, key, on_wait) as part:
+            if (cached := self._cached(download)) is not None:  # another process brought it meanwhile
                 part.remove()
-                return found
-            self.tell(download, EventKind.STARTED)
+                return self._found(download, *cached)
+            self.tell(Started(download=download))
             try:
                 return self._first_of(download, part)
             finally:
                 if part.progress.received == 0:  # nothing to resume
                     part.remove()
 
-    def _cached(self, download: Download) -> Fetched | None:
-        if download.sha256 is None:
-            return None
-        path = self.cache.find(download.sha256, download.size)
-        if path is None:
-            return None
-        size = path.stat().st_size
-        self.tell(download, EventKind.CACHED, size, size)
+    def _cached(self, download: Download) -> tuple[Path, int] | None:
+        """Return the file's path in the cache and its size."""
+        path = None if download.sha256 is None else self.fetcher.cache.find(download.sha256, download.size)
+        return None if path is None else (path, path.stat().st_size)
+
+    def _found(self, download: Download, path: Path, size: int) -> Fetched:
+        assert download.sha256 is not None
+        self.tell(Cached(download=download, size=size))
         return Fetched(path=path, sha256=download.sha256, size=size, hashed=False)
 
     def _first_of(self, download: Download, part: Part | None) -> Fetched:
@@ -128,11 +113,11 @@ class Run:
         failures: list[KpackError] = []
         for url in download.urls:
             if failures:
-                self.tell(download, EventKind.MIRROR, note=failures[-1].what)
+                self.tell(PassedOver(download=download, why=failures[-1].what))
             try:
                 scheme = urlsplit(url).scheme
                 if scheme in {"http", "https"}:
-                    if self.offline or part is None:
+                    if self.fetcher.offline or part is None:
                         failures.append(NetworkError("--offline forbids to ask it", where=where(download, url)))
                         continue
                     return self._fetched(download, url, part)
@@ -157,12 +142,9 @@ class Run:
         raise verdict(failures)
 
     def _fetched(self, download: Download, url: str, part: Part) -> Fetched:
-        def tell(kind: EventKind, received: int, total: int | None, note: str) -> None:
-            self.tell(download, kind, received, total, note)
-
-        brought = self.remote().bring(download, url, part, tell)
-        path = self.cache.adopt(part.path, brought.sha256, hashed=True)
-        self.tell(download, EventKind.FINISHED, brought.size, brought.size)
+        brought = self.remote().bring(download, url, part, self.tell)
+        path = self.fetcher.cache.adopt(part.path, brought.sha256, hashed=True)
+        self.tell(Finished(download=download, size=brought.size))
         return Fetched(path=path, sha256=brought.sha256, size=brought.size, hashed=True, delimited=brought.delimited)
 
     def _local(self, download: Download, url: str) -> Fetched:
@@ -176,7 +158,7 @@ class Run:
             )
         try:
             size = path.stat().st_size
-            self.tell(download, EventKind.STARTED, 0, size)
+            self.tell(Started(download=download))
             if download.size not in {None, size}:
                 raise mismatch(download, url, f"size is {size} bytes, not {download.size}")
             digest = sha256_of(path)
@@ -186,15 +168,15 @@ class Run:
             ) from error
         if download.sha256 not in {None, digest}:
             raise mismatch(download, url, f"sha256 is {digest}, not {download.sha256}")
-        self.tell(download, EventKind.FINISHED, size, size)
+        self.tell(Finished(download=download, size=size))
         return Fetched(path=path, sha256=digest, size=size, hashed=True)
 
     def _inline(self, download: Download, url: str) -> Fetched:
         """Take the bytes of a ``data:,text`` URL (RFC 2397, percent-encoded)."""
         data = unquote_to_bytes(url.partition(",")[2])
-        digest = self.cache.add(data)
+        digest = self.fetcher.cache.add(data)
         if download.sha256 not in {None, digest}:
             raise mismatch(download, url, f"sha256 is {digest}, not {download.sha256}")
-        path = self.cache.find(digest)
+        path = self.fetcher.cache.find(digest)
         assert path is not None
         return Fetched(path=path, sha256=digest, size=len(data), hashed=True)
