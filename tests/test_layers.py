@@ -42,7 +42,7 @@ ROOMS = {
     "notebook": "base environment errors files lock pack publish urls",
     "rehearse": "errors notebook pack publish restore",
     "status": "errors ledger lock pack standing",
-    "library": "cache errors pack project restoring",
+    "library": "cache errors fetch pack project restoring",
     "cli": "base cache drift environment errors fetch files ledger lock notebook pack project publish rehearse restore"
     " restoring status",
     "__main__": "cli",
