@@ -1,0 +1,73 @@
+"""What is shown of long work is the sum of what its events say."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+
+from kpack.cli.progress import _Fetching, locking
+from kpack.fetch import (
+    Cached,
+    Download,
+    Event,
+    Finished,
+    PassedOver,
+    Received,
+    Resumed,
+    Retrying,
+    Started,
+    Waiting,
+)
+from kpack.resolve.wire import Requested
+
+ONE = Download(name="one", urls=(), sha256=None)
+TWO = Download(name="two", urls=(), sha256=None, size=50)
+SAID = {Waiting, Resumed, Retrying, PassedOver}
+
+
+class Shown:
+    """Adds up what it is told."""
+
+    def __init__(self) -> None:
+        self.done = self.total = 0
+        self.titles: list[str] = []
+
+    def advance(self, count: int) -> None:
+        self.done += count
+
+    def grow(self, count: int) -> None:
+        self.total += count
+
+    def retitle(self, title: str) -> None:
+        self.titles.append(title)
+
+
+def test_bytes_add_up_over_resumed_and_repeated_downloads() -> None:
+    shown = Shown()
+    hear = _Fetching(shown, grows=True)
+    events: tuple[Event, ...] = (
+        Started(download=ONE),
+        Received(download=ONE, received=60, total=100),
+        Received(download=ONE, received=10, total=100),  # it had to come anew
+        Cached(download=TWO, size=50),
+        Finished(download=ONE, size=100),
+    )
+    for event in events:
+        hear(event)
+    assert (shown.done, shown.total) == (150, 150)
+
+
+@pytest.mark.parametrize("kind", typing.get_args(Event))
+def test_every_kind_of_event_is_heard(kind: type, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"download": TWO, "size": 50, "received": 20, "total": 50, "why": "it broke"}
+    shown = Shown()
+    _Fetching(shown, grows=True)(kind(**{name: facts[name] for name in kind.__dataclass_fields__}))  # type: ignore[attr-defined]
+    assert (kind in SAID) == ("two: " in capsys.readouterr().err)
+    assert shown.done or shown.total or kind in SAID
+
+
+def test_lock_hears_resolver_and_downloads_alike() -> None:
+    with locking() as (resolving, hear):
+        resolving("python-3.12", Requested(count=7))
+        hear(Cached(download=TWO, size=50))
