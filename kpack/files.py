@@ -8,6 +8,7 @@ import glob
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import threading
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from kpack.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedRandom
+    from io import BufferedRandom, BufferedReader
     from pathlib import Path
 
 CHUNK = 1 << 20
@@ -39,6 +40,46 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 (64 hexadecimal digits) of the file at ``path``, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class OddFileError(Exception):
+    """What a path leads to is no file that is read: not a regular one, or too large."""
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file to read from it; a pipe or a device is never waited for.
+
+    Raises:
+        OddFileError: it is no regular file.
+        OSError: it cannot be opened; IsADirectoryError for a folder.
+
+    """
+    # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - Path has no opener
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OddFileError("is not a regular file")
+    return stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        OddFileError: it is larger, or no regular file; says which.
+        OSError: it cannot be read; IsADirectoryError for a folder.
+
+    """
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        data = stream.read(limit + 1) if size <= limit else b""
+    if max(len(data), size) > limit:
+        raise OddFileError(f"has {max(len(data), size):,} bytes, {limit:,} are the most that is read")
+    return data
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kpack.project import Project
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -30,8 +30,8 @@ class Session:
 
 
 def plain(text: str) -> str:
-    """Return ``text`` with control and direction characters escaped, so that no name can drive the terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """Return ``text`` with controls, directions and halves of surrogate pairs escaped: no name drives the terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def say(text: str = "") -> None:

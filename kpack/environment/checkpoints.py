@@ -69,7 +69,7 @@ def checkpoints(tables: Sequence[Mapping[str, object]], at: KeyPath, reading: Re
     """Read the tables; two that land on one path, or one inside the other, are a mistake."""
     options: RestoreOptions = reading.values.get("restore", RestoreOptions())
     good: list[CheckpointRequest] = []
-    landed: dict[str, int] = {}
+    landed = _Landed()
     for number, table in enumerate(tables):
         request = _Reader(table, (*at, number), reading.mistakes).read()
         if request is None:
@@ -81,24 +81,48 @@ def checkpoints(tables: Sequence[Mapping[str, object]], at: KeyPath, reading: Re
 
 
 def _land(
-    request: CheckpointRequest, number: int, landed: dict[str, int], directory: str | None, mistakes: list[Mistake]
+    request: CheckpointRequest, number: int, landed: _Landed, directory: str | None, mistakes: list[Mistake]
 ) -> None:
     path = request.path or ""
     whole = path if path.startswith(("/", "~")) else posixpath.join(directory or DEFAULT_DIRECTORY, path)
     if request.urls and is_repository(request.urls[0]):
         whole += "/*"
-    for other, first in landed.items():
-        if other == whole or whole.startswith(f"{other}/") or other.startswith(f"{whole}/"):
-            how = "the same path as" if other == whole else "a path that needs a folder where another file stands:"
-            mistakes.append(
-                Mistake(
-                    key=("checkpoints", number, "path"),
-                    what=f"{quoted(path)} is {how} checkpoints[{first}].path",
-                    next="give each checkpoint a path of its own",
-                )
-            )
-            return
-    landed[whole] = number
+    other = landed.clash(whole)
+    if other is None:
+        landed.add(whole, number)
+        return
+    same = landed.files.get(whole) == other
+    how = "the same path as" if same else "a path that needs a folder where another file stands:"
+    mistakes.append(
+        Mistake(
+            key=("checkpoints", number, "path"),
+            what=f"{quoted(path)} is {how} checkpoints[{other}].path",
+            next="give each checkpoint a path of its own",
+        )
+    )
+
+
+class _Landed:
+    """The paths that are taken, and the folders that they need, each with the number of the first that does."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, int] = {}
+        self.folders: dict[str, int] = {}
+
+    def clash(self, path: str) -> int | None:
+        """Return the first that takes ``path`` itself, a folder that it needs, or something in it."""
+        found = [self.files.get(path), self.folders.get(path), *map(self.files.get, _above(path))]
+        return min((number for number in found if number is not None), default=None)
+
+    def add(self, path: str, number: int) -> None:
+        self.files[path] = number
+        for folder in _above(path):
+            self.folders.setdefault(folder, number)
+
+
+def _above(path: str) -> list[str]:
+    """Return the folders above ``path``, without the root."""
+    return [path[:place] for place, character in enumerate(path) if character == "/" and place]
 
 
 class _Reader:

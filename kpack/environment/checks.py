@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from kpack.environment import errors
-from kpack.environment.errors import Mistake, quoted
+from kpack.environment.errors import MOST, Mistake, quoted
 from kpack.environment.keys import DOCUMENT
 from kpack.environment.read import read
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from kpack.environment.model import Environment, Package
+
+_ADVISED = 20
+"""Names for which a similar one is looked for; each is compared with all names of the bases."""
 
 
 def check_base_names(environment: Environment, known: Collection[NormalizedName]) -> None:
@@ -36,13 +39,15 @@ def check_base_names(environment: Environment, known: Collection[NormalizedName]
     """
     if not environment.bases:
         return
-    found = []
+    found: list[Mistake] = []
     bases = ", ".join(environment.bases)
     for row in DOCUMENT.rows:
         names: Sequence[NormalizedName] = getattr(environment, row.attribute) if row.kind.of_base else ()
         for number, name in enumerate(names):
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1, cutoff=0.75)
+                if len(found) == MOST:
+                    _raise(found, environment)
+                near = difflib.get_close_matches(name, known, 1, cutoff=0.75) if len(found) < _ADVISED else []
                 advice = (
                     f"did you mean {quoted(near[0])}?" if near else "remove it: what the base lacks is packed anyway"
                 )

@@ -28,6 +28,24 @@ class Mistake:
     next: str = ""
 
 
+MOST = 100
+"""Mistakes that are told at once; reading stops there."""
+
+
+class EnoughMistakesError(Exception):
+    """There are `MOST` mistakes, and one more."""
+
+
+class Mistakes(list[Mistake]):
+    """What is wrong in a file, as far as it is told."""
+
+    def append(self, mistake: Mistake) -> None:
+        """Add a mistake; raises EnoughMistakesError when there are `MOST` already."""
+        if len(self) == MOST:
+            raise EnoughMistakesError
+        super().append(mistake)
+
+
 class EnvironmentFileError(UsageError):
     """A kaggle-env.toml that cannot be used; ``mistakes`` holds one ``(where, key, what, next)`` each."""
 
@@ -37,7 +55,7 @@ class EnvironmentFileError(UsageError):
         if len(self.mistakes) == 1:
             super().__init__(f"{key}: {what}" if key else what, where=where, next=advice)
             return
-        listed = [f"{len(self.mistakes)} mistakes"]
+        listed = [f"{len(self.mistakes)} mistakes" + (" or more" if len(self.mistakes) >= MOST else "")]
         for where, key, what, advice in self.mistakes:
             listed.append(f"  {where}: {key}: {what}" if key else f"  {where}: {what}")
             if advice:

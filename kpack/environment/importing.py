@@ -6,20 +6,16 @@ import json
 import os.path
 import re
 import shlex
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from kpack.environment.errors import quoted, shown_path
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.errors import MachineError, UsageError
+from kpack.files import OddFileError, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,6 +46,10 @@ _OPERATOR = re.compile(r"(?:>=|<=|==|~=|!=)\S|[<>]\d")
 _REDIRECT = re.compile(r"\d?&?>{1,2}&?\S*|<")
 
 
+LARGEST = 32 << 20
+"""Bytes of the largest notebook or requirements file that is read."""
+
+
 @dataclass(slots=True)
 class Harvest:
     """What was found, and what could not be taken over."""
@@ -58,17 +58,21 @@ class Harvest:
     """Where the kaggle-env.toml will stand; local paths are written relative to it."""
     packages: dict[str, str] = field(default_factory=dict)
     """Entries of ``packages`` by normalised name (or path)."""
-    notes: list[str] = field(default_factory=list)
-    """One sentence each on what a person has to look at."""
+    said: dict[str, None] = field(default_factory=dict)
+    """The notes, in order."""
     python: str | None = None
     """Python series of the kernel that a notebook was last run with, ``3.12``."""
     accelerator: bool | None = None
     """Whether the notebook wants a GPU; None when it does not say."""
 
+    @property
+    def notes(self) -> list[str]:
+        """One sentence each on what a person has to look at."""
+        return list(self.said)
+
     def note(self, sentence: str) -> None:
         """Add a sentence, once."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        self.said[sentence] = None
 
     def add(self, entry: str, where: str) -> None:
         """Take one requirement over, or say why not; a later one beats an earlier one of the same name."""
@@ -100,8 +104,12 @@ def from_notebook(path: Path, harvest: Harvest) -> None:
     where = shown_path(path)
     try:
         notebook = json.loads(_read(path))
-    except (ValueError, RecursionError) as error:
-        raise UsageError("is not a notebook: it is not JSON", where=where, next="name an .ipynb file") from error
+    except json.JSONDecodeError as error:
+        what = f"is not a notebook: it is not JSON ({error.msg})"
+        raise UsageError(what, where=f"{where}:{error.lineno}", next="name an .ipynb file") from error
+    except (ValueError, RecursionError) as error:  # more than 4,300 digits, more than 1,000 levels
+        what = "is not a notebook: a number in it is too long, or it is nested too deeply"
+        raise UsageError(what, where=where, next="name an .ipynb file") from error
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
         raise UsageError("is not a notebook: it has no cells", where=where, next="name an .ipynb file of format 4")
@@ -125,9 +133,12 @@ def from_requirements(path: Path, harvest: Harvest) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bounded(path, LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError("is not UTF-8", where=shown_path(path), next="save the file as UTF-8") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError("is not UTF-8", where=f"{shown_path(path)}:{line}", next="save the file as UTF-8") from error
+    except OddFileError as error:
+        raise UsageError(str(error), where=shown_path(path), next="name a file without its outputs") from error
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise UsageError("there is no such file", where=shown_path(path), next="check the path") from error
     except OSError as error:
@@ -220,10 +231,10 @@ def _command(words: list[str], where: str, folder: Path, harvest: Harvest) -> No
 
 def _arguments(words: Sequence[str], where: str, folder: Path, harvest: Harvest, opened: tuple[Path, ...]) -> None:
     """Read the arguments of one ``pip install``."""
-    queue = [piece for word in words for piece in _expanded(word)]
+    queue = deque(piece for word in words for piece in _expanded(word))
     last = ""
     while queue:
-        word = queue.pop(0)
+        word = queue.popleft()
         option, equals, value = word.partition("=")
         if not word.startswith("-"):
             if last and _OPERATOR.match(word):
@@ -236,7 +247,7 @@ def _arguments(words: Sequence[str], where: str, folder: Path, harvest: Harvest,
             option, equals, value = word[:2], "=", word[2:].removeprefix("=")
         takes = option in _WITH_VALUE | _INDEX | _FILES | {"-e", "--editable"}
         if takes and not equals:
-            value = queue.pop(0) if queue else ""
+            value = queue.popleft() if queue else ""
         if option in {"-e", "--editable"}:
             _entry(value, where, folder, harvest)
         elif option in _FILES:
@@ -253,7 +264,9 @@ def _arguments(words: Sequence[str], where: str, folder: Path, harvest: Harvest,
 
 def _named_file(option: str, value: str, where: str, folder: Path, harvest: Harvest, opened: tuple[Path, ...]) -> None:
     path = folder / value
-    if option in {"-c", "--constraint"}:
+    if "\0" in value:
+        harvest.note(f"{where}: {quoted(value)} is not the name of a file")
+    elif option in {"-c", "--constraint"}:
         harvest.note(f"{where}: constraints of {quoted(value)} are not taken over; write them into the requirements")
     elif opened or os.path.isfile(path):  # noqa: PTH113 - False for a name that no file can have
         _requirements(path, harvest, opened)
@@ -305,7 +318,7 @@ def _url(url: str, where: str, harvest: Harvest) -> None:
         return
     try:
         wheel = parse_wheel_filename(tail)[0]
-    except InvalidWheelFilename:
+    except ValueError:  # InvalidWheelFilename, or a number of more than 4,300 digits
         name = re.match(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*", re.sub(r"(?:\.git)?(?:@.*)?$", "", tail))
     else:
         harvest.add(f"{wheel} @ {whole}", where)
@@ -338,7 +351,7 @@ def _pin(filename: str) -> str | None:
     for parse in (parse_wheel_filename, parse_sdist_filename):
         try:
             name, version, *_ = parse(filename)
-        except (InvalidWheelFilename, InvalidSdistFilename):
+        except ValueError:  # no such name, or a number of more than 4,300 digits
             continue
         return f"{name}=={version}"
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kpack.environment.errors import quoted
 from kpack.environment.kinds import without_credentials
 from kpack.environment.model import Index
-from kpack.environment.patterns import normalise, overlap
+from kpack.environment.patterns import MOST_PATTERNS, TOO_MANY_PATTERNS, Names, is_pattern, normalise, overlap
 from kpack.urls import VARIABLE
 
 if TYPE_CHECKING:
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 def indexes(tables: Sequence[Mapping[str, Any]], at: KeyPath, reading: Reading) -> tuple[Index, ...]:
     """Read the tables; two of one name, and a name that may belong to two indexes, are mistakes."""
     good: list[Index] = []
-    owners: list[tuple[str, int, int]] = []
+    owners = _Owners()
+    names: set[str] = set()
     for number, table in enumerate(tables):
         place = (*at, number)
         for item, text in enumerate(table.get("packages") or ()):
             if text is not None:
-                _own(normalise(text), number, item, owners, reading)
+                owners.add(normalise(text), number, item, reading)
         name, url = table.get("name"), table.get("url")
         if url is not None:
             _check_url(url, (*place, "url"), reading)
-        if name is not None and any(name == other.name for other in good):
+        if name in names:
             reading.say((*place, "name"), f"two indexes are named {quoted(name)}", "give each a name of its own")
         if name is not None and url is not None:
             packages = tuple(normalise(text) for text in table.get("packages") or () if text is not None)
             good.append(Index(name=name, url=url, packages=packages))
+            names.add(name)
     return tuple(good)
 
 
@@ -43,16 +45,51 @@ def meaning(entries: Sequence[Index]) -> list[list[str]]:
     return sorted([index.name, without_credentials(index.url), *sorted(index.packages)] for index in entries)
 
 
-def _own(pattern: str, number: int, item: int, owners: list[tuple[str, int, int]], reading: Reading) -> None:
-    for other, owner, place in owners:
-        if (owner != number and overlap(pattern, other)) or other == pattern:
-            reading.say(
-                ("indexes", number, "packages", item),
-                f"{quoted(pattern)} belongs to indexes[{owner}] already ({quoted(other)} at packages[{place}])",
-                "a name belongs to exactly one index: make the patterns narrower",
-            )
+class _Owners:
+    """Which index each name and pattern belongs to; one that may belong to two is a mistake."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, tuple[int, int]] = {}
+        self.patterns: dict[str, tuple[int, int]] = {}
+        self.matchers: list[tuple[str, Names]] = []
+
+    def add(self, text: str, number: int, item: int, reading: Reading) -> None:
+        at = ("indexes", number, "packages", item)
+        if is_pattern(text) and len(self.patterns) == MOST_PATTERNS:
+            reading.say(at, TOO_MANY_PATTERNS, "make some of them wider")
             return
-    owners.append((pattern, number, item))
+        other = self._other(text, number)
+        if other is None:
+            (self.patterns if is_pattern(text) else self.names)[text] = (number, item)
+            if is_pattern(text):
+                self.matchers.append((text, Names([text])))
+            return
+        owner, place = self.patterns.get(other) or self.names[other]
+        reading.say(
+            at,
+            f"{quoted(text)} belongs to indexes[{owner}] already ({quoted(other)} at packages[{place}])",
+            "a name belongs to exactly one index: make the patterns narrower",
+        )
+
+    def _other(self, text: str, number: int) -> str | None:
+        """Return an earlier name or pattern that is the same, or of another index and overlaps with it."""
+        if text in self.names or text in self.patterns:
+            return text
+        if not is_pattern(text):
+            matching = (
+                pattern
+                for pattern, matcher in self.matchers
+                if self.patterns[pattern][0] != number and matcher.find(text) is not None
+            )
+            return next(matching, None)
+        for pattern, (owner, _) in self.patterns.items():
+            if owner != number and overlap(text, pattern):
+                return pattern
+        matcher = Names([text])
+        matched = (
+            name for name, (owner, _) in self.names.items() if owner != number and matcher.find(name) is not None
+        )
+        return next(matched, None)
 
 
 def _check_url(url: str, at: KeyPath, reading: Reading) -> None:

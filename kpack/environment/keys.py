@@ -8,7 +8,19 @@ from kpack.environment import checkpoints, indexes, kinds
 from kpack.environment.errors import quoted
 from kpack.environment.kinds import BASE_NAMES, NAMES, word
 from kpack.environment.model import DEFAULT_PLATFORM, RestoreOptions
-from kpack.environment.rows import NAME, SHA256, FixedTable, Kind, Reading, Row, Text, Texts, meanings, read
+from kpack.environment.rows import (
+    LONGEST_NAME,
+    NAME,
+    SHA256,
+    FixedTable,
+    Kind,
+    Reading,
+    Row,
+    Text,
+    Texts,
+    meanings,
+    read,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,12 +28,17 @@ if TYPE_CHECKING:
     from kpack.environment.positions import KeyPath
 
 _PATTERN = Text(
-    pattern=r"[A-Za-z0-9._*?-]*[A-Za-z0-9][A-Za-z0-9._*?-]*", advice='write a name, or a pattern like "corp-*"'
+    pattern=r"[A-Za-z0-9._*?-]*[A-Za-z0-9][A-Za-z0-9._*?-]*",
+    longest=LONGEST_NAME,
+    advice='write a name, or a pattern like "corp-*"',
 )
 _CHECKPOINT_URL = Text(
     pattern=r"(?:(?:https?|hf|kaggle)://|file:)[^\s]+",
     advice="write https://…, http://…, file:…, hf://org/repo@revision/path or kaggle://…",
 )
+_LONGEST_VALUE = 1 << 17
+"""Bytes of an environment variable on Linux, at most."""
+
 _PATH = Text(longest=1000, advice="write a path with / between its parts")
 
 
@@ -132,7 +149,7 @@ RESTORE = FixedTable(
                     pattern=r"(?!LD_|PYTHON|PATH$)[A-Za-z_][A-Za-z0-9_]*",
                     advice="LD_*, PYTHON* and PATH would change how programs are found and are refused",
                 ),
-                value=Text(empty=True, secret=True),
+                value=Text(empty=True, secret=True, longest=_LONGEST_VALUE),
             ),
             description="Environment variables that restore sets; LD_*, PYTHON* and PATH are refused.",
         ),

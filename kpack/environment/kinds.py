@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from kpack import urls
 from kpack.environment import requirements
 from kpack.environment.errors import quoted
-from kpack.environment.rows import NAME, SIZE_UNITS, Kind, Moment, Size, Text, TextMap, Texts
+from kpack.environment.rows import LONGEST_NAME, NAME, SIZE_UNITS, Kind, Moment, Size, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def _names(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tupl
     return requirements.names(at, entries, reading.mistakes)
 
 
-_DISTRIBUTION = Text(pattern=NAME, advice='write a package\'s name alone, like "tokenizers"')
+_DISTRIBUTION = Text(pattern=NAME, longest=LONGEST_NAME, advice='write a package\'s name alone, like "tokenizers"')
 
 
 def _sorted(texts: Sequence[str]) -> tuple[str, ...]:
@@ -81,6 +81,7 @@ EXCLUSIONS = Kind(
     shape=Texts(
         item=Text(
             pattern=r"[A-Za-z0-9._*?-]*[A-Za-z0-9][A-Za-z0-9._*?-]*(?: *== *[A-Za-z0-9.+!_-]+)?",
+            longest=LONGEST_NAME,
             advice='write a name ("torch-xla"), a pattern ("nvidia-*") or a pin ("torch==2.10.0+cu128")',
         )
     ),

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 KeyPath = tuple[str | int, ...]
 """Keys and array indexes from the top of the document: ``("checkpoints", 1, "sha256")``."""
 
-_PIECE = re.compile(
+_LONGEST_SHOWN = 60
+
+PIECE = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}'
     r"|'''.*?'{3,5}"
     r'|"(?:\\.|[^"\\\n])*"'
@@ -21,6 +23,7 @@ _PIECE = re.compile(
     r"|[^\S\n]+",
     re.DOTALL,
 )
+"""Strings, comments, line ends, brackets and other marks, bare words, white space."""
 
 
 def dotted(path: KeyPath) -> str:
@@ -30,7 +33,8 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            shown = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else ascii(part)
+            part = part if len(part) <= _LONGEST_SHOWN else f"{part[:_LONGEST_SHOWN]}…"
+            shown = part if re.fullmatch(r"[A-Za-z0-9_…-]+", part) else ascii(part)
             text += f".{shown}" if text else shown
     return text
 
@@ -65,7 +69,7 @@ class _Scanner:
 
     def scan(self, text: str) -> dict[KeyPath, int]:
         line = 1
-        for match in _PIECE.finditer(text):
+        for match in PIECE.finditer(text):
             piece = match[0]
             if piece == "\n":
                 self._end_of_line()

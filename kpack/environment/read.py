@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
-from kpack.environment import errors, rows, validate
+from kpack.environment import errors, rows, toml, validate
 from kpack.environment.checkpoints import digest_advice
-from kpack.environment.errors import EnvironmentFileError, Mistake, quoted
+from kpack.environment.errors import EnoughMistakesError, EnvironmentFileError, Mistake, Mistakes, quoted
 from kpack.environment.keys import DOCUMENT
 from kpack.environment.model import Environment
-from kpack.environment.patterns import overlap
+from kpack.environment.patterns import Names
 from kpack.environment.rows import SHA256, Reading
 from kpack.errors import MachineError, UsageError
+from kpack.files import OddFileError, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 FILE_NAME = "kaggle-env.toml"
 """The name that `find` looks for."""
+
+LARGEST = 1 << 20
+"""Bytes of the largest kaggle-env.toml that is read."""
 
 
 def find(start: Path) -> Path:
@@ -60,17 +64,19 @@ def read(path: Path) -> str:
     """Return the text of the file at ``path`` with its line ends, and its byte order mark if it has one.
 
     Raises:
-        UsageError: there is no such file, or it is not UTF-8.
+        UsageError: there is no such file, it is not UTF-8, larger than `LARGEST`, or no regular file.
         MachineError: the file cannot be read.
 
     """
     where = errors.shown_path(path)
     try:
-        raw = path.read_bytes()
+        raw = read_bounded(path, LARGEST)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError("there is no such file", where=where, next="run `kpack init` to write one") from error
     except IsADirectoryError as error:
         raise UsageError("is a folder, not a file", where=where, next=f"name the {FILE_NAME} in it") from error
+    except OddFileError as error:
+        raise UsageError(str(error), where=where, next=f"name a {FILE_NAME}") from error
     except OSError as error:
         raise MachineError(
             f"cannot be read: {error.strerror}", where=where, next="check the file's permissions"
@@ -98,8 +104,10 @@ def parse(text: str, path: Path) -> Environment:
             where=errors.shown_path(path),
             next=f"name the {FILE_NAME} with --config",
         )
-    mistakes: list[Mistake] = []
-    environment = _Reader(validate.check(data, mistakes), data, path, Reading(mistakes)).environment()
+    mistakes = Mistakes()
+    environment = None
+    with contextlib.suppress(EnoughMistakesError):
+        environment = _Reader(validate.check(data, mistakes), data, path, Reading(mistakes)).environment()
     if mistakes:
         raise errors.error(mistakes, path=path, text=text)
     assert environment is not None
@@ -107,23 +115,11 @@ def parse(text: str, path: Path) -> Environment:
 
 
 def _toml(text: str, path: Path) -> dict[str, Any]:
-    where = errors.shown_path(path)
     try:
-        return tomllib.loads(text)
-    except RecursionError as error:
-        raise EnvironmentFileError([(where, "", "is nested too deeply", "")], file=where) from error
-    except ValueError as error:
-        what, _, place = str(error).partition(" (at ")
-        number = re.match(r"line (\d+), column (\d+)", place)
-        line = int(number[1]) if number else text.count("\n") + 1
-        column = f", column {number[2]}" if number else ", at the end of the file" if place else ""
-        found = (
-            f"{where}:{line}" if place else where,
-            "",
-            f"is not valid TOML{column}: {what}",
-            "see toml.io for the syntax",
-        )
-        raise EnvironmentFileError([found], file=where) from error
+        return toml.loads(text)
+    except toml.NotTomlError as error:
+        where = errors.shown_path(path)
+        raise EnvironmentFileError([(f"{where}:{error.line}", "", error.what, error.advice)], file=where) from error
 
 
 class _Reader:
@@ -180,11 +176,13 @@ class _Reader:
     def _replace_and_exclude(self, replace: Sequence[str], exclude: Sequence[Exclusion]) -> None:
         if replace and "base" not in self.data:
             self.say(("replace",), "replace opens packages of a base, and there is none", "remove it, or add base")
+        patterns = [one.pattern for one in exclude]
+        names = Names(patterns)
         for number, name in enumerate(replace):
-            for other, pattern in enumerate(one.pattern for one in exclude):
-                if overlap(name, pattern):
-                    self.say(
-                        ("replace", number),
-                        f"{quoted(name)} is to be replaced, but exclude[{other}] {quoted(pattern)} keeps it out",
-                        "remove it from one of them",
-                    )
+            other = names.find(name)
+            if other is not None:
+                self.say(
+                    ("replace", number),
+                    f"{quoted(name)} is to be replaced, but exclude[{other}] {quoted(patterns[other])} keeps it out",
+                    "remove it from one of them",
+                )

@@ -12,7 +12,8 @@ from packaging.version import InvalidVersion, Version
 
 from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import Exclusion, Package
-from kpack.environment.patterns import is_pattern, normalise
+from kpack.environment.patterns import MOST_PATTERNS, TOO_MANY_PATTERNS, is_pattern, normalise
+from kpack.environment.rows import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,10 @@ def package(text: str) -> Package:
         NotAPackageError: the text is neither a requirement (PEP 508) nor a local path (``./…``, ``../…``, ``/…``).
 
     """
+    if len(text) > LONGEST:
+        raise NotAPackageError(
+            f"{quoted(text)} has {len(text):,} characters, {LONGEST:,} are the most", "write a shorter requirement"
+        )
     written = text.strip()
     if written in {".", ".."} or _LOCAL.match(written):
         return Package(text=text, requirement=None, path=_local_path(written))
@@ -47,7 +52,7 @@ def package(text: str) -> Package:
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0].rstrip(".:")
         raise NotAPackageError(f"{quoted(text)} is not a requirement: {reason}", _advice(written)) from error
-    if requirement.url and not _URL.fullmatch(requirement.url):
+    if requirement.url and not (_URL.fullmatch(requirement.url) and _has_host_and_port(requirement.url)):
         raise NotAPackageError(
             f"{quoted(requirement.url)} is not a URL that kpack can fetch",
             'write https://…, git+https://…@revision or file:///…; a local folder stands alone, like "./fork"',
@@ -55,6 +60,15 @@ def package(text: str) -> Package:
     if requirement.url is not None and urlsplit(requirement.url).path.endswith(".whl"):
         _wheel(requirement)
     return Package(text=text, requirement=requirement)
+
+
+def _has_host_and_port(url: str) -> bool:
+    """Tell whether host and port of ``url`` can be read; a path needs neither."""
+    try:
+        urlsplit(url).port  # noqa: B018 - reading it checks it
+    except ValueError:
+        return False
+    return True
 
 
 def _wheel(requirement: Requirement) -> None:
@@ -104,7 +118,7 @@ def _advice(written: str) -> str:
 def packages(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[Package, ...]:
     """Read all entries; the same name twice is a mistake unless different markers tell the entries apart."""
     good: list[Package] = []
-    seen: dict[str, list[tuple[int, Requirement]]] = {}
+    seen: dict[str, dict[str, int]] = {}
     paths: dict[str, int] = {}
     for number, text in enumerate(entries):
         if text is None:
@@ -124,19 +138,19 @@ def packages(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[Pa
                 )
             continue
         requirement = read.requirement
-        others = seen.setdefault(canonicalize_name(requirement.name), [])
-        for first, other in others:
-            if not requirement.marker or not other.marker or str(requirement.marker) == str(other.marker):
-                mistakes.append(
-                    Mistake(
-                        key=at,
-                        what=f"{quoted(text)} asks for {canonicalize_name(requirement.name)} again,"
-                        f" packages[{first}] has {quoted(entries[first])}",
-                        next='write one entry, like "name[one,two]>=1,<2"',
-                    )
+        others = seen.setdefault(canonicalize_name(requirement.name), {})
+        marker = str(requirement.marker or "")
+        same = others.get("", others.get(marker)) if marker else next(iter(others.values()), None)
+        if same is not None:
+            mistakes.append(
+                Mistake(
+                    key=at,
+                    what=f"{quoted(text)} asks for {canonicalize_name(requirement.name)} again,"
+                    f" packages[{same}] has {quoted(entries[same])}",
+                    next='write one entry, like "name[one,two]>=1,<2"',
                 )
-                break
-        others.append((number, requirement))
+            )
+        others.setdefault(marker, number)
     return tuple(good)
 
 
@@ -144,6 +158,7 @@ def exclusions(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[
     """Read the entries of ``exclude``; the same name or pattern twice is a mistake."""
     good: list[Exclusion] = []
     seen: dict[str, int] = {}
+    patterns = 0
     for number, text in enumerate(entries):
         if text is None:
             continue
@@ -170,6 +185,10 @@ def exclusions(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[
                 )
             )
             continue
+        patterns += is_pattern(name)
+        if patterns > MOST_PATTERNS:
+            mistakes.append(Mistake(key=at, what=TOO_MANY_PATTERNS, next="make some of them wider"))
+            return tuple(good)
         first = seen.setdefault(pattern, number)
         if first != number:
             mistakes.append(
@@ -185,13 +204,12 @@ def exclusions(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[
 
 def names(key: KeyPath, entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[NormalizedName, ...]:
     """Read an array of names; the same name twice is a mistake."""
-    good: list[NormalizedName] = []
+    good: dict[NormalizedName, None] = {}
     for number, text in enumerate(entries):
         if text is None:
             continue
         name = canonicalize_name(text)
         if name in good:
             mistakes.append(Mistake(key=(*key, number), what=f"{quoted(text)} stands there twice", next="remove one"))
-        else:
-            good.append(name)
+        good[name] = None
     return tuple(good)

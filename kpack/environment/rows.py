@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 """A project name as the packaging specifications define it."""
 
+LONGEST_NAME = 200
+"""Characters of a name or a pattern of names, at most; the longest name on PyPI has 80."""
+
 SHA256 = r"[0-9a-f]{64}"
+
+LONGEST = 4000
+"""Characters of a string, at most, where nothing else is said: longer than any URL or requirement that people write,
+and short enough that no number in it is too long for Python (4,300 digits)."""
 
 SIZE_UNITS = {
     "B": 1,
@@ -43,7 +50,7 @@ class Text:
     """A string that matches ``pattern`` as a whole and has from one to ``longest`` characters."""
 
     pattern: str | None = None
-    longest: int | None = None
+    longest: int = LONGEST
     advice: str = ""
     """What to write instead, for a string that does not match."""
     empty: bool = False

@@ -65,7 +65,7 @@ def _value(shape: Shape) -> dict[str, object]:
             ]
         }
     if isinstance(shape, TextMap):
-        names = {"pattern": f"^(?:{shape.key.pattern})$"}
+        names = {"pattern": f"^(?:{shape.key.pattern})$", "maxLength": shape.key.longest}
         return {"type": "object", "propertyNames": names, "additionalProperties": _text(shape.value)}
     table = _table(shape)
     return {"type": "array", "items": table} if shape.many else table
@@ -75,7 +75,6 @@ def _text(shape: Text) -> dict[str, object]:
     text: dict[str, object] = {"type": "string"}
     if not shape.empty:
         text["minLength"] = 1
-    if shape.longest:
-        text["maxLength"] = shape.longest
+    text["maxLength"] = shape.longest
     text["pattern"] = f"^(?:{shape.pattern})$" if shape.pattern else f"^[^{_CONTROL}]*$"
     return text

@@ -55,6 +55,9 @@ _SYNONYMS = {
 }
 """What other tools call our keys."""
 
+_LONGEST_KEY = 40
+"""Characters of a key that may be a misspelled one of ours."""
+
 
 def check(data: Mapping[str, object], mistakes: list[Mistake]) -> dict[str, object]:
     """Return what of ``data`` has the right shape; say in ``mistakes`` what has not.
@@ -104,7 +107,8 @@ class _Check:
         place = f"[{'.'.join(str(part) for part in at if isinstance(part, str))}]" if at else "the top of the file"
         right = [row.key for row in shape.rows]
         plain = key.lower().replace("_", "-")
-        near = difflib.get_close_matches(plain, right, n=1, cutoff=0.7) or [_SYNONYMS.get(plain, "")]
+        like = difflib.get_close_matches(plain, right, n=1, cutoff=0.7) if len(plain) <= _LONGEST_KEY else []
+        near = like or [_SYNONYMS.get(plain, "")]
         top = [row.key for row in DOCUMENT.rows]
         if at and plain in top:
             advice = f"move it above the first [table]: it belongs to the top of the file, not to {place}"
@@ -152,7 +156,7 @@ class _Check:
             self.say(at, f"{seen} holds the control character {bad}", "remove it")
         elif not value and not shape.empty:
             self.say(at, "must not be empty", shape.advice)
-        elif shape.longest and len(value) > shape.longest:
+        elif len(value) > shape.longest:
             self.say(at, f"has {len(value)} characters, {shape.longest} are allowed", shape.advice)
         elif shape.pattern and not re.fullmatch(shape.pattern, value):
             self.say(at, f"{seen} is not right here", shape.advice)

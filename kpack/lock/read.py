@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING
 
 from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
+from kpack.environment import toml
 from kpack.errors import IntegrityError, MachineError, UsageError
+from kpack.files import OddFileError, read_bounded
 from kpack.lock.make import check_files
 from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget, listed_version
 from kpack.lock.packages import Files, file_of, files_of
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
+LARGEST = 16 << 20
+"""Bytes of the largest lock that is read; one of 900 packages has about 2 MB."""
+
+_AGAIN = "restore the file, or remove it and run `kpack lock`"
+
 
 def load(path: Path) -> Lock:
     """Return the lock in the file ``path``.
@@ -33,13 +39,18 @@ def load(path: Path) -> Lock:
 
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_bounded(path, LARGEST).decode("utf-8")
     except FileNotFoundError as error:
         raise MachineError("there is no lock", where=str(path), next="make it with `kpack lock`") from error
+    except OddFileError as error:
+        raise IntegrityError(str(error), where=str(path), next=_AGAIN) from error
     except OSError as error:
         raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
-        raise IntegrityError(f"not UTF-8 at byte {error.start}", where=str(path)) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise IntegrityError(
+            f"not UTF-8: byte 0x{error.object[error.start]:02x}", where=f"{path}:{line}", next=_AGAIN
+        ) from error
     return loads(text, str(path))
 
 
@@ -55,14 +66,10 @@ def loads(text: str, where: str) -> Lock:
     """
     text = text.replace("\r\n", "\n")
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
+        data = toml.loads(text)
+    except toml.NotTomlError as error:
         raise IntegrityError(
-            f"not TOML, perhaps half written: {error}",
-            where=f"{where}:{line}",
-            next="restore the file, or remove it and run `kpack lock`",
+            f"{error.what} (perhaps half written)", where=f"{where}:{error.line}", next=_AGAIN
         ) from error
     root = Table(data, where)
     tool = data.get("tool", {})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kpack import __version__
 from kpack.errors import IntegrityError, KpackError, MachineError
+from kpack.files import OddFileError, open_regular, read_bounded
 from kpack.pack import line, tarfmt
 from kpack.pack.engine import engine
 from kpack.pack.wheel import STRICT, Lax, Window, admit_window
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from kpack.cache import Cache
 
 _MAX_BOOTSTRAP = 1 << 20
+_MAX_MANIFEST = 64 << 20
+"""Bytes; the manifest of 100 GB of checkpoints has about 2 MB."""
+
 _PIECE = 1 << 20
 
 
@@ -88,16 +92,20 @@ def read(path: Path) -> ReadPack:
     """
     try:
         if path.is_dir():
-            code = (path / BOOTSTRAP).read_bytes()
+            code = read_bounded(path / BOOTSTRAP, _MAX_BOOTSTRAP)
             bootstrap = line.parse(code, str(path))
-            raw = (path / MANIFEST).read_bytes()
+            raw = read_bounded(path / MANIFEST, _MAX_MANIFEST)
             origin = 0
         else:
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 code = _first(stream.read(tarfmt.BLOCK), stream.read, path)
                 bootstrap = line.parse(code, str(path))
                 raw = _second(bootstrap.manifest_size, stream.read, path)
                 origin = stream.tell()
+    except OddFileError as error:
+        raise IntegrityError(
+            f"this is not a pack: it {error}", where=str(path), next="name a .kpack.bin file that kpack built"
+        ) from error
     except FileNotFoundError as error:
         raise MachineError(
             "there is no pack", where=str(error.filename or path), next="name a .kpack.bin file; kpack build makes one"
@@ -134,7 +142,7 @@ def _first(block: bytes, more: Callable[[int], bytes], path: Path) -> bytes:
 
 
 def _second(size: int, more: Callable[[int], bytes], path: Path) -> bytes:
-    if more(tarfmt.BLOCK) != tarfmt.header(MANIFEST, size):
+    if size > _MAX_MANIFEST or more(tarfmt.BLOCK) != tarfmt.header(MANIFEST, size):
         raise IntegrityError("kpack.json is not where it must be", where=str(path), next="build or download it again")
     return _data(size, more, path, MANIFEST)
 
@@ -179,7 +187,9 @@ class _Bytes:
 
     def __enter__(self) -> Window:
         try:
-            self.stream = self.path.open("rb", buffering=0)
+            self.stream = open_regular(self.path)
+        except OddFileError as error:
+            raise IntegrityError(f"it {error}", where=str(self.path)) from error
         except OSError as error:
             raise IntegrityError(f"cannot be read: {error.strerror}", where=str(self.path)) from error
         length = self.stream.seek(0, 2)

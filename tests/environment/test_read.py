@@ -177,10 +177,10 @@ def test_a_missing_file_and_a_folder_are_wrong_words(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_is_the_machines_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path) -> bytes:
+    def refuse(*_: object, **_named: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(MachineError, match="Permission denied"):
         load(tmp_path / "kaggle-env.toml")
 
