@@ -27,9 +27,9 @@ for v,x in q:
  try:
   b=t.basename(x);y=x+'/bootstrap.py'*t.isdir(x);a=x==p or b in(n,n+'.bin')
   if(a or'.kpack'in b)and t.isfile(y):
-   z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(z[:{size}]).hexdigest();k=[k,5][a];\
-f+=[x+': '+['damaged','another version, '*(h!=w)+'id '+h[:12]][b'run(PACK, 'in z]]
-   if(h==w)*a:break
+   z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(z[:{size}]).hexdigest();m=h==w;k=[k,5][a];\
+f+=[x+': '+['damaged','another version, '*(1-m)+'id '+h[:12]][b'run(PACK, 'in z]]
+   if m*a:break
   if x<y and v>1:e=[z.path for z,_ in zip(os.scandir(x),range(999))if z.is_dir()or'.kpack'in z.name];\
 q+=[(v/-~len(e),z)for z in e]
  except OSError as e:f+=[e]
