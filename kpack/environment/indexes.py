@@ -97,6 +97,13 @@ def _check_url(url: str, at: KeyPath, reading: Reading) -> None:
     if "${" in plain:
         reading.say(at, "has '${' without a variable name and '}'", "write ${NAME}")
         return
+    if VARIABLE.search(url.partition("://")[2].partition("/")[2]):
+        reading.say(
+            at,
+            "has a variable in its path, whose value would stand in the lock with the URL of each file",
+            "write https://user:${NAME}@host/simple, or keep the credentials in netrc",
+        )
+        return
     try:
         parts = urllib.parse.urlsplit(plain)
         parts.port  # noqa: B018 - reading it checks it, unless a variable stands there

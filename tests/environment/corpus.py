@@ -320,6 +320,13 @@ WRONG = {
     "index_open_variable": after(
         INDEX.replace("host", "${TOKEN"), line=2, key="indexes[0].url", what="has '${' without", schema=False
     ),
+    "index_variable_in_the_path": after(
+        INDEX.replace("/simple", "/${TOKEN}/simple"),
+        line=2,
+        key="indexes[0].url",
+        what="has a variable in its path",
+        schema=False,
+    ),
     "index_no_host": after(INDEX.replace("host", ""), line=2, key="indexes[0].url", what="has no host", schema=False),
     "index_bad_port": after(
         INDEX.replace("host", "host:x"), line=2, key="indexes[0].url", what="is not a URL", schema=False
