@@ -13,7 +13,7 @@ FORMAT = 1
 
 _T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 
 
 class Span(NamedTuple):

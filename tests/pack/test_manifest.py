@@ -73,6 +73,7 @@ SHAPE = {
     "an empty span": put("members", 0, "spans", 0, 1, 0),
     "a span of two": put("members", 0, "spans", 0, [0, 1]),
     "a control character": put("name", "a\x1b[31m"),
+    "half of a surrogate pair": put("lock", "\ud800"),
     "a backslash": put("targets", 0, "label", "a\\b"),
     "a list as name": put("name", []),
     "a number in env": put("restore", "env", {"A": 1}),
