@@ -99,11 +99,9 @@ class Run:
         files: List[str] = []
         for wheel in plan.wheels:
             for job in wheel.jobs:
-                files += [file.path for file in job.files if file.kind not in (METADATA, RECORD)]
+                files += [file.path for file in job.files if file.kind < RECORD]
             if self._compile:
-                self._bytecode[wheel.name] = cached_names(
-                    file.path for file in wheel.files if file.kind not in (METADATA, RECORD)
-                )
+                self._bytecode[wheel.name] = cached_names(file.path for file in wheel.payload)
                 files += self._bytecode[wheel.name]
             self._stage(wheel, None if wheel.name in prepared.old else there.union(prepared.vacated))
             for path in in_parts(wheel.jobs):
@@ -244,8 +242,7 @@ class Run:
         staged = self.prepared.staged
         sources = []
         for wheel in self.plan.wheels:
-            paths = [file.path for file in wheel.files if file.kind not in (METADATA, RECORD)]
-            for path in paths:
+            for path in (file.path for file in wheel.payload):
                 if path.endswith(".py"):
                     cache = cached_names([path])[0]
                     sources.append((staged.get(path, path), path, staged.get(cache, cache)))
@@ -373,7 +370,10 @@ def _relative(path: str, lib: str) -> str:
 
 def _make(folder: str) -> None:
     try:
-        make_folders(folder, [])
+        try:
+            os.mkdir(folder)
+        except OSError:  # there already, or its parents are missing
+            make_folders(folder, [])
     except OSError as error:
         raise machine_error(error, "write", folder) from error
 

@@ -15,7 +15,6 @@ from .scripts import command
 from .search import Hidden
 from .shared import SHOWN, Digests, drop, share_files, shown
 from .versions import same_version
-from .wheels import METADATA, RECORD
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -90,9 +89,9 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
     prepared.hidden = hidden.names
     prepared.notes += [*hidden.notes, *hidden.wrong]
     _make_room(prepared)
-    folders = {file.path.rpartition("/")[0] for wheel in plan.wheels for file in wheel.files}
+    folders = {folder for wheel in plan.wheels for folder in wheel.folders} | {wheel.lib for wheel in plan.wheels}
     folders |= {scheme.scripts} if prepared.scripts else set()
-    folders |= {wheel.lib for wheel in plan.wheels} | {scheme.purelib}
+    folders.add(scheme.purelib)
     for_checkpoints = {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
     leaving = prepared.leaving
     missing = {*missing_folders(folders, leaving), *missing_folders(for_checkpoints)}
@@ -136,15 +135,12 @@ def _take_over(prepared: Prepared, digests: Digests, missing: Set[str]) -> None:
     ours = prepared.leaving
     other: List[str] = []
     for wheel in plan.wheels:
-        found = [
-            file
-            for file in wheel.files
-            if file.kind not in (METADATA, RECORD) and file.path.rpartition("/")[0] not in missing
-        ]
-        same, differing = check.existing((file for file in found if file.path not in ours), wheel, digests)
-        other += differing
-        if same:
-            drop(wheel, same)
+        if not wheel.folders <= missing:
+            found = [file for file in wheel.payload if file.path.rpartition("/")[0] not in missing]
+            same, differing = check.existing((file for file in found if file.path not in ours), wheel, digests)
+            other += differing
+            if same:
+                drop(wheel, same)
         if os.path.lexists(wheel.final) and (os.path.islink(wheel.final) or not os.path.isdir(wheel.final)):
             other.append(wheel.final)
     for path, (_, content) in list(prepared.scripts.items()):

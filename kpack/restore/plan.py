@@ -155,15 +155,17 @@ def missing_folders(paths: Set[str], leaving: AbstractSet[str] = frozenset()) ->
         waiting = []
         while path not in there:
             waiting.append(path)
-            path = os.path.dirname(path)
+            path = path.rpartition("/")[0] or "/"
+        above = there[path]
         for folder in reversed(waiting):
-            above = there[os.path.dirname(folder)]
-            there[folder] = above and folder not in leaving and os.path.isdir(folder)
-            if above and not there[folder] and folder not in leaving and os.path.lexists(folder):
-                raise RestoreError(
-                    MISFIT,
-                    "a folder is needed where a file is; pip could not install that either",
-                    where=folder,
-                    next="uninstall what brought the file, or restore with --target DIR",
-                )
+            if above and (folder in leaving or not os.path.isdir(folder)):
+                above = False
+                if folder not in leaving and os.path.lexists(folder):
+                    raise RestoreError(
+                        MISFIT,
+                        "a folder is needed where a file is; pip could not install that either",
+                        where=folder,
+                        next="uninstall what brought the file, or restore with --target DIR",
+                    )
+            there[folder] = above
     return sorted(folder for folder, answer in there.items() if not answer)

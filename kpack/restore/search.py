@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Dict, List, Set
 
 from .errors import MACHINE, MISFIT, RestoreError
 from .installed import installed
-from .wheels import METADATA, RECORD
 
 if TYPE_CHECKING:
     from .installed import Installed
@@ -92,13 +91,14 @@ def _modules(wheel: WheelPlan) -> Set[str]:
     """Return the names that can be imported from a wheel; a folder without ``__init__`` may be shared by many."""
     found = set()
     root = len(wheel.lib) + 1
-    for file in wheel.files:
-        if file.kind in (METADATA, RECORD) or not file.path.startswith(wheel.lib + "/"):
+    suffixes = tuple(machinery.all_suffixes())
+    for file in wheel.payload:
+        if not file.path.startswith(wheel.lib + "/"):
             continue
         first, inner, rest = file.path[root:].partition("/")
         if inner and rest.startswith("__init__."):
             found.add(first)
-        elif not inner and first.endswith(tuple(machinery.all_suffixes())):
+        elif not inner and first.endswith(suffixes):
             found.add(first.partition(".")[0])
     return found
 

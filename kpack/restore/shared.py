@@ -7,19 +7,24 @@ home, when the pack is built, and in the kernel; what it says is the same senten
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Set, Tuple
 
 from . import record
 from .errors import MISFIT, RestoreError
-from .wheels import METADATA, RECORD, File
+from .wheels import RECORD, File
 from .wheelzip import DEFLATED, data_offset
 
 if TYPE_CHECKING:
+    from typing import Union
+
     from .entry_points import EntryPoint
     from .inflate import Inflater
     from .pack import Pack
     from .scheme import Scheme
     from .wheels import WheelPlan
+
+    _Claim = Tuple[WheelPlan, Union[File, EntryPoint]]
+    """Who brings a path: a wheel, as one of its files or as a command of its entry points."""
 
 SHOWN = 3
 """Paths that a note names."""
@@ -33,14 +38,6 @@ class Shared(NamedTuple):
     """The commands of entry points that stay, by path."""
     overridden: Dict[str, Set[str]]
     """By distribution: its paths where another one's file stays."""
-
-
-class _Claim(NamedTuple):
-    """Who brings a path: a file of a wheel, or a command of its entry points."""
-
-    wheel: WheelPlan
-    file: Optional[File]
-    point: Optional[EntryPoint]
 
 
 class Digests:
@@ -87,27 +84,31 @@ def share_files(wheels: List[WheelPlan], scheme: Scheme, digests: Digests) -> Sh
     pairs: Dict[Tuple[str, str], List[str]] = {}
     shared = Shared([], {}, {})
     for wheel in wheels:
-        own = [(file.path, _Claim(wheel, file, None)) for file in wheel.files if file.kind not in (METADATA, RECORD)]
-        own += [("{}/{}".format(scheme.scripts, point.name), _Claim(wheel, None, point)) for point in wheel.points]
+        own: List[Tuple[str, _Claim]] = [(file.path, (wheel, file)) for file in wheel.payload]
+        own += [("{}/{}".format(scheme.scripts, point.name), (wheel, point)) for point in wheel.points]
+        alone = dict(own)
+        if len(alone) == len(own) and claims.keys().isdisjoint(alone):
+            claims.update(alone)
+            continue
         for path, claim in own:
             before = claims.get(path)
             if before is None:
                 claims[path] = claim
-            elif before.wheel is not wheel and _same(before, claim, digests):
+                continue
+            owner = before[0]
+            if owner is not wheel and _same(before, claim, digests):
                 dropped.setdefault(wheel.name, set()).add(path)
             else:
                 claims[path] = claim
-                dropped.setdefault(before.wheel.name, set()).add(path)
-                shared.overridden.setdefault(before.wheel.name, set()).add(path)
-                if before.wheel is not wheel:
-                    pairs.setdefault((before.wheel.name, wheel.name), []).append(path)
+                dropped.setdefault(owner.name, set()).add(path)
+                shared.overridden.setdefault(owner.name, set()).add(path)
+                if owner is not wheel:
+                    pairs.setdefault((owner.name, wheel.name), []).append(path)
     for wheel in wheels:
         if wheel.name in dropped:
             drop(wheel, dropped[wheel.name])
-    _refuse_folders(claims, wheels)
-    shared.commands.update(
-        (path, (claim.wheel, claim.point)) for path, claim in claims.items() if claim.point is not None
-    )
+    _refuse_folders(claims, wheels, scheme)
+    shared.commands.update(_commands(claims, wheels, scheme))
     for (loser, winner), paths in pairs.items():
         shared.notes.append(_stays(loser, winner, [shown(path, scheme) for path in paths]))
     shared.notes.extend(_cases(claims, scheme))
@@ -115,18 +116,46 @@ def share_files(wheels: List[WheelPlan], scheme: Scheme, digests: Digests) -> Sh
 
 
 def _same(one: _Claim, other: _Claim, digests: Digests) -> bool:
-    if one.file is None or other.file is None:
-        return one.point == other.point and one.file is other.file
-    first, second = one.file.entry, other.file.entry
+    (wheel, file), (another, there) = one, other
+    if not isinstance(file, File) or not isinstance(there, File):
+        return file == there
+    first, second = file.entry, there.entry
     # The sum of a file that is equal to another one's proves nothing; one that differs does.
     if (first.size, first.crc, first.executable) != (second.size, second.crc, second.executable):
         return False
-    digest = digests.of(one.wheel, one.file)
-    return first.size == 0 or (digest != "" and digest == digests.of(other.wheel, other.file))
+    digest = digests.of(wheel, file)
+    return first.size == 0 or (digest != "" and digest == digests.of(another, there))
 
 
-def _refuse_folders(claims: Mapping[str, _Claim], wheels: List[WheelPlan]) -> None:
+def _commands(
+    claims: Mapping[str, _Claim], wheels: List[WheelPlan], scheme: Scheme
+) -> Dict[str, Tuple[WheelPlan, EntryPoint]]:
+    """Return, by path, the commands that stay."""
+    found = {}
+    for wheel in wheels:
+        for point in wheel.points:
+            path = "{}/{}".format(scheme.scripts, point.name)
+            if claims[path] == (wheel, point):
+                found[path] = (wheel, point)
+    return found
+
+
+def _with_parents(folders: Set[str]) -> Set[str]:
+    """Return absolute folders and all that they lie in."""
+    found = set(folders)
+    for folder in folders:
+        parent = folder.rpartition("/")[0]
+        while parent and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition("/")[0]
+    return found
+
+
+def _refuse_folders(claims: Mapping[str, _Claim], wheels: List[WheelPlan], scheme: Scheme) -> None:
     """Refuse a file where another path needs a folder, at any depth."""
+    needed = {scheme.scripts}.union(*(wheel.folders for wheel in wheels), (wheel.final for wheel in wheels))
+    if claims.keys().isdisjoint(_with_parents(needed)):
+        return
     folders: Dict[str, str] = {}
     """Every folder that is needed: a path that needs it."""
     for path in [*claims, *(wheel.final + "/METADATA" for wheel in wheels)]:
@@ -136,10 +165,10 @@ def _refuse_folders(claims: Mapping[str, _Claim], wheels: List[WheelPlan]) -> No
             folder = folder.rpartition("/")[0]
     for path in sorted(folders.keys() & claims.keys()):
         inner = claims.get(folders[path])
-        needs = inner.wheel.name if inner else next(w.name for w in wheels if folders[path].startswith(w.final))
+        needs = inner[0].name if inner else next(w.name for w in wheels if folders[path].startswith(w.final))
         raise RestoreError(
             MISFIT,
-            "{} brings a file where {} needs a folder".format(claims[path].wheel.name, needs),
+            "{} brings a file where {} needs a folder".format(claims[path][0].name, needs),
             where=path,
             next="exclude one of the two, or pack another version of it, and build again; pip cannot install both "
             "either",
@@ -148,14 +177,16 @@ def _refuse_folders(claims: Mapping[str, _Claim], wheels: List[WheelPlan]) -> No
 
 def _cases(claims: Mapping[str, _Claim], scheme: Scheme) -> List[str]:
     """Return notes on paths of two wheels that differ only in case, which are one on other systems."""
-    notes = []
+    notes: List[str] = []
+    if len(set(map(str.lower, claims))) == len(claims):
+        return notes
     folded: Dict[str, str] = {}
     for path, claim in claims.items():
         other = folded.setdefault(path.lower(), path)
-        if other != path and claims[other].wheel is not claim.wheel:
+        if other != path and claims[other][0] is not claim[0]:
             notes.append(
                 "{} and {} bring {} and {}, which differ only in case: on Linux both stay".format(
-                    claims[other].wheel.name, claim.wheel.name, shown(other, scheme), shown(path, scheme)
+                    claims[other][0].name, claim[0].name, shown(other, scheme), shown(path, scheme)
                 )
             )
     return notes

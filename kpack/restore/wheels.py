@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from operator import attrgetter
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import rules, tags
 from .entry_points import EntryPoint, entry_points
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PLAIN, SCRIPT, RECORD, METADATA = range(4)
 """What is special about a file: nothing; its first line may be rewritten; it is kept in memory; it goes to the
-staged metadata folder."""
+staged metadata folder. The last two are metadata."""
 
 _SMALL = 1 << 18
 """Bytes of a span before the directory that is read along with it: the metadata, which most wheels have last."""
@@ -81,6 +81,10 @@ class WheelPlan:
         self.final = "{}/{}".format(lib, info)
         """Where the metadata folder will be."""
         self.files: List[File] = []
+        self.payload: List[File] = []
+        """The files that are no metadata: those that are written where they stay."""
+        self.folders: Set[str] = set()
+        """The folders of `files`."""
         self.jobs: List[Job] = []
         self.points: List[EntryPoint] = []
 
@@ -100,12 +104,14 @@ def read_wheel(
     if normalize_name(shape.info.partition("-")[0]) != normalize_name(item.name):
         raise _bad("it holds {}, the manifest says {}".format(shape.info, item.name), where)
     info = shape.info
-    by_name = {entry.name: entry for entry in held.entries if entry.name.startswith(info)}
+    by_name = {entry.name: entry for entry, door, _ in landings if door == rules.INFO}
     lib = scheme.purelib if rules.is_pure(held.content(by_name, info + "/WHEEL", inflater), where) else scheme.platlib
     plan = WheelPlan(item, member, info, lib)
     if info + "/entry_points.txt" in by_name:
         plan.points = entry_points(held.content(by_name, info + "/entry_points.txt", inflater), where)
     plan.files = _files(landings, plan, scheme, item.name)
+    plan.payload = [file for file in plan.files if file.kind < RECORD]
+    plan.folders = {file.path.rpartition("/")[0] for file in plan.files}
     plan.jobs = _jobs(member, held.entries, plan.files, held)
     return plan
 

@@ -19,13 +19,13 @@ DEFLATED = 8
 _EOCD = struct.Struct("<4s4H2LH")
 _EOCD64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
-_CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
+_CENTRAL = struct.Struct("<4s4x2H4x3L4H2x2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _CENTRAL_SIZE = _CENTRAL.size
 _ALLOWED_FLAGS = 0x0002 | 0x0004 | 0x0008 | 0x0800  # deflate level, data descriptor, UTF-8
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\\\\\u2028\u2029]")
-_SUSPECT = ("", "/", ".")
-"""First characters (or none) of names that may not be in normal form."""
+_SUSPECT = ("//", "/.", "\\", ":")
+"""What stands in a path that may not be plain and in normal form."""
 _TYPE = 0o170000
 _MAX32 = 0xFFFFFFFF
 _MAX16 = 0xFFFF
@@ -193,12 +193,13 @@ def read_directory(tail: bytes, start: int, where: str = "", odd: Optional[List[
     entries: List[Entry] = []
     position = 0
     for _ in range(total):
-        if position + _CENTRAL.size > length:
+        if position + _CENTRAL_SIZE > length:
             raise _bad("the directory ends in the middle of an entry", where)
         entry, position = _central(tail, position, length, start, where, odd)
         entries.append(entry)
     if position != length:
         raise _bad("the directory has {} bytes too many".format(length - position), where)
+    _check_names([entry.name for entry in entries], where)
     _no_clashes(entries, where)
     return tuple(entries)
 
@@ -206,20 +207,19 @@ def read_directory(tail: bytes, start: int, where: str = "", odd: Optional[List[
 def _central(
     tail: bytes, position: int, length: int, start: int, where: str, odd: Optional[List[str]]
 ) -> Tuple[Entry, int]:
-    (magic, _, _, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length, comment_length,
-     disk, _, external, offset) = _CENTRAL.unpack_from(tail, position)  # fmt: skip
+    (magic, flags, method, crc, compressed, size, name_length, extra_length, comment_length, disk, external,
+     offset) = _CENTRAL.unpack_from(tail, position)  # fmt: skip
     after = position + _CENTRAL_SIZE
     end = after + name_length + extra_length + comment_length
     if magic != b"PK\1\2" or end > length:
         raise _bad("the directory is malformed at byte {}".format(start + position), where)
     raw_name = tail[after : after + name_length]
     name = raw_name.decode("ascii") if raw_name.isascii() else _decoded(raw_name, flags, where, odd)
-    _check_name(name, where)
     if extra_length or size == _MAX32 or compressed == _MAX32 or offset == _MAX32:
         extra = tail[after + name_length : after + name_length + extra_length]
         size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
     mode = external >> 16
-    folder = name[-1] == "/"
+    folder = name[-1:] == "/"
     # A name that ends with a slash is a folder for every reader; some writers give all entries the mode of a file.
     if mode & _TYPE not in (0, stat.S_IFREG, stat.S_IFDIR if folder else stat.S_IFREG):
         raise _bad("{!r} is a link, a device or a folder in disguise".format(name), where)
@@ -253,16 +253,17 @@ def _decoded(raw: bytes, flags: int, where: str, odd: Optional[List[str]]) -> st
     )
 
 
-def _check_name(name: str, where: str) -> None:
-    # Nearly every name passes the first line; it is cheaper than to look at all of them closely.
-    if (not name.isprintable() or "//" in name or "/." in name or name[:1] in _SUSPECT or name[-1] == ".") and (
-        _CONTROL.search(name) or not _normal(name)
-    ):
-        raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
-    if "\\" in name or name[1:2] == ":":
-        raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
-    if len(name) > 80:
-        _check_length(name, where)
+def _check_names(names: List[str], where: str) -> None:
+    # Most archives have plain names only, and that is seen of all of them at once: between two slashes, what would
+    # make a part suspect at the begin or the end of a name looks as it does inside.
+    text = "/{}/".format("/".join(names))
+    if not text.isprintable() or any(part in text for part in _SUSPECT):
+        for name in names:
+            if _CONTROL.search(name) or name[1:2] == ":" or not _normal(name):
+                raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
+    for name in names:
+        if len(name) > 80:
+            _check_length(name, where)
 
 
 def _check_length(name: str, where: str) -> None:

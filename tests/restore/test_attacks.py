@@ -303,14 +303,16 @@ def test_links_that_lead_out_of_the_scheme_are_not_followed(tmp_path: Path) -> N
     assert list(outside.iterdir()) == []
 
 
-def test_a_link_in_place_of_a_file_is_in_the_way(tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_file_is_moved_aside_and_not_followed(tmp_path: Path) -> None:
     pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")], series=[kills.series()])
     target = tmp_path / "target"
     target.mkdir()
     (tmp_path / "precious").write_text("precious")
     (target / "thing.py").symlink_to(tmp_path / "precious")
-    assert kit.restore(sys.executable, pack.path, target=str(target)).code == 6
+    done = kit.restore(sys.executable, pack.path, target=str(target))
+    assert (done.code, done.report["notes"]) == (0, ["1 file was in the way and overwritten, as by pip: thing.py"])
     assert (tmp_path / "precious").read_text() == "precious"
+    assert not (target / "thing.py").is_symlink()
 
 
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONPATH", "PYTHONSTARTUP", "PATH"])
