@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import stat
 import struct
-from typing import Callable, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .errors import INTEGRITY, RestoreError
 
@@ -24,8 +24,10 @@ _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _CENTRAL_SIZE = _CENTRAL.size
 _ALLOWED_FLAGS = 0x0002 | 0x0004 | 0x0008 | 0x0800  # deflate level, data descriptor, UTF-8
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\\\\\u2028\u2029]")
-_SUSPECT = ("//", "/.", "\\", ":")
-"""What stands in a path that may not be plain and in normal form."""
+_PLAIN = bytes(char for char in range(0x20, 0x7F) if char not in b"\\:")
+"""Characters that a plain path may have anywhere."""
+_SUSPECT = (b"\n\n", b"\n/", b"\n.", b"//", b"/.")
+"""What stands in lines of paths when one of them may not be in normal form."""
 _TYPE = 0o170000
 _MAX32 = 0xFFFFFFFF
 _MAX16 = 0xFFFF
@@ -38,6 +40,8 @@ PATH_LIMIT = 1024
 """Bytes of a file's path within a wheel; the folder that it lands in comes before it, and Linux takes 4,096."""
 DEPTH_LIMIT = 100
 """Folders that a path within a wheel may go through."""
+_SHORT = 2 * DEPTH_LIMIT - 2
+"""Bytes of a name that breaks none of these limits, whatever it is; a character has up to four."""
 ENTRY_LIMIT = 500_000
 """Entries of a wheel."""
 DIRECTORY_LIMIT = 128 << 20
@@ -190,46 +194,46 @@ def read_directory(tail: bytes, start: int, where: str = "", odd: Optional[List[
         raise _bad("the directory begins at byte {}, not at {}".format(offset, start), where)
     if total * _CENTRAL.size > length:
         raise _bad("the directory is too short for {} entries".format(total), where)
-    entries: List[Entry] = []
+    entries = tuple(_central(tail, total, length, start, where, odd))
+    names = [entry.name for entry in entries]
+    _check_names(names, where)
+    _no_clashes(names, where)
+    return entries
+
+
+def _central(tail: bytes, total: int, length: int, start: int, where: str, odd: Optional[List[str]]) -> Iterator[Entry]:
+    """Yield the entries of a directory of ``length`` bytes."""
+    unpack = _CENTRAL.unpack_from
     position = 0
     for _ in range(total):
         if position + _CENTRAL_SIZE > length:
             raise _bad("the directory ends in the middle of an entry", where)
-        entry, position = _central(tail, position, length, start, where, odd)
-        entries.append(entry)
+        (magic, flags, method, crc, compressed, size, name_length, extra_length, comment_length, disk, external,
+         offset) = unpack(tail, position)  # fmt: skip
+        after = position + _CENTRAL_SIZE
+        end = after + name_length + extra_length + comment_length
+        if magic != b"PK\1\2" or end > length:
+            raise _bad("the directory is malformed at byte {}".format(start + position), where)
+        raw_name = tail[after : after + name_length]
+        name = raw_name.decode("ascii") if raw_name.isascii() else _decoded(raw_name, flags, where, odd)
+        if extra_length or size == _MAX32 or compressed == _MAX32 or offset == _MAX32:
+            extra = tail[after + name_length : after + name_length + extra_length]
+            size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
+        mode = external >> 16
+        folder = name[-1:] == "/"
+        # A name that ends with a slash is a folder for every reader; some writers give all entries the mode of a file.
+        if mode & _TYPE not in (0, stat.S_IFREG, stat.S_IFDIR if folder else stat.S_IFREG):
+            raise _bad("{!r} is a link, a device or a folder in disguise".format(name), where)
+        if flags & ~_ALLOWED_FLAGS or method not in (STORED, DEFLATED) or disk:
+            raise _bad("{!r} uses a feature of zip that wheels have no need of".format(name), where)
+        if (method == STORED and size != compressed) or (folder and size):
+            raise _bad("{!r} has sizes that contradict each other".format(name), where)
+        if offset + LOCAL_HEADER + name_length + compressed > start:
+            raise _bad("{!r} reaches beyond the archive's data".format(name), where)
+        position = end
+        yield _entry(Entry, (name, raw_name, method, flags, crc, compressed, size, offset, mode))
     if position != length:
         raise _bad("the directory has {} bytes too many".format(length - position), where)
-    _check_names([entry.name for entry in entries], where)
-    _no_clashes(entries, where)
-    return tuple(entries)
-
-
-def _central(
-    tail: bytes, position: int, length: int, start: int, where: str, odd: Optional[List[str]]
-) -> Tuple[Entry, int]:
-    (magic, flags, method, crc, compressed, size, name_length, extra_length, comment_length, disk, external,
-     offset) = _CENTRAL.unpack_from(tail, position)  # fmt: skip
-    after = position + _CENTRAL_SIZE
-    end = after + name_length + extra_length + comment_length
-    if magic != b"PK\1\2" or end > length:
-        raise _bad("the directory is malformed at byte {}".format(start + position), where)
-    raw_name = tail[after : after + name_length]
-    name = raw_name.decode("ascii") if raw_name.isascii() else _decoded(raw_name, flags, where, odd)
-    if extra_length or size == _MAX32 or compressed == _MAX32 or offset == _MAX32:
-        extra = tail[after + name_length : after + name_length + extra_length]
-        size, compressed, offset = _zip64(extra, size, compressed, offset, where, name)
-    mode = external >> 16
-    folder = name[-1:] == "/"
-    # A name that ends with a slash is a folder for every reader; some writers give all entries the mode of a file.
-    if mode & _TYPE not in (0, stat.S_IFREG, stat.S_IFDIR if folder else stat.S_IFREG):
-        raise _bad("{!r} is a link, a device or a folder in disguise".format(name), where)
-    if flags & ~_ALLOWED_FLAGS or method not in (STORED, DEFLATED) or disk:
-        raise _bad("{!r} uses a feature of zip that wheels have no need of".format(name), where)
-    if (method == STORED and size != compressed) or (folder and size):
-        raise _bad("{!r} has sizes that contradict each other".format(name), where)
-    if offset + LOCAL_HEADER + len(raw_name) + compressed > start:
-        raise _bad("{!r} reaches beyond the archive's data".format(name), where)
-    return _entry(Entry, (name, raw_name, method, flags, crc, compressed, size, offset, mode)), end
 
 
 def _decoded(raw: bytes, flags: int, where: str, odd: Optional[List[str]]) -> str:
@@ -254,20 +258,20 @@ def _decoded(raw: bytes, flags: int, where: str, odd: Optional[List[str]]) -> st
 
 
 def _check_names(names: List[str], where: str) -> None:
-    # Most archives have plain names only, and that is seen of all of them at once: between two slashes, what would
-    # make a part suspect at the begin or the end of a name looks as it does inside.
-    text = "/{}/".format("/".join(names))
-    if not text.isprintable() or any(part in text for part in _SUSPECT):
-        for name in names:
-            if _CONTROL.search(name) or name[1:2] == ":" or not _normal(name):
-                raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
+    # Most archives have plain names only, and that is seen of all of them at once, a name a line.
+    text = "\n{}\n".format("\n".join(names)).encode("utf-8")
+    plain = len(text.translate(None, _PLAIN)) == len(names) + 1 and not any(part in text for part in _SUSPECT)
+    for name in () if plain else names:
+        if _CONTROL.search(name) or name[1:2] == ":" or not _normal(name):
+            raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
+    short = _SHORT if plain else _SHORT // 4
     for name in names:
-        if len(name) > 80:
+        if len(name) > short:
             _check_length(name, where)
 
 
 def _check_length(name: str, where: str) -> None:
-    """Count in bytes, as file systems do; names of up to 80 characters are never too long."""
+    """Count in bytes, as file systems do."""
     path = name.rstrip("/").encode("utf-8")
     parts = path.split(b"/")
     longest = max(map(len, parts))
@@ -317,16 +321,14 @@ def _extra(extra: bytes, where: str, name: str) -> Optional[bytes]:
     return wide
 
 
-def _no_clashes(entries: List[Entry], where: str) -> None:
-    files = {entry.name for entry in entries if entry.name[-1] != "/"}
-    explicit = {entry.name[:-1] for entry in entries if entry.name[-1] == "/"}
-    if len(files) + len(explicit) != len(entries):
-        names = [entry.name for entry in entries]
+def _no_clashes(names: List[str], where: str) -> None:
+    files = set(names)
+    if len(files) != len(names):
         seen: Set[str] = set()
         twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise _bad("{!r} stands twice in the archive".format(twice), where)
-    parents = {name.rpartition("/")[0] for name in files | explicit}
-    folders = explicit | parents
+    parents = {name.rpartition("/")[0] for name in names}
+    folders = set(parents)  # those with an entry of their own, too: their names end in a slash
     while parents:
         parents = {name.rpartition("/")[0] for name in parents} - folders
         folders |= parents

@@ -118,18 +118,28 @@ def test_errors_of_the_system_say_what_to_do(number: int, words: str) -> None:
 
 
 @settings(max_examples=800)
-@given(st.text(st.sampled_from("ab./:\\ \n\x7f\x85\u00a0é"), max_size=8))
-def test_entry_names_are_plain_relative_paths_or_refused(name: str) -> None:
-    """Quick tests first, but the same answer as looking at every part."""
-    parts = (name.removesuffix("/")).split("/")
-    control = any(unicodedata.category(char) == "Cc" for char in name)
-    plain = not (control or "\\" in name or name[1:2] == ":" or any(part in ("", ".", "..") for part in parts))
+@given(st.lists(st.text(st.sampled_from("ab./:\\ \n\x7f\x85\u00a0é"), max_size=8), max_size=3))
+def test_entry_names_are_plain_relative_paths_or_refused(names: list[str]) -> None:
+    """All of them are judged at once first, but the answer is that of looking at every part of each."""
+
+    def plain(name: str) -> bool:
+        parts = (name.removesuffix("/")).split("/")
+        control = any(unicodedata.category(char) == "Cc" for char in name)
+        return not (control or "\\" in name or name[1:2] == ":" or any(part in ("", ".", "..") for part in parts))
+
     try:
-        wheelzip._check_names([name], "x.whl")
+        wheelzip._check_names(names, "x.whl")
     except RestoreError:
-        assert not plain
+        assert not all(map(plain, names))
     else:
-        assert plain
+        assert all(map(plain, names))
+
+
+def test_a_part_of_a_name_is_too_long_by_its_bytes() -> None:
+    wheelzip._check_names(["🎉" * 63, "a" * 255, "a/" * 99 + "a"], "x.whl")
+    for name in ("🎉" * 64, "a" * 256, "a/" * 100 + "a"):
+        with pytest.raises(RestoreError, match="are allowed"):
+            wheelzip._check_names(["b", name], "x.whl")
 
 
 @given(
