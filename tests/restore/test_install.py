@@ -53,7 +53,7 @@ def test_installs_into_the_default_scheme_of_every_python(python: Path, tmp_path
     done = kit.good(python, pack.path, after=after, cwd=cwd)
     assert done.report["changed"]
     assert done.report["id"] == pack.id
-    assert [item["name"] for item in done.report["installed"]] == ["rich-thing", "rich-space-two"]
+    assert [item["name"] for item in done.report["installed"]] == ["rich-space-two", "rich-thing"]
     assert done.printed == ["1.0 2.0 ran"]
     assert (cwd / "models/a.ckpt").read_bytes() == b"weights" * 3000000
     assert (cwd / "b").read_bytes() == b""
