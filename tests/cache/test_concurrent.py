@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpack import claims
 from kpack.cache import Cache
 from tests.e2e.conftest import PYTHON, Workshop
 from tests.support.index import IndexServer
@@ -80,13 +81,14 @@ def test_killed_build_leaves_the_old_pack_and_the_next_one_finishes(workshop: Wo
             build.send_signal(signal.SIGKILL)
         assert (workshop.folder / "a.kpack.bin").read_bytes() == before
     workshop.index.latency = 0
-    abandoned, fresh = (workshop.folder / f".a.kpack.bin.{name}.part" for name in ("old", "new"))
-    for path in (abandoned, fresh):
+    abandoned, owned = (workshop.folder / f".a.kpack.bin.{name}.part" for name in ("killed", "alive"))
+    for path in (abandoned, owned):
         path.write_bytes(b"half a pack")
-    os.utime(abandoned, (time.time() - 7200,) * 2)
-    last = start(workshop, "a.kpack.bin")
-    again, err = last.communicate(timeout=100)
+    with owned.open("rb+") as stream:
+        assert claims.claim(stream, owned)
+        last = start(workshop, "a.kpack.bin")
+        again, err = last.communicate(timeout=100)
     assert last.returncode == 0, err
     assert json.loads(again)["sha256"] == json.loads(out)["sha256"]
     assert not abandoned.exists()
-    assert fresh.exists()
+    assert owned.exists()
