@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
-import importlib
-import inspect
 import itertools
 import json
 import math
 import os
 import queue
-import sys
 import threading
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from packaging.version import InvalidVersion, Version
 
+import kpack
 from kpack.errors import IntegrityError
 from kpack.files import write_text
-from kpack.pack import wheel as gate
-from kpack.pack.engine import engine
 from kpack.pack.wheel import Admitted, admit
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kpack.pack.content import WheelFile
 
 
 @cache
 def _judge() -> str:
-    """Return a digest over the judge's own code, so that a changed judge forgets what it said before.
+    """Return a digest over kpack's own code, so that a changed judge forgets what it said before.
 
-    That is the gate, the modules of kpack that it imports and these in turn, and of the engine all of it.
+    All of the package counts: which modules the gate runs need not be found out, and nothing can be forgotten.
     """
-    digest = hashlib.sha256(engine())
-    for name, source in sorted(_sources(gate.__name__).items()):
-        digest.update(name.encode() + b"\0" + hashlib.sha256(source).digest())
+    package = Path(kpack.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
-
-
-def _sources(first: str) -> dict[str, bytes]:
-    """Return the source of a module and of those of kpack, but for the engine's, that it imports, by name."""
-    found: dict[str, bytes] = {}
-    waiting = [first]
-    while waiting:
-        name = waiting.pop()
-        if name in found or not name.startswith("kpack.") or name.startswith("kpack.restore"):
-            continue
-        found[name] = source = inspect.getsource(importlib.import_module(name)).encode()
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Import):
-                waiting += [item.name for item in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names = [f"{node.module}.{item.name}" for item in node.names]
-                waiting += [node.module, *(name for name in names if name in sys.modules)]
-    return found
 
 
 class Verdicts:
