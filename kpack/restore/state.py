@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 """Version of the journal and the mark."""
+_FIRST = 1
+"""Marks of this version (kpack 0.1) are read, too: they say less of checkpoints, which are hashed then."""
 
 _JOURNAL = "journal.json"
 _LOCK = "lock"
@@ -194,7 +196,7 @@ class State:
 
     def mark(self, name: str) -> Optional[Mark]:
         """Return the mark of the pack ``name``. Raises RestoreError (code 7) for one that kpack did not write."""
-        raw = self._load(_mark_name(name))
+        raw = self._load(_mark_name(name), _FIRST)
         if raw is None:
             return None
         try:
@@ -226,7 +228,7 @@ class State:
         """Write the mark: from here on the run counts. Raises RestoreError (code 7)."""
         self._store(_mark_name(mark.name), mark._asdict())
 
-    def _load(self, name: str) -> Optional[Dict[str, Any]]:
+    def _load(self, name: str, oldest: int = FORMAT) -> Optional[Dict[str, Any]]:
         path = os.path.join(self.folder, name)
         refuse_planted(self.folder)
         try:
@@ -239,9 +241,10 @@ class State:
             raise machine_error(error, "read", path) from error
         except ValueError as error:
             raise _unreadable(path, str(error)) from error
-        if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
+        version = raw.pop("format", None) if isinstance(raw, dict) else None
+        if type(version) is not int or not oldest <= version <= FORMAT:
             raise _unreadable(path, "it has another format")
-        return raw
+        return _from_first(raw) if version == _FIRST else raw
 
     def _store(self, name: str, raw: Dict[str, Any]) -> None:
         path = os.path.join(self.folder, name)
@@ -258,6 +261,14 @@ class State:
             with contextlib.suppress(OSError):
                 os.unlink(part)
             raise machine_error(error, "write", path) from error
+
+
+def _from_first(raw: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a mark of the first format as one of today, whose checkpoints vouch for nothing."""
+    rows = raw.get("checkpoints")
+    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+        raw["checkpoints"] = [dict(row, changed=0, inode=0) for row in rows]
+    return raw
 
 
 def refuse_planted(folder: str) -> None:

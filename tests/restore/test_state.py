@@ -145,6 +145,26 @@ def test_a_mark_that_kpack_did_not_write_is_named(kind: str, pack: Path, target:
     assert "mark-tiny.json" in done.error["where"]
 
 
+def test_a_mark_of_the_first_format_is_read_and_vouches_for_no_checkpoint(tmp_path: Path) -> None:
+    """Environments that kpack 0.1 restored into go on."""
+    thing = make_wheel(tmp_path, "thing")
+    pack = kit.make_pack(tmp_path / "pack", [thing], series=HERE, checkpoints={"weights": b"right"}).path
+    target = tmp_path / "target"
+    kit.good(sys.executable, pack, target=str(target))
+    place = target / ".kpack/mark-tiny.json"
+    mark = json.loads(place.read_text())
+    for row in mark["checkpoints"]:
+        del row["changed"], row["inode"]
+    place.write_text(json.dumps({**mark, "format": 1}))
+    assert not kit.good(sys.executable, pack, target=str(target)).report["changed"]
+    newer = kit.make_pack(tmp_path / "newer", [thing], series=HERE, checkpoints={"weights": b"newer"}).path
+    assert kit.good(sys.executable, newer, target=str(target)).report["changed"]
+    assert (target / "weights").read_bytes() == b"newer"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "format": 1}))
+    (target / "weights").write_bytes(b"mine!")
+    assert kit.restore(sys.executable, newer, target=str(target)).code == 6
+
+
 def test_a_mark_vouches_for_no_checkpoint_that_was_edited(tmp_path: Path) -> None:
     """Even with its size and times kept: the time of the last change cannot be set."""
     pack = kit.make_pack(tmp_path / "pack", [], series=HERE, checkpoints={"weights": b"right"}).path
