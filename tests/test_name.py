@@ -39,19 +39,19 @@ FOREIGN = re.compile(
 @pytest.mark.parametrize(
     "line",
     [
-        "pip install kpack",
-        "pip install 'kpack[hf]'",
-        "%pip install -q --upgrade kpack==0.2",
-        "uv add kpack",
-        "uvx kpack",
-        "uv run --with kpack x",
-        "pipx inject x kpack",
-        "kpack[kaggle] is needed",
+        "pip install {}",
+        "pip install '{}[hf]'",
+        "%pip install -q --upgrade {}==0.2",
+        "uv add {}",
+        "uvx {}",
+        "uv run --with {} x",
+        "pipx inject x {}",
+        "{}[kaggle] is needed",
     ],
 )
 def test_the_search_finds_the_foreign_name(line: str) -> None:
-    assert FOREIGN.search(line)
-    assert not FOREIGN.search(line.replace("kpack", DISTRIBUTION))
+    assert FOREIGN.search(line.format("kpack"))
+    assert not FOREIGN.search(line.format(DISTRIBUTION))
 
 
 def test_no_text_names_another_distribution() -> None:

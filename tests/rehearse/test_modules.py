@@ -35,7 +35,7 @@ def test_outermost_importable_modules_are_found(names: list[str], expected: list
     [
         (("transformers", "huggingface_hub"), "huggingface.co", "HF_HUB_OFFLINE"),
         (("trainer", "wandb"), "api.wandb.ai", "WANDB_MODE"),
-        (("albumentations",), "pypi.org", "NO_ALBUMENTATIONS_UPDATE"),
+        (("albumentations",), "index.example", "NO_ALBUMENTATIONS_UPDATE"),
         ((), "cdn-lfs.hf.co", "HF_HUB_OFFLINE"),
         (("own",), "nothf.co", None),
     ],
