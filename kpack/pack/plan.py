@@ -14,8 +14,10 @@ from kpack.errors import IntegrityError, MachineError
 from kpack.restore.errors import RestoreError
 from kpack.restore.inflate import Inflater
 from kpack.restore.manifest import Member, Span
+from kpack.restore.modules import outermost
 from kpack.restore.plan import plan_wheels
 from kpack.restore.scheme import Scheme
+from kpack.restore.search import siblings
 from kpack.restore.shared import Digests, listed, share_files, shown
 from kpack.restore.wheels import METADATA, RECORD
 from kpack.restore.wheelzip import find_directory, read_directory
@@ -61,6 +63,7 @@ def _planned(
     inflater = Inflater()
     planned = plan_wheels(pack, items, scheme, inflater)
     yield from share_files(planned, scheme, Digests(pack, inflater)).notes
+    yield from siblings(planned, {wheel.name: outermost(wheel) for wheel in planned})
     if base is not None:
         yield from _of_the_image(planned, scheme, base)
 

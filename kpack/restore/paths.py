@@ -83,12 +83,12 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
     prepared.scripts = {path: (wheel, command(point, executable)) for path, (wheel, point) in shared.commands.items()}
     prepared.overridden = shared.overridden
     prepared.notes += shared.notes
-    hidden = Hidden(plan.wheels, scheme)
+    _make_room(prepared)
+    hidden = Hidden(plan.wheels, scheme, prepared.leaving)
     if not tolerant:
         hidden.refuse()
     prepared.hidden = hidden.names
     prepared.notes += [*hidden.notes, *hidden.wrong]
-    _make_room(prepared)
     folders = {folder for wheel in plan.wheels for folder in wheel.folders} | {wheel.lib for wheel in plan.wheels}
     folders |= {scheme.scripts} if prepared.scripts else set()
     folders.add(scheme.purelib)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from importlib import machinery
-from typing import TYPE_CHECKING, Dict, List, Set
+from typing import TYPE_CHECKING, AbstractSet, Dict, List, Set
 
+from . import modules
 from .errors import MACHINE, MISFIT, RestoreError
 from .installed import installed
 
@@ -30,51 +30,100 @@ def order(scheme: Scheme) -> List[str]:
 
 
 class Hidden:
-    """What folders that come earlier would hide of the wheels to install."""
+    """What of the wheels to install would not be found: another folder, or another file of theirs, hides it.
 
-    def __init__(self, wheels: List[WheelPlan], scheme: Scheme) -> None:
+    ``leaving`` are the files that make room.
+    """
+
+    def __init__(self, wheels: List[WheelPlan], scheme: Scheme, leaving: AbstractSet[str] = frozenset()) -> None:
         self.notes: List[str] = []
-        """Hidden in this process only: by the folder of the running script, or the current one."""
+        """Hidden in this process only (by the folder of the running script, or the current one) or in part; and what
+        the wheels themselves would hide."""
         self.wrong: List[str] = []
         """Hidden in every process."""
         self.names: Set[str] = set()
         """The distributions (normalised) that are hidden."""
-        self._names: Dict[str, Set[str]] = {}
         self._distributions: Dict[str, Dict[str, Installed]] = {}
-        folders = order(scheme)
-        real = [os.path.realpath(folder) for folder in folders]
-        standard = {os.path.abspath(sysconfig.get_path(key)) for key in ("stdlib", "platstdlib")}
+        self._standard = {os.path.abspath(sysconfig.get_path(key)) for key in ("stdlib", "platstdlib")}
+        libs = {os.path.realpath(wheel.lib): wheel.lib for wheel in wheels}
+        found = [libs.get(os.path.realpath(folder), folder) for folder in order(scheme)]
+        self._folders = [folder for folder in dict.fromkeys(found) if os.path.isdir(folder) or folder in libs.values()]
         own = {os.path.abspath(sys.path[0])} if sys.path and "" not in sys.path else {os.getcwd()}
+        self._own = own - _lasting()
+        outer = {wheel.name: modules.outermost(wheel) for wheel in wheels}
+        self._brought = _brought(wheels, outer)
+        self.notes += siblings(wheels, outer)
+        lasting = [folder for folder in self._folders if folder not in self._own or folder in libs.values()]
+        everywhere = modules.Finder(lasting, self._brought, leaving)
+        here = modules.Finder(self._folders, self._brought, leaving) if lasting != self._folders else None
+        before = modules.Finder(lasting, {})
         for wheel in wheels:
-            # What Python itself brings comes first everywhere, and is left out here.
-            before = [
-                folder
-                for folder in folders[: real.index(os.path.realpath(wheel.lib))]
-                if folder not in standard and os.path.dirname(folder) not in standard and os.path.isdir(folder)
-            ]
-            modules = _modules(wheel) if before else set()
-            for folder in before:
-                said = self._told(wheel, folder, modules)
-                if said:
-                    self.names.add(wheel.name)
-                    (self.notes if folder in own and folder not in _lasting() else self.wrong).append(said)
+            self._distribution(wheel)
+            self._hidden(wheel, outer[wheel.name], everywhere, in_part=self.notes, whole=self.wrong)
+            if here is not None:
+                self._hidden(wheel, outer[wheel.name], here, in_part=self.notes, whole=self.notes)
+            self._hides(wheel, outer[wheel.name], everywhere, before)
+        self.notes = [note for note in dict.fromkeys(self.notes) if note not in self.wrong]
 
-    def _told(self, wheel: WheelPlan, folder: str, modules: Set[str]) -> str:
-        if folder not in self._names:
-            self._distributions[folder] = installed([folder])
-            try:
-                self._names[folder] = set(os.listdir(folder))
-            except OSError:
-                self._names[folder] = set()  # nothing can be imported from it either
-        item = self._distributions[folder].get(wheel.name)
-        if item is not None:
-            return "{} {} in {} comes before the {} of the pack".format(item.name, item.version, folder, wheel.version)
-        names = self._names[folder]
-        if modules and all(_is_module(folder, name, names) for name in modules):
-            return "{} in {} comes before the one of {} {}".format(
-                ", ".join(sorted(modules)[:3]), folder, wheel.name, wheel.version
-            )
-        return ""
+    def _distribution(self, wheel: WheelPlan) -> None:
+        """Note an earlier folder that has a distribution of the same name."""
+        for folder in self._folders[: self._folders.index(wheel.lib)]:
+            if self._is_standard(folder):
+                continue
+            if folder not in self._distributions:
+                self._distributions[folder] = installed([folder])
+            item = self._distributions[folder].get(wheel.name)
+            if item is not None:
+                self.names.add(wheel.name)
+                (self.notes if folder in self._own else self.wrong).append(
+                    "{} {} in {} comes before the {} of the pack".format(item.name, item.version, folder, wheel.version)
+                )
+
+    def _hidden(
+        self, wheel: WheelPlan, outer: Dict[str, int], finder: modules.Finder, *, in_part: List[str], whole: List[str]
+    ) -> None:
+        """Say which modules of a wheel are hidden by what.
+
+        The wheel is hidden when all of them are, or those that bear its name.
+        """
+        hidden: Dict[str, List[str]] = {}
+        for name, kind in outer.items():
+            if finder.find(name) != (kind, ["{}/{}".format(wheel.lib, name)]):
+                by = finder.first(name)
+                # What Python itself brings comes first everywhere, and is left out here.
+                if by and by not in self._brought and not self._is_standard(os.path.dirname(by)):
+                    hidden.setdefault(by, []).append(name)
+        if not hidden:
+            return
+        all_of_it = sum(map(len, hidden.values())) == len(outer)
+        own_name = wheel.name.replace("-", "_")
+        for by, inside in hidden.items():
+            bad = all_of_it or any(own_name == name.replace("/", "_").lower() for name in inside)
+            if bad:
+                self.names.add(wheel.name)
+            (whole if bad else in_part).append(_said(wheel, by, sorted(inside)))
+
+    def _hides(self, wheel: WheelPlan, outer: Dict[str, int], finder: modules.Finder, before: modules.Finder) -> None:
+        """Say what a wheel hides: folders that many share, where it brings a package or a module of that name."""
+        for name, kind in outer.items():
+            own = "{}/{}".format(wheel.lib, name)
+            if finder.find(name) != (kind, [own]):
+                continue
+            was, places = before.find(name)
+            lost = [path for path in places if path != own or kind == modules.MODULE] if was == modules.SPACE else []
+            for path in lost:
+                if path not in finder.portions(name) and before.holds_modules(path):
+                    self.notes.append(
+                        "{} of {} {} hides the modules in {}, which could be imported before".format(
+                            name.replace("/", "."), wheel.name, wheel.version, path
+                        )
+                    )
+
+    def _is_standard(self, folder: str) -> bool:
+        return folder in self._standard or (
+            os.path.dirname(folder) in self._standard
+            and os.path.basename(folder) not in ("site-packages", "dist-packages")
+        )
 
     def refuse(self) -> None:
         """Stop when something is hidden in every process. Raises RestoreError (code 6)."""
@@ -87,28 +136,41 @@ def _lasting() -> Set[str]:
     return {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
 
 
-def _modules(wheel: WheelPlan) -> Set[str]:
-    """Return the names that can be imported from a wheel; a folder without ``__init__`` may be shared by many."""
-    found = set()
-    root = len(wheel.lib) + 1
-    suffixes = tuple(machinery.all_suffixes())
-    for file in wheel.payload:
-        if not file.path.startswith(wheel.lib + "/"):
-            continue
-        first, inner, rest = file.path[root:].partition("/")
-        if inner and rest.startswith("__init__."):
-            found.add(first)
-        elif not inner and first.endswith(suffixes):
-            found.add(first.partition(".")[0])
+def siblings(wheels: List[WheelPlan], outer: Dict[str, Dict[str, int]]) -> List[str]:
+    """Say what the wheels of a pack hide of each other; ``outer`` gives the outermost modules of each by name."""
+    brought = _brought(wheels, outer)
+    finder = modules.Finder(dict.fromkeys(wheel.lib for wheel in wheels), brought)
+    owners = {"{}/{}".format(wheel.lib, name): wheel for wheel in wheels for name in outer[wheel.name]}
+    found = []
+    for wheel in wheels:
+        for name, kind in outer[wheel.name].items():
+            by = "" if finder.find(name) == (kind, ["{}/{}".format(wheel.lib, name)]) else finder.first(name)
+            if by in brought:
+                found.append(
+                    "{} of {} hides {} of {}, which then cannot be imported".format(
+                        os.path.basename(by), owners[by].name, name.replace("/", "."), wheel.name
+                    )
+                )
     return found
 
 
-def _is_module(folder: str, name: str, names: Set[str]) -> bool:
-    suffixes = machinery.all_suffixes()
-    if any(name + suffix in names for suffix in suffixes):
-        return True
-    package = os.path.join(folder, name, "__init__")
-    return name in names and any(os.path.isfile(package + suffix) for suffix in suffixes)
+def _brought(wheels: List[WheelPlan], outer: Dict[str, Dict[str, int]]) -> Dict[str, int]:
+    found: Dict[str, int] = {}
+    for wheel in wheels:
+        for name, kind in outer[wheel.name].items():
+            path = "{}/{}".format(wheel.lib, name)
+            found[path] = max(kind, found.get(path, kind))
+    return found
+
+
+def _said(wheel: WheelPlan, by: str, inside: List[str]) -> str:
+    folder, name = os.path.split(by)
+    shown = ", ".join(sorted(modules.names(inside))[:3]) + (", …" if len(inside) > 3 else "")
+    if inside == [name]:
+        return "{} in {} comes before the one of {} {}".format(shown, folder, wheel.name, wheel.version)
+    return "{} in {} is no folder that others share, so that {} of {} {} would not be found".format(
+        name, folder, shown, wheel.name, wheel.version
+    )
 
 
 def refuse_unfound(wheels: List[WheelPlan], scheme: Scheme) -> None:

@@ -114,6 +114,15 @@ def test_wheels_that_share_nothing_give_no_note(tmp_path: Path) -> None:
     assert notes([make_wheel(tmp_path, "one"), make_wheel(tmp_path, "two")]) == ()
 
 
+def test_a_module_that_hides_a_folder_of_another_wheel_is_noted_at_home_and_there(tmp_path: Path) -> None:
+    wheels = [make_wheel(tmp_path, "one", files={"ns/a.py": ""}), make_wheel(tmp_path, "two", files={"ns.py": ""})]
+    said = notes(wheels)
+    assert said == ("ns of two hides ns.a of one, which then cannot be imported",)
+    pack = kit.make_pack(tmp_path / "pack", wheels, series=[SERIES])
+    done = kit.good(sys.executable, pack.path, target=str(tmp_path / "target"))
+    assert tuple(done.report["notes"]) == said
+
+
 def test_what_is_known_of_the_image_is_said(tmp_path: Path) -> None:
     image = kernel_base({"opencv-python": "4.13", "lazy": "1"})
     wheel = make_wheel(tmp_path, "headless", files={"cv2/a.py": "", "cv2/b.py": "", "LICENSE": "", "headless.py": ""})
