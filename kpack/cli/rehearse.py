@@ -122,7 +122,7 @@ def rehearse(
         working=int(working * 1e9),
         skip=frozenset(skip),
         keep=keep,
-        indexes=tuple(index.location() for index in project.environment.indexes) if project else (),
+        indexes=_indexes(project) if project else (),
     )
 
     def base_of(name: str) -> BaseImage | None:
@@ -170,6 +170,11 @@ def _project(session: Session, *, needed: bool) -> Project | None:
 def _pack_of(project: Project | None) -> Path:
     assert project is not None
     return project.pack_path
+
+
+def _indexes(project: Project) -> tuple[tuple[str, str], ...]:
+    folder = project.config.parent
+    return tuple((index.option, index.location(folder)) for index in project.environment.indexes)
 
 
 def _base(project: Project | None, name: str) -> BaseImage | None:

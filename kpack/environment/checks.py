@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os.path
-import zipfile
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
-from kpack.environment import errors
+from kpack.environment import errors, folders
 from kpack.environment.errors import MOST, Mistake, quoted
 from kpack.environment.keys import DOCUMENT
+from kpack.environment.patterns import Names
 from kpack.environment.read import read
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -57,10 +55,11 @@ def check_base_names(environment: Environment, known: Collection[NormalizedName]
 
 
 def check_local_files(environment: Environment) -> None:
-    """Look at each local path (and ``file:`` URL) of ``packages``, before anything is resolved.
+    """Look at each local path (and ``file:`` URL) of ``packages`` and ``[[indexes]]``, before anything is resolved.
 
     Raises:
-        EnvironmentFileError: a path does not lead to a project's folder, a wheel or an sdist.
+        EnvironmentFileError: a path of ``packages`` does not lead to a project's folder, a wheel or an sdist; one of
+            an index not to a folder (or page) of wheels; a name is in two such folders.
 
     """
     found = []
@@ -71,7 +70,35 @@ def check_local_files(environment: Environment) -> None:
             if problem is not None:
                 what, advice = problem
                 found.append(Mistake(key=("packages", number), what=f"{quoted(entry.text)} {what}", next=advice))
+    found += _index_problems(environment)
     _raise(found, environment)
+
+
+def _index_problems(environment: Environment) -> Iterator[Mistake]:
+    """Yield what is wrong with the folders of ``[[indexes]]``: those of wheels, or those of a Simple mirror."""
+    folder = environment.path.parent
+    owned = [index.owned(folder) for index in environment.indexes]
+    matchers = [Names(names) for names in owned]
+    for number, index in enumerate(environment.indexes):
+        if not index.local:
+            continue
+        at = ("indexes", number, "url")
+        path = index.path(folder)
+        if not path.exists():
+            advice = "a path is relative to the folder of this file; correct it, or bring the folder"
+            yield Mistake(key=at, what=f"there is nothing at {quoted(str(path))}", next=advice)
+        elif path.is_dir() and index.shape == "links":
+            for wheel in folders.wheels_in(path):
+                if (problem := folders.wheel_problem(wheel)) is not None:
+                    yield Mistake(key=at, what=f"{quoted(wheel.name)} {problem[0]}", next=problem[1])
+            if not owned[number]:
+                yield Mistake(key=at, what=f"no wheel and no sdist lies in {quoted(str(path))}", next="bring some")
+        for name in () if index.packages else owned[number]:
+            others = (other for other, names in enumerate(matchers) if other != number and names.find(name) is not None)
+            if (other := next(others, None)) is not None:
+                what = f"{quoted(name)} is in this folder, and belongs to indexes[{other}] as well"
+                advice = "a name belongs to exactly one index: write packages = […] in each"
+                yield Mistake(key=at, what=what, next=advice)
 
 
 def _raise(found: Sequence[Mistake], environment: Environment) -> None:
@@ -96,11 +123,7 @@ def _problem(path: Path) -> tuple[str, str] | None:
             return None
         return "is no project: it has neither pyproject.toml nor setup.py", "name the folder that holds one of them"
     if path.suffix == ".whl":
-        try:
-            parse_wheel_filename(path.name)
-        except InvalidWheelFilename as error:
-            return f"does not have the name of a wheel: {error}", "give the file its own name back"
-        return None if zipfile.is_zipfile(path) else ("is no wheel: it is not a zip file", "bring the file again")
+        return folders.wheel_problem(path)
     if path.name.endswith((".tar.gz", ".zip")):
         return None
     return "is neither a folder, a wheel nor a source archive", "name a project's folder, a .whl, .tar.gz or .zip"

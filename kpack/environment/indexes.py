@@ -29,20 +29,26 @@ def indexes(tables: Sequence[Mapping[str, Any]], at: KeyPath, reading: Reading) 
             if text is not None:
                 owners.add(normalise(text), number, item, reading)
         name, url = table.get("name"), table.get("url")
-        if url is not None:
+        if url is not None and not Index(name="", url=url).local:
             _check_url(url, (*place, "url"), reading)
+            if "packages" not in table:
+                reading.say(place, 'the key "packages" is missing', "add packages = […]: the names that it serves")
         if name in names:
             reading.say((*place, "name"), f"two indexes are named {quoted(name)}", "give each a name of its own")
         if name is not None and url is not None:
             packages = tuple(normalise(text) for text in table.get("packages") or () if text is not None)
-            good.append(Index(name=name, url=url, packages=packages))
+            good.append(Index(name=name, url=url, packages=packages, format=table.get("format")))
             names.add(name)
     return tuple(good)
 
 
 def meaning(entries: Sequence[Index]) -> list[list[str]]:
     """Return what the digest sees: no credentials, no order."""
-    return sorted([index.name, without_credentials(index.url), *sorted(index.packages)] for index in entries)
+    return sorted(
+        [index.name, without_credentials(index.url), *sorted(index.packages)]
+        + ([f"format={index.format}"] if index.format is not None else [])
+        for index in entries
+    )
 
 
 class _Owners:

@@ -121,16 +121,28 @@ INDEX = FixedTable(
         Row(
             key="url",
             kind=word(
-                Text(pattern=r"https?://[^\s]+", secret=True, advice="write the https:// URL of the Simple index")
+                Text(
+                    pattern=r"https?://[^\s]+|file:[^\s]+|\.{0,2}/.*|\.{1,2}",
+                    secret=True,
+                    advice="write the https:// URL of a Simple index or of a page of links, or the path of a folder of "
+                    'wheels, like "./wheels"',
+                )
             ),
-            description="URL of the Simple index; ${NAME} is taken from the environment.",
+            description="URL of a Simple index or of a page of links, or path of a folder of wheels; ${NAME} is taken "
+            "from the environment.",
             required=True,
         ),
         Row(
             key="packages",
             kind=Kind(shape=Texts(item=_PATTERN, at_least=1)),
-            description="Names and patterns that come from this index and from no other.",
-            required=True,
+            description="Names and patterns that come from this index and from no other; for a folder, when absent, "
+            "what lies in it.",
+        ),
+        Row(
+            key="format",
+            kind=word(Text(pattern="simple|links", advice='write "simple", or "links" for a flat page of links')),
+            description="simple: a page for each project (PEP 503); links: one flat page, or folder, of files. When "
+            "absent, paths and pages that end in .html are links.",
         ),
     ),
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from kpack import urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
@@ -64,19 +68,60 @@ class Index:
     name: str
     url: str
     """As written, credentials, ``${NAME}`` and all: never shown, logged or locked so."""
-    packages: tuple[str, ...]
-    """Normalised names or patterns that belong to this index and to no other."""
+    packages: tuple[str, ...] = ()
+    """Normalised names or patterns that belong to this index and to no other; empty for a folder that owns what lies
+    in it."""
+    format: Literal["simple", "links"] | None = None
+    """As written; see `shape`."""
 
-    def location(self, environ: Mapping[str, str] | None = None) -> str:
-        """Return the URL with every ``${NAME}`` replaced from ``environ`` (default: the process's own).
+    @property
+    def local(self) -> bool:
+        """The index lies on this machine: a path (relative to the file, or absolute), or a ``file:`` URL."""
+        return not re.match(r"https?://", self.url)
 
-        The result may hold credentials.
+    @property
+    def shape(self) -> Literal["simple", "links"]:
+        """``simple`` has a page for each project (PEP 503), ``links`` is one page, or a folder, of files of many.
+
+        What is not said is told by the URL: a path, and a page whose name ends in ``.html``, is no Simple index.
+        """
+        if self.format is not None:
+            return self.format
+        page = urlsplit(urls.VARIABLE.sub("x", self.url)).path.lower().endswith((".html", ".htm"))
+        return "links" if self.local or page else "simple"
+
+    @property
+    def option(self) -> str:
+        """What pip calls an index of this shape."""
+        return "--find-links" if self.shape == "links" else "--extra-index-url"
+
+    def path(self, folder: Path) -> Path:
+        """Return where a `local` index lies; ``folder`` is that of kaggle-env.toml."""
+        plain = url2pathname(urlsplit(self.url).path) if self.url.startswith("file:") else self.url
+        # Links in it stay as they are: a lock speaks of the path that was written.
+        return Path(os.path.normpath(folder.resolve() / plain))
+
+    def location(self, folder: Path, environ: Mapping[str, str] | None = None) -> str:
+        """Return the URL: a path becomes a ``file:`` URL, every ``${NAME}`` is replaced from ``environ``.
+
+        ``folder`` is that of kaggle-env.toml, ``environ`` the process's own by default. The result may hold
+        credentials.
 
         Raises:
             UsageError: a variable is not set.
 
         """
+        if self.local:
+            return self.path(folder).as_uri()
         return urls.expanded(self.url, of=f"index {self.name!r}", environ=environ)
+
+    def owned(self, folder: Path) -> tuple[str, ...]:
+        """Return the names and patterns that belong to this index, for a folder without ``packages`` those in it."""
+        if self.packages or not self.local:
+            return self.packages
+        from kpack.environment.folders import names_in
+
+        return names_in(self.path(folder))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ def _table(shape: FixedTable) -> dict[str, object]:
     table: dict[str, object] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         table["required"] = required
+    if {"url", "packages"} <= properties.keys():  # a folder of wheels owns what lies in it
+        table["anyOf"] = [{"required": ["packages"]}, {"properties": {"url": {"not": {"pattern": "^https?://"}}}}]
     if {"url", "urls"} <= properties.keys():
         hf = {"pattern": "^hf://"}
         table["oneOf"] = [

@@ -42,5 +42,5 @@ class Options:
     """Leave the folder of the rehearsal."""
     walls: tuple[str, ...] = ALL_WALLS
     """What may be tried to cut off; for machines where an attempt itself does harm."""
-    indexes: tuple[str, ...] = ()
-    """More indexes that real packages may come from."""
+    indexes: tuple[tuple[str, str], ...] = ()
+    """More indexes that real packages may come from: pip's option and its value."""

@@ -21,7 +21,7 @@ _NETWORK = ("connection", "timed out", "temporary failure", "name resolution", "
 
 
 def closure(
-    names: Collection[str], pins: Mapping[str, str], python: Path, *, indexes: Sequence[str] = ()
+    names: Collection[str], pins: Mapping[str, str], python: Path, *, indexes: Sequence[tuple[str, str]] = ()
 ) -> dict[str, str]:
     """Return what ``names`` and their requirements are in the image: normalised name to the URL that pip chose.
 
@@ -53,7 +53,7 @@ def install(
     python: Path,
     *,
     into: Path | None = None,
-    indexes: Sequence[str] = (),
+    indexes: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Install ``names`` and what they need for the interpreter ``python``, the image's versions where it has them.
 
@@ -102,15 +102,17 @@ def _constraints(pins: Mapping[str, str], python: Path) -> Path:
     return path
 
 
-def _pip(words: Sequence[str], python: Path, *, constraints: Path | None = None, indexes: Sequence[str] = ()) -> str:
+def _pip(
+    words: Sequence[str], python: Path, *, constraints: Path | None = None, indexes: Sequence[tuple[str, str]] = ()
+) -> str:
     """Run kpack's pip for another interpreter and return its stdout."""
     options = ["--disable-pip-version-check", "--no-input", "--quiet", "--only-binary=:all:"]
     if constraints is not None:
         options += ["--constraint", str(constraints)]
     if index := os.environ.get("KPACK_INDEX_URL"):
         options += ["--index-url", index]
-    for index in indexes:
-        options += ["--extra-index-url", index]
+    for pair in indexes:
+        options += pair
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--python", str(python), *words, *options],
         stdin=subprocess.DEVNULL,

@@ -159,14 +159,18 @@ def excluded(environment: Environment, name: str) -> bool:
 
 
 def address(environment: Environment, index_url: str | None) -> tuple[IndexAddress, ...]:
-    """Return the indexes, the default one first, with ``${NAME}`` in their URLs replaced.
+    """Return the indexes, the default one first, with ``${NAME}`` in their URLs replaced and paths made absolute.
 
     Raises:
         UsageError: such a variable is not set.
 
     """
     default = index_url or os.environ.get("KPACK_INDEX_URL", "")
-    more = (IndexAddress(url=index.location(), packages=tuple(index.packages)) for index in environment.indexes)
+    folder = environment.path.parent
+    more = (
+        IndexAddress(url=index.location(folder), packages=index.owned(folder), shape=index.shape)
+        for index in environment.indexes
+    )
     return (IndexAddress(url=default), *more)
 
 

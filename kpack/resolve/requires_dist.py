@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kpack import urls
 from kpack.files import write_text
-from kpack.resolve.wire import Named, RequiresQuestion, index_of
+from kpack.resolve.wire import Named, Owners, RequiresQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +42,7 @@ class RequiresDist:
         self._http_dir = cache_dir
         self._folder = cache_dir / "requires-dist" if cache_dir else None
         self._indexes = tuple(indexes)
+        self._owners = Owners(indexes)
         self._known: dict[tuple[NormalizedName, Version], tuple[str, ...] | None] = {}
         self._one_at_a_time = threading.Lock()
 
@@ -125,6 +126,6 @@ class RequiresDist:
     def _path(self, name: NormalizedName, version: Version) -> Path | None:
         if self._folder is None:
             return None
-        location = urls.shown(index_of(name, self._indexes).url.rstrip("/")) or "default"
+        location = urls.shown(self._owners.index_of(name).url.rstrip("/")) or "default"
         place = hashlib.sha256(location.encode()).hexdigest()[:16]
         return self._folder / place / name / f"{version}.json"

@@ -53,20 +53,35 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexAddress:
-    """One Simple index; the first of a question is the default one."""
+    """One index; the first of a question is the default one."""
 
     url: str = field(repr=False)
     """With credentials; empty for pip's own default."""
     packages: tuple[str, ...] = ()
     """Normalised names or patterns that belong to it; empty for the default index."""
+    shape: Literal["simple", "links"] = "simple"
+    """``links``: one flat page of links, or a folder (a ``file:`` URL)."""
 
 
-def index_of(name: str, indexes: Sequence[IndexAddress]) -> IndexAddress:
-    """Return the one index that the normalised ``name`` belongs to; the first of ``indexes`` is the default one."""
-    for index in indexes[1:]:
-        if any(fnmatchcase(name, pattern) for pattern in index.packages):
-            return index
-    return indexes[0] if indexes else IndexAddress(url="")
+class Owners:
+    """Which of several indexes a name belongs to; the first of them is the default one."""
+
+    def __init__(self, indexes: Sequence[IndexAddress]) -> None:
+        self._default = indexes[0] if indexes else IndexAddress(url="")
+        self._names: dict[str, IndexAddress] = {}
+        self._patterns: list[tuple[str, IndexAddress]] = []
+        for index in indexes[1:]:
+            for pattern in index.packages:
+                if "*" in pattern or "?" in pattern:
+                    self._patterns.append((pattern, index))
+                else:
+                    self._names[pattern] = index
+
+    def index_of(self, name: str) -> IndexAddress:
+        """Return the one index that the normalised ``name`` belongs to."""
+        if (found := self._names.get(name)) is not None:
+            return found
+        return next((index for pattern, index in self._patterns if fnmatchcase(name, pattern)), self._default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,11 @@ VALID = {
     + '[[checkpoints]]\nurl = "kaggle://models/google/gemma/pyTorch/2b@1/model.ckpt"\npath = "m.ckpt"\n',
     "attached": HEAD + CHECKPOINT + 'attached = "/kaggle/input/datasets/me/weights/x.ckpt"\n',
     "attached_anywhere": HEAD + CHECKPOINT + "attached = true\n",
+    "indexes of other shapes": HEAD
+    + '[[indexes]]\nname = "here"\nurl = "./wheels"\n'
+    + '[[indexes]]\nname = "there"\nurl = "file:///data/whl"\npackages = ["a-*"]\n'
+    + '[[indexes]]\nname = "pyg"\nurl = "https://host/whl/torch-2.10.0+cu128.html"\npackages = ["torch-scatter"]\n'
+    + '[[indexes]]\nname = "flat"\nurl = "https://host/whl"\npackages = ["mmcv"]\nformat = "links"\n',
     "indexes": HEAD + INDEX + INDEX.replace("corp", "team").replace("https://", "https://me:${TOKEN}@"),
     "restore": HEAD + '[restore]\ndirectory = "/kaggle/tmp"\nenv = { HF_HUB_OFFLINE = "1", EMPTY = "" }\n',
     "publish": HEAD + '[publish]\ndataset = "me_2/toxic-comments-env"\n',
@@ -304,6 +309,9 @@ WRONG = {
     "repository_mirror": checkpoint('urls = ["hf://o/r@m", "https://h/x"]', ".urls", "has no mirrors", schema=False),
     "index_without_packages": after(
         '[[indexes]]\nname = "x"\nurl = "https://h/simple"\n', key="indexes[0]", what='"packages" is missing'
+    ),
+    "index_format": after(
+        INDEX + 'format = "flat"\n', line=4, key="indexes[0].format", what='"flat" is not right', next='write "simple"'
     ),
     "index_owns_nothing": after(
         INDEX.replace('"corp-*"', ""), line=3, key="indexes[0].packages", what="must not be an empty array"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,60 @@ def test_any_other_path_is_refused_with_its_line(tmp_path: Path, entry: str, wha
         check_paths(tmp_path, "numpy", entry)
     assert caught.value.where.endswith("kaggle-env.toml:5")
     assert f'packages[1]: "{entry}"' in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "right"),
+    [
+        ("0.6.0+cu101", "vision-0.6.0cu101-py3-none-any.whl", "vision-0.6.0+cu101-py3-none-any.whl"),
+        ("0.6.0+cu101", "vision-0.6.0%2Bcu101-py3-none-any.whl", "vision-0.6.0+cu101-py3-none-any.whl"),
+        ("1.0+1", "vision-1.01-py3-none-any.whl", "vision-1.0+1-py3-none-any.whl"),
+        ("1.0", "vision-1.0-py3-none-any (1).whl", "vision-1.0-py3-none-any.whl"),
+    ],
+)
+def test_a_wheel_that_lost_its_name_is_told_what_its_metadata_says(
+    tmp_path: Path, version: str, name: str, right: str
+) -> None:
+    make_wheel(tmp_path, "vision", version).rename(tmp_path / name)
+    with pytest.raises(UsageError, match=re.escape(f"its METADATA says vision {version}")) as caught:
+        check_paths(tmp_path, f"./{name}")
+    assert caught.value.next == f'rename it to "{right}"'
+    (tmp_path / name).rename(tmp_path / right)
+    check_paths(tmp_path, f"./{right}")
+
+
+def test_a_file_name_with_a_local_version_more_than_metadata_is_a_wheels(tmp_path: Path) -> None:
+    make_wheel(tmp_path, "attn", "2.8").rename(tmp_path / "attn-2.8+cu12-py3-none-any.whl")
+    check_paths(tmp_path, "./attn-2.8+cu12-py3-none-any.whl")
+
+
+def check_indexes(folder: Path, *tables: str) -> None:
+    path = folder / "kaggle-env.toml"
+    text = "".join(f'[[indexes]]\nname = "i{number}"\n{table}\n' for number, table in enumerate(tables))
+    path.write_text(HEAD + text)
+    check_local_files(load(path))
+
+
+def test_a_name_in_two_folders_or_in_a_folder_and_another_index_is_refused(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        make_wheel(tmp_path / folder, "Tiny_x")
+    check_indexes(tmp_path, 'url = "./one"')
+    with pytest.raises(UsageError, match=r'"tiny-x" is in this folder, and belongs to indexes\[1\] as well'):
+        check_indexes(tmp_path, 'url = "./one"', 'url = "./two"')
+    with pytest.raises(UsageError, match=r"belongs to indexes\[1\]"):
+        check_indexes(tmp_path, 'url = "./one"', 'url = "https://h/simple"\npackages = ["tiny-*"]')
+    check_indexes(tmp_path, 'url = "./one"', 'url = "./two"\npackages = ["other"]', 'url = "./two"\npackages = ["o2"]')
+
+
+def test_a_folder_that_is_not_there_or_holds_no_distribution_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="there is nothing at"):
+        check_indexes(tmp_path, 'url = "./nothere"')
+    with pytest.raises(UsageError, match="no wheel and no sdist lies in"):
+        check_indexes(tmp_path, 'url = "./empty"')
+    make_wheel(tmp_path / "empty", "vision", "1+cu1").rename(tmp_path / "empty" / "vision-1cu1-py3-none-any.whl")
+    with pytest.raises(UsageError, match=r"vision-1cu1-py3-none-any.whl.*METADATA says vision 1\+cu1"):
+        check_indexes(tmp_path, 'url = "./empty"')
 
 
 def check_names(folder: Path, text: str) -> None:

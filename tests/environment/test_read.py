@@ -212,6 +212,6 @@ def test_paths_in_messages_are_relative_below_the_current_folder(
 
 def test_index_urls_take_variables_from_the_environment_when_asked() -> None:
     index = read(HEAD + INDEX.replace("host", "me:${TOKEN}@host")).indexes[0]
-    assert index.location({"TOKEN": "s3cret"}) == "https://me:s3cret@host/simple"
+    assert index.location(Path(), {"TOKEN": "s3cret"}) == "https://me:s3cret@host/simple"
     with pytest.raises(UsageError, match="needs the environment variable TOKEN, which is not set"):
-        index.location({})
+        index.location(Path(), {})

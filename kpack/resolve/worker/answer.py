@@ -58,6 +58,8 @@ def row(search: Search, ireq: Any, computed: Mapping[str, Content]) -> Resolved:
     metadata = finder.metadata(file) if file is not None and file.is_wheel else finder.seen[url]
     if file is None:
         got, source = direct.from_record(url, finder.direct[url], finder.sizes.get(url))
+    elif file.local:
+        got, source = direct.from_folder(file, computed[file.url])
     elif file.is_wheel:
         got, source = found_file(file, computed.get(file.url)), None
     else:
@@ -133,8 +135,9 @@ def notes(
                 f"the URL of {each.filename} on its index is signed, and the lock keeps it without: if its server "
                 "wants a signature at build, put a URL with a fresh one in KPACK_URLS"
             )
-    for url in computed:
-        yield f"the index gives no sha256 for {finder.files[url].filename}: it was computed from the download"
+    for file in map(finder.files.__getitem__, computed):
+        if not file.local:
+            yield f"the index gives no sha256 for {file.filename}: it was computed from the download"
     for item in rows:
         name, asked = item.name, set(item.extras)
         file = files.get(name)

@@ -56,7 +56,7 @@ def connect(indexes: Sequence[IndexAddress], cache_dir: str, on_request: Callabl
     indexes = [IndexAddress(url=default.url or PyPI.simple_url), *indexes[1:]]
     arguments = ["--index-url", indexes[0].url, "--no-input", "--retries", "2", "--timeout", "30"]
     for index in indexes[1:]:
-        arguments += ["--extra-index-url", index.url]
+        arguments += ["--find-links" if index.shape == "links" else "--extra-index-url", index.url]
     arguments += ["--cache-dir", str(Path(cache_dir).absolute())] if cache_dir else ["--no-cache-dir"]
     session = open_session(arguments)
     return Connection(arguments, session, Web(session, on_request), indexes)

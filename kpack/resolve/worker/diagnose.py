@@ -253,6 +253,9 @@ class Diagnosis:
             if kind == "unknown":
                 close = self._close(clash.name)
                 general = "check the spelling, or add its index under [[indexes]]"
+                if self._finder.pages.flat(clash.name):
+                    page = self._finder.pages.page(clash.name).index
+                    close, general = "", f'write format = "links" beside {page} in [[indexes]]: it is a page of links'
                 changes.append(f"did you mean {close}?" if close else general)
             elif kind == "yanked" and clash.verdict is not None:
                 changes.append(f"write {clash.name}=={clash.verdict.version} to take it all the same")

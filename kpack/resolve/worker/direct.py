@@ -24,6 +24,15 @@ def from_sdist(file: IndexFile, content: Content | None) -> FoundSource:
     )
 
 
+def from_folder(file: IndexFile, content: Content) -> tuple[FoundFile | None, FoundSource]:
+    """Return (file, source) for a file of a local folder, as for one that is asked for by its path."""
+    path = url_to_path(file.url)
+    if not file.is_wheel:
+        return None, FoundSource(kind="archive", url=path, sha256=content.sha256)
+    found = FoundFile(filename=file.filename, url=None, sha256=content.sha256)
+    return found, FoundSource(kind="wheel", url=path, sha256=content.sha256)
+
+
 def from_record(url: str, record: Any, size: int | None) -> tuple[FoundFile | None, FoundSource | None]:
     """Return (file, source) for a direct URL: a file for a remote wheel, else a source; both for a local wheel.
 

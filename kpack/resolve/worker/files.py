@@ -56,6 +56,11 @@ class IndexFile:
     """Why its row cannot be believed, in words that follow "name version"; empty for a row that can."""
 
     @property
+    def local(self) -> bool:
+        """It lies in a folder of this machine that is no Simple index."""
+        return self.url.startswith("file:") and not self.index
+
+    @property
     def is_wheel(self) -> bool:
         """Wheel, or else sdist."""
         return self.tags is not None
@@ -154,12 +159,14 @@ def _absolute(base: str, url: str) -> str:
     """Return the URL of a row, absolute and without user and fragment.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or a page of another machine speaks of files of this one.
 
     """
     if not url.startswith(("https://", "http://")):
         url = urllib.parse.urljoin(base, url)
     url.encode()  # a page in JSON may spell half a character
+    if not url.startswith(("https://", "http://")) and not (url.startswith("file:") and base.startswith("file:")):
+        raise ValueError(url)
     if "@" in url or "#" in url or "[" in url:
         parts = urllib.parse.urlsplit(url)
         url = urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
@@ -221,8 +228,8 @@ class Fit:
         return self._known[tags]
 
     def too_new(self, file: IndexFile) -> bool:
-        """Tell whether ``exclude-newer`` hides the file; one without upload time is hidden too."""
-        if self.cutoff is None:
+        """Tell whether ``exclude-newer`` hides the file; one without upload time is hidden too, unless it is local."""
+        if self.cutoff is None or file.local:
             return False
         return file.upload_time is None or _utc(file.upload_time) >= self.cutoff[:19]
 

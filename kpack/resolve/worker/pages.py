@@ -1,4 +1,4 @@
-"""Project pages of Simple indexes (PEP 503, 592, 658, 691, 700)."""
+"""Project pages of Simple indexes (PEP 503, 592, 658, 691, 700), and what a page of links has of a project."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from kpack import urls
-from kpack.resolve.wire import index_of
+from kpack.resolve.wire import Owners
+from kpack.resolve.worker import links
 from kpack.resolve.worker.files import Fit, IndexFile, Row, read_file, version_of
 from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
@@ -22,18 +23,22 @@ if TYPE_CHECKING:
     from kpack.resolve.wire import IndexAddress
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
+_ALGORITHMS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
 OK, UNAUTHORISED, FORBIDDEN, MISSING, GONE = 200, 401, 403, 404, 410
 
 
 class Page:
     """A project's files; ``exists`` is False when its index does not know the name."""
 
-    def __init__(self, name: str, index: str, rows: list[Row], base: str = "", *, exists: bool = True) -> None:
+    def __init__(
+        self, name: str, index: str, rows: list[Row], base: str = "", *, exists: bool = True, simple: bool = True
+    ) -> None:
         self.name = name
         self.index = index
         self.rows = rows
         self.exists = exists
         self._base = base
+        self._simple = simple
 
     @functools.cached_property
     def files(self) -> list[IndexFile]:
@@ -42,7 +47,8 @@ class Page:
 
     def read(self, rows: Iterable[Row]) -> list[IndexFile]:
         """Return the wheels and sdists among ``rows``."""
-        found = (read_file(self.name, row, self._base, self.index) for row in rows)
+        index = self.index if self._simple else ""  # PEP 751 knows Simple indexes only
+        found = (read_file(self.name, row, self._base, index) for row in rows)
         return [file for file in found if file is not None]
 
     def rows_of(self, version: Version) -> list[Row]:
@@ -82,8 +88,9 @@ class Pages:
 
     def __init__(self, web: Web, indexes: Sequence[IndexAddress]) -> None:
         self._web = web
-        self._indexes = indexes
+        self._owners = Owners(indexes)
         self.page = Once(self._page)
+        self._links = Once(self._read_links)
 
     def _page(self, name: str) -> Page:
         """Fetch and read the page of the normalised ``name``.
@@ -92,7 +99,10 @@ class Pages:
             Unreachable: the index did not answer, or refused.
 
         """
-        index = index_of(name, self._indexes).url.rstrip("/") + "/"
+        address = self._owners.index_of(name)
+        if address.shape == "links":
+            return self._linked(name, address.url)
+        index = address.url.rstrip("/") + "/"
         url = f"{index}{urllib.parse.quote(name)}/"
         if url.startswith("file:"):
             url += "index.html"
@@ -100,14 +110,46 @@ class Pages:
         shown = urls.stable(index)
         if answer.status in (MISSING, GONE):
             return Page(name, shown, [], exists=False)
-        if answer.status == UNAUTHORISED:
-            raise Unreachable(url, "it wants credentials, or refuses those it was given (HTTP 401)", answer.status)
-        if answer.status == FORBIDDEN:
-            raise Unreachable(url, "it refuses access (HTTP 403)", answer.status)
-        if answer.status != OK:
-            raise Unreachable(url, f"it answered HTTP {answer.status}", answer.status)
+        check_status(url, answer)
         rows, base = read_page(name, answer)
         return Page(name, shown, rows, base)
+
+    def _linked(self, name: str, url: str) -> Page:
+        """Return what a flat page or a folder has of ``name``."""
+        found = self._links(url)
+        page = Page(name, urls.stable(url), found.rows(name), found.base, simple=False)
+        page.exists = bool(page.files)
+        return page
+
+    def _read_links(self, url: str) -> links.Links:
+        if url.startswith("file:") and (found := links.folder(url)) is not None:
+            return found
+        answer = self._web.get(url, {"Accept": "text/html, */*; q=0.1"})
+        check_status(url, answer)
+        found = links.Links(*read_anchors(answer))
+        if not found:
+            raise links.none_on(url)
+        return found
+
+    def flat(self, name: str) -> bool:
+        """Tell whether what was taken for the Simple index of ``name`` is a flat page of links itself."""
+        address = self._owners.index_of(name)
+        if address.shape == "links" or not address.packages:
+            return False
+        with contextlib.suppress(Unreachable):
+            answer = self._web.get(address.url, {"Accept": "text/html"})
+            return answer.status == OK and bool(links.Links(*read_anchors(answer)))
+        return False
+
+
+def check_status(url: str, answer: Response) -> None:
+    """Raise `Unreachable` for an answer that is no page."""
+    if answer.status == UNAUTHORISED:
+        raise Unreachable(url, "it wants credentials, or refuses those it was given (HTTP 401)", answer.status)
+    if answer.status == FORBIDDEN:
+        raise Unreachable(url, "it refuses access (HTTP 403)", answer.status)
+    if answer.status != OK:
+        raise Unreachable(url, f"it answered HTTP {answer.status}", answer.status)
 
 
 class TargetPages(Pages):
@@ -138,18 +180,23 @@ def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
             raise Unreachable(answer.url, f"its page of {name} is no valid JSON") from error
         base = answer.url
     elif "html" in kind:
-        anchors = _Anchors()
-        anchors.feed(answer.body.decode("utf-8", "replace"))
-        base = answer.url
-        with contextlib.suppress(ValueError):
-            base = urllib.parse.urljoin(answer.url, anchors.base or "")
-        rows = anchors.rows
+        rows, base = read_anchors(answer)
     else:
         words = f"it answered {answer.content_type or 'no content type'}, which is no Simple page"
         raise Unreachable(answer.url, words)
     if not isinstance(rows, list):
         raise Unreachable(answer.url, f"its page of {name} has no list of files")
     return [row for row in rows if type(row) is dict], base
+
+
+def read_anchors(answer: Response) -> tuple[list[Row], str]:
+    """Return a row for each link of a page in HTML, and the URL that they are relative to."""
+    anchors = _Anchors()
+    anchors.feed(answer.body.decode("utf-8", "replace"))
+    base = answer.url
+    with contextlib.suppress(ValueError):
+        base = urllib.parse.urljoin(answer.url, anchors.base or "")
+    return anchors.rows, base
 
 
 class _Anchors(html.parser.HTMLParser):
@@ -174,7 +221,7 @@ class _Anchors(html.parser.HTMLParser):
         if tag != "a" or not href:
             return
         url, _, fragment = href.partition("#")
-        algorithm, _, digest = fragment.partition("&")[0].partition("=")
+        hashes = [part.partition("=")[::2] for part in fragment.split("&")]
         announced = values.get("data-core-metadata", values.get("data-dist-info-metadata"))
         of_metadata, _, metadata_digest = (announced or "").partition("=")
         self.rows.append(
@@ -182,7 +229,7 @@ class _Anchors(html.parser.HTMLParser):
                 # By hand: a URL that cannot be taken apart has a file name all the same, to say so.
                 "filename": urllib.parse.unquote(url.partition("?")[0].rpartition("/")[2]),
                 "url": url,
-                "hashes": {algorithm: digest} if digest else {},
+                "hashes": {name: digest for name, digest in hashes if name in _ALGORITHMS and digest},
                 "requires-python": values.get("data-requires-python"),
                 "yanked": (values["data-yanked"] or True) if "data-yanked" in values else False,
                 "core-metadata": {of_metadata: metadata_digest} if metadata_digest else announced == "true",
