@@ -66,7 +66,8 @@ class Index:
         answer.raise_for_status()
         return answer
 
-    def _page(self, name: str) -> list[Mapping[str, Any]]:
+    def page(self, name: str) -> list[Mapping[str, Any]]:
+        """Return the files of a project, as its page describes them."""
         if name not in self._pages:
             answer = self._session.get(f"{self._url}/{name}/", headers={"Accept": ACCEPT}, timeout=60)
             if answer.status_code != 404:
@@ -79,7 +80,7 @@ class Index:
         rank = {tag: place for place, tag in enumerate(tags)}
         for wanted in dict.fromkeys((Version(version), Version(Version(version).public))):
             wheels, sdists = [], []
-            for row in self._page(name):
+            for row in self.page(name):
                 filename = row["filename"]
                 try:
                     if filename.endswith(".whl"):

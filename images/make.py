@@ -36,15 +36,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/kpack-images")
     parser.add_argument("--index", help="a Simple index; pip's default without it")
     chosen = parser.parse_args()
-    if chosen.index is None:
-        from pip._internal.models.index import PyPI
-
-        chosen.index = PyPI.simple_url
-    index = Index(chosen.index, chosen.cache)
+    index = Index(chosen.index or default_index(), chosen.cache)
     described = tomllib.loads((HERE / "images.toml").read_text(encoding="utf-8"))
-    provenance, preloaded = described.pop("provenance"), described.pop("preloaded")
+    common = {key: described.pop(key) for key in ("provenance", "preloaded", "system")}
     for name, about in described.items():
-        snapshot = _snapshot(name, about, provenance, preloaded, index)
+        snapshot = _snapshot(name, about, common, index)
         _write(SNAPSHOTS / f"{name}.json.gz", snapshot)
         without = [row["name"] for row in snapshot["distributions"] if "requires-dist" not in row]
         print(f"{name}: {len(snapshot['distributions'])} distributions, {len(without)} without requirements")
@@ -52,10 +48,15 @@ def main() -> None:
             print(f"  {package} needs {line}, the image has {found}")
 
 
-def _snapshot(
-    name: str, about: dict[str, str], provenance: dict[str, str], preloaded: dict[str, list[str]], index: Index
-) -> dict[str, Any]:
-    rows = _table(HERE / "lists" / f"{name}.tsv")
+def default_index() -> str:
+    """Return pip's default index."""
+    from pip._internal.models.index import PyPI
+
+    return str(PyPI.simple_url)
+
+
+def _snapshot(name: str, about: dict[str, str], common: dict[str, Any], index: Index) -> dict[str, Any]:
+    rows = table(HERE / "lists" / f"{name}.tsv")
     series = about["python"].rpartition(".")[0]
     tags = supported_tags(series, "x86_64", (2, 35))
     known = [row for row in rows if row["version"] != "?"]
@@ -65,7 +66,7 @@ def _snapshot(
     there = {row["name"] for row in known}
     _drop_foreign_builds(distributions, there)
     environment = marker_environment(about["python"], "x86_64")
-    system = HERE / "system" / f"{name}.txt"
+    preloaded = common["preloaded"]
     return {
         "kpack-base": FORMAT,
         "name": name,
@@ -75,17 +76,27 @@ def _snapshot(
         "environment": environment,
         "glibc": about["glibc"],
         **({"glibc-inferred": about["glibc-inferred"]} if "glibc-inferred" in about else {}),
-        "images": [row["digest"] for row in _table(HERE / "digests.tsv") if row["list"] == name],
+        "images": [row["digest"] for row in table(HERE / "digests.tsv") if row["list"] == name],
         "preloaded": {module: owners for module, owners in preloaded.items() if not owners or there & set(owners)},
-        "provenance": provenance,
+        "provenance": common["provenance"],
         "default-from": "colab-freeze",
         "unknown": sorted(row["name"] for row in rows if row["version"] == "?"),
         "distributions": distributions,
-        "system": system.read_text(encoding="utf-8").split("\n")[:-1] if system.is_file() else [],
+        "system": _system(name, common["system"]["added"]),
     }
 
 
-def _table(path: Path) -> list[dict[str, str]]:
+def _system(name: str, added: list[str]) -> list[str]:
+    """Return name and version of the system's packages, ``?`` for those whose version nobody wrote down."""
+    path = HERE / "system" / f"{name}.txt"
+    if not path.is_file():
+        return []
+    rows = dict(line.split(" ", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    return [f"{package} {version}" for package, version in sorted({**dict.fromkeys(added, "?"), **rows}.items())]
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table whose first line names the columns."""
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 

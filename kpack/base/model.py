@@ -29,6 +29,25 @@ class Removal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NativeRecord:
+    """What a probe wrote down of a kernel's native side; `kpack.base.native` makes answers of it."""
+
+    os: str
+    """``Ubuntu 22.04``."""
+    libraries: tuple[str, ...] | None
+    """Names of the shared libraries that the loader finds: those of its cache, and of ``LD_LIBRARY_PATH``; None when
+    they could not be listed."""
+    glibcxx: str
+    """Highest version of ``GLIBCXX`` in libstdc++, ``3.4.30``; empty when it could not be read."""
+    cxxabi: str
+    """Highest version of ``CXXABI`` there, ``1.3.13``; empty when it could not be read."""
+    cuda: str
+    """Release of the CUDA runtime among these libraries, ``12.8``; empty without one."""
+    driver: str
+    """Version of the GPU's driver, ``560.35.03``; empty without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseDistribution:
     """One distribution of the image."""
 
@@ -56,6 +75,8 @@ class BaseDistribution:
     """
     removal: Removal | None = None
     """How it can give way to another version; None when the snapshot does not know."""
+    libraries: tuple[str, ...] | None = None
+    """Names of the shared libraries (``libcublas.so.12``) that it brings; None when nobody knows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +112,8 @@ class BaseImage:
     """Digests (``sha256:…``) of the docker images that the list stands for."""
     system: Mapping[str, str] = field(default_factory=dict)
     """Version by name of the system packages (dpkg); empty when the snapshot does not know them."""
+    native: NativeRecord | None = None
+    """What a probe wrote down of native libraries; None for a list that nobody probed."""
     scheme: Mapping[str, str] | None = None
     """The absolute folders that ``pip install`` installs to: purelib, platlib, scripts, data, include (where each
     distribution's headers get a folder of their own). None when the snapshot does not know."""

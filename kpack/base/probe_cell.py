@@ -1,7 +1,8 @@
 """kpack probe: write down what this kernel has, for ``base = "./kaggle-base.json"`` in kaggle-env.toml.
 
 Run it as the first cell of a fresh session, then download kaggle-base.json from the notebook's output.
-Standard library only, CPython 3.8 or newer. Of environment variables it reads the digest of the image and no other.
+Standard library only, CPython 3.8 or newer. Of environment variables it reads the digest of the image and the
+loader's search path (the names of the shared libraries in its folders are written down), and no other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 import sys
 import sysconfig
 from importlib import metadata
@@ -27,6 +29,11 @@ COMMON = {
 }
 """Names of folders that tell nothing of whose they are: their files are written down one by one, up to `FEW`."""
 FEW = 64
+LARGEST = 64 << 20
+"""Characters of a file that are read at most."""
+LIBRARY = re.compile(r"lib[\w+.-]*\.so(\.\d+)*$|ld-linux[\w-]*\.so\.\d+$", re.ASCII)
+LOADER = {"x86_64": "x86-64", "aarch64": "AArch64"}
+"""What ``ldconfig -p`` calls the libraries of this machine."""
 
 VERSION = re.compile(
     r"v?(\d+!)?\d+(\.\d+)*([-_.]?(a|b|c|rc|alpha|beta|pre|preview|post|rev|r|dev)[-_.]?\d*|-\d+)*(\+[\w.-]+)?",
@@ -85,6 +92,81 @@ def image() -> Dict[str, str]:
         "git-commit": first_line("/etc/git_commit"),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def contents(path: str) -> str:
+    """Return a file's bytes as characters, nothing when it cannot be read."""
+    try:
+        with open(path, encoding="latin-1") as stream:
+            return stream.read(LARGEST)
+    except OSError:
+        return ""
+
+
+def highest(versions: List[str]) -> str:
+    """Return the highest of versions that are numbers and dots, the empty string for none."""
+    return max(versions, key=lambda text: [int(part) for part in text.split(".")], default="")
+
+
+def loadable() -> Optional[Dict[str, str]]:
+    """Return path by name of the shared libraries that the loader finds, None when its cache cannot be listed."""
+    said = None
+    for program in ("/sbin/ldconfig", "/usr/sbin/ldconfig"):
+        if os.access(program, os.X_OK):
+            try:
+                said = subprocess.run([program, "-p"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+            except (OSError, subprocess.SubprocessError):
+                continue
+            break
+    if said is None or said.returncode:
+        return None
+    found = {}  # type: Dict[str, str]
+    own = LOADER.get(platform.machine(), "")
+    for line in said.stdout.decode("latin-1").split("\n"):
+        row = re.match(r"\s+(\S+) \(libc6([^)]*)\) => (\S+)", line)
+        if row and own in row.group(2):
+            found.setdefault(row.group(1), row.group(3))
+    for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":"):
+        try:
+            names = sorted(os.listdir(folder)) if folder else []
+        except OSError:
+            continue  # the loader does not mind either
+        for name in names:
+            if LIBRARY.match(name):
+                found.setdefault(name, os.path.join(folder, name))
+    return found
+
+
+def native() -> Dict[str, object]:
+    """Return what native code finds: the system, its libraries, symbol versions of libstdc++, CUDA, the driver."""
+    release = dict(line.split("=", 1) for line in contents("/etc/os-release").split("\n") if "=" in line)
+    name = " ".join(release.get(key, "").strip("\"'") for key in ("NAME", "VERSION_ID"))
+    found = {
+        "os": matching(r"^[\w./ +-]{1,64}", name.strip()),
+        "driver": matching(r"(?<=Module  )[\d.]+", contents("/proc/driver/nvidia/version")[:256]),
+    }  # type: Dict[str, object]
+    libraries = loadable()
+    if libraries is not None:
+        found["libraries"] = sorted(name for name in libraries if LIBRARY.match(name))
+        symbols = contents(libraries.get("libstdc++.so.6", ""))
+        for key in ("GLIBCXX", "CXXABI"):
+            found[key.lower()] = highest(re.findall(key + r"_(\d+(?:\.\d+)+)\0", symbols))
+        runtime = [os.path.realpath(path) for name, path in libraries.items() if name.startswith("libcudart.so")]
+        found["cuda"] = highest(re.findall(r"\.so\.(\d+\.\d+)", " ".join(runtime)))
+    return {key: value for key, value in found.items() if value}
+
+
+def packages() -> List[str]:
+    """Return name and version of the system packages that dpkg installed for this machine."""
+    rows = {}
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "")
+    for block in contents("/var/lib/dpkg/status").split("\n\n"):
+        row = dict(line.split(": ", 1) for line in block.split("\n") if re.match(r"[A-Z]\S*: \S", line))
+        name, version = row.get("Package", ""), row.get("Version", "")
+        whole = row.get("Status", "").split(" ")[-1] == "installed" and row.get("Architecture") in (machine, "all")
+        if whole and re.match(r"[a-z0-9][a-z0-9+.-]*$", name) and re.match(r"\S+$", version):
+            rows[name] = version
+    return [name + " " + rows[name] for name in sorted(rows)]
 
 
 def described(item: metadata.Distribution) -> Dict[str, object]:
@@ -262,7 +344,9 @@ def whereabouts(name: str, place: Place, files: Files, own: Dict[str, str]) -> D
         found["library"] = place.library
     tops, outside = files.summary(name, place)
     if place.list:
+        libraries = {os.path.basename(path) for path in place.files if ".libs" + os.sep not in path}
         found.update({"top-level": tops, "outside": outside})
+        found["libraries"] = sorted(name for name in libraries if LIBRARY.match(name)) or None
     elif tops:
         found["top-level"] = tops
     return {key: value for key, value in found.items() if value is not None}
@@ -311,11 +395,13 @@ def snapshot() -> str:
             "platform": "manylinux_{}_{}".format(libc.replace(".", "_"), platform.machine()),
         },
         "image": image(),
+        "native": native(),
         "scheme": own,
         "preloaded": preloaded(loaded, owners),
         "default-from": "probe",
         "skipped": skipped,
         "unknown": sorted(unknown),
+        "system": packages(),
         "distributions": [],
     }
     head = json.dumps(data, indent=1).rpartition("[]")[0]

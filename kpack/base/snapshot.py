@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpack import DISTRIBUTION
-from kpack.base.model import BaseDistribution, BaseImage, Removal, SnapshotInfo
+from kpack.base.model import BaseDistribution, BaseImage, NativeRecord, Removal, SnapshotInfo
 from kpack.base.pip_inspect import is_report, snapshot_of
 from kpack.base.reader import Reader, parse, read
 from kpack.errors import UsageError
@@ -56,13 +56,14 @@ MARKER_VARIABLES = (
 _KEYS = frozenset({
     "kpack-base", "name", "taken", "certainty", "environment", "glibc", "preloaded", "provenance", "default-from",
     "unknown", "distributions", "image", "scheme", "tags", "skipped", "accelerator", "glibc-inferred", "images",
-    "system",
+    "system", "native",
 })  # fmt: skip
 _DISTRIBUTION_KEYS = frozenset({
     "name", "version", "from", "certainty", "requires-dist", "provides-extra", "library", "top-level",
-    "outside", "removal",
+    "outside", "removal", "libraries",
 })  # fmt: skip
 _REMOVALS = tuple(word.value for word in Removal)
+_NATIVE = ("os", "libraries", "glibcxx", "cxxabi", "cuda", "driver")
 _SCHEME = ("purelib", "platlib", "scripts", "data", "include")
 
 
@@ -195,6 +196,7 @@ class _Snapshot(Reader):
             glibc_inferred=self.glibc(data, "glibc-inferred") if "glibc-inferred" in data else None,
             images=self.texts(data.get("images", []), "images"),
             system=self.system(data.get("system", [])),
+            native=self.native(data["native"]) if "native" in data else None,
             scheme=scheme,
             shipped=shipped,
         )
@@ -211,6 +213,15 @@ class _Snapshot(Reader):
         rows = [row.partition(" ") for row in self.texts(value, "system")]
         self.expect(all(name and version for name, _, version in rows), "system", "rows of 'name version' are needed")
         return {name: version for name, _, version in rows}
+
+    def native(self, value: object) -> NativeRecord:
+        """Return what a probe wrote down of native libraries."""
+        table = self.table(value, "native")
+        for key in table:
+            self.expect(key in _NATIVE, f"native.{key}", "unknown key")
+        words = {key: self.text(table, key, "", at="native.") for key in _NATIVE if key != "libraries"}
+        libraries = self.texts(table["libraries"], "native.libraries") if "libraries" in table else None
+        return NativeRecord(libraries=libraries, **words)
 
     def scheme(self, value: object) -> dict[str, str] | None:
         """Return the folders that the image's pip installs to."""
@@ -265,6 +276,7 @@ class _Snapshot(Reader):
     def files(self, row: dict[str, Any], at: str, scheme: dict[str, str] | None) -> dict[str, Any]:
         """Return what a row says of files, as the fields of a `BaseDistribution`."""
         tops, outside, removal = row.get("top-level"), row.get("outside"), row.get("removal")
+        libraries = row.get("libraries")
         library = row.get("library", scheme["purelib"] if scheme else None)
         self.expect(
             removal is None or removal in _REMOVALS, f"{at}.removal", f"one of {', '.join(_REMOVALS)} is needed"
@@ -274,6 +286,7 @@ class _Snapshot(Reader):
             "top_level": None if tops is None else self.places(tops, f"{at}.top-level"),
             "outside": None if outside is None else self.places(outside, f"{at}.outside"),
             "removal": None if removal is None else Removal(removal),
+            "libraries": None if libraries is None else self.texts(libraries, f"{at}.libraries"),
         }
 
 

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 import kpack
 from kpack.base import load
+from kpack.base.native import facts_of
 from kpack.base.probe import cell
 from tests.restore.conftest import kernel, python, series
 from tests.restore.kit import purelib
@@ -200,3 +201,29 @@ def test_in_a_notebook_it_writes_a_file_and_says_where(tmp_path: Path) -> None:
     base = load("./kaggle-base.json", tmp_path)
     assert base.preloaded_by[canonicalize_name("ipykernel")] == "ipykernel"
     assert base.preloaded_by[canonicalize_name("pyzmq")] == "zmq"
+
+
+def test_it_writes_down_libraries_of_the_loader_symbol_versions_and_system_packages(
+    kernel: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    for name in ("libmine.so.3", "notes.txt", "libmine.so.3.1.py"):
+        (tmp_path / "more" / name).touch()
+    site = purelib(kernel)
+    install(site, "native", {"native/lib/libnative.so.2": "", "native.libs/libgrafted-1a2b3c4d.so.1": "", "n.py": ""})
+    done = run(str(kernel), tmp_path, LD_LIBRARY_PATH=f"{tmp_path}/missing:{tmp_path}/more:")
+    assert done.stderr == ""
+    (tmp_path / "kernel.json").write_text(done.stdout)
+    base = load("./kernel.json", tmp_path)
+    assert base.native is not None
+    assert base.native.libraries is not None
+    assert {"libmine.so.3", "libc.so.6"} <= set(base.native.libraries)
+    assert not {"notes.txt", "libmine.so.3.1.py"} & set(base.native.libraries)
+    facts = facts_of(base)
+    assert facts.glibc.exact
+    assert facts.library("libmine.so.3").there
+    assert facts.library("libnobody.so.3").there is False
+    assert facts.wheels("libnative.so.2") == ("native",)
+    assert facts.wheels("libgrafted-1a2b3c4d.so.1") == ()
+    if Path("/var/lib/dpkg/status").is_file():
+        assert facts.packages["libc6"].startswith(".".join(map(str, base.glibc)))
