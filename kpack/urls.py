@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote, unquote, unquote_plus, urlsplit
+from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
 from kpack.errors import UsageError
 
@@ -111,6 +111,47 @@ def host(url: str) -> str:
         return "(a URL that cannot be read)"
 
 
+def url_parts(url: str) -> SplitResult:
+    """Take ``url`` apart; what comes back has a host and a port that can be read.
+
+    Raises:
+        ValueError: they cannot; the sentence holds nothing of the URL.
+
+    """
+    try:
+        found = urlsplit(url)
+        found.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("its host or port cannot be read") from None
+    return found
+
+
+def server(url: str) -> str:
+    """Return scheme, host and port of ``url``, without user and password."""
+    found = urlsplit(url)
+    return f"{found.scheme}://{found.netloc.rpartition('@')[2]}"
+
+
+def has_user(url: str) -> bool:
+    """Tell whether a user or a password stands before the host of ``url``."""
+    return _AUTHORITY.search(url) is not None
+
+
+def at_commit(url: str, repository: str, revision: str | None, commit: str) -> str:
+    """Return the URL of a requirement with its revision replaced by ``commit``.
+
+    It comes back as it is when it is not ``repository`` (without user) at ``revision`` any more.
+    """
+    # By hand: what urlunsplit makes of git+file:// differs between Pythons.
+    address, mark, fragment = url.partition("#")
+    scheme, _, rest = address.partition("://")
+    authority, _, place = rest.partition("/")
+    place, _, wanted = place.rpartition("@") if "@" in place else (place, "", "")
+    if (f"{scheme}://{authority.rpartition('@')[2]}/{place}", wanted) != (repository, revision or ""):
+        return url
+    return f"{scheme}://{authority}/{place}@{commit}{mark}{fragment}"
+
+
 def expanded(url: str, *, of: str, environ: Mapping[str, str] | None = None) -> str:
     """Return ``url`` with every ``${NAME}`` replaced from ``environ`` (default: the process's own).
 
@@ -175,12 +216,13 @@ def _queried(url: str, other: str) -> str:
 # -- hubs of models
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _HF = re.compile(
-    r"hf://(?:(?P<type>datasets|spaces)/|(?!(?:datasets|spaces)/))(?P<repo>[^/@\s?#]+/[^/@\s?#]+)"
+    rf"hf://(?:(?P<type>datasets|spaces)/|(?!(?:datasets|spaces)/))(?P<repo>{_PART}/{_PART})"
     r"(?:@(?P<revision>[^/@\s?#]+))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
 )
 _KAGGLE = re.compile(
-    r"kaggle://(?P<handle>datasets/[^/@\s]+/[^/@\s]+|models/[^/@\s]+/[^/@\s]+/[^/@\s]+/[^/@\s]+)"
+    rf"kaggle://(?P<handle>datasets/{_PART}/{_PART}|models/{_PART}/{_PART}/{_PART}/{_PART})"
     r"(?:@(?P<version>[0-9]{1,18}))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
 )
 
@@ -256,6 +298,18 @@ class KaggleAddress:
         return f"kaggle://{self.handle}{version}/{quote(self.path)}{asked}"
 
 
+def on_a_hub(url: str) -> HubAddress | KaggleAddress | None:
+    """Return the address of a file, a folder or a whole repository on a hub of models; None for any other URL.
+
+    Raises:
+        UsageError: the URL has the scheme of a hub, but is not complete or names no plain path.
+
+    """
+    if url.startswith("hf://"):
+        return hub_address(url)
+    return kaggle_address(url) if url.startswith("kaggle://") else None
+
+
 def hub_address(url: str) -> HubAddress:
     """Take an ``hf://`` URL apart; without a revision it is ``main``.
 
@@ -265,7 +319,10 @@ def hub_address(url: str) -> HubAddress:
     """
     match = _HF.fullmatch(url)
     if match is None:
-        raise UsageError(f"not complete: {redacted(url)}", next="write hf://org/repo@revision/path")
+        raise UsageError(
+            f"{redacted(url)} is not complete",
+            next="write hf://org/repo@revision/path, or hf://org/repo@revision for all files",
+        )
     kinds: dict[str | None, Literal["model", "dataset", "space"]] = {"datasets": "dataset", "spaces": "space"}
     return HubAddress(
         kind=kinds.get(match["type"], "model"),
@@ -285,7 +342,11 @@ def kaggle_address(url: str) -> KaggleAddress:
     """
     match = _KAGGLE.fullmatch(url)
     if match is None:
-        raise UsageError(f"not complete: {redacted(url)}", next="write kaggle://datasets/owner/slug@version/path")
+        raise UsageError(
+            f"{redacted(url)} is not complete",
+            next="write kaggle://datasets/owner/slug@version/path "
+            "or kaggle://models/owner/model/framework/variation@version/path",
+        )
     return KaggleAddress(
         handle=match["handle"],
         version=int(match["version"]) if match["version"] else None,
@@ -297,5 +358,5 @@ def kaggle_address(url: str) -> KaggleAddress:
 def _relative(path: str) -> str:
     """Return ``path`` if it stays below its folder."""
     if path and {"", ".", ".."} & set(path.removesuffix("/").split("/")):
-        raise UsageError(f"not a plain path: {path!r}", next="write it without . and .. and double slashes")
+        raise UsageError(f"{path!r} does not name a plain path", next="write it without '.', '..' and double slashes")
     return path

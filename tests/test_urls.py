@@ -6,7 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpack.urls import Credentials, expanded, host, redacted, shown, signed, stable, without_secrets
+from kpack.errors import UsageError
+from kpack.urls import (
+    Credentials,
+    at_commit,
+    expanded,
+    host,
+    on_a_hub,
+    redacted,
+    server,
+    shown,
+    signed,
+    stable,
+    url_parts,
+    without_secrets,
+)
 
 PASSWORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=4, max_size=12).filter(
     lambda text: not set(text) & set("/?#\\") and not text.isdigit()
@@ -71,3 +85,38 @@ def test_environment_gives_a_fresh_signature(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_variables_are_put_in_once() -> None:
     assert expanded("https://${A}@h/${A}", of="index 'x'", environ={"A": "${B}"}) == "https://${B}@h/${B}"
+
+
+@pytest.mark.parametrize("url", ["https://u:p/ssw0rd@host/x", "http://[::1/x", "https://host:99999/x"])
+def test_what_is_said_of_a_host_that_cannot_be_read_holds_nothing_of_the_url(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^its host or port cannot be read$"):
+        url_parts(url)
+
+
+def test_server_is_scheme_host_and_port_without_user() -> None:
+    assert server("https://u:p@host.example:8443/simple/") == "https://host.example:8443"
+
+
+@pytest.mark.parametrize(
+    ("url", "held"),
+    [
+        ("git+https://h/o/r@v1#egg=x", "git+https://h/o/r@0123#egg=x"),
+        ("git+ssh://git@h/o/r@v1", "git+ssh://git@h/o/r@0123"),
+        ("git+file:///folder/r@v1", "git+file:///folder/r@v1"),
+        ("git+https://h/o/r@v2", "git+https://h/o/r@v2"),
+        ("git+https://h/o/r", "git+https://h/o/r"),
+    ],
+)
+def test_only_the_revision_that_was_locked_becomes_its_commit(url: str, held: str) -> None:
+    repository = "git+ssh://h/o/r" if "ssh" in url else "git+https://h/o/r"
+    assert at_commit(url, repository, "v1", "0123") == held
+
+
+@pytest.mark.parametrize("url", ["hf://org", "hf://datasets/org/x y", "kaggle://owner/slug", "hf://o/r@m/../x"])
+def test_address_on_a_hub_that_is_not_whole_is_said(url: str) -> None:
+    with pytest.raises(UsageError, match="is not complete|plain path"):
+        on_a_hub(url)
+
+
+def test_other_schemes_are_on_no_hub() -> None:
+    assert on_a_hub("https://host/org/repo") is None

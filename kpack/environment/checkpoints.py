@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-import urllib.parse
 from typing import TYPE_CHECKING
 
 from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import CheckpointRequest, RestoreOptions
+from kpack.errors import UsageError
+from kpack.urls import on_a_hub, url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,17 +23,6 @@ DEFAULT_DIRECTORY = "/kaggle/tmp"
 ANYWHERE = "/kaggle/input"
 """What ``attached = true`` stands for: the file is looked for below."""
 
-_PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_HF = re.compile(
-    rf"hf://(?:(?:datasets|spaces)/|(?!(?:datasets|spaces)/)){_PART}/{_PART}(?:@[^/@\s?#]+)?(?P<file>/[^?#]*)?"
-)
-_KAGGLE = re.compile(
-    rf"kaggle://(?:datasets/{_PART}/{_PART}|models/{_PART}/{_PART}/{_PART}/{_PART})(?:@[0-9]+)?(?P<file>/[^?#]*)?"
-)
-_FORMS = {
-    "hf": "hf://org/repo@revision/path, or hf://org/repo@revision for all files",
-    "kaggle": "kaggle://datasets/owner/slug@version/path or kaggle://models/owner/model/framework/variation@version/path",
-}
 _OTHERWISE = "run `sha256sum` on the file, or leave sha256 out: the first lock records it"
 _LENGTHS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
 
@@ -61,8 +51,11 @@ def normal_path(text: str) -> str:
 
 def is_repository(url: str) -> bool:
     """Tell whether ``url`` names a repository or dataset as a whole (or a folder of it), not one file."""
-    match = _HF.fullmatch(url) or _KAGGLE.fullmatch(url)
-    return match is not None and (not match["file"] or match["file"].endswith("/"))
+    try:
+        address = on_a_hub(url)
+    except UsageError:
+        return False
+    return address is not None and not address.is_file
 
 
 def checkpoints(tables: Sequence[Mapping[str, object]], at: KeyPath, reading: Reading) -> tuple[CheckpointRequest, ...]:
@@ -218,11 +211,10 @@ class _Reader:
 
 def _url_problem(url: str) -> tuple[str, str] | None:
     try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port
+        parts = url_parts(url)
     except ValueError as error:
-        return f"{quoted(url)} is not a URL: {error}", ""
-    if parts.scheme in {"http", "https"} and (not parts.hostname or port == 0):
+        return f"{quoted(url)} is not a URL: {error}", "write https://host/path"
+    if parts.scheme in {"http", "https"} and (not parts.hostname or parts.port == 0):
         return f"{quoted(url)} has no host", "write https://host/path"
     if parts.scheme == "file" and (not parts.path.strip("/") or parts.path.endswith("/")):
         return (
@@ -231,15 +223,12 @@ def _url_problem(url: str) -> tuple[str, str] | None:
         )
     if parts.scheme == "file" and parts.netloc not in {"", "localhost"}:
         return f"{quoted(url)} is a file on another machine", "write file:///folder/model.ckpt"
-    form = {"hf": _HF, "kaggle": _KAGGLE}.get(parts.scheme)
-    if form is None:
-        return None
-    match = form.fullmatch(url)
-    if match is None:
-        return f"{quoted(url)} is not complete", f"write {_FORMS[parts.scheme]}"
-    inner = urllib.parse.unquote(match["file"] or "").removeprefix("/")
-    if inner and {"", ".", ".."} & set(inner.removesuffix("/").split("/")):
-        return f"{quoted(url)} does not name a plain path", "write it without '.', '..' and double slashes"
+    try:
+        address = on_a_hub(url)
+    except UsageError as error:
+        return str(error), error.next or ""
+    if address is not None and address.asked is not None:
+        return f"{quoted(url)} has a '#' part, which only a lock writes", "remove it"
     return None
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from kpack.environment.errors import quoted
 from kpack.environment.kinds import without_credentials
 from kpack.environment.model import Index
 from kpack.environment.patterns import MOST_PATTERNS, TOO_MANY_PATTERNS, Names, is_pattern, normalise, overlap
-from kpack.urls import VARIABLE
+from kpack.urls import VARIABLE, url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,8 +110,7 @@ def _check_url(url: str, at: KeyPath, reading: Reading) -> None:
         )
         return
     try:
-        parts = urllib.parse.urlsplit(plain)
-        parts.port  # noqa: B018 - reading it checks it, unless a variable stands there
+        parts = url_parts(plain)
     except ValueError:
         if "${" not in url:
             reading.say(at, "is not a URL: its host or port cannot be read", "write https://host/simple")

@@ -14,6 +14,7 @@ from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import Exclusion, Package
 from kpack.environment.patterns import MOST_PATTERNS, TOO_MANY_PATTERNS, is_pattern, normalise
 from kpack.environment.rows import LONGEST
+from kpack.urls import url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def package(text: str) -> Package:
 def _has_host_and_port(url: str) -> bool:
     """Tell whether host and port of ``url`` can be read; a path needs neither."""
     try:
-        urlsplit(url).port  # noqa: B018 - reading it checks it
+        url_parts(url)
     except ValueError:
         return False
     return True

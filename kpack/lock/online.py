@@ -13,7 +13,6 @@ import socket
 import subprocess
 import threading
 import urllib.error
-import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from kpack import urls
 from kpack.errors import MachineError, NetworkError
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def _questions(lock: Lock, index_url: str | None) -> tuple[list[_Question], list
             what = "its URL is its own, not an index's" if source is None else "which index has its source is not known"
             unasked[name] = Doubt(file=name, what=what)
             continue
-        parts = urllib.parse.urlsplit(index)
-        root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        root = urls.server(index)
         question = found.setdefault((root, project, str(version)), _Question(root, project, version))
         if (name, sha256) not in question.files:
             question.files.append((name, sha256))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-import urllib.parse
 from typing import TYPE_CHECKING
 
 from kpack.environment import edit
@@ -14,7 +13,7 @@ from kpack.lock import relative
 from kpack.pack import read
 from kpack.publish.dataset import mounted
 from kpack.publish.kernel import MACHINES, image_reference
-from kpack.urls import VARIABLE
+from kpack.urls import VARIABLE, has_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +72,7 @@ def _refuse_local(environment: Environment) -> None:
             next="give them an address on the web, or build here and use kpack push",
         )
     for index in environment.indexes:
-        if "@" in urllib.parse.urlsplit(VARIABLE.sub("x", index.url)).netloc and not VARIABLE.search(index.url):
+        if has_user(VARIABLE.sub("x", index.url)) and not VARIABLE.search(index.url):
             raise UsageError(
                 f"the URL of index {index.name} holds credentials, and the notebook would, too",
                 where=where,

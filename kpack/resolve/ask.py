@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question
-from kpack.urls import Credentials
+from kpack.urls import Credentials, at_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,27 +76,15 @@ def _asked(environment: Environment, target: Target, sources: Mapping[Normalized
             continue
         plain = Requirement(str(requirement))
         plain.marker = None
-        if plain.url is not None and (held := sources.get(canonicalize_name(plain.name))) is not None:
-            plain.url = _at_commit(plain.url, held)
+        held = sources.get(canonicalize_name(plain.name))
+        if plain.url is not None and held is not None and held.commit is not None:
+            plain.url = at_commit(plain.url, held.url, held.revision, held.commit)
         if package.path is not None:
             extras = f"[{','.join(sorted(plain.extras))}]" if plain.extras else ""
             asked.append(Asked(text=package.text, line=f"{_local(environment, package)}{extras}"))
         else:
             asked.append(Asked(text=package.text, line=str(plain)))
     return asked
-
-
-def _at_commit(url: str, held: Source) -> str:
-    """Return the URL of a repository with its revision replaced by the commit that it was locked to."""
-    # By hand: what urlunsplit makes of git+file:// differs between Pythons.
-    address, _, fragment = url.partition("#")
-    scheme, _, rest = address.partition("://")
-    host, _, place = rest.partition("/")
-    place, _, revision = place.rpartition("@") if "@" in place else (place, "", "")
-    plain = f"{scheme}://{host.rpartition('@')[2]}/{place}"
-    if held.commit is None or (held.url, held.revision or "") != (plain, revision):
-        return url
-    return f"{scheme}://{host}/{place}@{held.commit}" + (f"#{fragment}" if fragment else "")
 
 
 def _local(environment: Environment, package: Package) -> str:

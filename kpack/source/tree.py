@@ -11,11 +11,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.files import sha256_of
-from kpack.urls import redacted, shown
+from kpack.urls import has_user, redacted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +71,7 @@ def check_out(url: str, commit: str, folder: Path) -> Path:
     if not url.startswith(_GIT_URL_SCHEMES):
         raise UsageError("cannot build from it", where=shown(url), next="git+https://…@ref is supported")
     address = url.removeprefix("git+")
-    if url.startswith("git+ssh://") and "@" not in urlsplit(address).netloc:
+    if url.startswith("git+ssh://") and not has_user(address):
         # A lock holds no user; the one of every git host over ssh is git.
         address = address.replace("ssh://", "ssh://git@", 1)
     common = ["git", "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null"]
