@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kpack.library import (
+        BuiltPack,
         CheckFailed,
         ExitCode,
         IntegrityError,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         MisfitError,
         NetworkError,
         NoSolution,
-        Pack,
         Problem,
         Restored,
         UsageError,
@@ -48,6 +48,7 @@ DISTRIBUTION = "kaggle-kpack"
 
 __all__ = [
     "DISTRIBUTION",
+    "BuiltPack",
     "CheckFailed",
     "ExitCode",
     "IntegrityError",
@@ -57,7 +58,6 @@ __all__ = [
     "MisfitError",
     "NetworkError",
     "NoSolution",
-    "Pack",
     "Problem",
     "Restored",
     "UsageError",

@@ -26,7 +26,7 @@ from kpack.errors import (
     UsageError,
 )
 from kpack.fetch import Fetcher
-from kpack.pack import Pack, Problem
+from kpack.pack import BuiltPack, Problem
 from kpack.project import Locked
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 __all__ = [
+    "BuiltPack",
     "CheckFailed",
     "ExitCode",
     "IntegrityError",
@@ -43,7 +44,6 @@ __all__ = [
     "MisfitError",
     "NetworkError",
     "NoSolution",
-    "Pack",
     "Problem",
     "Restored",
     "UsageError",
@@ -131,7 +131,7 @@ def build(
     offline: bool = False,
     take_from: Collection[str | os.PathLike[str]] = (),
     cache: str | os.PathLike[str] | None = None,
-) -> Pack:
+) -> BuiltPack:
     """Make the pack of a lock, as ``kpack build`` does; the answer holds the line to paste.
 
     ``config`` is the kaggle-env.toml (None: the nearest upwards), ``out`` the file to write (None:

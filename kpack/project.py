@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kpack.environment import Environment
     from kpack.fetch import Download, Fetched, Fetcher
     from kpack.lock import Lock
-    from kpack.pack import Pack
+    from kpack.pack import BuiltPack
     from kpack.resolve.child import Listener
     from kpack.resolve.model import Source
 
@@ -226,7 +226,7 @@ def build(
     out: Path | None = None,
     take_from: Collection[Path] = (),
     on_bytes: Callable[[int], None] | None = None,
-) -> Pack:
+) -> BuiltPack:
     """Make the pack of the project's lock and return it.
 
     ``out`` is the file to write (default: ``dist/<name>.kpack.bin``); ``take_from`` are older packs whose files

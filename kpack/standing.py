@@ -18,7 +18,7 @@ PATIENCE = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class DatasetAnswer:
     """What came back; with ``error`` nothing else is known."""
 
     exists: bool = False
@@ -30,7 +30,7 @@ class Answer:
     error: str | None = None
 
 
-def ask(pack: Path, ref: str, patience: float = PATIENCE) -> Answer:
+def ask(pack: Path, ref: str, patience: float = PATIENCE) -> DatasetAnswer:
     """Ask Kaggle what it has of the dataset ``ref``; ``patience`` in seconds."""
     try:
         done = subprocess.run(
@@ -42,15 +42,15 @@ def ask(pack: Path, ref: str, patience: float = PATIENCE) -> Answer:
             timeout=patience,
             check=False,
         )
-        return Answer(**json.loads(done.stdout))
+        return DatasetAnswer(**json.loads(done.stdout))
     except subprocess.TimeoutExpired:
-        return Answer(error=f"Kaggle did not answer within {patience:g} s")
+        return DatasetAnswer(error=f"Kaggle did not answer within {patience:g} s")
     except (ValueError, TypeError):
-        return Answer(error="Kaggle's client failed")
+        return DatasetAnswer(error="Kaggle's client failed")
 
 
 def main(pack: str, ref: str) -> dict[str, object]:
-    """Return the answer of Kaggle as the fields of `Answer`."""
+    """Return the answer of Kaggle as the fields of `DatasetAnswer`."""
     from kpack.publish import client, dataset
 
     try:

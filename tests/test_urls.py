@@ -114,7 +114,7 @@ def test_only_the_revision_that_was_locked_becomes_its_commit(url: str, held: st
 
 @pytest.mark.parametrize("url", ["hf://org", "hf://datasets/org/x y", "kaggle://owner/slug", "hf://o/r@m/../x"])
 def test_address_on_a_hub_that_is_not_whole_is_said(url: str) -> None:
-    with pytest.raises(UsageError, match="is not complete|plain path"):
+    with pytest.raises(UsageError, match=r"is not complete|plain path"):
         on_a_hub(url)
 
 

@@ -18,7 +18,7 @@ from kpack.fetch import Fetcher
 from kpack.files import sha256_of
 
 if TYPE_CHECKING:
-    from kpack.pack import Pack
+    from kpack.pack import BuiltPack
 
 
 @click.command()
@@ -82,7 +82,7 @@ def build(
         say_next(project)
 
 
-def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> Pack:
+def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> BuiltPack:
     made = project.current_lock()
     total = sum(wheel.size or 0 for wheel in made.wheels())
     total += sum({c.sha256: c.size for c in made.checkpoints if c.attached is None}.values())
@@ -98,7 +98,7 @@ def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tu
 
 def _checked(
     project: projects.Project, out: Path, expect: str | None, *, offline: bool, take_from: tuple[Path, ...]
-) -> Pack:
+) -> BuiltPack:
     """Build beside, compare, and leave the pack that is there alone."""
     from kpack import pack
 
@@ -113,7 +113,7 @@ def _checked(
 
 def _expected_build(
     project: projects.Project, out: Path, expect: str, *, offline: bool, take_from: tuple[Path, ...]
-) -> Pack:
+) -> BuiltPack:
     """Build beside, and let the pack take its place only when it is the expected one."""
     with _beside(out) as place:
         made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
@@ -130,7 +130,7 @@ def _beside(out: Path) -> tempfile.TemporaryDirectory[str]:
         raise MachineError(f"cannot write: {error.strerror}", where=str(out.parent)) from error
 
 
-def _expected(made: Pack, expect: str, out: Path) -> None:
+def _expected(made: BuiltPack, expect: str, out: Path) -> None:
     if made.id != expect:
         raise CheckFailed(
             f"the pack's id is {made.id}, {expect} was expected",

@@ -14,7 +14,7 @@ from kpack.cli.session import Session, answer, json_option, say, tell
 from kpack.errors import UsageError
 
 if TYPE_CHECKING:
-    from kpack.notebook import Plan
+    from kpack.notebook import PairPlan
 
 
 @click.command()
@@ -90,8 +90,8 @@ def notebook(
 
 def _plan(
     project: projects.Project, owner: str | None, accelerator: str | None, image: str | None, *, relock: bool
-) -> Plan:
-    from kpack.notebook import Plan, gather
+) -> PairPlan:
+    from kpack.notebook import PairPlan, gather
     from kpack.publish.kernel import image_reference
 
     environment = project.environment
@@ -107,7 +107,7 @@ def _plan(
     pack = None if relock else gather.pack_of(project)
     lock = None if relock else project.current_lock()
     kinds = gather.attached(environment)
-    return Plan(
+    return PairPlan(
         owner=name,
         name=environment.name,
         files=files,

@@ -93,7 +93,7 @@ def rehearse(
     from kpack import pack as packs
     from kpack.cache import Cache
     from kpack.cli.rehearse_kaggle import on_kaggle
-    from kpack.rehearse import Options, rehearse_in
+    from kpack.rehearse import RehearsalOptions, rehearse_in
     from kpack.rehearse import rehearse as run
 
     here = {
@@ -111,7 +111,7 @@ def rehearse(
             raise UsageError(f"{name} {'does not go' if kaggle else 'goes'} with --kaggle", next="see --help")
     project = _project(session, needed=path is None)
     found = packs.read(path or _pack_of(project))
-    options = Options(
+    options = RehearsalOptions(
         base=base,
         python=python,
         real=frozenset(real),

@@ -64,7 +64,7 @@ def checkpoints(tables: Sequence[Mapping[str, object]], at: KeyPath, reading: Re
     good: list[CheckpointRequest] = []
     landed = _Landed()
     for number, table in enumerate(tables):
-        request = _Reader(table, (*at, number), reading.mistakes).read()
+        request = _TableReader(table, (*at, number), reading.mistakes).read()
         if request is None:
             continue
         good.append(request)
@@ -118,7 +118,7 @@ def _above(path: str) -> list[str]:
     return [path[:place] for place, character in enumerate(path) if character == "/" and place]
 
 
-class _Reader:
+class _TableReader:
     """Reads one table; ``None`` from `read` means that a mistake was said."""
 
     def __init__(self, table: Mapping[str, object], at: KeyPath, mistakes: list[Mistake]) -> None:

@@ -29,7 +29,7 @@ _LARGE = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PairPlan:
     """What the pair is made from."""
 
     owner: str
@@ -67,7 +67,7 @@ class Pair:
     inference: Kernel
 
 
-def pair(plan: Plan) -> Pair:
+def pair(plan: PairPlan) -> Pair:
     """Return both notebooks; the same plan gives the same bytes."""
     stem = slug_of(plan.name)
     builder = Kernel(
@@ -93,7 +93,7 @@ def pair(plan: Plan) -> Pair:
     return Pair(builder, inference)
 
 
-def _builder(plan: Plan) -> list[Cell]:
+def _builder(plan: PairPlan) -> list[Cell]:
     how = "locks against the very image that it runs in, and builds" if plan.relock else "builds what the lock names"
     return [
         markdown(
@@ -113,7 +113,7 @@ Its output, `dist/{plan.name}.kpack.bin`, is attached to the inference notebook,
     ]
 
 
-def _secrets(plan: Plan) -> str:
+def _secrets(plan: PairPlan) -> str:
     return f"""
 # Index URLs name these variables: attach a secret of each name to this notebook (Add-ons, Secrets).
 import os
@@ -124,7 +124,7 @@ for name in {list(plan.variables)!r}:
 """
 
 
-def _get(plan: Plan) -> str:
+def _get(plan: PairPlan) -> str:
     return f'''
 # kpack comes into a place of its own: the kernel's packages stay as the image has them.
 import os, shutil, subprocess, sys, tempfile
@@ -172,7 +172,7 @@ run([*KPACK, "--version"])
 '''
 
 
-def _files(plan: Plan) -> str:
+def _files(plan: PairPlan) -> str:
     """Return a cell that writes the files, each line of a readable one as a literal, so that no byte is lost."""
     rows = ["# The environment, as it stood when this notebook was written."]
     for name, text in plan.files.items():
@@ -192,7 +192,7 @@ def _files(plan: Plan) -> str:
     return "\n".join([*rows, f"print('written:', {', '.join(map(repr, plan.files))})"])
 
 
-def _build(plan: Plan) -> str:
+def _build(plan: PairPlan) -> str:
     config = f'"--config", {plan.config!r}'
     lock = f'run([*KPACK, {config}, "lock"])\n' if plan.relock else ""
     expect = f', "--expect", {plan.expect!r}' if plan.expect else ""
@@ -209,7 +209,7 @@ print(built["bootstrap"])
 """
 
 
-def _inference(plan: Plan, builder: str) -> list[Cell]:
+def _inference(plan: PairPlan, builder: str) -> list[Cell]:
     return [
         markdown(
             "kpack-about",
@@ -234,7 +234,7 @@ def unknown_line(name: str) -> str:
     )
 
 
-def _checkpoints(plan: Plan) -> str:
+def _checkpoints(plan: PairPlan) -> str:
     if not plan.checkpoints:
         return "# kaggle-env.toml names no checkpoints."
     rows = ["# Where the checkpoints are now, by their path in kaggle-env.toml.", "import os", "", "CHECKPOINTS = {"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.publish.client import Kaggle
-    from kpack.publish.kernel import Finished
+    from kpack.publish.kernel import FinishedRun
 
 _ANSWER_LIMIT = 10_000_000
 
@@ -26,7 +26,7 @@ _ANSWER_LIMIT = 10_000_000
 class Built:
     """What a builder made."""
 
-    run: Finished
+    run: FinishedRun
     id: str
     line: str
     changed: bool
@@ -66,7 +66,7 @@ def build(
     return Built(done, identity, line, changed=True)
 
 
-def _answer(kaggle: Kaggle, run: Finished) -> tuple[str, str]:
+def _answer(kaggle: Kaggle, run: FinishedRun) -> tuple[str, str]:
     """Return id and line of the pack that a builder says it made."""
     data = kernels.fetch(kaggle, run, ANSWER, _ANSWER_LIMIT)
     try:
@@ -81,7 +81,7 @@ def _answer(kaggle: Kaggle, run: Finished) -> tuple[str, str]:
 
 def infer(
     kaggle: Kaggle, folder: Path, line: str, *, patience: float, on_state: Callable[[str], None] | None = None
-) -> Finished:
+) -> FinishedRun:
     """Put ``line`` in the inference notebook in ``folder`` and run it.
 
     Raises:

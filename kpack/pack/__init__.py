@@ -13,15 +13,15 @@ from kpack.pack.read import (
     wheel_landings,
 )
 from kpack.pack.wheel import Admitted, Lax, admit
-from kpack.pack.write import Pack, write
+from kpack.pack.write import BuiltPack, write
 
 __all__ = [
     "SUFFIX",
     "Admitted",
     "BlobFile",
+    "BuiltPack",
     "Content",
     "Lax",
-    "Pack",
     "Problem",
     "ReadPack",
     "WheelFile",

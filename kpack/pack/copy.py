@@ -25,7 +25,7 @@ _TOGETHER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class CopyJob:
     """A member to copy."""
 
     path: str
@@ -42,7 +42,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Digests:
+class CopiedDigests:
     """SHA-256 of a member that was copied, and of each of its spans."""
 
     sha256: str
@@ -68,7 +68,7 @@ class SpanMemory:
             return None
         return digests if known and len(digests) == len(ranges) else None
 
-    def keep(self, digests: Digests, ranges: Sequence[tuple[int, int]]) -> None:
+    def keep(self, digests: CopiedDigests, ranges: Sequence[tuple[int, int]]) -> None:
         """Remember the spans of a file whose SHA-256 was just found to be right."""
         note = {"cuts": [begin for begin, _ in ranges], "size": ranges[-1][1], "digests": digests.spans}
         write_text(self.folder / f"{digests.sha256}.json", json.dumps(note))
@@ -76,12 +76,12 @@ class SpanMemory:
 
 def copy_all(
     descriptor: int,
-    jobs: Sequence[Job],
+    jobs: Sequence[CopyJob],
     pool: Executor,
     *,
     memory: SpanMemory | None = None,
     on_bytes: Callable[[int], None] | None = None,
-) -> dict[str, Digests]:
+) -> dict[str, CopiedDigests]:
     """Copy every member into the open file and return their digests by path.
 
     Raises:
@@ -89,7 +89,7 @@ def copy_all(
         MachineError: a file is gone, or the pack cannot be written.
 
     """
-    copies: list[tuple[Job, Callable[[], Digests]]] = []
+    copies: list[tuple[CopyJob, Callable[[], CopiedDigests]]] = []
     futures: list[Future[object]] = []
     with contextlib.ExitStack() as open_files:
         try:
@@ -120,9 +120,9 @@ def copy_all(
 
 def _joined(
     copy: _Copy, parts: Sequence[Future[list[str]]], digest: Future[str], memory: SpanMemory | None
-) -> Callable[[], Digests]:
-    def result() -> Digests:
-        found = Digests(digest.result(), tuple(span for part in parts for span in part.result()))
+) -> Callable[[], CopiedDigests]:
+    def result() -> CopiedDigests:
+        found = CopiedDigests(digest.result(), tuple(span for part in parts for span in part.result()))
         copy.judge(found.sha256, copy.job.size)
         if memory is not None and copy.job.sha256 is not None:
             memory.keep(found, copy.job.ranges)
@@ -131,19 +131,19 @@ def _joined(
     return result
 
 
-def _compared(copy: _Copy, parts: Sequence[Future[list[str]]], known: tuple[str, ...]) -> Callable[[], Digests]:
-    def result() -> Digests:
+def _compared(copy: _Copy, parts: Sequence[Future[list[str]]], known: tuple[str, ...]) -> Callable[[], CopiedDigests]:
+    def result() -> CopiedDigests:
         found = tuple(span for part in parts for span in part.result())
         assert copy.job.sha256 is not None
         if found != known:  # the file or the memory of it is damaged: the whole digest decides
             copy.judge(copy.whole(parts), copy.job.size)
-        return Digests(copy.job.sha256, found)
+        return CopiedDigests(copy.job.sha256, found)
 
     return result
 
 
 @contextlib.contextmanager
-def _opened(job: Job) -> Iterator[int]:
+def _opened(job: CopyJob) -> Iterator[int]:
     assert not isinstance(job.source, bytes)
     try:
         descriptor = os.open(job.source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -158,12 +158,12 @@ def _opened(job: Job) -> Iterator[int]:
 class _Copy:
     """One member on its way."""
 
-    def __init__(self, descriptor: int, job: Job, on_bytes: Callable[[int], None] | None) -> None:
+    def __init__(self, descriptor: int, job: CopyJob, on_bytes: Callable[[int], None] | None) -> None:
         self.descriptor = descriptor
         self.job = job
         self.on_bytes = on_bytes
 
-    def at_once(self) -> Digests:
+    def at_once(self) -> CopiedDigests:
         """Copy all of it in this thread."""
         if isinstance(self.job.source, bytes):
             data = self.job.source
@@ -171,7 +171,7 @@ class _Copy:
         with _opened(self.job) as source:
             return self._streamed(lambda begin, end: os.pread(source, end - begin, begin))
 
-    def _streamed(self, read: Callable[[int, int], bytes]) -> Digests:
+    def _streamed(self, read: Callable[[int, int], bytes]) -> CopiedDigests:
         whole, spans, written = hashlib.sha256(), [], 0
         for begin, end in self.job.ranges:
             span = hashlib.sha256() if begin else None  # the first one is how the whole begins
@@ -183,7 +183,7 @@ class _Copy:
             spans.append((span or whole).hexdigest())
         written += len(read(self.job.size, self.job.size + 1))  # there must be no more
         self.judge(whole.hexdigest(), written)
-        return Digests(whole.hexdigest(), tuple(spans))
+        return CopiedDigests(whole.hexdigest(), tuple(spans))
 
     def part(self, source: int, first: int) -> list[str]:
         """Copy some spans, from the one with number ``first``, and return their digests."""
@@ -242,7 +242,7 @@ class _Copy:
         )
 
 
-def _unreadable(job: Job, error: OSError) -> MachineError:
+def _unreadable(job: CopyJob, error: OSError) -> MachineError:
     return MachineError(
         f"the file cannot be read: {error.strerror or error}", where=str(job.source), next="run kpack build again"
     )

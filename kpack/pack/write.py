@@ -16,7 +16,7 @@ from kpack import __version__
 from kpack.errors import CheckFailed, IntegrityError
 from kpack.files import replacing, sha256_of
 from kpack.pack import line, tarfmt
-from kpack.pack.copy import Job, SpanMemory, copy_all
+from kpack.pack.copy import CopyJob, SpanMemory, copy_all
 from kpack.pack.engine import engine
 from kpack.pack.manifest import SPAN, dumps
 from kpack.pack.wheel import Admitted, WrongRecord, admit
@@ -36,7 +36,7 @@ _NO_DIGEST = "0" * 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
+class BuiltPack:
     """A pack that was written or read."""
 
     path: Path
@@ -83,7 +83,7 @@ def write(
     memory: SpanMemory | None = None,
     plan: Callable[[], Sequence[str]] | None = None,
     workers: int | None = None,
-) -> Pack:
+) -> BuiltPack:
     """Write the pack of ``content`` to ``out`` and return it.
 
     ``max_size`` (bytes) is how large the file may become. ``on_bytes`` is told how many bytes of members were just
@@ -112,7 +112,7 @@ def write(
             descriptor = stream.fileno()
             os.truncate(descriptor, total)
             jobs = [
-                Job(item.path, item.source, item.size, item.ranges, item.sha256, origin + offset)
+                CopyJob(item.path, item.source, item.size, item.ranges, item.sha256, origin + offset)
                 for item, offset in zip(planned, offsets, strict=True)
             ]
             digests = copy_all(descriptor, jobs, pool, memory=memory, on_bytes=on_bytes)
@@ -127,7 +127,7 @@ def write(
                 os.pwrite(descriptor, block, origin + offset - len(block))
             os.pwrite(descriptor, head, 0)
     identity = hashlib.sha256(code).hexdigest()
-    return Pack(
+    return BuiltPack(
         path=out,
         name=content.name,
         id=identity,

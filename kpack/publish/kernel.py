@@ -78,7 +78,7 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class FinishedRun:
     """A run that came to its end."""
 
     ref: str
@@ -100,7 +100,7 @@ class Finished:
 class RunFailed(CheckFailed):
     """A notebook ran on Kaggle and failed; ``log`` is the end of what it wrote."""
 
-    def __init__(self, run: Finished) -> None:
+    def __init__(self, run: FinishedRun) -> None:
         reason = f": {run.failure}" if run.failure else ""
         super().__init__(f"the notebook failed on Kaggle{reason}", where=run.ref, next="its log is above")
         self.log = run.tail()
@@ -227,7 +227,7 @@ def run(
     patience: float,
     longest: float | None = None,
     on_state: Callable[[str], None] | None = None,
-) -> Finished:
+) -> FinishedRun:
     """Push a notebook, wait until its run ends, and return what it left; a run that failed is returned, too.
 
     ``patience`` (seconds) limits the wait, ``longest`` (seconds) the run itself.
@@ -317,7 +317,7 @@ def _session(ref: str, version: int) -> dict[str, str]:
     return {"user_name": owner, "kernel_slug": slug, **({"version_label": f"v{version}"} if version else {})}
 
 
-def last_run(kaggle: Kaggle, ref: str) -> Finished | None:
+def last_run(kaggle: Kaggle, ref: str) -> FinishedRun | None:
     """Return the newest run of a notebook when it ended well, else None."""
     from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
 
@@ -335,7 +335,7 @@ def last_run(kaggle: Kaggle, ref: str) -> Finished | None:
         raise
 
 
-def _finished(kaggle: Kaggle, ref: str, version: int) -> Finished:
+def _finished(kaggle: Kaggle, ref: str, version: int) -> FinishedRun:
     from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
 
     request = filled(ApiListKernelSessionOutputRequest, **_session(ref, version), page_size=100)
@@ -350,7 +350,7 @@ def _finished(kaggle: Kaggle, ref: str, version: int) -> Finished:
         if not page.next_page_token or page.next_page_token == request.page_token:
             break
         request.page_token = page.next_page_token
-    return Finished(
+    return FinishedRun(
         ref=ref, version=version, url="", ok=True, failure="", log=kaggle.scrub(log_text(log)), outputs=outputs
     )
 
@@ -366,7 +366,7 @@ def log_text(log: str) -> str:
     return _ANSI.sub("", "".join(str(event.get("data", "")) for event in events if isinstance(event, dict)))
 
 
-def fetch(kaggle: Kaggle, run: Finished, name: str, limit: int) -> bytes:
+def fetch(kaggle: Kaggle, run: FinishedRun, name: str, limit: int) -> bytes:
     """Return an output file of at most ``limit`` bytes.
 
     Raises:

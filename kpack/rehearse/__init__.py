@@ -2,7 +2,7 @@
 
 from kpack.rehearse.container import rehearse_in
 from kpack.rehearse.model import Attempt, Imported, Rehearsal, Step, Walls
-from kpack.rehearse.options import NEEDED, Options
+from kpack.rehearse.options import NEEDED, RehearsalOptions
 from kpack.rehearse.run import rehearse
 
-__all__ = ["NEEDED", "Attempt", "Imported", "Options", "Rehearsal", "Step", "Walls", "rehearse", "rehearse_in"]
+__all__ = ["NEEDED", "Attempt", "Imported", "Rehearsal", "RehearsalOptions", "Step", "Walls", "rehearse", "rehearse_in"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kpack.errors import MachineError, UsageError
 from kpack.rehearse import outcome, stubs
 from kpack.rehearse.call import WARDEN, call
-from kpack.rehearse.interpreter import ASK, Interpreter
+from kpack.rehearse.interpreter import ASK, KernelPython
 from kpack.rehearse.model import Rehearsal, Walls
 from kpack.rehearse.modules import modules_of
 from kpack.rehearse.stage import Stage, folder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kpack.base import BaseImage
     from kpack.cache import Cache
     from kpack.pack import ReadPack
-    from kpack.rehearse.options import Options
+    from kpack.rehearse.options import RehearsalOptions
     from kpack.restore.manifest import PackTarget
 
 ENGINES = ("podman", "docker")
@@ -33,7 +33,7 @@ _VARIABLES = {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "HOME": "", "PYTHONUNBUFFERED":
 def rehearse_in(
     image: str,
     pack: ReadPack,
-    options: Options,
+    options: RehearsalOptions,
     *,
     base_of: Callable[[str], BaseImage | None],
     cache: Cache,
@@ -57,7 +57,7 @@ def rehearse_in(
     version, machine = _ask(engine, image, python)
     target = _target(pack, options, image, version, machine)
     with folder(cache, keep=options.keep) as work:
-        stage = Stage(work, Interpreter(path=Path(python), version=version, prefix=work))
+        stage = Stage(work, KernelPython(path=Path(python), version=version, prefix=work))
         everything = stubs.stubs_of(target, base_of(target.base) if target.base else None)
         lying = work / "stubs"
         lying.mkdir()
@@ -133,7 +133,7 @@ def _ask(engine: str, image: str, python: str) -> tuple[str, str]:
     return version, machine
 
 
-def _target(pack: ReadPack, options: Options, image: str, version: str, machine: str) -> PackTarget:
+def _target(pack: ReadPack, options: RehearsalOptions, image: str, version: str, machine: str) -> PackTarget:
     series = ".".join(version.split(".")[:2])
     fitting = [item for item in pack.manifest.targets if (item.python, item.machine) == (series, machine)]
     for target in fitting:
@@ -148,7 +148,7 @@ def _target(pack: ReadPack, options: Options, image: str, version: str, machine:
 
 
 def _run(
-    engine: str, image: str, python: str, name: str, work: Path, pack: ReadPack, options: Options
+    engine: str, image: str, python: str, name: str, work: Path, pack: ReadPack, options: RehearsalOptions
 ) -> Sequence[str]:
     mounts = [f"type=bind,source={work},target={work}"]
     mounts += [

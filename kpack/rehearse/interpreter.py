@@ -28,7 +28,7 @@ print(json.dumps([platform.python_implementation(), platform.python_version(), p
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class KernelPython:
     """A CPython of this machine."""
 
     path: Path
@@ -43,7 +43,7 @@ class Interpreter:
         return ".".join(self.version.split(".")[:2])
 
 
-def find(target: PackTarget, asked: str | None = None) -> Interpreter:
+def find(target: PackTarget, asked: str | None = None) -> KernelPython:
     """Return the interpreter that ``asked`` names, or one of the target's series from PATH, pyenv or uv.
 
     Raises:
@@ -69,7 +69,7 @@ def find(target: PackTarget, asked: str | None = None) -> Interpreter:
     )
 
 
-def _asked(asked: str, target: PackTarget) -> Interpreter:
+def _asked(asked: str, target: PackTarget) -> KernelPython:
     program = shutil.which(asked)
     found = describe(program) if program else None
     if found is None:
@@ -83,7 +83,7 @@ def _asked(asked: str, target: PackTarget) -> Interpreter:
     return found
 
 
-def describe(program: str) -> Interpreter | None:
+def describe(program: str) -> KernelPython | None:
     """Return what ``program`` is; None when it is no CPython with a GIL, or does not run."""
     try:
         done = subprocess.run(
@@ -99,7 +99,7 @@ def describe(program: str) -> Interpreter | None:
         return None
     if implementation != "CPython" or free_threaded:
         return None
-    return Interpreter(path=Path(executable), version=version, prefix=Path(prefix))
+    return KernelPython(path=Path(executable), version=version, prefix=Path(prefix))
 
 
 def _places(series: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kpack.cache import Cache
-    from kpack.rehearse.interpreter import Interpreter
+    from kpack.rehearse.interpreter import KernelPython
 
 
 def need_client() -> None:
@@ -33,7 +33,7 @@ def need_client() -> None:
 
 
 def kernel_folder(
-    interpreter: Interpreter, env_python: Path, pins: Mapping[str, str], cache: Cache, work: Path
+    interpreter: KernelPython, env_python: Path, pins: Mapping[str, str], cache: Cache, work: Path
 ) -> Path:
     """Return a folder that has ipykernel for ``interpreter``: of an earlier time, kpack's own, or from the index.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kpack.pack import ReadPack
     from kpack.publish.client import Kaggle
-    from kpack.publish.kernel import Finished
+    from kpack.publish.kernel import FinishedRun
 
 REPORT = "kpack-rehearsal.json"
 """What the notebook leaves."""
@@ -182,7 +182,7 @@ def _source(pack: ReadPack, modules: Mapping[str, tuple[Module, ...]]) -> str:
     return dumps([markdown("kpack-about", about), code("kpack-tools", embedded), code("kpack-rehearsal", run)])
 
 
-def _by_status(pack: ReadPack, done: Finished, name: str) -> Rehearsal:
+def _by_status(pack: ReadPack, done: FinishedRun, name: str) -> Rehearsal:
     """Return what Kaggle's own verdict tells: a notebook of the user's, or one that did not come to its report."""
     error = None if done.ok else "\n".join(row for row in (done.failure, done.tail(12)) if row)
     return Rehearsal(
@@ -200,7 +200,7 @@ def _by_status(pack: ReadPack, done: Finished, name: str) -> Rehearsal:
 
 
 def _outcome(
-    pack: ReadPack, done: Finished, report: dict[str, Any], modules: Mapping[str, tuple[Module, ...]]
+    pack: ReadPack, done: FinishedRun, report: dict[str, Any], modules: Mapping[str, tuple[Module, ...]]
 ) -> Rehearsal:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")

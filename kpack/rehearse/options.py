@@ -19,7 +19,7 @@ ALL_WALLS = ("network", "files", "processes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class RehearsalOptions:
     """How to rehearse."""
 
     base: str | None = None

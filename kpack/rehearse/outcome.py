@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kpack.rehearse.call import Found
     from kpack.rehearse.model import Walls
     from kpack.rehearse.modules import Module
-    from kpack.rehearse.options import Options
+    from kpack.rehearse.options import RehearsalOptions
     from kpack.rehearse.stage import Stage
 
 _SHOWN = 12
@@ -43,7 +43,7 @@ def imports(stage: Stage, wanted: Sequence[Module], owners: Mapping[str, str]) -
 def outcome(
     stage: Stage,
     pack: ReadPack,
-    options: Options,
+    options: RehearsalOptions,
     found: Found,
     tried: tuple[Imported, ...],
     *,

@@ -12,7 +12,7 @@ from kpack.rehearse import interpreter as interpreters
 from kpack.rehearse import jupyter, outcome, real, stubs
 from kpack.rehearse.call import WARDEN, Found, call
 from kpack.rehearse.modules import Module, modules_of
-from kpack.rehearse.options import ALL_WALLS, NEEDED, Options
+from kpack.rehearse.options import ALL_WALLS, NEEDED, RehearsalOptions
 from kpack.rehearse.stage import Stage, folder
 from kpack.rehearse.steps import Steps, inputs
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kpack.base import BaseImage
     from kpack.cache import Cache
     from kpack.pack import ReadPack
-    from kpack.rehearse.interpreter import Interpreter
+    from kpack.rehearse.interpreter import KernelPython
     from kpack.rehearse.model import Imported, Rehearsal, Walls
     from kpack.restore.manifest import PackTarget
 
@@ -33,7 +33,7 @@ _ROUNDS = 4
 
 def rehearse(
     pack: ReadPack,
-    options: Options,
+    options: RehearsalOptions,
     *,
     base_of: Callable[[str], BaseImage | None],
     cache: Cache,
@@ -58,7 +58,7 @@ def rehearse(
         return _Run(pack, options, target, interpreter, Stage(work, interpreter), cache, on_phase).run(base_of)
 
 
-def choose(pack: ReadPack, options: Options) -> tuple[PackTarget, Interpreter]:
+def choose(pack: ReadPack, options: RehearsalOptions) -> tuple[PackTarget, KernelPython]:
     """Return the target to rehearse and an interpreter for it.
 
     Raises:
@@ -92,9 +92,9 @@ class _Run:
     def __init__(
         self,
         pack: ReadPack,
-        options: Options,
+        options: RehearsalOptions,
         target: PackTarget,
-        interpreter: Interpreter,
+        interpreter: KernelPython,
         stage: Stage,
         cache: Cache,
         on_phase: Callable[[str], None],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from kpack.cache import Cache
-    from kpack.rehearse.interpreter import Interpreter
+    from kpack.rehearse.interpreter import KernelPython
 
 _FOLDERS = ("env", "home", "input", "kaggle-src", "kernel", "log", "out", "root", "tmp", "working")
 _HOOK = "_kpack_rehearsal.pth"
@@ -29,7 +29,7 @@ _HOOK = "_kpack_rehearsal.pth"
 class Stage:
     """The folder ``work`` and what lies in it."""
 
-    def __init__(self, work: Path, interpreter: Interpreter) -> None:
+    def __init__(self, work: Path, interpreter: KernelPython) -> None:
         self.work = work
         self.interpreter = interpreter
         for name in _FOLDERS:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kpack.pack import ReadPack
     from kpack.rehearse.modules import Module
-    from kpack.rehearse.options import Options
+    from kpack.rehearse.options import RehearsalOptions
     from kpack.rehearse.stage import Stage
 
 PYTHON = "{python}"
@@ -23,7 +23,7 @@ PYTHON = "{python}"
 _EXECUTE = Path(__file__).with_name("execute.py")
 
 
-def inputs(pack: ReadPack, options: Options) -> dict[str, Path]:
+def inputs(pack: ReadPack, options: RehearsalOptions) -> dict[str, Path]:
     """Return what stands below ``/kaggle/input``: the pack where Kaggle mounts its dataset, and what the user adds.
 
     Raises:

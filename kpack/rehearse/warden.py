@@ -126,7 +126,7 @@ def behind(spec: dict[str, Any], walls: tuple[str, ...], writer: int, refused: l
             loopback()
         if "files" in walls:
             furnish(spec)
-            names = Names(spec["log"])
+            names = NameServer(spec["log"])
     except (NoWall, OSError) as error:
         os.write(writer, str(error).encode())
         return 1
@@ -203,7 +203,7 @@ def furnish(spec: dict[str, Any]) -> None:
     os.chroot(root)
     os.chdir("/")
     for name in ("resolv.conf", "nsswitch.conf"):
-        # Names are asked of nobody, not of a resolver of the host behind a socket file.
+        # NameServer are asked of nobody, not of a resolver of the host behind a socket file.
         if os.path.exists(f"/etc/{name}"):
             bind(f"{spec['work']}/{name}", f"/etc/{name}")
 
@@ -214,7 +214,7 @@ def loopback() -> None:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
-class Names:
+class NameServer:
     """A name server on the loopback interface that knows nobody, and writes down who was asked for.
 
     Code that is not Python's asks it, too. The answer is SERVFAIL, which glibc gives on as "Temporary failure in name

@@ -12,7 +12,7 @@ from .errors import INTEGRITY, RestoreError
 from .text import broken_lines
 
 
-class Row(NamedTuple):
+class Entry(NamedTuple):
     """A row of RECORD; digest and size are empty for what is not recorded (RECORD itself, bytecode)."""
 
     path: str
@@ -23,25 +23,25 @@ class Row(NamedTuple):
 
 
 _row = tuple.__new__
-"""`Row(...)` without the detour by keyword arguments, for tens of thousands of them."""
+"""`Entry(...)` without the detour by keyword arguments, for tens of thousands of them."""
 
 
-class Reading(NamedTuple):
+class Record(NamedTuple):
     """What a wheel's RECORD says, and what is wrong with its form."""
 
-    rows: Dict[str, Row]
+    rows: Dict[str, Entry]
     faults: Tuple[str, ...]
     """What pip lets pass and a good RECORD does not have; ``lax-record`` lets it pass here."""
     notes: Tuple[str, ...]
     """What is odd and contradicts nothing."""
 
 
-def read(raw: bytes, where: str) -> Reading:
+def read(raw: bytes, where: str) -> Record:
     """Return what the RECORD of a wheel says; faults of its form are told, not raised.
 
     Raises RestoreError (code 5) when pip cannot read it either.
     """
-    found: Dict[str, Row] = {}
+    found: Dict[str, Entry] = {}
     faults: List[str] = []
     notes: List[str] = []
     try:
@@ -58,14 +58,14 @@ def read(raw: bytes, where: str) -> Reading:
             continue
         if len(fields) != 3:
             faults.append("a row has {} fields: {:.80}".format(len(fields), ",".join(fields)))
-        row = _row(Row, fields if len(fields) == 3 else (*fields, "", "")[:3])
+        row = _row(Entry, fields if len(fields) == 3 else (*fields, "", "")[:3])
         if row.path in found:
             (notes if found[row.path] == row else faults).append("{} stands twice".format(row.path))
         found[row.path] = row
-    return Reading(found, tuple(faults), tuple(notes))
+    return Record(found, tuple(faults), tuple(notes))
 
 
-def parse(raw: bytes, where: str) -> Dict[str, Row]:
+def parse(raw: bytes, where: str) -> Dict[str, Entry]:
     """Return the rows of a RECORD by path.
 
     Raises RestoreError (code 5) when it is not the CSV of three columns that it must be.
@@ -76,10 +76,10 @@ def parse(raw: bytes, where: str) -> Dict[str, Row]:
         raise RestoreError(INTEGRITY, "RECORD cannot be read: {}".format(error), where=where) from error
     if any(len(row) != 3 for row in rows):
         raise RestoreError(INTEGRITY, "RECORD has a row that is not of three columns", where=where)
-    return {row[0]: _row(Row, row) for row in rows}
+    return {row[0]: _row(Entry, row) for row in rows}
 
 
-def dumps(rows: Iterable[Row]) -> bytes:
+def dumps(rows: Iterable[Entry]) -> bytes:
     """Return the bytes of a RECORD, rows sorted by path."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(sorted(rows))

@@ -20,13 +20,13 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kpack.pack.write import Pack
+    from kpack.pack.write import BuiltPack
 
 SOURCE = kit.REPOSITORY / "kpack" / "bootstrap.py"
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> Pack:
+def pack(tmp_path: Path) -> BuiltPack:
     return kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")])
 
 
@@ -39,7 +39,9 @@ def member(pack: Path, name: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", ["kpack.json", "restore.bin"])
 @pytest.mark.parametrize("part", [0.0, 0.5, 0.99])
-def test_nothing_of_a_changed_manifest_or_engine_is_run(tmp_path: Path, pack: Pack, name: str, part: float) -> None:
+def test_nothing_of_a_changed_manifest_or_engine_is_run(
+    tmp_path: Path, pack: BuiltPack, name: str, part: float
+) -> None:
     offset, size = member(pack.path, name)
     data = bytearray(pack.path.read_bytes())
     data[offset + int(size * part)] ^= 1
@@ -51,7 +53,7 @@ def test_nothing_of_a_changed_manifest_or_engine_is_run(tmp_path: Path, pack: Pa
     assert not (tmp_path / "target").exists()
 
 
-def test_a_changed_engine_in_the_folder_is_not_run(tmp_path: Path, pack: Pack) -> None:
+def test_a_changed_engine_in_the_folder_is_not_run(tmp_path: Path, pack: BuiltPack) -> None:
     folder = tmp_path / "tiny.kpack"
     with tarfile.open(pack.path) as archive:
         archive.extractall(folder, filter="data")
@@ -63,14 +65,14 @@ def test_a_changed_engine_in_the_folder_is_not_run(tmp_path: Path, pack: Pack) -
     assert (done.code, done.error["code"]) == (7, 7)
 
 
-def test_a_truncated_pack_is_said_to_be_damaged(tmp_path: Path, pack: Pack) -> None:
+def test_a_truncated_pack_is_said_to_be_damaged(tmp_path: Path, pack: BuiltPack) -> None:
     offset, size = member(pack.path, "kpack.json")
     os.truncate(pack.path, offset + size // 2)
     done = kit.restore(sys.executable, pack.path, target=str(tmp_path / "target"))
     assert (done.code, done.error["code"]) == (5, 5)
 
 
-def test_text_goes_to_the_right_stream_and_there_is_no_traceback(tmp_path: Path, pack: Pack) -> None:
+def test_text_goes_to_the_right_stream_and_there_is_no_traceback(tmp_path: Path, pack: BuiltPack) -> None:
     done = kit.restore(sys.executable, pack.path, json=False, target=str(tmp_path / "target"))
     assert done.code == 0
     assert done.out.startswith(f"kpack: tiny {pack.id[:12]} restored: 1 package (")
@@ -89,7 +91,7 @@ def test_text_goes_to_the_right_stream_and_there_is_no_traceback(tmp_path: Path,
     assert "Traceback" not in bad.err
 
 
-def test_nothing_stays_in_the_process_or_on_the_disk(series: str, tmp_path: Path, pack: Pack) -> None:
+def test_nothing_stays_in_the_process_or_on_the_disk(series: str, tmp_path: Path, pack: BuiltPack) -> None:
     python = kit.make_venv(series, tmp_path / "venv")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -103,7 +105,7 @@ def test_nothing_stays_in_the_process_or_on_the_disk(series: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("event", ["open", "tempfile.mkdtemp"])
-def test_no_room_for_temporary_files_is_not_blamed_on_the_input(tmp_path: Path, pack: Pack, event: str) -> None:
+def test_no_room_for_temporary_files_is_not_blamed_on_the_input(tmp_path: Path, pack: BuiltPack, event: str) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     full = (
@@ -121,7 +123,7 @@ def test_no_room_for_temporary_files_is_not_blamed_on_the_input(tmp_path: Path, 
     assert list(scratch.iterdir()) == []
 
 
-def test_two_packs_in_one_process_bring_their_own_engines(tmp_path: Path, pack: Pack) -> None:
+def test_two_packs_in_one_process_bring_their_own_engines(tmp_path: Path, pack: BuiltPack) -> None:
     other = kit.make_pack(tmp_path / "other", [make_wheel(tmp_path, "more")], name="other")
     code = kit.RUN + f"\nsys.argv[1] = {str(other.path)!r}\n" + kit.RUN + "\nimport thing, more; print(more.VERSION)"
     options = json.dumps({"json": True, "target": str(tmp_path / "target")})
@@ -168,7 +170,7 @@ def test_engine_imports_only_itself_and_the_standard_library() -> None:
                 assert node.level == 1 or (node.module or "").partition(".")[0] in sys.stdlib_module_names, path
 
 
-def test_an_old_python_is_told_so(tmp_path: Path, pack: Pack) -> None:
+def test_an_old_python_is_told_so(tmp_path: Path, pack: BuiltPack) -> None:
     before = "import sys; sys.version_info = (3, 7, 16); sys.version = '3.7.16 (old)'\n"
     done = kit.restore(sys.executable, pack.path, before=before, target=str(tmp_path / "target"))
     assert "needs Python 3.8" in done.error["what"]
@@ -180,7 +182,7 @@ def test_every_series_runs_the_bootstrap() -> None:
 
 
 @pytest.mark.parametrize("digits", [b"00000000009", b"77777777777", b"00000000000", bytes(11), b"00000000777"])
-def test_a_damaged_first_header_is_found(tmp_path: Path, pack: Pack, digits: bytes) -> None:
+def test_a_damaged_first_header_is_found(tmp_path: Path, pack: BuiltPack, digits: bytes) -> None:
     # The pasted line has checked the code by its digest and knows where it lies; the header it does not look at.
     data = bytearray(pack.path.read_bytes())
     length = int(data[124:135], 8)

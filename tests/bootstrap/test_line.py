@@ -19,7 +19,7 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kpack.pack.write import Pack
+    from kpack.pack.write import BuiltPack
 
 PLACES = (
     ".",
@@ -40,7 +40,7 @@ PLACES = (
 
 
 @pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+def pack(tmp_path_factory: pytest.TempPathFactory) -> BuiltPack:
     folder = tmp_path_factory.mktemp("pack")
     return kit.make_pack(folder / "pack", [make_wheel(folder, "thing")])
 
@@ -70,7 +70,7 @@ def put(pack: Path, root: Path, place: str, name: str = "tiny.kpack.bin") -> Pat
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_it_finds_the_pack_wherever_it_is_mounted(place: str, kernel: Path, pack: Pack, tmp_path: Path) -> None:
+def test_it_finds_the_pack_wherever_it_is_mounted(place: str, kernel: Path, pack: BuiltPack, tmp_path: Path) -> None:
     root = tmp_path / "input"
     for number in range(20):
         (root / "datasets" / "me" / f"other-{number}" / "images").mkdir(parents=True)
@@ -84,7 +84,7 @@ def test_it_finds_the_pack_wherever_it_is_mounted(place: str, kernel: Path, pack
 
 
 def test_it_takes_the_folder_that_the_pack_became_and_prefers_the_right_version(
-    series: str, pack: Pack, tmp_path: Path
+    series: str, pack: BuiltPack, tmp_path: Path
 ) -> None:
     other = kit.make_pack(tmp_path / "other", [make_wheel(tmp_path, "thing", "2.0")])
     put(other.path, tmp_path / "input", "datasets/me/a")
@@ -102,7 +102,7 @@ def test_it_takes_the_folder_that_the_pack_became_and_prefers_the_right_version(
     assert done.stdout.splitlines()[-1] == "1.0"
 
 
-def test_a_large_input_is_not_walked_and_starves_no_other(kernel: Path, pack: Pack, tmp_path: Path) -> None:
+def test_a_large_input_is_not_walked_and_starves_no_other(kernel: Path, pack: BuiltPack, tmp_path: Path) -> None:
     root = tmp_path / "input"
     for cup in ("cup", "competitions/cup"):
         for patient in range(60):
@@ -124,7 +124,7 @@ def test_a_large_input_is_not_walked_and_starves_no_other(kernel: Path, pack: Pa
     assert int(done.stdout.splitlines()[-1]) < 300
 
 
-def test_what_is_found_instead_is_listed_with_what_it_is(pack: Pack, tmp_path: Path) -> None:
+def test_what_is_found_instead_is_listed_with_what_it_is(pack: BuiltPack, tmp_path: Path) -> None:
     other = kit.make_pack(tmp_path / "other", [make_wheel(tmp_path, "thing", "2.0")])
     root = tmp_path / "input"
     old = put(other.path, root, "datasets/me/old")
@@ -141,7 +141,7 @@ def test_what_is_found_instead_is_listed_with_what_it_is(pack: Pack, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["tiny.kpack (1).bin", "tiny-2.kpack.bin", "tiny.kpack.bin.part"])
-def test_something_like_it_is_not_run_but_named_with_the_way_out(pack: Pack, tmp_path: Path, name: str) -> None:
+def test_something_like_it_is_not_run_but_named_with_the_way_out(pack: BuiltPack, tmp_path: Path, name: str) -> None:
     like = put(pack.path, tmp_path / "input", "my-env", name)
     done = paste(pack.line, tmp_path, KPACK_INPUT=str(tmp_path / "input"))
     assert (done.returncode, done.stdout) == (7, "")
@@ -153,7 +153,7 @@ def test_something_like_it_is_not_run_but_named_with_the_way_out(pack: Pack, tmp
     assert "restored: 1 package" in done.stdout or done.returncode == 0, done.stderr
 
 
-def test_nothing_attached_is_said_so(pack: Pack, tmp_path: Path) -> None:
+def test_nothing_attached_is_said_so(pack: BuiltPack, tmp_path: Path) -> None:
     (tmp_path / "input" / "other").mkdir(parents=True)
     for root in (tmp_path / "input", tmp_path / "none"):
         done = paste(pack.line, tmp_path, KPACK_INPUT=str(root))
@@ -165,7 +165,7 @@ def test_nothing_attached_is_said_so(pack: Pack, tmp_path: Path) -> None:
         ]
 
 
-def test_pipes_loops_and_folders_without_right_stop_nothing(kernel: Path, pack: Pack, tmp_path: Path) -> None:
+def test_pipes_loops_and_folders_without_right_stop_nothing(kernel: Path, pack: BuiltPack, tmp_path: Path) -> None:
     root = tmp_path / "input"
     put(pack.path, root, "z/my-env")
     (root / "a").mkdir()
@@ -179,7 +179,7 @@ def test_pipes_loops_and_folders_without_right_stop_nothing(kernel: Path, pack: 
 
 
 def test_kpack_pack_names_a_file_under_any_name_or_a_folder_that_holds_the_pack(
-    kernel: Path, pack: Pack, tmp_path: Path
+    kernel: Path, pack: BuiltPack, tmp_path: Path
 ) -> None:
     named = put(pack.path, tmp_path, "x", "renamed.dat")
     folder = put(pack.path, tmp_path, "y/z").parents[1]
@@ -223,7 +223,9 @@ def shadowed(folder: Path, python: Path) -> Path:
     return folder
 
 
-def test_the_working_folder_provides_no_module_of_the_standard_library(series: str, pack: Pack, tmp_path: Path) -> None:
+def test_the_working_folder_provides_no_module_of_the_standard_library(
+    series: str, pack: BuiltPack, tmp_path: Path
+) -> None:
     python = kit.make_venv(series, tmp_path / "venv")
     put(pack.path, tmp_path / "input", "my-env")
     folder = shadowed(tmp_path / "work", python)
@@ -240,7 +242,7 @@ def test_the_working_folder_provides_no_module_of_the_standard_library(series: s
 
 
 def test_what_was_imported_from_there_before_is_named_and_stays_as_it_was(
-    series: str, pack: Pack, tmp_path: Path
+    series: str, pack: BuiltPack, tmp_path: Path
 ) -> None:
     python = kit.make_venv(series, tmp_path / "venv")
     put(pack.path, tmp_path / "input", "my-env")
@@ -260,7 +262,7 @@ def test_what_was_imported_from_there_before_is_named_and_stays_as_it_was(
     assert done.stderr == f"kpack: {work}/csv.py hides Python's own module csv: rename it\n"
 
 
-def test_a_working_folder_that_is_the_root_or_gone_is_no_trouble(kernel: Path, pack: Pack, tmp_path: Path) -> None:
+def test_a_working_folder_that_is_the_root_or_gone_is_no_trouble(kernel: Path, pack: BuiltPack, tmp_path: Path) -> None:
     put(pack.path, tmp_path / "input", "my-env")
     root = str(tmp_path / "input")
     done = paste(f"import os; os.chdir('/')\n{pack.line}", tmp_path, python=str(kernel), KPACK_INPUT=root)
@@ -272,7 +274,7 @@ def test_a_working_folder_that_is_the_root_or_gone_is_no_trouble(kernel: Path, p
     assert "Traceback" not in done.stderr
 
 
-def test_the_standard_library_stays_reachable_from_its_own_folder(pack: Pack, tmp_path: Path) -> None:
+def test_the_standard_library_stays_reachable_from_its_own_folder(pack: BuiltPack, tmp_path: Path) -> None:
     put(pack.path, tmp_path / "input", "my-env")
     python = found().get("3.12", sys.executable)
     done = paste(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from kpack.pack.write import Pack
+    from kpack.pack.write import BuiltPack
     from tests.cli.run import Done
 
 DATASET = "me/tiny-env"
@@ -69,7 +69,7 @@ class Desk:
         assert done.code == 0, done.out + done.err
         return done
 
-    def pack(self, version: str = "1.0", size: int = 300_000, **files: str) -> Pack:
+    def pack(self, version: str = "1.0", size: int = 300_000, **files: str) -> BuiltPack:
         """Write a pack with a package of that version, modules by name, and a checkpoint of ``size`` bytes."""
         modules = {f"{name}.py": text for name, text in files.items()} or None
         wheel = make_wheel(self.folder / "wheels", "alpha", version, files=modules)

@@ -11,7 +11,7 @@ import pytest
 
 from kpack import pack as packs
 from kpack.cache import Cache
-from kpack.rehearse import Options, Rehearsal, rehearse
+from kpack.rehearse import Rehearsal, RehearsalOptions, rehearse
 from tests.restore import kit
 from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
@@ -46,7 +46,7 @@ class Theatre:
     def play(self, pack: Path, *, base: BaseImage | None = None, **options: Any) -> Rehearsal:
         return rehearse(
             packs.read(pack),
-            Options(**options),
+            RehearsalOptions(**options),
             base_of=lambda _: base,
             cache=Cache(self.folder / "cache"),
             on_phase=self.phases.append,

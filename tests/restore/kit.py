@@ -24,7 +24,7 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kpack.pack.write import Pack
+    from kpack.pack.write import BuiltPack
 
 REPOSITORY = Path(__file__).parents[2]
 MACHINE = sysconfig.get_platform().partition("-")[2] or platform.machine()
@@ -85,7 +85,7 @@ def make_pack(
     odd: Sequence[str] = (),
     extra_checkpoints: Sequence[PackedCheckpoint] = (),
     **facts: Any,
-) -> Pack:
+) -> BuiltPack:
     """Write ``<name>.kpack.bin`` for Pythons of ``series`` and return it.
 
     ``checkpoints`` gives content by path, ``leans`` base distributions: ``{"torch": ("2.10", [("who", "torch>=2")])}``.

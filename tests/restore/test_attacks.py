@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.pack.content import Content, WheelFile
-    from kpack.pack.write import Pack
+    from kpack.pack.write import BuiltPack
 
 INFO = "thing-1.0.dist-info"
 
@@ -50,7 +50,7 @@ def ungated(monkeypatch: pytest.MonkeyPatch) -> None:
             files=0,
         )
 
-    def ungated_write(content: Content, out: Path) -> Pack:
+    def ungated_write(content: Content, out: Path) -> BuiltPack:
         return write(content, out, admission=admission)
 
     monkeypatch.setattr(kit, "write", ungated_write)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kpack.resolve.worker.search import Search
 
 
-class Content(NamedTuple):
+class HashedContent(NamedTuple):
     """What a file's bytes were found to be, where its index does not say."""
 
     sha256: str
@@ -28,7 +28,7 @@ class Content(NamedTuple):
     """Bytes."""
 
 
-def digests(search: Search, found: Iterable[Any]) -> dict[str, Content]:
+def digests(search: Search, found: Iterable[Any]) -> dict[str, HashedContent]:
     """Download every file whose index gives no sha256, and return what it is, by URL.
 
     Raises:
@@ -37,10 +37,10 @@ def digests(search: Search, found: Iterable[Any]) -> dict[str, Content]:
     """
     urls = [ireq.link.url_without_fragment for ireq in found]
     files = [file for url in urls if (file := search.finder.files.get(url)) and "sha256" not in file.hashes]
-    return {file.url: Content(*search.web.digest(file.url)) for file in files}
+    return {file.url: HashedContent(*search.web.digest(file.url)) for file in files}
 
 
-def row(search: Search, ireq: Any, computed: Mapping[str, Content]) -> Resolved:
+def row(search: Search, ireq: Any, computed: Mapping[str, HashedContent]) -> Resolved:
     """Describe one resolved distribution: where it comes from, and what it asks for on this target."""
     finder, markers = search.finder, search.markers
     name, version = str(canonicalize_name(ireq.name)), next(iter(ireq.req.specifier)).version
@@ -120,7 +120,7 @@ def _asks(lines: Iterable[str]) -> tuple[Ask, ...]:
 
 
 def notes(
-    search: Search, found: Iterable[Any], rows: Sequence[Resolved], computed: Mapping[str, Content]
+    search: Search, found: Iterable[Any], rows: Sequence[Resolved], computed: Mapping[str, HashedContent]
 ) -> Iterator[str]:
     """Yield what the user should hear of although it is no error."""
     finder = search.finder
@@ -166,7 +166,7 @@ def _provided_extras(search: Search, item: Resolved, file: IndexFile | None) -> 
     return next((seen.extras for seen in finder.seen.values() if canonicalize_name(seen.name) == name), ())
 
 
-def found_file(file: IndexFile, content: Content | None = None) -> FoundFile:
+def found_file(file: IndexFile, content: HashedContent | None = None) -> FoundFile:
     """Return what a lock keeps of a file; ``content`` is what was computed where the index says nothing."""
     return FoundFile(
         filename=file.filename,

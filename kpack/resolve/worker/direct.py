@@ -11,11 +11,11 @@ from kpack import urls
 from kpack.resolve.wire import FoundFile, FoundSource
 
 if TYPE_CHECKING:
-    from kpack.resolve.worker.answer import Content
+    from kpack.resolve.worker.answer import HashedContent
     from kpack.resolve.worker.files import IndexFile
 
 
-def from_sdist(file: IndexFile, content: Content | None) -> FoundSource:
+def from_sdist(file: IndexFile, content: HashedContent | None) -> FoundSource:
     """Describe an sdist of an index."""
     return FoundSource(
         kind="sdist",
@@ -24,7 +24,7 @@ def from_sdist(file: IndexFile, content: Content | None) -> FoundSource:
     )
 
 
-def from_folder(file: IndexFile, content: Content) -> tuple[FoundFile | None, FoundSource]:
+def from_folder(file: IndexFile, content: HashedContent) -> tuple[FoundFile | None, FoundSource]:
     """Return (file, source) for a file of a local folder, as for one that is asked for by its path."""
     path = url_to_path(file.url)
     if not file.is_wheel:

@@ -24,7 +24,7 @@ TRIED = 2
 
 def run(question: RequiresQuestion, connection: Connection) -> RequiresAnswer | Failure:
     """Answer ``question``, many distributions at once."""
-    reader = _Reader(connection, question.cache_dir)
+    reader = _LineReader(connection, question.cache_dir)
     try:
         lines = list(connection.web.pool.map(reader.requires, question.distributions))
     except Unreachable as error:
@@ -40,7 +40,7 @@ def run(question: RequiresQuestion, connection: Connection) -> RequiresAnswer | 
     return RequiresAnswer(found=found, absent=tuple(absent), unread=tuple(unread))
 
 
-class _Reader:
+class _LineReader:
     def __init__(self, connection: Connection, cache_dir: str) -> None:
         self._pages = Pages(connection.web, connection.indexes)
         self._metadata = MetadataStore(connection.web, cache_dir)
