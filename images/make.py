@@ -20,11 +20,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 from images.facts import Facts, Index
+from kpack.base.shipped import SNAPSHOTS
 from kpack.base.snapshot import FORMAT
 from kpack.target import marker_environment, supported_tags
 
 HERE = Path(__file__).parent
-SNAPSHOTS = HERE.parent / "kpack/base/snapshots"
 WORKERS = 16
 RUNTIME = ("nvidia-", "cuda-", "triton", "pytorch-triton", "cupy-cuda")
 """How the names of what a GPU build of a package pins begin."""

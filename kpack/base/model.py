@@ -109,7 +109,7 @@ class BaseImage:
     glibc_inferred: tuple[int, int] | None = None
     """The glibc that the image has by inference only: wheels are chosen for `glibc`, which is surely there."""
     images: tuple[str, ...] = ()
-    """Digests (``sha256:…``) of the docker images that the list stands for."""
+    """Digests (``sha256:…``) of the docker images that the list stands for, or of the one that was probed."""
     system: Mapping[str, str] = field(default_factory=dict)
     """Version by name of the system packages (dpkg); empty when the snapshot does not know them."""
     native: NativeRecord | None = None
@@ -130,7 +130,10 @@ class SnapshotInfo:
     machine: str
     glibc: str
     """What wheels are chosen for."""
+    glibc_inferred: str
+    """What the image has by inference only; empty when that is what wheels are chosen for."""
     accelerator: str
+    """``gpu``, ``cpu``, ``tpu``, or ``any``."""
     taken: str
     distributions: int
     unknown: int

@@ -374,8 +374,14 @@ def preloaded(loaded: Dict[str, Any], owners: Dict[str, Set[str]]) -> Dict[str, 
     }
 
 
+def shell() -> Any:
+    """Return IPython's shell, None where the cell does not run in one."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
 def snapshot() -> str:
     """Return the JSON text, one distribution a line."""
+    kernel = getattr(shell(), "kernel", None) is not None
     loaded = dict(sys.modules)
     environment = marker_environment()
     own = scheme()
@@ -386,7 +392,10 @@ def snapshot() -> str:
         "kpack-base": 1,
         "name": "probe-{}-{}".format(tag, platform.machine()),
         "taken": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
-        "certainty": "exact: written down by the kernel itself",
+        "certainty": "exact{}: written down by the {} itself".format(
+            "" if kernel else " for distributions", "kernel" if kernel else "interpreter"
+        ),
+        "kernel": kernel,
         "environment": environment,
         "glibc": libc,
         "tags": {
@@ -412,8 +421,7 @@ def snapshot() -> str:
 def probe(path: str = "kaggle-base.json") -> None:
     """Write the snapshot to ``path`` in a notebook or on Kaggle, and to stdout elsewhere."""
     text = snapshot()
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is None and not os.path.isdir("/kaggle/working"):
+    if shell() is None and not os.path.isdir("/kaggle/working"):
         sys.stdout.write(text)
         return
     with open(path, "w", encoding="utf-8") as stream:

@@ -9,9 +9,11 @@ kpack's own format is one JSON object::
 
 Shipped ones are compressed (``.json.gz``; ``images/make.py`` makes them) and add ``accelerator``, ``glibc-inferred``,
 ``images`` (docker digests) and ``system`` (``name version`` of dpkg's packages). A probe adds ``tags``,
-``scheme`` (the folders that pip installs to), for the reader of the file ``image`` (docker digest, build date, commit)
-and ``skipped`` (unreadable metadata), and to each distribution what is known of its files: ``library`` (when it is not
-purelib), ``top-level``, ``outside`` and ``removal``, as in `kpack.base.model.BaseDistribution`.
+``scheme`` (the folders that pip installs to), ``image`` (docker digest, build date, commit), ``native`` (see
+`kpack.base.model.NativeRecord`), ``system``, ``skipped`` (unreadable metadata) and ``kernel`` (false when no notebook
+kernel ran it, so that nobody saw what one loads before the first cell), and to each distribution what is known of its
+files: ``library`` (when it is not purelib), ``top-level``, ``outside``, ``removal`` and ``libraries``, as in
+`kpack.base.model.BaseDistribution`.
 """
 
 from __future__ import annotations
@@ -24,19 +26,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpack import DISTRIBUTION
-from kpack.base.model import BaseDistribution, BaseImage, NativeRecord, Removal, SnapshotInfo
+from kpack.base.model import BaseDistribution, BaseImage, NativeRecord, Removal
 from kpack.base.pip_inspect import is_report, snapshot_of
 from kpack.base.reader import Reader, parse, read
+from kpack.base.shipped import names, nearest, place, preloaded_in
 from kpack.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
     from packaging.utils import NormalizedName
 
 FORMAT = 1
 """The format number of snapshots."""
-
-SNAPSHOTS = Path(__file__).parent / "snapshots"
-_SUFFIX = ".json.gz"
 
 MARKER_VARIABLES = (
     "implementation_name",
@@ -56,7 +58,7 @@ MARKER_VARIABLES = (
 _KEYS = frozenset({
     "kpack-base", "name", "taken", "certainty", "environment", "glibc", "preloaded", "provenance", "default-from",
     "unknown", "distributions", "image", "scheme", "tags", "skipped", "accelerator", "glibc-inferred", "images",
-    "system", "native",
+    "system", "native", "kernel",
 })  # fmt: skip
 _DISTRIBUTION_KEYS = frozenset({
     "name", "version", "from", "certainty", "requires-dist", "provides-extra", "library", "top-level",
@@ -78,7 +80,7 @@ def load(ref: str, relative_to: Path) -> BaseImage:
         MachineError: the file cannot be read.
 
     """
-    known = _place(ref)
+    known = place(ref)
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", ref) and not ref.endswith(".json") and known.is_file():
         return loads(read(known), known, shipped=True)
     path = relative_to / Path(ref).expanduser()
@@ -94,15 +96,6 @@ def load(ref: str, relative_to: Path) -> BaseImage:
     raise _unknown_name(ref)
 
 
-def names() -> list[str]:
-    """Return the names of the shipped snapshots."""
-    return sorted(path.name.removesuffix(_SUFFIX) for path in SNAPSHOTS.glob(f"*{_SUFFIX}"))
-
-
-def _place(name: str) -> Path:
-    return SNAPSHOTS / f"{name}{_SUFFIX}"
-
-
 def _unknown_name(ref: str) -> UsageError:
     close = difflib.get_close_matches(ref, names(), n=1, cutoff=0.5)
     return UsageError(
@@ -110,28 +103,6 @@ def _unknown_name(ref: str) -> UsageError:
         where=f"base = {ref!r}",
         next=f"known names: {', '.join(names())}; or a path to the output of `kpack probe`",
     )
-
-
-def shipped() -> tuple[SnapshotInfo, ...]:
-    """Return what `kpack probe --list` shows of each shipped snapshot, newest first."""
-    infos = []
-    for name in names():
-        base = load(name, SNAPSHOTS)
-        infos.append(
-            SnapshotInfo(
-                name=base.name,
-                python=base.python_full_version,
-                machine=base.machine,
-                glibc=".".join(map(str, base.glibc)),
-                accelerator=base.accelerator,
-                taken=base.taken,
-                distributions=len(base.distributions),
-                unknown=len(base.unknown),
-                certainty=base.certainty,
-                images=base.images,
-            )
-        )
-    return tuple(sorted(sorted(infos, key=lambda info: info.name), key=lambda info: info.taken, reverse=True))
 
 
 def loads(text: str, path: Path, *, shipped: bool = False) -> BaseImage:
@@ -167,16 +138,23 @@ class _Snapshot(Reader):
         abi = self.strings(data.get("tags", {}), "tags").get("abi", "")
         if abi.endswith("t"):
             raise self.error("tags.abi", f"a free-threaded interpreter ({abi!r:.20}) is nothing kpack locks for")
-        self.strings(data.get("image", {}), "image")
+        self.expect(isinstance(data.get("kernel", True), bool), "kernel", "true or false is needed")
         self.texts(data.get("skipped", []), "skipped")
         scheme = self.scheme(data.get("scheme"))
         distributions = self.distributions(data, scheme)
         unknown = tuple(sorted({self.name(item, "unknown") for item in self.texts(data.get("unknown", []), "unknown")}))
         preloaded = self.table(data.get("preloaded", {}), "preloaded", "an object of module: [distributions] is needed")
+        images = self.images(data)
+        certainty = self.text(data, "certainty", "")
+        if data.get("kernel") is False:
+            there = {str(name): str(item.version) for name, item in distributions.items()}
+            like = nearest(environment["python_full_version"], there.items(), "".join(images))
+            preloaded = _present(preloaded_in(like), there) | preloaded
+            certainty += f"; what a notebook kernel loads before the first cell was not seen, {like.name} has it"
         owners: dict[NormalizedName, str] = {}
-        for module, names in preloaded.items():
+        for module, distributed in preloaded.items():
             self.expect(module.isidentifier(), "preloaded", f"not the name of a module: {module!r:.80}")
-            for name in self.texts(names, f"preloaded.{module}"):
+            for name in self.texts(distributed, f"preloaded.{module}"):
                 owners.setdefault(self.name(name, f"preloaded.{module}"), module)
         return BaseImage(
             name=self.text(data, "name") if shipped else self.path.stem,
@@ -186,7 +164,7 @@ class _Snapshot(Reader):
             environment=environment,
             distributions=distributions,
             preloaded=tuple(preloaded),
-            certainty=self.text(data, "certainty", ""),
+            certainty=certainty,
             fingerprint=fingerprint(environment, data["glibc"], preloaded, unknown, data["distributions"]),
             preloaded_by=owners,
             unknown=unknown,
@@ -194,12 +172,18 @@ class _Snapshot(Reader):
             taken=self.text(data, "taken", ""),
             accelerator=self.text(data, "accelerator", ""),
             glibc_inferred=self.glibc(data, "glibc-inferred") if "glibc-inferred" in data else None,
-            images=self.texts(data.get("images", []), "images"),
+            images=images,
             system=self.system(data.get("system", [])),
             native=self.native(data["native"]) if "native" in data else None,
             scheme=scheme,
             shipped=shipped,
         )
+
+    def images(self, data: dict[str, Any]) -> tuple[str, ...]:
+        """Return the digests of the docker images that the file speaks of: a probe's own, or a shipped list's."""
+        own = self.strings(data.get("image", {}), "image")
+        found = re.findall(r"sha256:[0-9a-f]{64}", f"{own.get('digest', '')} {own.get('reference', '')}")
+        return (*self.texts(data.get("images", []), "images"), *dict.fromkeys(found))
 
     def glibc(self, data: dict[str, Any], key: str) -> tuple[int, int]:
         """Return the glibc version under ``key``."""
@@ -288,6 +272,12 @@ class _Snapshot(Reader):
             "removal": None if removal is None else Removal(removal),
             "libraries": None if libraries is None else self.texts(libraries, f"{at}.libraries"),
         }
+
+
+def _present(preloaded: Mapping[str, list[str]], there: Container[str]) -> dict[str, list[str]]:
+    """Return those modules of another image that a distribution of this one owns, and those that nobody does."""
+    owned = {module: [name for name in all_of if name in there] for module, all_of in preloaded.items()}
+    return {module: owners for module, owners in owned.items() if owners or not preloaded[module]}
 
 
 def fingerprint(

@@ -227,3 +227,28 @@ def test_it_writes_down_libraries_of_the_loader_symbol_versions_and_system_packa
     assert facts.wheels("libgrafted-1a2b3c4d.so.1") == ()
     if Path("/var/lib/dpkg/status").is_file():
         assert facts.packages["libc6"].startswith(".".join(map(str, base.glibc)))
+
+
+def test_outside_a_kernel_it_does_not_claim_to_know_what_one_loads(tmp_path: Path) -> None:
+    done = run(sys.executable, tmp_path)
+    said = json.loads(done.stdout)
+    assert said["kernel"] is False
+    assert said["certainty"].startswith("exact for distributions")
+    (tmp_path / "kernel.json").write_text(done.stdout)
+    base = load("./kernel.json", tmp_path)
+    assert "packaging" in base.preloaded  # as in Kaggle's kernels
+    assert "was not seen" in base.certainty
+
+
+def test_in_a_kernel_it_is_exact(tmp_path: Path) -> None:
+    (tmp_path / "IPython.py").write_text(
+        "class Shell:\n    kernel = object()\n\n\ndef get_ipython():\n    return Shell()\n"
+    )
+    (tmp_path / "cell.py").write_text(cell())
+    source = "import IPython, runpy; runpy.run_path('cell.py', run_name='__main__')"
+    done = run(sys.executable, tmp_path, source, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    base = load("./kaggle-base.json", tmp_path)
+    assert base.certainty == "exact: written down by the kernel itself"
+    assert base.preloaded[0] == "IPython"
+    assert "PIL" not in base.preloaded

@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from kpack.base import Removal, load, loads, shipped
 from kpack.base import reader as bounds
-from kpack.base.snapshot import SNAPSHOTS, names
+from kpack.base.shipped import SNAPSHOTS, by_digest, names, nearest
 from kpack.errors import KpackError, MachineError, UsageError
 from kpack.target import marker_environment
 
@@ -362,3 +362,38 @@ def test_a_missing_snapshot_file_is_a_machine_error_only_when_it_vanishes_while_
     unreadable.symlink_to(unreadable)
     with pytest.raises((UsageError, MachineError)):
         load("./x.json", tmp_path)
+
+
+def test_a_probe_outside_a_kernel_takes_what_is_preloaded_from_the_nearest_snapshot() -> None:
+    rows = [{"name": "numpy", "version": "2.0.2"}, {"name": "own", "version": "1"}]
+    base = parsed(kernel=False, certainty="exact for distributions", preloaded={"own": ["own"]}, distributions=rows)
+    assert base.preloaded_by == {"numpy": "numpy", "own": "own"}
+    assert "google" in base.preloaded  # a bare namespace, owned by nobody
+    assert "PIL" not in base.preloaded  # its pillow is not in that image
+    assert re.search(r"exact for distributions; what a notebook kernel loads .* kaggle-\S+ has it", base.certainty)
+    assert parsed(distributions=rows).preloaded == ("numpy", "google")
+
+
+def test_the_nearest_snapshot_is_that_of_the_image_else_that_with_most_in_common() -> None:
+    old = load("kaggle-cpu-py312-2026-02", HERE)
+    rows = [(str(name), str(item.version)) for name, item in old.distributions.items()]
+    assert nearest("3.12.1", rows).name == old.name
+    assert nearest("3.13.1", rows).python.startswith("3.13.")
+    image = load("kaggle-gpu-py312-2026-08", HERE).images[0]
+    assert nearest("3.13.1", rows, image).name == "kaggle-gpu-py312-2026-08"
+    assert nearest("3.7.3", []).name in names()
+
+
+def test_a_digest_tells_the_snapshot_of_an_image() -> None:
+    image = load("kaggle-gpu-py312-2026-08", HERE).images[0]
+    for written in (image, f"gcr.io/kaggle-gpu-images/python@{image}"):
+        found = by_digest(written)
+        assert found is not None
+        assert found.name == "kaggle-gpu-py312-2026-08"
+    assert by_digest("sha256:" + "0" * 64) is None
+    assert by_digest("latest") is None
+
+
+def test_the_snapshots_leave_room_in_a_wheel_of_two_megabytes() -> None:
+    tables = [path.stat().st_size for path in SNAPSHOTS.parent.glob("*.tsv")]
+    assert sum(path.stat().st_size for path in SNAPSHOTS.iterdir()) + sum(tables) < 1 << 20
