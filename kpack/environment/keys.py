@@ -265,6 +265,16 @@ DOCUMENT = FixedTable(
             description="Packages whose wheel may be an archive that is odd but can be read in one way only.",
         ),
         Row(
+            key="no-deps",
+            kind=NAMES,
+            description="Packages whose requirements are not followed; what they miss is said.",
+        ),
+        Row(
+            key="substitute",
+            kind=kinds.SUBSTITUTES,
+            description="Names that another stands for: a requirement on the left counts as one on the right.",
+        ),
+        Row(
             key="max-size",
             kind=kinds.BUILD_SIZE,
             description='Bytes that the pack may have: an integer, or a number with a unit ("10 GB", "512 MiB").',

@@ -157,6 +157,36 @@ BUILD_SIZE = Kind(shape=Size(), read=_size, meaning=None)
 """A number of bytes that only a build looks at."""
 
 
+def _substitutes(table: Mapping[str, str], at: KeyPath, reading: Reading) -> dict[NormalizedName, NormalizedName]:
+    found: dict[NormalizedName, NormalizedName] = {}
+    for key, text in table.items():
+        left, right = canonicalize_name(key), canonicalize_name(text)
+        if left == right:
+            reading.say((*at, key), f"{quoted(key)} is to stand for itself", "remove it")
+        elif left in found:
+            reading.say((*at, key), f"{quoted(key)} stands there twice", "remove one")
+        found[left] = right
+    for key, text in table.items():
+        right = canonicalize_name(text)
+        if right in found and right != canonicalize_name(key):
+            reading.say((*at, key), f"{quoted(text)} is on the left, too", f"write {quoted(found[right])} here")
+    return found
+
+
+def _by_name(substitutes: Mapping[NormalizedName, NormalizedName]) -> dict[str, str]:
+    return {str(left): str(right) for left, right in sorted(substitutes.items())}
+
+
+SUBSTITUTES = Kind(
+    shape=TextMap(key=_DISTRIBUTION, value=_DISTRIBUTION),
+    read=_substitutes,
+    meaning=_by_name,
+    asked=_by_name,
+    kept="mapping",
+)
+"""Names of distributions, each with the one that stands for it."""
+
+
 def _mapping(table: Mapping[str, str], at: KeyPath, reading: Reading) -> dict[str, str]:
     del at, reading
     return dict(table)

@@ -153,6 +153,9 @@ class Environment:
     allow_preloaded: tuple[NormalizedName, ...] = ()
     lax_record: tuple[NormalizedName, ...] = ()
     lax_archive: tuple[NormalizedName, ...] = ()
+    no_deps: tuple[NormalizedName, ...] = ()
+    substitute: Mapping[NormalizedName, NormalizedName] = field(default_factory=dict)
+    """A requirement on a key counts as one on its value."""
     exclude_newer: datetime | None = None
     """Files uploaded at or after this UTC moment do not exist (a date in the file includes its whole day)."""
     checkpoints: tuple[CheckpointRequest, ...] = ()

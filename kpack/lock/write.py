@@ -55,9 +55,9 @@ def _key(key: str) -> str:
 
 
 def _lines(table: Mapping[str, object]) -> Iterator[str]:
-    """Yield a table's ``key = value`` lines; a list has one item per line, None and empty lists are left out."""
+    """Yield a table's ``key = value`` lines; a list has one item per line, what is None or empty is left out."""
     for key, value in table.items():
-        if value is None or value == ():
+        if value is None or value in ((), {}):
             continue
         if isinstance(value, tuple):
             yield f"{_key(key)} = ["

@@ -59,6 +59,8 @@ def question(
         limits=tuple(_limits(environment, target, provided)),
         pins={name: str(version) for name, version in sorted(pins.items()) if name not in fixed},
         allow_source=tuple(sorted(environment.allow_source)),
+        no_deps=tuple(sorted(environment.no_deps)),
+        substitute={str(left): str(right) for left, right in sorted(environment.substitute.items())},
         exclude_newer=environment.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if environment.exclude_newer else None,
         indexes=address(environment, index_url),
         cache_dir=str(cache_dir) if cache_dir else "",
@@ -77,7 +79,9 @@ def _asked(environment: Environment, target: Target, sources: Mapping[Normalized
         plain = Requirement(str(requirement))
         plain.marker = None
         held = sources.get(canonicalize_name(plain.name))
-        if plain.url is not None and held is not None and held.commit is not None:
+        if plain.url is None:
+            plain.name = environment.substitute.get(canonicalize_name(plain.name), plain.name)
+        elif held is not None and held.commit is not None:
             plain.url = at_commit(plain.url, held.url, held.revision, held.commit)
         if package.path is not None:
             extras = f"[{','.join(sorted(plain.extras))}]" if plain.extras else ""

@@ -75,6 +75,7 @@ def _checked(environment: Environment, found: TargetResolution, requires_of: Req
             where=found.target.label,
             next="change the requests in packages, or open the base package that stands in the way with replace",
         )
+    world.name_odd()
     world.check_base()
     return replace(found, notes=tuple(dict.fromkeys([*found.notes, *world.notes])))
 
@@ -142,6 +143,11 @@ class _World:
             return True
         return any(e.version is None and fnmatch.fnmatchcase(name, e.pattern) for e in self.environment.exclude)
 
+    def named(self, requirement: Requirement) -> NormalizedName:
+        """Return the name that a request, or a requirement of what is packed, counts for."""
+        name = canonicalize_name(requirement.name)
+        return name if requirement.url else self.environment.substitute.get(name, name)
+
     def requires(self, name: NormalizedName) -> tuple[str, ...] | None:
         """Return the Requires-Dist lines of a distribution of this kernel, None when nobody knows them."""
         if name in self.packed:
@@ -180,17 +186,45 @@ class _World:
             if plain == (not extra) and (plain or marker.evaluate({**self.found.target.environment, "extra": extra})):
                 yield requirement
 
-    def packed_problems(self) -> Iterator[str]:
-        """Follow every requirement of what is packed, extras of base distributions included."""
+    def wanted(self) -> list[tuple[NormalizedName, str]]:
+        """Return what is packed or asked for, each name with each extra, and with the empty string for none."""
         waiting = [(pin.name, extra) for pin in self.found.packed for extra in ("", *pin.extras)]
         for package in self.environment.packages:
             asked = package.requirement
             if asked is not None and (
                 asked.marker is None or asked.marker.evaluate({**self.found.target.environment, "extra": ""})
             ):
-                waiting += [(canonicalize_name(asked.name), extra) for extra in asked.extras]
-        waiting = [(name, canonicalize_name(extra)) for name, extra in waiting]
+                waiting += [(self.named(asked), extra) for extra in asked.extras]
+        return list(dict.fromkeys((name, canonicalize_name(extra)) for name, extra in waiting))
+
+    def packed_problems(self) -> Iterator[str]:
+        """Follow every requirement of what is packed, extras of base distributions included.
+
+        What is missing by ``no-deps`` is a note.
+        """
+        waiting = self.wanted()
         seen = set(waiting)
+        missing: dict[str, list[str]] = {}
+        while waiting:
+            name, extra = waiting.pop()
+            if name not in self.packed and name not in self.base:
+                continue
+            for requirement in self.requirements(name, extra):
+                problem = self.judge(name, requirement)
+                if name in self.environment.no_deps:
+                    missing.setdefault(name, []).extend([problem] if problem else [])
+                    continue
+                if problem:
+                    yield problem
+                other = self.named(requirement)
+                for more in map(canonicalize_name, requirement.extras):
+                    if (other, more) not in seen:
+                        seen.add((other, more))
+                        waiting.append((other, more))
+        self.notes += [f"no-deps leaves open: {_list(items, '; ')}" for items in missing.values() if items]
+
+    def name_odd(self) -> None:
+        """Note what is packed beside a version of the image that nobody knows, and names of no-deps without effect."""
         for pin in self.found.packed:
             if pin.name in self.unknown and pin.name in self.environment.replace:
                 self.notes.append(
@@ -202,24 +236,16 @@ class _World:
                     f'not know: a restore stops if it is another one. Write replace = ["{pin.name}"] to let it take '
                     "the other's place, or probe your own kernel with `kpack probe`"
                 )
-        while waiting:
-            name, extra = waiting.pop()
-            if name not in self.packed and name not in self.base:
-                continue
-            for requirement in self.requirements(name, extra):
-                problem = self.judge(name, requirement)
-                if problem:
-                    yield problem
-                other = canonicalize_name(requirement.name)
-                for more in map(canonicalize_name, requirement.extras):
-                    if (other, more) not in seen:
-                        seen.add((other, more))
-                        waiting.append((other, more))
+        for name in self.environment.no_deps:
+            if name not in self.packed:
+                self.notes.append(f"no-deps names {name}, which is not packed: it has no effect")
 
     def judge(self, name: NormalizedName, requirement: Requirement) -> str | None:
         """Return what is wrong with a requirement of ``name`` in this kernel, or None."""
-        other = canonicalize_name(requirement.name)
+        other = self.named(requirement)
         wanted = _words(requirement)
+        if other != canonicalize_name(requirement.name):
+            wanted += f" ({other} stands for it)"
         version = self.versions.get(other)
         if version is None:
             if other in self.unknown:
@@ -299,6 +325,6 @@ def _words(requirement: Requirement) -> str:
     return f"{canonicalize_name(requirement.name)}{extras}{requirement.specifier}"
 
 
-def _list(items: Sequence[str]) -> str:
-    shown = ", ".join(items[:_LISTED])
+def _list(items: Sequence[str], between: str = ", ") -> str:
+    shown = between.join(items[:_LISTED])
     return shown if len(items) <= _LISTED else f"{shown} and {len(items) - _LISTED} more"

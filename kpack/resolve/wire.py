@@ -100,6 +100,10 @@ class Question:
     pins: dict[str, str] = field(default_factory=dict)
     """Versions of the old lock, kept where they fit."""
     allow_source: tuple[str, ...] = ()
+    no_deps: tuple[str, ...] = ()
+    """Names whose requirements are not followed."""
+    substitute: dict[str, str] = field(default_factory=dict)
+    """Names that others stand for: a requirement on a key counts as one on its value."""
     exclude_newer: str | None = None
     """``2026-11-02T00:00:00``, UTC: files uploaded then or later do not exist."""
     indexes: tuple[IndexAddress, ...] = ()

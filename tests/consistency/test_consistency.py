@@ -202,3 +202,30 @@ def test_each_target_is_judged_for_itself_and_keeps_its_notes() -> None:
     with pytest.raises(NoSolution) as caught:
         check(environment("x"), bad, nobody_knows)
     assert caught.value.where == "old"
+
+
+def test_what_no_deps_leaves_open_is_noted_in_one_sentence() -> None:
+    lines = ("y>=2", "torch<2", "more; extra == 'all'")
+    asked = environment("x[all]", no_deps=(canonicalize_name("x"),))
+    image = base({"torch": "2.10.0"})
+    said = checked(asked, image, pin("x", "1", requires_dist=lines, extras=("all",)))
+    assert said == (
+        (
+            "no-deps leaves open: x 1 needs more, which is neither packed nor in the base; x 1 needs y>=2, which is "
+            "neither packed nor in the base; x 1 needs torch<2, and torch 2.10.0 is in the base"
+        ),
+    )
+    assert checked(asked, image, pin("x", "1", requires_dist=("torch>2",))) == ()
+
+
+def test_no_deps_for_what_is_not_packed_is_noted() -> None:
+    asked = environment("x", no_deps=(canonicalize_name("y"),))
+    assert checked(asked, base({}), pin("x", "1")) == ("no-deps names y, which is not packed: it has no effect",)
+
+
+def test_what_stands_for_a_name_is_judged_in_its_place() -> None:
+    swap = {canonicalize_name("cv-headless"): canonicalize_name("cv")}
+    asked, image = environment("x", substitute=swap), base({"cv": "4.12"})
+    assert checked(asked, image, pin("x", "1", requires_dist=("CV_headless>=4",))) == ()
+    with pytest.raises(NoSolution, match=r"x 1 needs cv-headless>=5 \(cv stands for it\), and cv 4.12 is in the base"):
+        checked(asked, image, pin("x", "1", requires_dist=("cv-headless>=5",)))

@@ -30,6 +30,8 @@ VALID = {
     "names": HEAD
     + 'replace = ["tokenizers"]\nallow-source = ["a"]\nallow-broken = ["b"]\n'
     + 'allow-preloaded = ["numpy"]\nlax-record = ["c"]\n',
+    "no_deps": HEAD + 'no-deps = ["Odd_Name"]\n',
+    "substitute": HEAD + '[substitute]\nOpenCV_Python_Headless = "opencv-python"\n"b.c" = "d"\n',
     "lax_archive": HEAD + 'lax-archive = ["Odd_Name"]\n',
     "day": HEAD + "exclude-newer = 2026-11-01\n",
     "moment": HEAD + "exclude-newer = 2026-11-01T12:30:00+02:00\n",
@@ -310,6 +312,21 @@ WRONG = {
     "index_without_packages": after(
         '[[indexes]]\nname = "x"\nurl = "https://h/simple"\n', key="indexes[0]", what='"packages" is missing'
     ),
+    "substitute_itself": after(
+        '[substitute]\nA_b = "a-b"\n', line=1, key="substitute.A_b", what="is to stand for itself", schema=False
+    ),
+    "substitute_chain": after(
+        '[substitute]\na = "b"\nb = "c"\n',
+        line=1,
+        key="substitute.a",
+        what='"b" is on the left, too',
+        next='write "c" here',
+        schema=False,
+    ),
+    "substitute_twice": after(
+        '[substitute]\na = "b"\nA = "b"\n', line=2, key="substitute.A", what="stands there twice", schema=False
+    ),
+    "substitute_name": after('[substitute]\n"a b" = "c"\n', line=1, key="substitute.'a b'", what="is not right here"),
     "index_format": after(
         INDEX + 'format = "flat"\n', line=4, key="indexes[0].format", what='"flat" is not right', next='write "simple"'
     ),

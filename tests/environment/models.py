@@ -66,6 +66,7 @@ def documents(draw: st.DrawFn, *, needs: str = "") -> dict[str, Any]:
         "allow-preloaded": unique(NAMES),
         "lax-record": unique(NAMES),
         "lax-archive": unique(NAMES),
+        "no-deps": unique(NAMES),
         "exclude-newer": MOMENTS,
         "max-size": st.one_of(
             st.integers(1, 1 << 50), st.from_regex(r"[1-9][0-9]{0,3} ?(kB|MB|GB|GiB)", fullmatch=True)

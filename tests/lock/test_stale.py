@@ -33,6 +33,8 @@ def test_a_lock_that_still_speaks_for_the_file_gives_no_reason() -> None:
         (environment("x", "y>=2", bases=(), python="3.12"), "python: nothing became 3.12"),
         (environment("x", "y>=2", exclude=(Exclusion(pattern="torch", version="1"),)), "exclude: + torch==1"),
         (environment("x", "y>=2", lax_archive=("z",)), "lax-archive: + z"),
+        (environment("x", "y>=2", no_deps=("z",)), "no-deps: + z"),
+        (environment("x", "y>=2", substitute={"a": "b"}), "substitute: a changed"),
         (environment("x", "y>=2", exclude_newer=datetime(2026, 1, 1, tzinfo=UTC)), "exclude-newer: nothing became 20"),
         (environment("x", "y>=2", restore=RestoreOptions(directory="/d")), "restore.directory: nothing became /d"),
         (environment("x", "y>=2", restore=RestoreOptions(env={"A": "1"})), "restore.env: A changed"),

@@ -80,6 +80,8 @@ class Scenario:
         replace: Sequence[str] = (),
         allow_source: Sequence[str] = (),
         allow_broken: Sequence[str] = (),
+        no_deps: Sequence[str] = (),
+        substitute: Mapping[str, str] | None = None,
         exclude_newer: datetime | None = None,
         indexes: Sequence[Index] = (),
         python: str | None = None,
@@ -95,6 +97,8 @@ class Scenario:
             replace=tuple(canonicalize_name(name) for name in replace),
             allow_source=tuple(canonicalize_name(name) for name in allow_source),
             allow_broken=tuple(canonicalize_name(name) for name in allow_broken),
+            no_deps=tuple(canonicalize_name(name) for name in no_deps),
+            substitute={canonicalize_name(a): canonicalize_name(b) for a, b in (substitute or {}).items()},
             exclude_newer=exclude_newer,
             indexes=tuple(indexes),
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.requirements import Markers
     from kpack.resolve.worker.search import Search
 
 
@@ -49,10 +50,10 @@ def row(search: Search, ireq: Any, computed: Mapping[str, HashedContent]) -> Res
     if url.startswith(HOST):
         kernel = finder.kernel
         known = kernel.metadata(name) if not extras or kernel.knows_extras(name) else kernel.published(name)
-        lines = known.requires if known is not None else ()
+        lines = known.requires if known is not None and name not in markers.no_deps else ()
         active = [line for extra in extras for line in lines if markers.holds(line, extra)]
         plain = {line for line in lines if markers.holds(line)}
-        asks = _asks(line for line in dict.fromkeys(active) if line not in plain)
+        asks = _asks(markers, (line for line in dict.fromkeys(active) if line not in plain))
         return Resolved(name=name, version=version, extras=extras, asks=asks, kernel=True)
     file = finder.files.get(url)
     metadata = finder.metadata(file) if file is not None and file.is_wheel else finder.seen[url]
@@ -68,7 +69,7 @@ def row(search: Search, ireq: Any, computed: Mapping[str, HashedContent]) -> Res
         name=name,
         version=version,
         extras=extras,
-        asks=_asks(markers.active(metadata.requires, extras)),
+        asks=_asks(markers, markers.active(metadata, extras)),
         direct=file is None,
         requires_dist=metadata.requires,
         file=got,
@@ -107,15 +108,14 @@ def misnamed(named: Sequence[Request], found: Sequence[Any]) -> Failure | None:
     return None
 
 
-def _asks(lines: Iterable[str]) -> tuple[Ask, ...]:
-    requirements = (bare(line) for line in lines)
+def _asks(markers: Markers, lines: Iterable[str]) -> tuple[Ask, ...]:
     return tuple(
         Ask(
-            name=str(canonicalize_name(requirement.name)),
-            extras=tuple(sorted(canonicalize_name(extra) for extra in requirement.extras)),
-            requirement=str(requirement),
+            name=str(canonicalize_name(markers.asked(line).name)),
+            extras=tuple(sorted(canonicalize_name(extra) for extra in bare(line).extras)),
+            requirement=str(bare(line)),
         )
-        for requirement in requirements
+        for line in lines
     )
 
 

@@ -13,7 +13,6 @@ from pip._vendor.packaging.utils import canonicalize_name
 from kpack.resolve.worker import seams
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.metadata import BadMetadata
-from kpack.resolve.worker.requirements import bare
 from kpack.resolve.worker.unusable import Reasons, Unusable
 
 if TYPE_CHECKING:
@@ -91,8 +90,8 @@ class ClashSearch:
             if metadata is None or (name, str(version), extras) in followed:
                 continue
             followed.add((name, str(version), extras))
-            for line in self._markers.active(metadata.requires, extras):
-                inner = bare(line)
+            for line in self._markers.active(metadata, extras):
+                inner = self._markers.asked(line)
                 waiting.append((inner, (*chain, (f"{name} {version}", str(inner)))))
         return list(clashes.values())
 
@@ -101,8 +100,8 @@ class ClashSearch:
         link = seams.requirement(line, comes_from=text).link
         metadata = self._finder.seen.get(link.url_without_fragment) if link is not None else None
         if metadata is not None:
-            for inner in self._markers.active(metadata.requires):
-                yield bare(inner), (("", text), (f"{metadata.name} {metadata.version}", str(bare(inner))))
+            for inner in map(self._markers.asked, self._markers.active(metadata)):
+                yield inner, (("", text), (f"{metadata.name} {metadata.version}", str(inner)))
 
     def _choose(
         self, name: str, wanted: Sequence[tuple[SpecifierSet, Chain]]

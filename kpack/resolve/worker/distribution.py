@@ -10,7 +10,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack.resolve.worker.files import specifiers
-from kpack.resolve.worker.requirements import Metadata, UrlDependency, bare, named, only_extra
+from kpack.resolve.worker.requirements import Metadata, UrlDependency, named, only_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -81,8 +81,8 @@ class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
 
         """
         metadata = self.own if extras else self._own
-        for line in self._markers.active(metadata.requires, [canonicalize_name(extra) for extra in extras]):
-            requirement = bare(line)
+        for line in self._markers.active(metadata, [canonicalize_name(extra) for extra in extras]):
+            requirement = self._markers.asked(line)
             if requirement.url is None:
                 yield requirement
             elif canonicalize_name(requirement.name) in self._markers.direct:

@@ -114,8 +114,8 @@ class Comparison:
             yield f"needs Python {admitted}, the target has {request.python_full_version}"
         extras = self._rows[str(canonicalize_name(metadata.name))].extras
         later = []
-        for line in self._markers.active(metadata.requires, extras):
-            requirement = bare(line)
+        for line in self._markers.active(metadata, extras):
+            requirement = self._markers.asked(line)
             other = str(canonicalize_name(requirement.name))
             has = self._finder.kernel.version(other) if self._finder.kernel.fixed(other) else None
             if has is not None:

@@ -26,6 +26,8 @@ from kpack.resolve.worker.requirements import Metadata, invalid
 from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kpack.resolve.worker.files import IndexFile
 
 TAIL = 1 << 16
@@ -102,9 +104,11 @@ def read_project(filename: str) -> str:
 class MetadataStore:
     """Reads every wheel's metadata once, and keeps it on disk by the wheel's sha256 for good."""
 
-    def __init__(self, web: Web, cache_dir: str) -> None:
+    def __init__(self, web: Web, cache_dir: str, *, unread: Iterable[str] = ()) -> None:
+        """Keep metadata in ``cache_dir``; whether the requirements of ``unread`` can be read does not matter."""
         self._web = web
         self._folder = Path(cache_dir) / "metadata" if cache_dir else None
+        self._unread = frozenset(unread)
         self._files: dict[str, IndexFile] = {}
         self._missed: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -138,7 +142,10 @@ class MetadataStore:
         return self._parsed.known(file.url)
 
     def _parse(self, url: str) -> Metadata:
-        return checked(Metadata.parse(self._read(url)), self._files[url])
+        file = self._files[url]
+        if read_project(file.filename) in self._unread:
+            return self.headers(file)
+        return checked(Metadata.parse(self._read(url)), file)
 
     def _fetch(self, url: str) -> bytes:
         file = self._files[url]

@@ -9,7 +9,6 @@ from pip._vendor.packaging.requirements import InvalidRequirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker.metadata import BadMetadata
-from kpack.resolve.worker.requirements import parsed
 from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ class Prefetcher:
                 return
             metadata = self._readers.metadata(file)
             extras = [canonicalize_name(extra) for extra in requirement.extras]
-            for line in self._readers.markers.active(metadata.requires, extras):
-                self.want(parsed(line))
+            for line in self._readers.markers.active(metadata, extras):
+                self.want(self._readers.markers.asked(line))
         except (Unreachable, BadMetadata, InvalidRequirement):
             return  # the resolver meets the same trouble if it comes here, and reports it
 

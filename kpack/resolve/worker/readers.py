@@ -29,9 +29,11 @@ class Readers:
     def __init__(self, request: Question, connection: Connection) -> None:
         self.request = request
         self.arguments, self.session, self.web, indexes = connection
-        self.markers = Markers(request.environment, _direct_names(request))
+        self.markers = Markers(
+            request.environment, _direct_names(request), no_deps=request.no_deps, substitute=request.substitute
+        )
         self.pages = TargetPages(self.web, indexes, Fit(request))
-        self.metadata = MetadataStore(self.web, request.cache_dir)
+        self.metadata = MetadataStore(self.web, request.cache_dir, unread=request.no_deps)
         self.sdists = SdistMetadata(self.web, request.cache_dir)
         self.kernel = ProvidedDistributions(request.provided, self.pages, self.metadata)
         self.prefetcher = Prefetcher(self, self.web.pool.submit, dict(request.pins))

@@ -129,11 +129,11 @@ def named(line: str) -> Requirement:
     return _copy(line, url=False)
 
 
-def _copy(line: str, *, url: bool) -> Requirement:
+def _copy(line: str, *, url: bool, name: str = "") -> Requirement:
     """Return the requirement of ``line`` without its marker; parsing is slow, and `copy.copy` would parse again."""
     original = parsed(line)
     requirement = Requirement.__new__(Requirement)
-    requirement.name = original.name
+    requirement.name = name or original.name
     requirement.url = original.url if url else None
     requirement.extras = original.extras
     requirement.specifier = original.specifier
@@ -151,10 +151,22 @@ class UrlDependency(Exception):
 
 
 class Markers:
-    """Evaluates markers for one target, each once per extra; knows which names the file itself takes from a URL."""
+    """Evaluates markers for one target, each once per extra; knows what kaggle-env.toml says of single names.
 
-    def __init__(self, environment: Mapping[str, str], direct: Iterable[str] = ()) -> None:
+    ``direct`` are the names that it takes from a URL, ``no_deps`` those whose requirements are not followed;
+    ``substitute`` says which name stands for which.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        direct: Iterable[str] = (),
+        no_deps: Iterable[str] = (),
+        substitute: Mapping[str, str] | None = None,
+    ) -> None:
         self.direct = frozenset(direct)
+        self.no_deps = frozenset(no_deps)
+        self._substitute = dict(substitute or {})
         self._environment = dict(environment)
         self._known: dict[tuple[str, str], bool] = {}
         self.unknowable: list[str] = []
@@ -174,9 +186,17 @@ class Markers:
             self._known[line, extra] = known
         return known
 
-    def active(self, lines: Iterable[str], extras: Collection[str] = ()) -> Iterator[str]:
+    def asked(self, line: str) -> Requirement:
+        """Return what ``line`` asks for: without its marker, on the name that stands for its own."""
+        requirement = bare(line)
+        name = self._substitute.get(canonicalize_name(requirement.name)) if self._substitute else None
+        return requirement if name is None or requirement.url is not None else _copy(line, url=False, name=name)
+
+    def active(self, metadata: Metadata, extras: Collection[str] = ()) -> Iterator[str]:
         """Yield the lines that count when ``extras`` are asked for (with none: those without extra)."""
-        for line in lines:
+        if self.no_deps and canonicalize_name(metadata.name) in self.no_deps:
+            return
+        for line in metadata.requires:
             if (extras and any(self.holds(line, extra) for extra in extras)) or self.holds(line):
                 yield line
 
