@@ -78,6 +78,11 @@ class BaseDistribution:
     libraries: tuple[str, ...] | None = None
     """Names of the shared libraries (``libcublas.so.12``) that it brings; None when nobody knows them."""
 
+    @property
+    def doubt(self) -> str:
+        """What to say where the version is not certain (``resolved, not seen``); empty where it is."""
+        return {"medium": "resolved, not seen", "low": "guessed, not seen"}.get(self.certainty, "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseImage:

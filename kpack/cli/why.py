@@ -1,4 +1,4 @@
-"""``kpack why``: who asked for a distribution."""
+"""``kpack why``: who asked for a distribution, and what the image has of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import project as projects
-from kpack.cli.session import Session, answer, human_size, json_option, tell
+from kpack.cli.session import Session, answer, human_size, json_option, say, tell
 from kpack.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
-    from kpack.lock import Lock
+    from collections.abc import Sequence
+
+    from packaging.utils import NormalizedName
+
+    from kpack.base import BaseImage
+    from kpack.base.dependents import Dependent
     from kpack.lock.why import Answer
+
+_SHOWN = 8
+"""Packages of the image that are listed; the rest is counted."""
 
 
 @click.command()
@@ -20,37 +28,80 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def why(session: Session, name: str, *, as_json: bool) -> None:
-    r"""Say who asked for a distribution, for which target, and what would change if it were excluded.
+    r"""Say who asked for a distribution, what the image has of it, and what would change if it were not so.
+
+    For any package of the image, too: its version and how certain that is, who needs it there, what a replace would
+    have to respect. Without the network, and with or without a lock.
 
     \b
     kpack why tokenizers
+    kpack why numpy --json
     """
     from packaging.utils import canonicalize_name
 
     from kpack.lock import why as reasons
 
     project = projects.Project.find(session.config)
-    if project.lock is None:
-        raise MachineError("there is no lock", where=str(project.lock_path), next="make it with `kpack lock`")
     wanted = canonicalize_name(name)
-    if wanted not in (known := reasons.names(project.lock)):
-        raise _unknown(wanted, known, project.lock)
-    answers = reasons.why(project.lock, wanted)
+    lock = project.lock
+    known = reasons.names(lock) if lock is not None else set()
+    bases = _bases(project, needed=lock is None)
+    images = [base for base in bases if wanted in base.distributions or wanted in base.unknown]
+    if wanted not in known and not images:
+        raise _unknown(name, wanted, known, project, bases)
+    answers = reasons.why(lock, wanted) if lock is not None and (wanted in known or not images) else ()
     if as_json:
-        answer({"name": wanted, "targets": [_row(item) for item in answers]})
+        answer({
+            "name": wanted,
+            "targets": [_row(item) for item in answers],
+            "images": [_image_row(base, wanted) for base in images],
+        })  # fmt: skip
         return
     for item in answers:
         _tell(wanted, item)
+    for base in images:
+        _tell_image(wanted, base, told=any(item.target.base == base.name and item.use for item in answers))
+    if lock is None:
+        say("There is no lock yet: kpack lock says what a pack would bring.")
 
 
-def _unknown(wanted: str, known: set[str], lock: Lock) -> UsageError:
+def _bases(project: projects.Project, *, needed: bool) -> Sequence[BaseImage]:
+    """Return the images; where the lock can answer without them, one that cannot be read is a word on the side."""
+    try:
+        return project.bases
+    except (UsageError, MachineError) as error:
+        if needed:
+            raise
+        say(f"The image is left out: {error.what}")
+        return ()
+
+
+def _unknown(
+    name: str, wanted: NormalizedName, known: set[str], project: projects.Project, bases: Sequence[BaseImage]
+) -> UsageError | MachineError:
     import difflib
 
-    near = difflib.get_close_matches(wanted, sorted(known), n=1)
-    bases = ", ".join(target.label for target in lock.targets)
+    from kpack.base.dependents import modules
+
+    lock = project.lock
+    owners = sorted({owner for base in bases for owner in modules(base, name)})
+    if owners:
+        return UsageError(
+            f"no distribution is called {wanted!r}; the module {name!r} is of {', '.join(owners)}",
+            next=f"kpack why {owners[0]}",
+        )
+    if lock is None and not bases:
+        return MachineError("there is no lock", where=str(project.lock_path), next="make it with `kpack lock`")
+    there = {str(item) for base in bases for item in (*base.distributions, *base.unknown)}
+    near = difflib.get_close_matches(wanted, sorted(known | there), n=1, cutoff=0.75)
+    targets = lock.targets if lock is not None else ()
+    places = ", ".join([base.name for base in bases] or [target.label for target in targets])
+    if lock is None:
+        places += "; there is no lock"
     return UsageError(
-        f"the lock says nothing of {wanted!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
-        next=f"nothing that is locked needs it: it is not packed, and nothing leans on it in {bases}",
+        f"neither the lock nor the image says anything of {wanted!r}"
+        + (f"; did you mean {near[0]!r}?" if near else ""),
+        next=f"nothing that is locked needs it, and it is not in {places}; kpack add {wanted} asks for it",
     )
 
 
@@ -77,6 +128,79 @@ def _tell(wanted: str, item: Answer) -> None:
         tell(f"  if excluded: the pack loses {names} ({human_size(item.without.size)})")
         if item.without.leans:
             tell(f"               and leans no more on {', '.join(str(use.name) for use in item.without.leans)}")
+
+
+def _tell_image(wanted: NormalizedName, base: BaseImage, *, told: bool) -> None:
+    """Say what an image has of a name; ``told``: its version and that it is there were said already."""
+    from kpack.base.dependents import dependents
+
+    item = base.distributions.get(wanted)
+    if item is None:
+        tell(f"{wanted} in {base.name}: in the image, in a version that nobody wrote down (kpack probe finds it out)")
+    elif not told:
+        tell(f"{wanted} {item.version} in {base.name}: in the image")
+    if item is not None and item.doubt:
+        tell(f"  certainty:  {item.version} is {item.doubt} ({base.provenance.get(item.provenance, item.provenance)})")
+    if module := base.preloaded_by.get(wanted):
+        tell(f"  preloaded:  {module} is imported before the first cell; a replace also needs allow-preloaded")
+    _tell_needs(base, dependents(base, wanted))
+
+
+def _tell_needs(base: BaseImage, found: Sequence[Dependent]) -> None:
+    """Say who in the image needs it, and what that asks of a replace."""
+    always = [one for one in found if not one.extra]
+    bound = [one for one in always if one.bound and one.holds]
+    free = [str(one.name) for one in always if not one.bound]
+    if bound:
+        tell("  a replace must respect, or the image's own break:")
+        for one in sorted(bound, key=_strictness)[:_SHOWN]:
+            tell(f"    {one.name} {one.version} needs {one.requirement}")
+        if len(bound) > _SHOWN:
+            tell(f"    and {len(bound) - _SHOWN} more; --json lists all")
+    if free:
+        tell(f"  needed in the image, in any version, by: {_listed(free)}")
+    for one in always:
+        if not one.holds:
+            tell(f"  broken in the image already: {one.name} {one.version} needs {one.requirement}")
+    if extra := list(dict.fromkeys(f"{one.name}[{one.extra}]" for one in found if one.extra)):
+        tell(f"  needed by extras of the image's packages: {_listed(extra)}")
+    if not found:
+        unread = sum(each.requires_dist is None for each in base.distributions.values())
+        more = f" ({unread} of them do not say what they need)" if unread else ""
+        tell(f"  needed by:  nothing in the image{more}")
+
+
+def _strictness(one: Dependent) -> tuple[bool, str]:
+    """Sort what has an upper bound first: that is what a newer version breaks."""
+    return not any(sign in one.requirement for sign in ("<", "==", "~=", "!=")), str(one.name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _image_row(base: BaseImage, wanted: NormalizedName) -> dict[str, object]:
+    from kpack.base.dependents import dependents
+
+    item = base.distributions.get(wanted)
+    return {
+        "base": base.name,
+        "version": None if item is None else str(item.version),
+        "certainty": None if item is None else item.certainty,
+        "provenance": None if item is None else item.provenance,
+        "preloaded": base.preloaded_by.get(wanted),
+        "needed_by": [
+            {
+                "by": one.name,
+                "version": str(one.version),
+                "requirement": one.requirement,
+                "extra": one.extra or None,
+                "holds": one.holds,
+            }
+            for one in dependents(base, wanted)
+        ],
+    }
 
 
 def _row(item: Answer) -> dict[str, object]:

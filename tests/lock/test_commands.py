@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,11 +95,63 @@ def test_why_of_a_stranger_points_to_the_nearest_name(project: Path, capsys: pyt
     assert "did you mean 'tokenizers'?" in err
 
 
-def test_why_without_a_lock_says_to_make_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_without_a_lock_tells_what_the_image_has(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "pylock.kaggle-env.toml").unlink()
+    assert call(capsys, "why", "torch")[0] == 2  # its image is a file that is not there
+    snapshot(project / "kernel.json", torch="2.10.0")
+    code, out, err = call(capsys, "why", "torch")
+    assert code == 0
+    assert "torch 2.10.0 in kernel: in the image" in out
+    assert "kpack lock" in err
+
+
+def test_why_without_a_lock_and_an_image_says_to_make_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "pylock.kaggle-env.toml").unlink()
+    (project / "kaggle-env.toml").write_text('name = "x"\npython = "3.12"\nplatform = "manylinux_2_35_x86_64"\n')
     code, _, err = call(capsys, "why", "torch")
     assert code == 7
     assert "kpack lock" in err
+
+
+def test_why_answers_from_the_lock_when_the_image_cannot_be_read(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "kernel.json").write_text("{")
+    code, out, err = call(capsys, "why", "torch")
+    assert (code, "in the image, not packed" in out) == (0, True)
+    assert "The image is left out" in err
+    assert call(capsys, "why", "nobody")[0] == 2
+
+
+def test_why_tells_what_a_replace_in_a_shipped_image_would_break(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "kaggle-env.toml").write_text('name = "x"\nbase = "kaggle-gpu-py313-2026-10-estimate"\n')
+    code, out, _ = call(capsys, "why", "Pillow")
+    assert code == 0
+    assert "preloaded:  PIL is imported before the first cell" in out
+    assert re.search(r"a replace must respect.*\n    gradio \S+ needs pillow<", out)
+    assert "certainty" not in call(capsys, "why", "numpy")[1]  # it is in the list of the day
+    assert "certainty:  12.3.0 is resolved, not seen" in out
+    _, out, _ = call(capsys, "why", "fastcore")
+    assert "broken in the image already: fastai" in out
+    assert "in a version that nobody wrote down" in call(capsys, "why", "learntools")[1]
+    (image,) = json.loads(call(capsys, "why", "pillow", "--json")[1])["images"]
+    assert (image["version"], image["certainty"], image["provenance"]) == ("12.3.0", "medium", "uv-estimate")
+    assert {"by", "version", "requirement", "extra", "holds"} == set(image["needed_by"][0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("sklearn", "the module 'sklearn' is of scikit-learn"), ("cv2", "opencv-"), ("tensorflo", "did you mean 'tens")],
+)
+def test_why_knows_import_names_and_slips(
+    project: Path, capsys: pytest.CaptureFixture[str], asked: str, said: str
+) -> None:
+    (project / "kaggle-env.toml").write_text('name = "x"\nbase = "kaggle-gpu-py312-2026-08"\n')
+    code, _, err = call(capsys, "why", asked)
+    assert code == 2
+    assert said in err
 
 
 @pytest.mark.parametrize(
