@@ -154,11 +154,13 @@ def lock(
     ):
         from kpack import resolve, target
 
+        targets = target.targets(environment, project.bases)
         resolution = resolve.resolve(
             environment,
-            target.targets(environment, project.bases),
+            targets,
             pins=_pins(old),
             sources=_sources(old),
+            unisolated=source.unisolated(environment, targets),
             upgrade=upgrade,
             cache_dir=cache.http_dir,
             workers=workers,

@@ -54,8 +54,9 @@ def build(
     """
     project = projects.Project.find(session.config)
     out = output or project.pack_path
+    digest = None
     if check:
-        made = _checked(project, out, expect, offline=offline, take_from=take_from)
+        made, digest = _checked(project, out, expect, offline=offline, take_from=take_from)
     elif expect is not None:
         made = _expected_build(project, out, expect, offline=offline, take_from=take_from)
     else:
@@ -65,7 +66,7 @@ def build(
             {
                 "pack": str(out),
                 "id": made.id,
-                "sha256": made.sha256,
+                "sha256": digest or made.sha256,
                 "size": made.size,
                 "bootstrap": made.line,
                 "notes": list(made.notes),
@@ -98,17 +99,18 @@ def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tu
 
 def _checked(
     project: projects.Project, out: Path, expect: str | None, *, offline: bool, take_from: tuple[Path, ...]
-) -> BuiltPack:
-    """Build beside, compare, and leave the pack that is there alone."""
+) -> tuple[BuiltPack, str]:
+    """Build beside, compare, and leave the pack that is there alone; return what was built, and its file's SHA-256."""
     from kpack import pack
 
     before = pack.read(out).id if expect is None else expect
     with _beside(out) as place:
         made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
         _expected(made, before, out)
-        if expect is None and made.sha256 != sha256_of(out):
+        digest = made.sha256
+        if expect is None and digest != sha256_of(out):
             raise IntegrityError("the pack that is there is damaged", where=str(out), next="run kpack build")
-    return made
+    return made, digest
 
 
 def _expected_build(

@@ -275,6 +275,11 @@ DOCUMENT = FixedTable(
             description="Names that another stands for: a requirement on the left counts as one on the right.",
         ),
         Row(
+            key="no-build-isolation",
+            kind=NAMES,
+            description="Packages that are built with what the kernel has (its torch), where kpack runs in it.",
+        ),
+        Row(
             key="max-size",
             kind=kinds.BUILD_SIZE,
             description='Bytes that the pack may have: an integer, or a number with a unit ("10 GB", "512 MiB").',

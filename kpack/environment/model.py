@@ -156,6 +156,7 @@ class Environment:
     no_deps: tuple[NormalizedName, ...] = ()
     substitute: Mapping[NormalizedName, NormalizedName] = field(default_factory=dict)
     """A requirement on a key counts as one on its value."""
+    no_build_isolation: tuple[NormalizedName, ...] = ()
     exclude_newer: datetime | None = None
     """Files uploaded at or after this UTC moment do not exist (a date in the file includes its whole day)."""
     checkpoints: tuple[CheckpointRequest, ...] = ()

@@ -30,6 +30,7 @@ _SYNONYMS = {
     "overrides": "replace",
     "override": "replace",
     "no-binary": "allow-source",
+    "no-build-isolation-package": "no-build-isolation",
     "upload-before": "exclude-newer",
     "before": "exclude-newer",
     "models": "checkpoints",

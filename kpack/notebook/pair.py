@@ -155,6 +155,7 @@ def run(words, keep=False, **environ):
 
 
 ENVIRON = {{**os.environ, "KPACK_CACHE": os.path.join(TMP, "kpack-cache"), "NO_COLOR": "1"}}
+ENVIRON["KPACK_PYTHON"] = sys.executable  # what no-build-isolation names is built with the packages of this kernel
 WANTED = {plan.kpack!r}
 UV = shutil.which("uv")
 if UV:

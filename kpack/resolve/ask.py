@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from kpack.environment import Environment, Package
     from kpack.resolve.model import Source
+    from kpack.resolve.wire import Unisolated
     from kpack.target import Target
 
 _NAME = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -36,11 +37,13 @@ def question(
     cache_dir: Path | None,
     index_url: str | None,
     requires: Mapping[NormalizedName, tuple[str, ...]],
+    unisolated: Unisolated | None = None,
 ) -> Question:
     """Return the worker's request for ``target``.
 
     ``sources`` are what the old lock's pins were made from: a branch stays at its commit. ``requires`` gives
-    Requires-Dist of base packages as far as they are known and the resolution needs them.
+    Requires-Dist of base packages as far as they are known and the resolution needs them. ``unisolated`` says with
+    which interpreter the packages of ``no-build-isolation`` are built.
 
     Raises:
         UsageError: an index URL names an environment variable that is not set.
@@ -58,7 +61,8 @@ def question(
         provided=provided,
         limits=tuple(_limits(environment, target, provided)),
         pins={name: str(version) for name, version in sorted(pins.items()) if name not in fixed},
-        allow_source=tuple(sorted(environment.allow_source)),
+        allow_source=tuple(sorted({*environment.allow_source, *environment.no_build_isolation})),
+        unisolated=unisolated,
         no_deps=tuple(sorted(environment.no_deps)),
         substitute={str(left): str(right) for left, right in sorted(environment.substitute.items())},
         exclude_newer=environment.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if environment.exclude_newer else None,

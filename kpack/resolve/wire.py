@@ -85,6 +85,19 @@ class Owners:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unisolated:
+    """Packages that are built with what an interpreter has, and not in an environment of their own."""
+
+    names: tuple[str, ...]
+    python: str = ""
+    """The target's interpreter on this machine; empty when there is none."""
+    unlike: str = ""
+    """Why there is none: in which way the one at hand is not the target's."""
+    ways_out: str = ""
+    """What to do about that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What does this target get."""
 
@@ -104,6 +117,7 @@ class Question:
     """Names whose requirements are not followed."""
     substitute: dict[str, str] = field(default_factory=dict)
     """Names that others stand for: a requirement on a key counts as one on its value."""
+    unisolated: Unisolated | None = None
     exclude_newer: str | None = None
     """``2026-11-02T00:00:00``, UTC: files uploaded then or later do not exist."""
     indexes: tuple[IndexAddress, ...] = ()

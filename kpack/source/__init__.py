@@ -6,14 +6,43 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from kpack.environment import Environment
     from kpack.fetch import Download, Fetcher
     from kpack.lock import Lock
     from kpack.resolve.model import Pin, Resolution
-    from kpack.source.build import Builder, BuiltWheel
+    from kpack.resolve.wire import Unisolated
+    from kpack.source.build import Builder
+    from kpack.source.built import BuiltWheel
     from kpack.target import Target
+
+
+def unisolated(environment: Environment, targets: Sequence[Target]) -> dict[str, Unisolated]:
+    """Return by target label how what ``no-build-isolation`` names is built; empty when it names nothing.
+
+    Raises:
+        MachineError: the interpreter that ``KPACK_PYTHON`` names cannot be run.
+
+    """
+    if not environment.no_build_isolation:
+        return {}
+    from kpack.resolve.wire import Unisolated
+    from kpack.source import interpreter
+
+    here = interpreter.running()
+    names = tuple(sorted(environment.no_build_isolation))
+    found = {}
+    for target in targets:
+        unlike = here.unlike(target)
+        found[target.label] = Unisolated(
+            names=names,
+            python="" if unlike else here.executable,
+            unlike=unlike,
+            ways_out=interpreter.WAYS_OUT,
+        )
+    return found
 
 
 def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> Resolution:
@@ -24,7 +53,8 @@ def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> 
 
     Raises:
         MisfitError: a compiled wheel does not fit a target; the error names the two ways out.
-        IntegrityError, MachineError, NetworkError, NoSolution, UsageError: a source cannot be had or built.
+        NoSolution: one is built with what the image has, and that is not here; or a build requirement has no wheel.
+        IntegrityError, MachineError, NetworkError, UsageError: a source cannot be had or built.
 
     """
     if not any(pin.source for target in resolution.targets for pin in target.packed):
@@ -40,14 +70,20 @@ def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> 
 
 
 def _filled(pin: Pin, target: Target, builder: Builder, built: dict[object, BuiltWheel]) -> Pin:
+    from kpack.source import interpreter
     from kpack.source.build import check_target
 
     if pin.source is None:
         return pin
+    alone = pin.name not in builder.unisolated or pin.source.kind == "wheel"
+    if not alone and (unlike := interpreter.running().unlike(target)):
+        raise interpreter.refusal(pin.name, unlike)
     if pin.source not in built:
         built[pin.source] = builder.build(pin.source, name=pin.name, version=pin.version)
     made = built[pin.source]
     check_target(made, target, name=pin.name)
+    if not made.pure:
+        interpreter.refuse_others(pin.name, made.against, target)
     return replace(pin, wheel=made.wheel, source=made.source)
 
 
@@ -117,4 +153,5 @@ def _builder(environment: Environment, fetcher: Fetcher) -> Builder:
         fetcher,
         relative_to=environment.path.parent,
         indexes=Indexes(addresses=address(environment, None), exclude_newer=environment.exclude_newer),
+        unisolated=environment.no_build_isolation,
     )

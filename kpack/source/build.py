@@ -2,76 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, UsageError
+from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError
 from kpack.fetch import Download
-from kpack.files import sha256_of, write_text
-from kpack.resolve.model import Source, Wheel
-from kpack.source import environment, tree, wheel
-from kpack.source.environment import BuildEnvironment, Indexes
+from kpack.files import sha256_of
+from kpack.resolve.build_system import build_system
+from kpack.source import environment, imports, interpreter, tree, wheel
+from kpack.source.built import BuiltWheel, Memory
+from kpack.source.environment import BuildEnvironment, ImageEnvironment
 from kpack.source.host import this_host
 from kpack.urls import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from packaging.version import Version
 
     from kpack.fetch import Fetcher
+    from kpack.resolve.model import Source, Wheel
+    from kpack.source.environment import Indexes
     from kpack.target import Target
-
-FORMAT = 1
-"""Of the notes on built wheels; another way of building or normalising is another format."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltWheel:
-    """A wheel that was made from a source, in the cache."""
-
-    path: Path
-    filename: str
-    sha256: str
-    size: int
-    """Bytes."""
-    source: Source
-    """With everything filled in that a rebuild needs."""
-    pure: bool
-    requires_dist: tuple[str, ...]
-    note: str | None = None
-    """A sentence for the user: the build is not reproducible, and where."""
-
-    @property
-    def wheel(self) -> Wheel:
-        """The wheel as a resolution has it."""
-        return Wheel(filename=self.filename, sha256=self.sha256, size=self.size, url=None)
 
 
 class Builder:
     """Builds sources for one project.
 
-    ``relative_to`` is the folder of kaggle-env.toml; ``indexes`` say where build requirements come from.
+    ``relative_to`` is the folder of kaggle-env.toml; ``indexes`` say where build requirements come from;
+    ``unisolated`` are the names of what is built with the packages of `interpreter.running` instead.
     """
 
-    def __init__(self, fetcher: Fetcher, *, relative_to: Path, indexes: Indexes) -> None:
+    def __init__(
+        self, fetcher: Fetcher, *, relative_to: Path, indexes: Indexes, unisolated: Collection[str] = ()
+    ) -> None:
         self.fetcher = fetcher
         self.cache = fetcher.cache
         self.relative_to = relative_to
         self.indexes = indexes
+        self.unisolated = frozenset(unisolated)
+        self.memory = Memory(self.cache)
 
     def build(self, source: Source, *, name: str, version: Version, expected: Wheel | None = None) -> BuiltWheel:
         """Return the wheel of ``source``.
 
         Without ``expected`` (at lock time) a wheel that this machine built from the same source is taken up again,
         and a new one is built twice to see whether it is reproducible. With ``expected`` the locked build
-        requirements are used, and the result must be that wheel.
+        requirements are used, and the result must be that wheel. A build with an interpreter's packages takes place
+        once: it may take hours, and depends on them in any case.
 
         Raises:
             IntegrityError: the source is not the locked one, or the wheel comes out differently.
@@ -86,11 +69,13 @@ class Builder:
             return self._again(source, expected, name, version)
         with self.cache.temporary() as folder:
             source, root = self._tree(source, folder / "source", name)
-            known = self._remembered(source)
+            known = self.memory.find(source, self._circumstances(name))
             if known is not None:
                 _check_name(known.filename, name, version)
                 return known
             project = tree.inside(root, source.subdirectory, name=name)
+            if name in self.unisolated:
+                return self._with_the_image(source, project, folder, name, version)
             place, requires = self._requirements(project, folder, name)
             source = replace(source, build_requires=requires)
             with ThreadPoolExecutor(1) as pool:
@@ -101,18 +86,34 @@ class Builder:
             if sha256_of(second) != built.sha256:
                 files = ", ".join(wheel.differing(built.path, second)[:5])
                 return replace(built, note=f"{name}: its build is not reproducible: {files} came out differently")
-            self._remember(source, built)
+            self.memory.keep(source, self._circumstances(name), built)
             return built
+
+    def _circumstances(self, name: str) -> list[object]:
+        """Return what else than the source can change the bytes of a wheel."""
+        if name in self.unisolated:
+            return [interpreter.running().fingerprint]
+        host, newer = this_host(), self.indexes.exclude_newer
+        addresses = [address.url for address in self.indexes.addresses]
+        return [host.python_full_version, host.marker, newer.isoformat() if newer else None, addresses]
+
+    def _with_the_image(self, source: Source, project: Path, folder: Path, name: str, version: Version) -> BuiltWheel:
+        image = interpreter.running()
+        place = ImageEnvironment(folder / "environment", image, name=name)
+        made = self._adopt(_made(place, project, folder / "first", name, version), source, image.marker)
+        built = replace(made, against=image.versions_of(imports.of(project, name=name)))
+        self.memory.keep(source, self._circumstances(name), built)
+        return built
 
     def _again(self, source: Source, expected: Wheel, name: str, version: Version) -> BuiltWheel:
         """Build what the lock names; the cache's copy is the same wheel, if it has one."""
         path = self.cache.find(expected.sha256, expected.size)
         if path is not None:
             return self._known(path, expected.filename, expected.sha256, source)
-        host = this_host()
-        if source.built_on not in {None, host.marker}:
+        marker = interpreter.running().marker if name in self.unisolated else this_host().marker
+        if source.built_on not in {None, marker}:
             raise MisfitError(
-                f"its wheel is compiled for {source.built_on}, this machine is {host.marker}",
+                f"its wheel is compiled for {source.built_on}, this machine is {marker}",
                 where=name,
                 next="build in the chained kernel (kpack notebook), or give a wheel's path in packages",
             )
@@ -166,7 +167,7 @@ class Builder:
 
     def _requirements(self, project: Path, folder: Path, name: str) -> tuple[BuildEnvironment, tuple[Wheel, ...]]:
         """Choose what the build needs: what pyproject.toml says, then also what the backend says when it runs."""
-        system = environment.build_system(project, name=name)
+        system = build_system(project, name=name)
         if self.fetcher.offline:
             raise MachineError(
                 "--offline, and its build requirements are not locked yet", where=name, next="lock without --offline"
@@ -181,6 +182,8 @@ class Builder:
 
     def _environment(self, source: Source, folder: Path, name: str) -> BuildEnvironment:
         """Make the environment of the locked requirements."""
+        if name in self.unisolated:
+            return ImageEnvironment(folder / "environment", interpreter.running(), name=name)
         wheels = source.build_requires
         if not environment.fits(wheels):
             # Locked on another Python: the same versions for this one; the wheel's digest is the judge.
@@ -198,10 +201,10 @@ class Builder:
         _, root = self._tree(source, folder / "again" / "source", name)
         return _made(place, tree.inside(root, source.subdirectory, name=name), folder / "second", name, version)
 
-    def _adopt(self, path: Path, source: Source) -> BuiltWheel:
+    def _adopt(self, path: Path, source: Source, marker: str = "") -> BuiltWheel:
         filename, sha256 = path.name, sha256_of(path)
         facts = wheel.facts(path)
-        built_on = None if facts.pure else this_host().marker
+        built_on = None if facts.pure else marker or this_host().marker
         kept = self.cache.adopt(path, sha256, hashed=True)
         return BuiltWheel(
             path=kept,
@@ -251,69 +254,6 @@ class Builder:
             pure=source.built_on is None,
             requires_dist=(),
         )
-
-    def _note_path(self, source: Source) -> Path:
-        """Return where the wheel of a source is remembered: by all that can change its bytes."""
-        host = this_host()
-        newer = self.indexes.exclude_newer
-        key = json.dumps(
-            [
-                FORMAT,
-                source.kind,
-                source.url if source.kind == "vcs" else None,
-                source.sha256,
-                source.commit,
-                source.subdirectory,
-                host.python_full_version,
-                host.marker,
-                newer.isoformat() if newer else None,
-                [address.url for address in self.indexes.addresses],
-            ]
-        )
-        return self.cache.built_dir / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-
-    def _remember(self, source: Source, built: BuiltWheel) -> None:
-        if source.sha256 is None and source.commit is None:
-            return
-        note = {
-            "filename": built.filename,
-            "sha256": built.sha256,
-            "size": built.size,
-            "requires_dist": built.requires_dist,
-            "built_on": built.source.built_on,
-            "build_requires": [
-                {
-                    "filename": item.filename,
-                    "sha256": item.sha256,
-                    "size": item.size,
-                    "url": item.url,
-                    "index": item.index,
-                }
-                for item in source.build_requires
-            ],
-        }
-        write_text(self._note_path(source), json.dumps(note))
-
-    def _remembered(self, source: Source) -> BuiltWheel | None:
-        try:
-            note = json.loads(self._note_path(source).read_text(encoding="utf-8"))
-            requires = tuple(Wheel(**item) for item in note["build_requires"])
-            path = self.cache.find(note["sha256"], note["size"])
-            if path is None or sha256_of(path) != note["sha256"]:
-                return None
-            return BuiltWheel(
-                path=path,
-                filename=note["filename"],
-                sha256=note["sha256"],
-                size=note["size"],
-                source=replace(source, build_requires=requires, built_on=note["built_on"]),
-                pure=note["built_on"] is None,
-                requires_dist=tuple(note["requires_dist"]),
-            )
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError, UsageError):  # another version's note: build again
-            return None
 
 
 def _made(place: BuildEnvironment, project: Path, room: Path, name: str, version: Version) -> Path:

@@ -4,37 +4,47 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-import tomllib
 import venv
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from kpack.errors import MachineError, NoSolution, UsageError
+from kpack.errors import KpackError, MachineError, NoSolution, UsageError
 from kpack.fetch import Download
 from kpack.resolve.assemble import wheel_of
 from kpack.resolve.child import Workers
 from kpack.resolve.wire import Asked, IndexAddress, Question
 from kpack.source.host import this_host
+from kpack.source.interpreter import WAYS_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from kpack.cache import Cache
     from kpack.fetch import Fetcher
+    from kpack.resolve.build_system import BuildSystem
     from kpack.resolve.model import Wheel
+    from kpack.source.interpreter import Interpreter
 
 SOURCE_DATE_EPOCH = 315532800
 """1980-01-01: the first moment that a zip can hold."""
 
 _KEPT = frozenset({"PATH", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "COMSPEC", "PATHEXT", "CC", "CXX", "CUDA_HOME"})
 """Variables of the caller that a build may see: where programs are."""
+
+_KEPT_BESIDE = frozenset(
+    {"LD_LIBRARY_PATH", "CUDA_PATH", "CPATH", "LIBRARY_PATH", "MAX_JOBS", "TORCH_CUDA_ARCH_LIST", "FORCE_CUDA"}
+)
+"""What a build with the image's packages may see, too: where its libraries are, and for which GPUs it compiles."""
+
+_MISSING = re.compile(r"No module named|Cannot import '")
 
 _PIPS_OWN = ("note:", "hint:", "[end of output]")
 
@@ -60,38 +70,6 @@ class Indexes:
 
     addresses: tuple[IndexAddress, ...] = ()
     exclude_newer: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildSystem:
-    """The ``[build-system]`` table (PEP 518), with its defaults."""
-
-    requires: tuple[str, ...]
-    backend: str
-    backend_path: tuple[str, ...]
-
-
-def build_system(project: Path, *, name: str) -> BuildSystem:
-    """Read a project's build system.
-
-    Raises:
-        UsageError: its pyproject.toml is no TOML, or the table is not as the specification says.
-
-    """
-    path = project / "pyproject.toml"
-    try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("build-system") if path.exists() else None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"its pyproject.toml cannot be read: {error}", where=name) from error
-    if table is None:
-        return BuildSystem(
-            requires=("setuptools>=40.8.0",), backend="setuptools.build_meta:__legacy__", backend_path=()
-        )
-    requires, backend = table.get("requires"), table.get("build-backend", "setuptools.build_meta:__legacy__")
-    paths = table.get("backend-path", [])
-    if not (isinstance(requires, list) and isinstance(backend, str) and isinstance(paths, list)):
-        raise UsageError("the [build-system] of its pyproject.toml is not valid", where=name)
-    return BuildSystem(requires=tuple(requires), backend=backend, backend_path=tuple(paths))
 
 
 def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name: str) -> tuple[Wheel, ...]:
@@ -143,6 +121,8 @@ def pinned(wheels: Sequence[Wheel]) -> tuple[str, ...]:
 
 class BuildEnvironment:
     """A venv in ``folder``; see `install` and `wheel`."""
+
+    kept = _KEPT
 
     def __init__(self, folder: Path, *, name: str) -> None:
         self.folder = folder
@@ -210,12 +190,19 @@ class BuildEnvironment:
             umask=0o022 if os.name == "posix" else -1,
         )
         if child.returncode != 0:
-            raise _failed(self.name, child)
+            raise self._failed(_last_words(child))
         return child.stdout
+
+    def _failed(self, said: str) -> KpackError:
+        return MachineError(
+            f"it cannot be built:\n{said}",
+            where=self.name,
+            next="build the wheel yourself and give its path in packages, or take a version that has a wheel",
+        )
 
     def _variables(self, project: Path | None) -> dict[str, str]:
         """Return the environment variables of a build: the same on every machine but for where programs are."""
-        variables = {key: value for key, value in os.environ.items() if key in _KEPT}
+        variables = {key: value for key, value in os.environ.items() if key in self.kept}
         programs = str(self.python.parent)
         variables["PATH"] = os.pathsep.join(filter(None, [programs, variables.get("PATH", "")]))
         if project is not None and os.name == "posix":
@@ -239,12 +226,26 @@ class BuildEnvironment:
         }
 
 
-def _failed(name: str, child: subprocess.CompletedProcess[str]) -> MachineError:
-    """Say what a build said when it failed: its last words, without the frame that pip draws around them."""
+class ImageEnvironment(BuildEnvironment):
+    """What an interpreter has installed, as it is: for builds that need it and do not say so; see `wheel`."""
+
+    kept = _KEPT | _KEPT_BESIDE
+
+    def __init__(self, folder: Path, interpreter: Interpreter, *, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.python = Path(interpreter.executable)
+        (folder / "home").mkdir(parents=True)
+
+    def _failed(self, said: str) -> KpackError:
+        what = f"it cannot be built with what {self.python} has:\n{said}"
+        if _MISSING.search(said):
+            return NoSolution(what, where=self.name, next=WAYS_OUT)
+        return MachineError(what, where=self.name, next=WAYS_OUT)
+
+
+def _last_words(child: subprocess.CompletedProcess[str]) -> str:
+    """Return the last words of a build that failed, without the frame that pip draws around them."""
     rows = [row.rstrip() for row in (child.stdout + "\n" + child.stderr).splitlines()]
     telling = [row for row in rows if any(map(str.isalnum, row)) and not row.lstrip().startswith(_PIPS_OWN)]
-    return MachineError(
-        "it cannot be built:\n" + "\n".join(telling[-12:]),
-        where=name,
-        next="build the wheel yourself and give its path in packages, or take a version that has a wheel",
-    )
+    return "\n".join(telling[-12:])

@@ -33,6 +33,7 @@ VALID = {
     "no_deps": HEAD + 'no-deps = ["Odd_Name"]\n',
     "substitute": HEAD + '[substitute]\nOpenCV_Python_Headless = "opencv-python"\n"b.c" = "d"\n',
     "lax_archive": HEAD + 'lax-archive = ["Odd_Name"]\n',
+    "no_build_isolation": HEAD + 'no-build-isolation = ["Flash_Attn"]\n',
     "day": HEAD + "exclude-newer = 2026-11-01\n",
     "moment": HEAD + "exclude-newer = 2026-11-01T12:30:00+02:00\n",
     "size_in_words": HEAD + 'max-size = "1.5 GB"\n',

@@ -67,6 +67,7 @@ def documents(draw: st.DrawFn, *, needs: str = "") -> dict[str, Any]:
         "lax-record": unique(NAMES),
         "lax-archive": unique(NAMES),
         "no-deps": unique(NAMES),
+        "no-build-isolation": unique(NAMES),
         "exclude-newer": MOMENTS,
         "max-size": st.one_of(
             st.integers(1, 1 << 50), st.from_regex(r"[1-9][0-9]{0,3} ?(kB|MB|GB|GiB)", fullmatch=True)

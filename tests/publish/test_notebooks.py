@@ -13,6 +13,7 @@ from tests.support.index import IndexServer
 from tests.support.installed import serve
 from tests.support.kaggle import Fault
 from tests.support.sandbox import missing
+from tests.support.unisolated import TORCH, kernels
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -276,6 +277,27 @@ class TestOnKaggle:
         assert sources(place.read_text())["kpack-line"] == said["line"]
         assert said["id"] in said["line"]
         assert not (desk.folder / "dist").exists()
+
+    def test_what_needs_the_images_torch_is_built_in_the_builder_and_restored_offline(
+        self, desk: Desk, served: IndexServer, tmp_path: Path
+    ) -> None:
+        desk.kaggle.image_files = TORCH
+        served.add(kernels(tmp_path / "sources"))
+        desk.folder.joinpath("kaggle-env.toml").write_text(
+            f'name = "tiny"\npython = "{PYTHON}"\npackages = ["kernels"]\nno-build-isolation = ["kernels"]\n'
+        )
+        refused = desk.kpack("lock")
+        assert refused.code == 3
+        assert "kpack notebook --relock" in refused.err
+        desk.good("notebook", "--relock", "--owner", "me")
+        place = desk.folder / "notebooks" / "inference" / "inference.ipynb"
+        mine = json.loads(place.read_text())
+        mine["cells"][-1]["source"] = ["import kernels\n", "print('built with', kernels.TORCH)"]
+        place.write_text(json.dumps(mine))
+        desk.good("push", "--notebooks")
+        ran = desk.kaggle.kernels["me/tiny-inference"][0].ran
+        assert ran is not None
+        assert "built with 2.10.0+cu128" in ran.text
 
     def test_a_builder_that_fails_shows_its_log(self, desk: Desk, served: IndexServer) -> None:
         desk.good("lock")

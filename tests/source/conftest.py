@@ -17,7 +17,7 @@ from kpack.cache import Cache
 from kpack.fetch import Fetcher
 from kpack.resolve.model import Source, Wheel
 from kpack.resolve.wire import IndexAddress
-from kpack.source.build import Builder, BuiltWheel
+from kpack.source.build import Builder
 from kpack.source.environment import Indexes
 from tests.support.index import IndexServer
 from tests.support.wheels import make_wheel
@@ -25,6 +25,8 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from kpack.source.built import BuiltWheel
 
 BACKEND = '''
 """A PEP 517 backend that makes its wheel as carelessly as it can."""

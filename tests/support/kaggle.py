@@ -138,6 +138,8 @@ class Kaggle:
     """Variables of notebooks that run with internet: where the loopback index is."""
     image: str = ""
     """The image that notebooks run in, whatever they ask for."""
+    image_files: dict[str, str] = field(default_factory=dict)
+    """What it has in site-packages beside what the tests have: text by path."""
     longest: float = 300.0
     """Seconds that a notebook may run."""
     taken: set[str] = field(default_factory=set)
@@ -314,7 +316,7 @@ class Kaggle:
         """Execute a notebook as Kaggle would: its sources mounted, without network unless it is asked for."""
         body = run.request
         internet = body.get("enableInternet", True)  # the trap: a missing key means true
-        with Sandbox(self.folder) as sandbox:
+        with Sandbox(self.folder, self.image_files) as sandbox:
             for ref in body.get("datasetDataSources", []):
                 dataset = self.datasets[ref]
                 for name, (data, _) in dataset.versions[dataset.current - 1].files.items():

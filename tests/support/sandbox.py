@@ -11,7 +11,10 @@ import sysconfig
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RUNNER = Path(__file__).with_name("sandboxed.py")
 
@@ -42,9 +45,13 @@ class Ran:
 
 
 class Sandbox:
-    """One session: mount inputs, then run one notebook with an interpreter that nothing else uses."""
+    """One session: mount inputs, then run one notebook with an interpreter that nothing else uses.
 
-    def __init__(self, folder: Path) -> None:
+    ``image`` is what its site-packages have beside what the tests' own have: text by path.
+    """
+
+    def __init__(self, folder: Path, image: Mapping[str, str] | None = None) -> None:
+        self.image = image or {}
         self.folder = Path(tempfile.mkdtemp(prefix="session-", dir=folder))
         self.input = self.folder / "input"
         self.working = self.folder / "working"
@@ -59,6 +66,9 @@ class Sandbox:
         site = next(self.python.glob("lib/python*/site-packages"))
         # What the image has: the packages of the tests' own interpreter, which stay as they are.
         site.joinpath("image.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        for name, text in self.image.items():
+            (site / name).parent.mkdir(exist_ok=True)
+            (site / name).write_text(text)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from pip._internal.exceptions import (
     DistributionNotFound,
-    InstallationSubprocessError,
     PipError,
     UnsupportedPythonVersion,
 )
@@ -19,7 +17,9 @@ from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.wire import Failure
+from kpack.resolve.worker import failed_build
 from kpack.resolve.worker.clashes import Clash, ClashSearch
+from kpack.resolve.worker.failed_build import IMPORT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -28,26 +28,8 @@ if TYPE_CHECKING:
 
 OTHERS = 3
 """Further clashes that are told beside the first."""
-LAST_WORDS = 4
-"""Lines of a failed build that are shown."""
 SECONDS = 15.0
 """Time spent at most on finding words that help."""
-IMPORT_NAMES = {
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python",
-    "faiss": "faiss-cpu",
-    "fitz": "pymupdf",
-    "osgeo": "gdal",
-    "pil": "pillow",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-"""Modules whose distribution has another name, for "did you mean"."""
-
-_TEMPORARY = re.compile(r" (?:of|from|in) \S*[/\\]pip-[^/\\\s]+[/\\]\S+")
-"""Where pip works: of no use to the reader."""
 
 
 class Diagnosis:
@@ -63,7 +45,7 @@ class Diagnosis:
     def failure(self, error: Exception) -> Failure:
         """Return what is wrong, and what to write."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
-            return _of_source(error, self._finder.building)
+            return failed_build.failure(error, self._finder.building, self._kernel)
         if broken := self._broken_base():
             return broken
         causes = list(getattr(error.__cause__, "causes", ()))
@@ -275,26 +257,6 @@ class Diagnosis:
         if name in IMPORT_NAMES:
             return IMPORT_NAMES[name]
         return next(iter(difflib.get_close_matches(name, list(self._kernel.provided), 1, 0.8)), "")
-
-
-def _of_source(error: Exception, building: str) -> Failure:
-    """Describe trouble with a source: what pip says, and the last words of the build."""
-    output: list[str] = []
-    step: BaseException | None = error
-    while step is not None and not output:
-        if isinstance(step, InstallationSubprocessError):
-            printed = [line.strip() for line in str(step.context or "").splitlines()]
-            output = [line for line in printed if line and not line.endswith(("of output]", "[end of output]"))]
-        step = step.__cause__ or step.__context__
-    said = _TEMPORARY.sub("", str(error)).strip()
-    named = f"{building}: {said}" if building and building not in said else said
-    lines = [named, *(f"  {line}" for line in output[-LAST_WORDS:])]
-    source = "name a wheel, or a folder, repository, .zip or .tar.gz with a pyproject.toml or setup.py at its top"
-    return Failure(
-        kind="no-solution",
-        text="\n".join(lines),
-        next="take another version or file of it" if output else source,
-    )
 
 
 def _them(names: Collection[str]) -> str:

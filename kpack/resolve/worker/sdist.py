@@ -44,7 +44,7 @@ class SdistMetadata:
         path = self._path(file)
         if path is not None and path.exists():
             return Metadata.parse(path.read_bytes())
-        found = self._promised(file)
+        found = self.promised(file)
         if found is not None:
             self.keep(file, found)
         return found
@@ -62,7 +62,8 @@ class SdistMetadata:
         # A build backend may look at the interpreter that runs it.
         return self._folder / digest[:2] / f"{digest[2:]}-{sys.implementation.cache_tag}-{sys.platform}"
 
-    def _promised(self, file: IndexFile) -> Metadata | None:
+    def promised(self, file: IndexFile) -> Metadata | None:
+        """Return the metadata if PKG-INFO says that a build would not change it; raises as `known`."""
         answer = self._web.get(file.url, {"Accept-Encoding": "identity"})
         if answer.status != 200:
             raise Unreachable(file.url, f"it answered HTTP {answer.status} for a file that its index lists")

@@ -9,6 +9,7 @@ hands the target's Python version and tags to the parts that look at them.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import piptools.repositories.pypi as piptools_repository
 from pip._internal.cli import cmdoptions
 from pip._internal.commands.install import InstallCommand
+from pip._internal.distributions.sdist import SourceDistribution
 from pip._internal.exceptions import MetadataInconsistent
 from pip._internal.models.candidate import InstallationCandidate
 from pip._internal.models.link import Link
@@ -25,6 +27,7 @@ from pip._internal.req.constructors import install_req_from_line
 from pip._internal.resolution.resolvelib import resolver as pip_resolver
 from pip._internal.resolution.resolvelib.candidates import LinkCandidate
 from pip._vendor.packaging.tags import Tag
+from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
@@ -33,13 +36,14 @@ from kpack import urls
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, invalid
+from kpack.resolve.worker.unisolated import metadata_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pip._vendor.packaging.specifiers import SpecifierSet
 
-    from kpack.resolve.wire import Question
+    from kpack.resolve.wire import Question, Unisolated
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.metadata import MetadataStore
     from kpack.resolve.worker.pages import TargetPages
@@ -50,6 +54,11 @@ if TYPE_CHECKING:
 UPLOADED_PRIOR_TO = hasattr(cmdoptions, "uploaded_prior_to")
 """pip 26.0 and newer: hides files from the isolated build environment that are too new."""
 
+
+_MAKE_METADATA = "_kpack_make_metadata"
+"""An attribute of pip's requirement: makes the metadata folder in pip's place, and returns its path."""
+
+_LEADING_NAME = re.compile(r"[\s\[@;]")
 
 ROUNDS = 3000
 """Rounds (one distribution chosen, or one choice taken back) that a search is granted; real ones need a few hundred."""
@@ -193,21 +202,26 @@ class Finder:
             raise MetadataInconsistent(ireq, "METADATA", file.filename, str(error)) from error
 
     def _of_sdist(self, original: Callable[..., Any], ireq: Any, file: IndexFile) -> Metadata:
+        alone = self._unisolated(ireq) is None
         try:
-            metadata = self.sdists.known(file)
+            metadata = self.sdists.known(file) if alone else self.sdists.promised(file)
         except BadMetadata as error:
             raise MetadataInconsistent(ireq, "PKG-INFO", file.filename, str(error)) from error
         if metadata is None:
             metadata = self._of_source(original, ireq)
-            self.sdists.keep(file, metadata)
+            if alone:
+                self.sdists.keep(file, metadata)
         self.seen[file.url] = metadata
         return metadata
 
     def _of_source(self, original: Callable[..., Any], ireq: Any) -> Metadata:
-        """Let pip download, unpack and ask the build backend, in isolation."""
+        """Let pip download, unpack and ask the build backend, in isolation or with what the target's Python has."""
         if self.request.exclude_newer and not UPLOADED_PRIOR_TO and not ireq.link.is_wheel:
             raise OldPip
         self.building = ireq.name or urls.shown(ireq.link.url_without_fragment)
+        how = self._unisolated(ireq)
+        if how is not None:
+            setattr(ireq, _MAKE_METADATA, lambda: metadata_folder(how, ireq.unpacked_source_directory, self.building))
         distribution = original(ireq, parallel_builds=True)
         headers = distribution.metadata
         metadata = Metadata(
@@ -226,6 +240,21 @@ class Finder:
             self.sizes[url] = os.path.getsize(ireq.local_file_path)  # noqa: PTH202
         self.seen[url] = metadata
         return metadata
+
+    def _unisolated(self, ireq: Any) -> Unisolated | None:
+        """Return how a source is built that ``no-build-isolation`` names, None for any other."""
+        how = self.request.unisolated
+        if how is None:
+            return None
+        name = ireq.name or next(
+            (
+                _LEADING_NAME.split(asked.text.strip(), maxsplit=1)[0]
+                for asked in self.request.asked
+                if asked.line == ireq.local_file_path
+            ),
+            "",
+        )
+        return how if canonicalize_name(name) in how.names else None
 
 
 class _Target(TargetPython):  # type: ignore[misc] # pip is not typed
@@ -286,13 +315,28 @@ class _Opening:
         self.command = lambda *_args, **_more: TargetCommand("install", "install")
 
 
+_PIPS_PREPARE_METADATA = SourceDistribution.prepare_distribution_metadata
+
+
+def _prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
+    """Stand for `SourceDistribution.prepare_distribution_metadata`."""
+    make = getattr(own.req, _MAKE_METADATA, None)
+    if make is None:
+        _PIPS_PREPARE_METADATA(own, *args, **more)
+        return
+    own.req.metadata_directory = make()
+    if not own.req.name:
+        own.req._set_requirement()  # noqa: SLF001
+
+
 def install() -> None:
     """Apply what cannot be handed in.
 
     pip checks each candidate's metadata by evaluating every requirement under every extra, twice; the worker's own
     readers checked name, version and requirements already, so that pass is left out. And pip would go on for
-    200,000 rounds.
+    200,000 rounds. What ``no-build-isolation`` names is built by another interpreter than pip's.
     """
+    SourceDistribution.prepare_distribution_metadata = _prepare_metadata
     LinkCandidate._check_metadata_consistency = lambda *_: None  # noqa: SLF001
     pip_resolver.PipReporter = _Counting
 

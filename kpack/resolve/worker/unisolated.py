@@ -1,0 +1,87 @@
+"""Metadata of a source whose build needs what the target's interpreter has installed (``no-build-isolation``)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pip._internal.exceptions import InstallationError
+
+from kpack.errors import UsageError
+from kpack.resolve.build_system import build_system
+
+if TYPE_CHECKING:
+    from kpack.resolve.wire import Unisolated
+
+LAST_WORDS = 4
+"""Lines of a failed build that are shown."""
+
+# PEP 517: hooks run in a process of their own, in the source tree, with backend-path in front of sys.path. A backend
+# without the optional hook builds the wheel.
+_HOOK = """
+import importlib, json, os, sys, zipfile
+name, paths, out = json.load(sys.stdin)
+sys.path[:1] = paths
+module, _, thing = name.partition(":")
+backend = importlib.import_module(module)
+for part in filter(None, thing.split(".")):
+    backend = getattr(backend, part)
+hook = getattr(backend, "prepare_metadata_for_build_wheel", None)
+if hook:
+    made = hook(out, {})
+else:
+    with zipfile.ZipFile(os.path.join(out, backend.build_wheel(out, {}))) as wheel:
+        rows = [row for row in wheel.namelist() if row.partition("/")[0].endswith(".dist-info")]
+        wheel.extractall(out, rows)
+    made = rows[0].partition("/")[0]
+sys.stdout.flush()
+print("\\n" + json.dumps(made))
+"""
+
+
+class Unbuildable(InstallationError):  # type: ignore[misc] # pip is not typed
+    """It cannot be built here; pip's search ends with it."""
+
+    def __init__(self, what: str, next: str) -> None:  # noqa: A002 - as `kpack.errors` names it
+        super().__init__(what)
+        self.next = next
+
+
+def metadata_folder(how: Unisolated, project: str, name: str) -> str:
+    """Have the interpreter's own build backend make the ``.dist-info`` folder of ``project``; return its path.
+
+    Raises:
+        Unbuildable: there is no such interpreter, or the build fails.
+
+    """
+    if not how.python:
+        raise Unbuildable(
+            f"{name}: no-build-isolation: it is built with what the image has, and that is not here: {how.unlike}",
+            how.ways_out,
+        )
+    try:
+        system = build_system(Path(project), name=name)
+    except UsageError as error:
+        raise Unbuildable(f"{name}: {error.what}", "take another version of it") from error
+    out = tempfile.mkdtemp(prefix="kpack-metadata-")
+    asked = [system.backend, [str(Path(project, path).resolve()) for path in system.backend_path], out]
+    done = subprocess.run(
+        [how.python, "-c", _HOOK],
+        input=json.dumps(asked),
+        cwd=project,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        said = [row for row in (done.stdout + done.stderr).splitlines() if row.strip()][-LAST_WORDS:]
+        raise Unbuildable(
+            "\n".join([f"{name}: it cannot be built with what {how.python} has:", *(f"  {row}" for row in said)]),
+            how.ways_out,
+        )
+    return str(Path(out, json.loads(done.stdout.splitlines()[-1])))
