@@ -1,51 +1,34 @@
-"""The real command line, in a process of its own."""
+"""The real command line, each call in a process of its own."""
 
 from __future__ import annotations
 
-import json
+import atexit
+import functools
 import os
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).parents[2]
+from tests.support.terminal import ROOT, Done, Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ROOT", "Done", "kpack", "terminal"]
 
 
-@dataclass(frozen=True)
-class Done:
-    """What one call of ``kpack`` did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one object on stdout."""
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The ``error`` object of a failed call with ``--json``."""
-        held = self.json["error"]
-        assert isinstance(held, dict)
-        assert held["code"] == self.code
-        return held
+@functools.cache
+def terminal() -> Terminal:
+    """Return the terminal of this process of tests."""
+    made = Terminal()
+    atexit.register(made.__exit__)
+    return made.__enter__()
 
 
 def kpack(folder: Path, *words: str, **environ: str) -> Done:
     """Run ``kpack`` in ``folder``; a traceback on either stream fails the test."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kpack", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **environ},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
+    done = terminal().run(
+        list(words),
+        folder,
+        {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", **environ},
     )
-    assert "Traceback" not in done.stdout + done.stderr, done.stderr
-    return Done(done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.out + done.err, done.err
+    return done

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.run import terminal
 from tests.support.index import IndexServer
 from tests.support.wheels import make_wheel
 
@@ -18,21 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from tests.support.terminal import Done
+
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-@dataclass
-class Done:
-    """What a process said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one JSON object on stdout."""
-        return json.loads(self.out)
 
 
 @dataclass
@@ -51,10 +38,10 @@ class Workshop:
 
     def kpack(self, *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Done:
         """Run ``kpack`` in a process of its own."""
-        done = subprocess.run(
-            [sys.executable, "-m", "kpack", *(str(word) for word in words)],
-            cwd=cwd or self.folder,
-            env={
+        return terminal().run(
+            [str(word) for word in words],
+            cwd or self.folder,
+            {
                 **os.environ,
                 "KPACK_INDEX_URL": self.index.url,
                 "KPACK_CACHE": str(self.folder / "cache"),
@@ -62,12 +49,7 @@ class Workshop:
                 **self.environment,
                 **(env or {}),
             },
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
 
     def good(self, *words: str | Path, env: Mapping[str, str] | None = None) -> Done:
         """Run ``kpack`` and expect that it works."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.run import ROOT
-from tests.publish.terminal import Terminal
 from tests.restore.kit import make_pack
 from tests.support.kaggle import KEY, TOKEN, Kaggle
+from tests.support.terminal import ROOT, Terminal
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.pack.write import BuiltPack
-    from tests.cli.run import Done
+    from tests.support.terminal import Done
 
 DATASET = "me/tiny-env"
 
@@ -85,7 +84,7 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def terminal() -> Iterator[Terminal]:
-    with Terminal() as started:
+    with Terminal(kaggle=True) as started:
         yield started
 
 

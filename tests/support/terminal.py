@@ -1,36 +1,64 @@
-"""A terminal for many calls of ``kpack``: one process that has loaded what Kaggle's client needs, and forks for each.
+"""A terminal for many calls of ``kpack``: one process that has loaded its code, and forks for each.
 
-Loading the client takes longer than most of these tests. A fork is still a process of its own: each call has its own
-variables, imports the client's front anew (it signs in as it is imported) and leaves nothing behind.
+Loading it takes longer than most of these tests. A fork is still a process of its own: each call has its own folder,
+variables and streams, and leaves nothing behind. With ``kaggle`` the process has loaded what Kaggle's client needs,
+too; each call imports the client's front anew, as that signs in when it is imported.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-from tests.cli.run import ROOT, Done
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ROOT = Path(__file__).parents[2]
+
 _TIMEOUT = 300
 _PACE = 0.05
-"""What kpack waits between two questions takes this part of its time here."""
+"""What kpack waits between two questions to Kaggle takes this part of its time here."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one call of ``kpack`` did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one object on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The ``error`` object of a failed call with ``--json``."""
+        held = self.json["error"]
+        assert isinstance(held, dict)
+        assert held["code"] == self.code
+        return held
 
 
 class Terminal:
     """Starts the process; `run` runs one command line in a fork of it."""
 
+    def __init__(self, *, kaggle: bool = False) -> None:
+        self._kaggle = kaggle
+
     def __enter__(self) -> Self:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "tests.publish.terminal"],
+            [sys.executable, "-m", "tests.support.terminal", *(["kaggle"] if self._kaggle else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -59,14 +87,19 @@ class Terminal:
             return Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
 
+def _hurry() -> None:
+    """Let time pass faster for whoever sleeps."""
+    import time
+
+    sleep = time.sleep
+    time.sleep = lambda seconds: sleep(float(seconds) * _PACE)
+
+
 def _call(asked: dict[str, object]) -> int:
     """In the fork: become what was asked for, and run it."""
     import signal
-    import time
 
     signal.alarm(_TIMEOUT)
-    sleep = time.sleep
-    time.sleep = lambda seconds: sleep(float(seconds) * _PACE)
     os.environ.clear()
     environ = asked["environ"]
     assert isinstance(environ, dict)
@@ -90,7 +123,8 @@ def _call(asked: dict[str, object]) -> int:
     return code
 
 
-def _main() -> None:
+def _load_kaggle() -> None:
+    """Load what Kaggle's client needs, without the client, signed in nowhere."""
     for name in list(os.environ):
         if name.startswith("KAGGLE") or name.lower().endswith("_proxy"):
             del os.environ[name]
@@ -101,13 +135,23 @@ def _main() -> None:
     }
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(nowhere, HOME=home, XDG_CONFIG_HOME=home)
-        answers = os.dup(1)
-        questions = os.fdopen(os.dup(0), encoding="utf-8")  # exit(), which the client calls, closes stdin
-        os.dup2(2, 1)  # the client prints how to sign in
         import kaggle  # noqa: F401 - what it needs is loaded with it
 
         for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
             del sys.modules[name]
+
+
+def _main() -> None:
+    answers = os.dup(1)
+    questions = os.fdopen(os.dup(0), encoding="utf-8")  # exit(), which Kaggle's client calls, closes stdin
+    os.dup2(2, 1)  # the client prints how to sign in
+    if sys.argv[1:]:
+        _load_kaggle()
+        _hurry()
+    from kpack.cli import COMMANDS
+
+    for command in COMMANDS:
+        importlib.import_module(f"kpack.cli.{command}")
     for row in questions:
         child = os.fork()
         if child == 0:
