@@ -14,7 +14,7 @@ from .accelerator import Accelerator
 from .activate import finish, pth_files, refuse_environment
 from .errors import OPTIONS, RestoreError
 from .install import Run
-from .installed import has_record, installed, left_over, stated, whole
+from .installed import has_record, installed, left_over, stated, unsound
 from .journal import recorded
 from .pack import Pack
 from .paths import prepare
@@ -139,7 +139,8 @@ class _Restore:
         judged = {name: stated(item) if name in packed else item for name, item in there.items()}
         there = {name: item for name, item in judged.items() if item is not None}
         marks = self.state.marks()
-        broken = _broken(target, there, self.scheme)
+        broken, notes = _broken(target, there, self.scheme)
+        self.notes += notes
         sorted_ = sort(target, there, broken, _own(marks, there), tolerant=self.tolerant)
         self.notes += [
             "{} was left over by something else: a folder without METADATA is no installed distribution".format(folder)
@@ -185,10 +186,11 @@ class _Restore:
         run = os.urandom(16).hex()
         digests = Digests(self.pack, inflater)
         prepared = prepare(plan, digests, run, sys.executable, tolerant=self.tolerant)
-        stale = check.imported(prepared.given_up, check.loaded_modules()) if plan.replaced else []
+        stale = check.imported(prepared.given_up, check.loaded_modules()) if prepared.given_up else []
         if not self.tolerant and self.scheme.target is None:
             check.refuse_imported(stale)
-        stale += check.imported(set(prepared.overwritten), check.loaded_modules()) if prepared.overwritten else []
+        renewed = prepared.renewed.union(prepared.overwritten)
+        stale += check.imported(renewed, check.loaded_modules()) if renewed else []
         notes = [*self.notes, *prepared.notes]
         notes += [
             "{} {} is there and stays; the pack brings {}".format(item.name, version, item.version)
@@ -271,17 +273,30 @@ def _tolerant(options: Options) -> bool:
     return value == "note"
 
 
-def _broken(target: PackTarget, there: Dict[str, Installed], scheme: Scheme) -> Set[str]:
-    """Return the packed distributions (normalised) that are there but not whole, as far as that can be known."""
+def _broken(target: PackTarget, there: Dict[str, Installed], scheme: Scheme) -> Tuple[Set[str], List[str]]:
+    """Return the packed distributions (normalised) that are to be installed again, as they are there but not whole.
+
+    And what there is to say of them, and of others that nothing installed here would be found before.
+    """
     found = set()
+    notes = []
+    folders = order(scheme)
+    libs = {scheme.purelib, scheme.platlib}
     for item in target.distributions:
         known = there.get(normalize_name(item.name))
-        if known is None or not known.info.endswith(".dist-info") or not same_version(known.version, item.version):
+        if known is None or not same_version(known.version, item.version):
             continue
-        ours = os.path.dirname(known.info) in (scheme.purelib, scheme.platlib)
-        if not whole(known.info) if has_record(known) else ours:
+        lib = os.path.dirname(known.info)
+        why = unsound(known) if lib in libs or has_record(known) else ""
+        if not why:
+            continue
+        words = "{} {} is there already, and {}".format(item.name, known.version, why)
+        if lib not in libs and folders.index(lib) < min(folders.index(own) for own in libs):
+            notes.append("{}; it stays, since {} comes first".format(words, lib))
+        else:
             found.add(known.name)
-    return found
+            notes.append("{}; it is installed again".format(words))
+    return found, notes
 
 
 def _own(marks: List[Mark], installed: Dict[str, Installed]) -> Set[str]:

@@ -39,10 +39,10 @@ def read(path: str, limit: int, *, follow: bool) -> bytes:
         if error.errno == errno.ELOOP:
             raise Odd(errno.ELOOP, "it is a symbolic link", path) from error
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Odd(errno.EINVAL, "it is not a regular file", path)
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Odd(errno.EINVAL, "it is not a regular file", path)
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise Odd(errno.EFBIG, "it has more than {} bytes".format(limit), path)

@@ -117,16 +117,35 @@ def has_record(item: Installed) -> bool:
     return True
 
 
-def whole(info: str) -> bool:
-    """Tell whether every file that an installed RECORD lists is there with its size."""
-    lib = os.path.dirname(info)
+def unsound(item: Installed) -> str:
+    """Return why a distribution with metadata does not have all the files that it should have; empty when it has.
+
+    It lists its own metadata, and what its RECORD lists is there with its size. Only a .dist-info folder can tell.
+    """
+    if not item.info.endswith(".dist-info"):
+        return ""
+    lib = os.path.dirname(item.info)
     try:
-        rows = record.parse(foreign.read(os.path.join(info, "RECORD"), foreign.METADATA, follow=True), info)
-        return os.path.isfile(os.path.join(info, "METADATA")) and all(
-            not row.size or os.stat(os.path.join(lib, path)).st_size == int(row.size) for path, row in rows.items()
-        )
-    except (OSError, ValueError, RestoreError):
-        return False
+        rows = record.parse(foreign.read(os.path.join(item.info, "RECORD"), foreign.METADATA, follow=True), item.info)
+    except FileNotFoundError:
+        return "it has no RECORD"
+    except OSError as error:
+        return "its RECORD cannot be read: {}".format(error.strerror)
+    except RestoreError as error:
+        return error.what
+    if os.path.basename(item.info) + "/METADATA" not in rows:
+        return "its RECORD does not list its own metadata"
+    for path, row in rows.items():
+        if row.size:
+            try:
+                size = os.stat(os.path.join(lib, path)).st_size
+            except (OSError, ValueError) as error:
+                return "{:.200}, which its RECORD lists, is not there: {}".format(
+                    path, getattr(error, "strerror", error)
+                )
+            if str(size) != row.size:
+                return "{:.200} has {} bytes, its RECORD says {:.40}".format(path, size, row.size)
+    return ""
 
 
 def owners(libs: Iterable[str], paths: Iterable[str]) -> Dict[str, List[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Dict, List, Set, Tuple
+from typing import TYPE_CHECKING, AbstractSet, Dict, List, Set, Tuple
 
 from . import check
 from .installed import listing, owners
@@ -60,9 +60,23 @@ class Prepared:
 
     @property
     def given_up(self) -> Set[str]:
-        """The files of distributions that are replaced, and those that take their place."""
-        new = (file.path for wheel in self.plan.wheels if wheel.name in self.old for file in wheel.files)
-        return self.leaving.union(new)
+        """The files of distributions that another version replaces, and those that take their place."""
+        return self._places(self._replaced)
+
+    @property
+    def renewed(self) -> Set[str]:
+        """The files of distributions that are installed once more in the version that is there."""
+        return self._places(self.old.keys() - self._replaced)
+
+    @property
+    def _replaced(self) -> Set[str]:
+        replaced = self.plan.replaced
+        wheels = [wheel for wheel in self.plan.wheels if wheel.name in replaced]
+        return {wheel.name for wheel in wheels if not same_version(replaced[wheel.name].version, wheel.version)}
+
+    def _places(self, names: AbstractSet[str]) -> Set[str]:
+        new = {file.path for wheel in self.plan.wheels if wheel.name in names for file in wheel.files}
+        return new.union(path for name in names for old in self.old.get(name, ()) for path in old.files)
 
     @property
     def libs(self) -> Set[str]:

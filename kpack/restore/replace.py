@@ -59,7 +59,8 @@ def in_the_way(info: str) -> Old:
 
 
 def _old(info: str, files: Set[str], lib: str) -> Old:
-    folders = {os.path.dirname(file) for file in files} | {info}
+    folders = {os.path.dirname(file) for file in files}.union(folder for folder, _, _ in os.walk(info))
+    folders.add(info)
     for folder in list(folders):
         while len(folder) > len(lib) and folder.startswith(lib + "/"):
             folders.add(folder)
@@ -83,7 +84,11 @@ def _files(there: Installed) -> Set[str]:
 
 def _metadata(info: str) -> Set[str]:
     """Return every file in a metadata folder: other tools have added some since (REQUESTED, direct_url.json)."""
-    return {os.path.join(folder, name) for folder, _, names in os.walk(info) for name in names}
+    found: Set[str] = set()
+    for folder, inner, names in os.walk(info):
+        found.update(os.path.join(folder, name) for name in names)
+        found.update(path for path in (os.path.join(folder, name) for name in inner) if os.path.islink(path))
+    return found
 
 
 def vacated(folder: str, leaving: AbstractSet[str]) -> List[str]:

@@ -206,3 +206,57 @@ def test_the_last_wheel_of_a_target_keeps_its_file_and_command(tmp_path: Path) -
     assert "bin/run" in {row[0] for row in rows}
     for name in ("zz", "aa"):
         check_record(target / f"{name}-1.0.dist-info")
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("no RECORD", "it has no RECORD"),
+        ("a folder", "its RECORD cannot be read: it is not a regular file"),
+        ("no UTF-8", "RECORD cannot be read: "),
+        ("no rows", "its RECORD does not list its own metadata"),
+        ("a size", "thing.py has 15 bytes, its RECORD says 7"),
+        ("a file gone", "thing_b.py, which its RECORD lists, is not there: No such file or directory"),
+    ],
+)
+def test_the_same_version_that_is_not_whole_is_installed_again_even_when_it_is_imported(
+    state: str, why: str, kernel: Path, tmp_path: Path
+) -> None:
+    lib = kit.purelib(kernel)
+    files = {"thing.py": "VERSION = '1.0'", "thing_b.py": ""}
+    wheel = make_wheel(tmp_path, "thing", files=files)
+    pip_install(kernel, [wheel])
+    path = lib / "thing-1.0.dist-info/RECORD"
+    said = path.read_bytes()
+    path.unlink()
+    if state == "a folder":
+        path.mkdir()
+        (path.parent / "link").symlink_to(path.parent, target_is_directory=True)
+    elif state == "no UTF-8":
+        path.write_bytes(b"\xff,,\n" + said)
+    elif state == "no rows":
+        path.touch()
+    elif state == "a size":
+        path.write_bytes(said.replace(b",15\n", b",7\n"))
+    elif state == "a file gone":
+        path.write_bytes(said)
+        (lib / "thing_b.py").unlink()
+    pack = kit.make_pack(tmp_path / "pack", [wheel]).path
+    done = kit.good(kernel, pack, before="import thing\n", after="import thing_b")
+    first, *others = done.report["notes"]
+    assert first.startswith(f"thing 1.0 is there already, and {why}")
+    assert first.endswith("; it is installed again")
+    assert others == ["already imported, so this process goes on with the old one: thing"]
+    check_record(lib / "thing-1.0.dist-info")
+    assert kit.good(kernel, pack).report["notes"] == []
+
+
+def test_the_same_version_in_a_folder_that_comes_first_stays(kernel: Path, tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier"
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")]).path
+    kit.good(kernel, pack, target=str(earlier))
+    (earlier / "thing.py").write_text("VERSION = 'edited'\n")
+    done = kit.good(kernel, pack, env={"PYTHONPATH": str(earlier)})
+    (note,) = done.report["notes"]
+    assert note.endswith(f"; it stays, since {earlier} comes first")
+    assert not (kit.purelib(kernel) / "thing.py").exists()
