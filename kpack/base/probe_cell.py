@@ -209,10 +209,15 @@ class Place:
             text = self._read(item, name)
             if not text:
                 continue
-            self.list = name
             # Paths of a RECORD start at the library, those that setuptools wrote at the metadata folder.
             start = self.library if name == "RECORD" else self.metadata
-            rows = [row[0] for row in csv.reader(io.StringIO(text)) if row] if name == "RECORD" else text.split("\n")
+            try:
+                rows = (
+                    [row[0] for row in csv.reader(io.StringIO(text)) if row] if name == "RECORD" else text.split("\n")
+                )
+            except csv.Error:
+                continue  # a list that cannot be read is none
+            self.list = name
             paths = {os.path.normpath(os.path.join(start, row)) for row in rows if row.strip()}
             self.files = sorted(path for path in paths if not path.endswith(".pyc"))
             break

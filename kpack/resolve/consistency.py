@@ -104,8 +104,8 @@ def _refuse_immovable(found: TargetResolution) -> None:
     for name, (old, new) in sorted(replaced(found).items()):
         item = base.distributions[name]
         why = {
-            Removal.NONE: "nothing in the image lists its files (it has no RECORD and no installed-files.txt), so that "
-            "a restore cannot take them away",
+            Removal.NONE: "nothing in the image lists its files (it has no RECORD or installed-files.txt that can be "
+            "read), so that a restore cannot take them away",
             Removal.HIDES: f"it lies in {item.library}, which Python searches before the folder that a restore "
             "installs to: the old one would go on being imported",
         }.get(item.removal or Removal.RECORD)

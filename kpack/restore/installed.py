@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -111,8 +112,10 @@ def has_record(item: Installed) -> bool:
     is_record = item.info.endswith(".dist-info")
     path = os.path.join(item.info, "RECORD" if is_record else "installed-files.txt")
     try:
-        foreign.read(path, foreign.METADATA, follow=True).decode("utf-8", "strict" if is_record else "replace")
-    except (OSError, UnicodeDecodeError):
+        text = foreign.read(path, foreign.METADATA, follow=True).decode("utf-8", "strict" if is_record else "replace")
+        for _ in csv.reader(text.split("\n")) if is_record else ():
+            pass
+    except (OSError, UnicodeDecodeError, csv.Error):
         return False
     return True
 

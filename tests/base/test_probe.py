@@ -110,14 +110,19 @@ def test_it_writes_down_what_cannot_give_way(python: Path, tmp_path: Path) -> No
     install(later, "later", {"later.py": ""})
     install(before, "before", {"before.py": ""})
     (site / "later.pth").write_text(f"{later}\n")
+    for name, said in (("garbled", b"\xff,,\n"), ("wide", b"x" * 200_000 + b",,\n")):
+        install(site, name, {f"{name}.py": ""})
+        (site / f"{name}-1.0.dist-info/RECORD").write_bytes(said)
     rows = probed(python, tmp_path, PYTHONPATH=str(before))
     assert {name: row["removal"] for name, row in rows.items()} == {
         "bare": "none",
         "before": "hides",
         "egg": "installed-files",
         "file": "none",
+        "garbled": "none",
         "later": "hidden",
         "unlisted": "none",
+        "wide": "none",
     }
     assert (rows["later"]["library"], rows["before"]["library"]) == (str(later), str(before))
     assert rows["unlisted"]["top-level"] == ["unlisted"]
