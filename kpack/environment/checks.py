@@ -66,7 +66,7 @@ def check_local_files(environment: Environment) -> None:
     for number, entry in enumerate(environment.packages):
         path = _path(entry)
         if path is not None:
-            problem = _problem(environment.path.parent / path)
+            problem = _problem(environment.path.parent / path, entry)
             if problem is not None:
                 what, advice = problem
                 found.append(Mistake(key=("packages", number), what=f"{quoted(entry.text)} {what}", next=advice))
@@ -114,11 +114,13 @@ def _path(entry: Package) -> str | None:
     return url2pathname(urlsplit(url).path)
 
 
-def _problem(path: Path) -> tuple[str, str] | None:
-    """Return what is wrong with a local path and what to do; None when nothing is."""
+def _problem(path: Path, entry: Package) -> tuple[str, str] | None:
+    """Return what is wrong with the local path of ``entry`` and what to do; None when nothing is."""
     if not os.path.exists(path):  # noqa: PTH110 - False, too, for a name that no file can have
         return "is not there", "a path is relative to the folder of this file; correct it, or bring the file"
     if path.is_dir():
+        if entry.hashes:
+            return "is a folder, which has no SHA-256", "remove --hash: the lock records a digest of its files"
         if (path / "pyproject.toml").is_file() or (path / "setup.py").is_file():
             return None
         return "is no project: it has neither pyproject.toml nor setup.py", "name the folder that holds one of them"

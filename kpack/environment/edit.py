@@ -309,6 +309,8 @@ def _same(old: Package, new: Package) -> bool:
 def _is_bare(entry: Package) -> bool:
     """Tell whether an entry is a name or a path and nothing more."""
     requirement = entry.requirement
+    if entry.extras or entry.hashes:
+        return False
     return requirement is None or str(requirement) == requirement.name
 
 

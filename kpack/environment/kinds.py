@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from kpack import urls
-from kpack.environment import requirements
+from kpack.environment import hashes, requirements
 from kpack.environment.errors import quoted
 from kpack.environment.rows import LONGEST_NAME, NAME, SIZE_UNITS, Kind, Moment, Size, Text, TextMap, Texts
 
@@ -101,23 +101,32 @@ def _packages(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> t
 def _package_meaning(package: Package) -> str:
     requirement = package.requirement
     if requirement is None:
-        return package.path or ""
+        return _path_asked(package)
     extras = ",".join(sorted(canonicalize_name(extra) for extra in requirement.extras))
     source = without_credentials(requirement.url) if requirement.url else str(requirement.specifier)
-    return f"{canonicalize_name(requirement.name)}[{extras}]{source};{requirement.marker or ''}"
+    meant = f"{canonicalize_name(requirement.name)}[{extras}]{source};{requirement.marker or ''}"
+    return hashes.joined(meant, package.hashes)
+
+
+def _path_asked(package: Package) -> str:
+    extras = f"[{','.join(package.extras)}]" if package.extras else ""
+    return hashes.joined(f"{package.path}{extras}", package.hashes)
 
 
 def _package_asked(package: Package) -> str:
     if package.requirement is None:
-        return package.path or package.text
+        return _path_asked(package)
     requirement = Requirement(str(package.requirement))
     requirement.name = canonicalize_name(requirement.name)
     requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
-    return urls.without_secrets(str(requirement))
+    return hashes.joined(urls.without_secrets(str(requirement)), package.hashes)
 
+
+_LONGEST_PACKAGE = 1 << 15
+"""Characters of an entry with all its ``--hash`` options: a release may have some two hundred files."""
 
 PACKAGES = Kind(
-    shape=Texts(item=Text()),
+    shape=Texts(item=Text(longest=_LONGEST_PACKAGE)),
     read=_packages,
     meaning=lambda entries: _sorted([_package_meaning(entry) for entry in entries]),
     asked=lambda entries: _sorted([_package_asked(entry) for entry in entries]),

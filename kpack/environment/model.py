@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from kpack import urls
+from kpack.environment import hashes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,15 @@ class Package:
     """The PEP 508 requirement (``name``, ``name[extra]>=1``, ``name @ url``); None for a bare path."""
     path: str | None = None
     """A local project folder or wheel, relative to the file (``./fork``, ``./x.whl``); else None."""
+    extras: tuple[str, ...] = ()
+    """Of a local path (``./fork[one,two]``), normalised and sorted; a requirement has its own."""
+    hashes: tuple[str, ...] = ()
+    """SHA-256 digests, one of which its file has to have (``--hash=sha256:…``); empty when nobody wrote any."""
+
+    @property
+    def plain(self) -> str:
+        """The text without its digests, for messages."""
+        return hashes.split(self.text)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from kpack.environment import hashes
 from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import Exclusion, Package
 from kpack.environment.patterns import MOST_PATTERNS, TOO_MANY_PATTERNS, is_pattern, normalise
-from kpack.environment.rows import LONGEST
+from kpack.environment.rows import LONGEST, NAME
 from kpack.urls import url_parts
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from kpack.environment.positions import KeyPath
 
 _URL = re.compile(r"(?:https?|file|git\+(?:https?|ssh|file))://[^\s]+")
-_LOCAL = re.compile(r"(?:\./|\.\./|/|~/)")
+_LOCAL = re.compile(r"(?:\.{0,2}/|~/|\.{1,2}(?:\s*\[|\Z))")
+_EXTRAS = re.compile(rf"([^\[\]]*?)\s*\[\s*({NAME}(?:\s*,\s*{NAME})*)\s*\]")
 
 
 class NotAPackageError(ValueError):
@@ -41,13 +43,17 @@ def package(text: str) -> Package:
         NotAPackageError: the text is neither a requirement (PEP 508) nor a local path (``./…``, ``../…``, ``/…``).
 
     """
-    if len(text) > LONGEST:
+    try:
+        written, digests = hashes.split(text.strip())
+    except ValueError as error:
+        raise NotAPackageError(str(error), "write it like name==1.2 --hash=sha256:… (64 hexadecimal digits)") from error
+    if len(written) > LONGEST:
         raise NotAPackageError(
-            f"{quoted(text)} has {len(text):,} characters, {LONGEST:,} are the most", "write a shorter requirement"
+            f"{quoted(text)} has {len(written):,} characters, {LONGEST:,} are the most", "write a shorter requirement"
         )
-    written = text.strip()
-    if written in {".", ".."} or _LOCAL.match(written):
-        return Package(text=text, requirement=None, path=_local_path(written))
+    if _LOCAL.match(written):
+        path, extras = _local_path(written)
+        return Package(text=text, requirement=None, path=path, extras=extras, hashes=digests)
     try:
         requirement = Requirement(written)
     except InvalidRequirement as error:
@@ -58,9 +64,25 @@ def package(text: str) -> Package:
             f"{quoted(requirement.url)} is not a URL that kpack can fetch",
             'write https://…, git+https://…@revision or file:///…; a local folder stands alone, like "./fork"',
         )
-    if requirement.url is not None and urlsplit(requirement.url).path.endswith(".whl"):
-        _wheel(requirement)
-    return Package(text=text, requirement=requirement)
+    if requirement.url is not None:
+        _check_digest(requirement.url, digests)
+        if urlsplit(requirement.url).path.endswith(".whl"):
+            _wheel(requirement)
+    return Package(text=text, requirement=requirement, hashes=digests)
+
+
+def _check_digest(url: str, digests: tuple[str, ...]) -> None:
+    """Refuse digests of a repository, those beside a URL, and what is none."""
+    try:
+        found = hashes.of_url(url)
+    except ValueError as error:
+        raise NotAPackageError(f"the #sha256= of its URL: {error}", "write 64 hexadecimal digits") from error
+    if url.startswith("git+") and (found or digests):
+        raise NotAPackageError(
+            "a repository has no SHA-256", "its commit says which files it has: git+https://…@<40 digits>"
+        )
+    if digests:
+        raise NotAPackageError("the digest of a URL stands in it", "write name @ https://…#sha256=…")
 
 
 def _has_host_and_port(url: str) -> bool:
@@ -85,7 +107,10 @@ def _wheel(requirement: Requirement) -> None:
         )
 
 
-def _local_path(written: str) -> str:
+def _local_path(written: str) -> tuple[str, tuple[str, ...]]:
+    """Return a path, and the extras behind it."""
+    with_extras = _EXTRAS.fullmatch(written)
+    written, names = with_extras.groups() if with_extras else (written, "")
     if written.startswith("~"):
         raise NotAPackageError(
             f"{quoted(written)} starts at a home folder", 'write a path relative to this file, like "../fork"'
@@ -95,7 +120,7 @@ def _local_path(written: str) -> str:
             f"{quoted(written)} is more than a path",
             'a local path stands alone, with / between its parts, like "./fork"',
         )
-    return written
+    return written, tuple(sorted({canonicalize_name(name) for name in re.findall(r"[^,\s]+", names)}))
 
 
 def _advice(written: str) -> str:

@@ -76,7 +76,7 @@ def _asked(environment: Environment, target: Target, sources: Mapping[Normalized
     for package in environment.packages:
         requirement = package.requirement
         if requirement is None:
-            asked.append(Asked(text=package.text, line=_local(environment, package)))
+            asked.append(Asked(text=package.plain, line=_local(environment, package), hashes=package.hashes))
             continue
         if requirement.marker is not None and not requirement.marker.evaluate({**target.environment, "extra": ""}):
             continue
@@ -87,17 +87,14 @@ def _asked(environment: Environment, target: Target, sources: Mapping[Normalized
             plain.name = environment.substitute.get(canonicalize_name(plain.name), plain.name)
         elif held is not None and held.commit is not None:
             plain.url = at_commit(plain.url, held.url, held.revision, held.commit)
-        if package.path is not None:
-            extras = f"[{','.join(sorted(plain.extras))}]" if plain.extras else ""
-            asked.append(Asked(text=package.text, line=f"{_local(environment, package)}{extras}"))
-        else:
-            asked.append(Asked(text=package.text, line=str(plain)))
+        asked.append(Asked(text=package.plain, line=str(plain), hashes=package.hashes))
     return asked
 
 
 def _local(environment: Environment, package: Package) -> str:
     assert package.path is not None
-    return str((environment.path.parent / package.path).resolve())
+    extras = f"[{','.join(package.extras)}]" if package.extras else ""
+    return f"{(environment.path.parent / package.path).resolve()}{extras}"
 
 
 def _provided(

@@ -37,6 +37,7 @@ def assemble(
     """
     rows = {row.name: row for row in answer.resolved}
     asked = [(canonicalize_name(item.name), _shown(item.requirement)) for item in answer.asked]
+    _check_digests(answer, rows)
     kept = _reachable(rows, [name for name, _ in asked], environment)
     needs: dict[str, list[Need]] = {name: [] for name in kept}
     for requested, text in asked:
@@ -71,6 +72,22 @@ def assemble(
         notes=tuple(map(_shown, answer.notes)),
         accelerator=wheel_of(answer.accelerator) if answer.accelerator else None,
     )
+
+
+def _check_digests(answer: Answer, rows: Mapping[str, Resolved]) -> None:
+    """Refuse a file with none of the digests that kaggle-env.toml gives for it; one that the kernel has is no file."""
+    for item in answer.asked:
+        row = rows.get(item.name)
+        if not item.hashes or row is None or row.kernel:
+            continue
+        found = row.file or row.source
+        digest = found.sha256 if found else None
+        if digest not in item.hashes:
+            raise IntegrityError(
+                f"sha256 of {row.name} {row.version} is {digest}, kaggle-env.toml says {' or '.join(item.hashes)}",
+                where=_shown(item.requirement),
+                next="find out whether the file or the digest is the wrong one, and correct packages",
+            )
 
 
 def _reachable(rows: Mapping[str, Resolved], roots: Sequence[str], environment: Environment) -> set[str]:

@@ -26,6 +26,8 @@ class Asked:
     """As the user wrote it."""
     line: str
     """What pip is given: a requirement without marker, or an absolute path."""
+    hashes: tuple[str, ...] = ()
+    """SHA-256 digests, one of which its file has to have; empty for any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,7 @@ class Request:
 
     name: str
     requirement: str
+    hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,9 @@ VALID = {
     "names": HEAD
     + 'replace = ["tokenizers"]\nallow-source = ["a"]\nallow-broken = ["b"]\n'
     + 'allow-preloaded = ["numpy"]\nlax-record = ["c"]\n',
+    "hashes": HEAD
+    + f'packages = ["a==1 --hash=sha256:{DIGEST}  --hash sha256:{DIGEST.upper()}", "./x.whl --hash=sha256:{DIGEST}",'
+    + f' "b @ https://h/b.zip#egg=b&sha256={DIGEST}", "./fork[One, two_x]", ".[dev]"]\n',
     "no_deps": HEAD + 'no-deps = ["Odd_Name"]\n',
     "substitute": HEAD + '[substitute]\nOpenCV_Python_Headless = "opencv-python"\n"b.c" = "d"\n',
     "lax_archive": HEAD + 'lax-archive = ["Odd_Name"]\n',
@@ -156,6 +159,34 @@ WRONG = {
     "package_home": after('packages = ["~/x"]\n', key="packages[0]", what="home folder", schema=False),
     "package_path_with_marker": after(
         "packages = [\"./x ; python_version < '3'\"]\n", key="packages[0]", what="more than a path", schema=False
+    ),
+    "package_hash_of_another_kind": after(
+        'packages = ["x==1 --hash=md5:abc"]\n', key="packages[0]", what="is no SHA-256", schema=False
+    ),
+    "package_option_behind_hash": after(
+        f'packages = ["x==1 --hash=sha256:{DIGEST} --pre"]\n',
+        key="packages[0]",
+        what="'--pre' stands behind its --hash",
+        schema=False,
+    ),
+    "package_hash_beside_url": after(
+        f'packages = ["x @ https://h/x.zip --hash=sha256:{DIGEST}"]\n',
+        key="packages[0]",
+        what="the digest of a URL stands in it",
+        next="#sha256=",
+        schema=False,
+    ),
+    "package_url_hash_short": after(
+        'packages = ["x @ https://h/x.zip#egg=x&sha256=abc"]\n',
+        key="packages[0]",
+        what="'abc' is no SHA-256",
+        schema=False,
+    ),
+    "package_repository_hash": after(
+        f'packages = ["x @ git+https://h/x@main#sha256={DIGEST}"]\n',
+        key="packages[0]",
+        what="a repository has no SHA-256",
+        schema=False,
     ),
     "package_url_scheme": after(
         'packages = ["x @ ftp://host/x"]\n', key="packages[0]", what="not a URL that kpack can fetch", schema=False

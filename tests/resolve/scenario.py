@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from kpack.base import BaseDistribution, BaseImage
-from kpack.environment import Environment, Exclusion, Package
+from kpack.environment import Environment, Exclusion
+from kpack.environment.requirements import package
 from kpack.resolve import resolve
 from kpack.target import targets
 from tests.support.wheels import make_wheel
@@ -92,7 +92,7 @@ class Scenario:
             name="scenario",
             bases=() if python else ("kernel",),
             python=python,
-            packages=tuple(_package(text) for text in packages),
+            packages=tuple(package(text) for text in packages),
             exclude=tuple(_exclusion(text) for text in exclude),
             replace=tuple(canonicalize_name(name) for name in replace),
             allow_source=tuple(canonicalize_name(name) for name in allow_source),
@@ -138,13 +138,6 @@ def packed(resolution: TargetResolution) -> dict[str, str]:
 def from_base(resolution: TargetResolution) -> dict[str, str]:
     """Return name and version of what the kernel gives."""
     return {use.name: str(use.version) for use in resolution.from_base}
-
-
-def _package(text: str) -> Package:
-    try:
-        return Package(text=text, requirement=Requirement(text))
-    except InvalidRequirement:
-        return Package(text=text, requirement=None, path=text)
 
 
 def _exclusion(text: str) -> Exclusion:

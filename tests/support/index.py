@@ -27,7 +27,7 @@ class ServedFile:
     requires_python: str | None = None
     yanked: bool | str = False
     sha256: str | None = None
-    """What the page claims; None for the truth."""
+    """What the page claims; None for the truth, empty for nothing (not in HTML)."""
 
 
 @dataclass
@@ -140,12 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         rows = []
         for item in served:
-            digest = item.sha256 or hashlib.sha256(item.path.read_bytes()).hexdigest()
+            digest = hashlib.sha256(item.path.read_bytes()).hexdigest() if item.sha256 is None else item.sha256
             url = f"../../files/{urllib.parse.quote(item.path.name)}"
             row: dict[str, object] = {
                 "filename": item.path.name,
                 "url": url,
-                "hashes": {"sha256": digest},
+                "hashes": {"sha256": digest} if digest else {},
                 "size": item.path.stat().st_size,
                 "upload-time": item.upload_time,
                 "yanked": item.yanked,

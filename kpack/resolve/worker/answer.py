@@ -88,7 +88,7 @@ def requests(search: Search, found: Sequence[Any]) -> list[Request]:
         except InvalidRequirement:
             link = seams.requirement(item.line, comes_from=item.text).link
             name, text = by_url[link.url_without_fragment], item.text
-        named.append(Request(name=name, requirement=text))
+        named.append(Request(name=name, requirement=text, hashes=item.hashes))
     return named
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import urllib.parse
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kpack.resolve.wire import Question
 
@@ -201,6 +203,14 @@ def _utc(moment: str) -> str:
     return found.strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def _digests(request: Question) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each name of the requests whose file has to have one of some digests."""
+    for item in request.asked:
+        if item.hashes:
+            with contextlib.suppress(InvalidRequirement):  # a path: its file is no index's
+                yield str(canonicalize_name(Requirement(item.line).name)), frozenset(item.hashes)
+
+
 class Fit:
     """Judges files for one target; the one place that knows tags, exclude-newer and allow-source."""
 
@@ -209,6 +219,7 @@ class Fit:
         self.python = request.python_full_version
         self.cutoff = request.exclude_newer
         self.sources = frozenset(request.allow_source)
+        self._digests = dict(_digests(request))
         self._known: dict[str, int | None] = {}
 
     def rank(self, tags: str) -> int | None:
@@ -233,13 +244,18 @@ class Fit:
             return False
         return file.upload_time is None or _utc(file.upload_time) >= self.cutoff[:19]
 
+    def admitted(self, name: str, file: IndexFile) -> bool:
+        """Tell whether the file may be one that a digest in kaggle-env.toml means; who says none may be it."""
+        allowed, digest = self._digests.get(name), file.hashes.get("sha256")
+        return allowed is None or digest is None or digest in allowed
+
     def python_fits(self, file: IndexFile) -> bool:
         """Tell whether Requires-Python admits the target; an invalid one counts as none, as in pip."""
         return not file.requires_python or _admits(file.requires_python, self.python)
 
     def usable(self, name: str, file: IndexFile) -> bool:
         """Tell whether the file may be chosen."""
-        if file.flaw:
+        if file.flaw or not self.admitted(name, file):
             return False
         fits = name in self.sources if file.tags is None else self.rank(file.tags) is not None
         return fits and not self.too_new(file) and self.python_fits(file)

@@ -25,8 +25,8 @@ class Unusable:
 
     version: Version
     kind: str
-    """``damaged`` or ``invalid`` (its row or metadata), ``exclude-newer``, ``python``, ``sdist``, ``interpreter``,
-    ``glibc``, ``platform`` or ``yanked``."""
+    """``damaged`` or ``invalid`` (its row or metadata), ``digest`` (not one that was asked for), ``exclude-newer``,
+    ``python``, ``sdist``, ``interpreter``, ``glibc``, ``platform`` or ``yanked``."""
     words: str
     """What follows "name version": ``needs Python >=3.13, the target has 3.12.13``."""
     sdist: bool = False
@@ -65,7 +65,9 @@ class Reasons:
             return Unusable(version, "yanked", f"was yanked{reason}")
         if all(file.flaw for file in files):
             return Unusable(version, "damaged", files[0].flaw)
-        files = [file for file in files if not file.flaw]
+        files = [file for file in files if not file.flaw and self._fit.admitted(name, file)]
+        if not files:
+            return Unusable(version, "digest", "has no file with a sha256 that kaggle-env.toml gives for it")
         old = [file for file in files if not self._fit.too_new(file)]
         if not old:
             times = sorted(file.upload_time for file in files if file.upload_time)

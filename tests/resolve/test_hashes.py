@@ -1,0 +1,89 @@
+"""Digests that people wrote are kept to: ``--hash`` of a request, ``#sha256=`` of a URL."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.errors import IntegrityError, NoSolution
+from kpack.resolve.model import Need
+from tests.resolve.scenario import packed
+from tests.resolve.test_sources import project
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.resolve.scenario import Scenario
+
+OTHER = "0" * 64
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_of_two_files_the_one_is_taken_whose_digest_was_written(scenario: Scenario) -> None:
+    pure = scenario.wheel("top", "1.0", "dep")
+    scenario.wheel("top", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    scenario.wheel("top", "2.0")
+    scenario.wheel("dep", "1.0")
+    answer = scenario.lock(f"top>=1 --hash=sha256:{OTHER} --hash=sha256:{digest_of(pure)}")
+    assert packed(answer) == {"dep": "1.0", "top": "1.0"}
+    top = answer.packed[1]
+    assert top.wheel is not None
+    assert top.wheel.filename == pure.name
+    assert top.needed_by == (Need(by="", requirement="top>=1"),)
+
+
+def test_a_release_without_a_file_of_that_digest_is_refused_and_told(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    with pytest.raises(NoSolution, match=r"top 1\.0 has no file with a sha256 that kaggle-env.toml gives for it"):
+        scenario.lock(f"top==1.0 --hash=sha256:{OTHER}")
+
+
+def test_a_file_whose_index_says_no_digest_is_checked_by_its_bytes(scenario: Scenario) -> None:
+    wheel = scenario.wheel("top", "1.0", sha256="")
+    assert packed(scenario.lock(f"top --hash=sha256:{digest_of(wheel)}")) == {"top": "1.0"}
+    with pytest.raises(IntegrityError, match=f"sha256 of top 1.0 is {digest_of(wheel)}, kaggle-env.toml says {OTHER}"):
+        scenario.lock(f"top --hash=sha256:{OTHER}")
+
+
+@pytest.mark.parametrize("spelling", ["#egg=top&sha256={}", "#sha256={}&egg=top", "#sha256={}"])
+def test_the_digest_in_a_url_counts_wherever_it_stands(scenario: Scenario, spelling: str) -> None:
+    wheel = scenario.wheel("top", "1.0")
+    url = f"top @ {scenario.index.root}/files/{wheel.name}"
+    assert packed(scenario.lock(url + spelling.format(digest_of(wheel)))) == {"top": "1.0"}
+    with pytest.raises(IntegrityError, match=f"its URL in packages says {OTHER}"):
+        scenario.lock(url + spelling.format(OTHER))
+
+
+def test_a_local_wheel_is_checked_by_the_digest_behind_its_path(scenario: Scenario) -> None:
+    wheel = make_wheel(scenario.folder, "top")
+    assert packed(scenario.lock(f"./{wheel.name} --hash=sha256:{digest_of(wheel)}")) == {"top": "1.0"}
+    with pytest.raises(IntegrityError, match=r"sha256 of top 1\.0 is"):
+        scenario.lock(f"./{wheel.name} --hash=sha256:{OTHER}")
+
+
+def test_a_digest_of_what_the_kernel_has_is_of_no_consequence(scenario: Scenario) -> None:
+    assert packed(scenario.lock(f"top==1.0 --hash=sha256:{OTHER}", base={"top": "1.0"})) == {}
+
+
+@pytest.mark.parametrize("kind", ["folder", "wheel"])
+def test_extras_behind_a_local_path_are_asked_for(scenario: Scenario, kind: str) -> None:
+    lines = ["dep", "more; extra == 'all'"]
+    scenario.wheel("dep", "1.0")
+    scenario.wheel("more", "1.0")
+    if kind == "wheel":
+        path = make_wheel(scenario.folder, "fork", "1.0", requires=lines, provides_extra=["all"])
+    else:
+        path = scenario.folder / "fork"
+        path.mkdir()
+        for name, text in project("fork", "1.0", [*lines, r"dep\nProvides-Extra: all"]).items():
+            (path / name).write_text(text)
+    answer = scenario.lock(f"./{path.name}[all]")
+    assert packed(answer) == {"dep": "1.0", "fork": "1.0", "more": "1.0"}
+    assert {str(pin.name): pin.extras for pin in answer.packed}["fork"] == ("all",)
+    assert packed(scenario.lock(f"./{path.name}")) == {"dep": "1.0", "fork": "1.0"}
