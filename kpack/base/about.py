@@ -18,11 +18,12 @@ def days(base: BaseImage, today: dt.date) -> int | None:
 
 
 def about(base: BaseImage, today: dt.date) -> str:
-    """Return one sentence: ``kaggle-gpu-…: reconstructed, not probed, 150 days old (high: …)``, and how to probe."""
+    """Return one sentence: ``kaggle-gpu-…: reconstructed, not probed, 150 days old (high: …); exact is …``."""
     age = days(base, today)
     old = "" if age is None else f", {age} days old"
     said = f" ({base.certainty})" if base.certainty else ""
     if not base.shipped:
         return f"{base.name}: your own list{old}{said}"
     kind = base.accelerator if base.accelerator in ("cpu", "tpu") else "gpu"
-    return f"{base.name}: reconstructed, not probed{old}{said}; kpack probe --kaggle {kind} makes an exact one"
+    better = f"exact is a probe of your own kernel, kpack probe --kaggle {kind}"
+    return f"{base.name}: reconstructed, not probed{old}{said}; {better}"

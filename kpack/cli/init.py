@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from kpack.environment import FILE_NAME, parse
 from kpack.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from kpack.base import SnapshotInfo
-    from kpack.environment.importing import Harvest
+    from collections.abc import Sequence
+
+    from kpack.base import BaseImage
+    from kpack.base.choice import Choice
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -45,6 +48,7 @@ def init(
     kpack init --from-notebook inference.ipynb
     kpack init --from-requirements requirements.txt --base kaggle-cpu-py312-2026-08
     """
+    from kpack.base.about import about
     from kpack.environment import importing, template
     from kpack.files import write_text
 
@@ -53,18 +57,22 @@ def init(
         raise UsageError("the file is there already", where=str(path), next="edit it, or write it anew with --force")
     if bases and python:
         raise UsageError("--base and --python exclude each other", next="give one of them")
+    choice: Choice | None = None
     harvest = importing.Harvest(folder=path.absolute().parent)
     for notebook in notebooks:
         importing.from_notebook(notebook, harvest)
     for requirements in lists:
         importing.from_requirements(requirements, harvest)
     if not bases and not python:
-        bases = (_base(harvest),)
+        choice = _choice(notebooks)
+        bases = (choice.info.name,)
+        for note in choice.notes:
+            harvest.note(note)
     title = name or template.pack_name(notebooks[0].stem if notebooks else path.absolute().parent.name)
     packages = list(harvest.packages.values())
     text = template.render(title, bases=bases, python=python or "", packages=packages)
     parse(text, path)
-    _known(bases, path)
+    images = _images(bases, path)
     write_text(path, text)
     if as_json:
         answer(
@@ -75,34 +83,31 @@ def init(
                 "python": python,
                 "packages": packages,
                 "notes": harvest.notes,
+                "because": choice.because if choice else None,
             }
         )
         return int(ExitCode.DONE)
     for note in harvest.notes:
         say(f"note: {note}")
+    for image in images:
+        say(f"image: {about(image, dt.datetime.now(dt.UTC).date())}")
+    if choice is not None:
+        say(f"  chosen as {choice.because}; kpack probe --list shows the others")
     found = f", {len(packages)} packages" if notebooks or lists else ""
     tell(f"{path}: written for {', '.join(bases) or f'Python {python}'}{found}. Next: kpack lock")
     return int(ExitCode.DONE)
 
 
-def _known(bases: tuple[str, ...], path: Path) -> None:
-    """Refuse a base that cannot be read before a file names it."""
+def _images(bases: tuple[str, ...], path: Path) -> list[BaseImage]:
+    """Read the images before a file names them."""
     from kpack import base
 
-    for ref in bases:
-        base.load(ref, path.absolute().parent)
+    return [base.load(ref, path.absolute().parent) for ref in bases]
 
 
-def _base(harvest: Harvest) -> str:
-    """Return the newest shipped image that has the notebook's Python and accelerator; else the newest for GPUs."""
-    from kpack import base
+def _choice(notebooks: Sequence[Path]) -> Choice:
+    """Return the image that the first notebook which speaks of one wishes for; the newest for a GPU without any."""
+    from kpack.base.choice import Wish, choose, wish_of_notebook
 
-    def rank(info: SnapshotInfo) -> tuple[bool, bool]:
-        python = harvest.python is None or info.python.startswith(f"{harvest.python}.")
-        return python, info.accelerator in ("any", "cpu" if harvest.accelerator is False else "gpu")
-
-    shipped = base.shipped()
-    best = max(shipped, key=rank)
-    if harvest.python is not None and not rank(best)[0]:
-        harvest.note(f"no known image has the notebook's Python {harvest.python}; {best.name} was chosen")
-    return best.name
+    wishes = (wish_of_notebook(notebook) for notebook in notebooks)
+    return choose(next((wish for wish in wishes if wish != Wish()), Wish()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
 
 from kpack import project as projects
+from kpack.base.about import about, days
 from kpack.cache import Cache
 from kpack.cli.progress import locking
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from kpack.base import BaseImage
     from kpack.lock import LockedTarget
 
 
@@ -54,6 +57,7 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
             {
                 "lock": str(done.path),
                 "changed": done.changed,
+                "images": [_image(base) for base in project.bases],
                 "targets": [_target(target) for target in done.lock.targets],
                 "checkpoints": [
                     {"path": c.path, "urls": list(c.urls), "sha256": c.sha256, "size": c.size, "attached": c.attached}
@@ -68,6 +72,8 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
     from kpack.cli.table import print_lock
 
     print_lock(done.lock)
+    for base in project.bases:
+        say(f"image: {about(base, dt.datetime.now(dt.UTC).date())}")
     total = sum(wheel.size or 0 for wheel in done.lock.wheels())
     total += sum({c.sha256: c.size for c in done.lock.checkpoints if c.attached is None}.values())
     tell(f"{done.path}: written; the pack will have about {human_size(total)}. Next: kpack build")
@@ -105,6 +111,16 @@ def _check(project: projects.Project, *, as_json: bool) -> int:
     else:
         tell(f"{project.lock_path}: up to date")
     return int(ExitCode.CHECK_FAILED if reasons else ExitCode.DONE)
+
+
+def _image(base: BaseImage) -> dict[str, object]:
+    return {
+        "base": base.name,
+        "shipped": base.shipped,
+        "taken": base.taken or None,
+        "days": days(base, dt.datetime.now(dt.UTC).date()),
+        "certainty": base.certainty,
+    }
 
 
 def _target(target: LockedTarget) -> dict[str, object]:

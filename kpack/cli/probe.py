@@ -135,10 +135,20 @@ def _tell_probed(found: Probed, place: Path, config: Path | None, *, changed: bo
         return
     glibc = ".".join(map(str, base.glibc))
     tell(f"{place}: Python {base.python_full_version}, glibc {glibc}, {len(base.distributions)} distributions")
-    tell(f"image: {found.image or 'Kaggle does not say which'}")
+    tell(f"image: {found.image or 'Kaggle does not say which'}{_told_apart(found.image)}")
     if changed:
         tell(f"{config}: base is this snapshot now")
         tell("next: kpack lock")
+
+
+def _told_apart(image: str | None) -> str:
+    """Return which shipped snapshot an image is, in words that follow its digest."""
+    from kpack.base import by_digest
+
+    if image is None:
+        return ""
+    known = by_digest(image)
+    return f", which is {known.name}" if known is not None else ", newer or other than every shipped snapshot's"
 
 
 def _use(config: Path | None, place: Path, *, use: bool | None, ask: bool) -> bool:
@@ -176,9 +186,12 @@ def _list(*, as_json: bool) -> None:
         count = f"{info.distributions} distributions"
         if info.unknown:
             count += f" and {info.unknown} of unknown version"
-        tell(f"{info.name:<{width}}  {info.taken}, Python {info.python}, glibc {info.glibc}, {count}")
+        probably = f" (probably {info.glibc_inferred})" if info.glibc_inferred else ""
+        tell(f"{info.name:<{width}}  {info.taken}, Python {info.python}, glibc {info.glibc}{probably}, {count}")
         tell(f"{'':<{width}}  certainty: {info.certainty}")
         for digest in info.images:
-            tell(f"{'':<{width}}  {digest}")
+            tell(f"{'':<{width}}  image: {digest}")
+        if not info.images:
+            tell(f"{'':<{width}}  image: its digest is not known")
     tell("")
     tell("These lists are reconstructed. A probe of your own kernel (kpack probe) is exact and beats them.")

@@ -8,7 +8,7 @@ import re
 import shlex
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
@@ -60,10 +60,6 @@ class Harvest:
     """Entries of ``packages`` by normalised name (or path)."""
     said: dict[str, None] = field(default_factory=dict)
     """The notes, in order."""
-    python: str | None = None
-    """Python series of the kernel that a notebook was last run with, ``3.12``."""
-    accelerator: bool | None = None
-    """Whether the notebook wants a GPU; None when it does not say."""
 
     @property
     def notes(self) -> list[str]:
@@ -94,7 +90,7 @@ class Harvest:
 
 
 def from_notebook(path: Path, harvest: Harvest) -> None:
-    """Add what the ``pip install`` lines of a notebook's code cells name, and what kernel it was made for.
+    """Add what the ``pip install`` lines of a notebook's code cells name.
 
     Raises:
         UsageError: the file is missing or no notebook.
@@ -117,7 +113,6 @@ def from_notebook(path: Path, harvest: Harvest) -> None:
         source = cell.get("source", "") if isinstance(cell, dict) and cell.get("cell_type") == "code" else ""
         text = "".join(map(str, source)) if isinstance(source, list) else str(source)
         _cell(text, f"{where}: cell {number}", path.parent, harvest)
-    _kernel(notebook.get("metadata"), harvest)
 
 
 def from_requirements(path: Path, harvest: Harvest) -> None:
@@ -143,17 +138,6 @@ def _read(path: Path) -> str:
         raise UsageError("there is no such file", where=shown_path(path), next="check the path") from error
     except OSError as error:
         raise MachineError(f"cannot be read: {error.strerror}", where=shown_path(path)) from error
-
-
-def _kernel(metadata: Any, harvest: Harvest) -> None:
-    held = metadata if isinstance(metadata, dict) else {}
-    language = held.get("language_info")
-    version = language.get("version") if isinstance(language, dict) else None
-    series = re.match(r"3\.[0-9]+", version) if isinstance(version, str) else None
-    harvest.python = series[0] if series else None
-    kaggle = held.get("kaggle")
-    if isinstance(kaggle, dict) and isinstance(kaggle.get("isGpuEnabled"), bool):
-        harvest.accelerator = kaggle["isGpuEnabled"]
 
 
 def _cell(text: str, where: str, folder: Path, harvest: Harvest) -> None:

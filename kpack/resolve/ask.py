@@ -58,6 +58,7 @@ def question(
         environment=dict(target.environment),
         tags=tuple(str(tag) for tag in target.tags),
         asked=tuple(_asked(environment, target, sources)),
+        glibc_inferred=_inferred(target),
         provided=provided,
         limits=tuple(_limits(environment, target, provided)),
         pins={name: str(version) for name, version in sorted(pins.items()) if name not in fixed},
@@ -69,6 +70,12 @@ def question(
         indexes=address(environment, index_url),
         cache_dir=str(cache_dir) if cache_dir else "",
     )
+
+
+def _inferred(target: Target) -> str:
+    """Return the glibc that the base has by inference only, the empty string when there is no such."""
+    found = target.base.glibc_inferred if target.base else None
+    return ".".join(map(str, found)) if found and found > target.glibc else ""
 
 
 def _asked(environment: Environment, target: Target, sources: Mapping[NormalizedName, Source]) -> list[Asked]:
@@ -110,6 +117,7 @@ def _provided(
             requires_dist=requires.get(name, item.requires_dist),
             provides_extra=item.provides_extra,
             opened=name in opened,
+            doubt=item.doubt,
         )
     for exclusion in environment.exclude:
         if exclusion.version is not None:

@@ -258,7 +258,10 @@ class _World:
             return None
         if not _holds(requirement, version):
             whose = "packed" if other in self.packed else "in the base" if other in self.base else "named in exclude"
-            return f"{name} {self.versions[name]} needs {wanted}, and {other} {version} is {whose}"
+            doubt = self.base[other].doubt if whose == "in the base" else ""
+            return f"{name} {self.versions[name]} needs {wanted}, and {other} {version} is {whose}" + (
+                f" ({doubt})" if doubt else ""
+            )
         return None
 
     def check_base(self) -> None:
@@ -304,7 +307,8 @@ class _World:
         old, new = changed[other]
         if _holds(requirement, new):
             return None
-        says = f"the base's {name} {self.versions[name]} needs {_words(requirement)}"
+        doubt = f" ({self.base[name].doubt})" if self.base[name].doubt else ""
+        says = f"the base's {name} {self.versions[name]}{doubt} needs {_words(requirement)}"
         if not _holds(requirement, old):
             self.notes.append(f"{says}: broken in the base already ({other} {old}), and still so with {other} {new}")
             return None

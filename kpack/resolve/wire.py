@@ -42,6 +42,13 @@ class Provided:
     """The pack may bring another version (``replace``)."""
     by: str = "the base image"
     """Who says that it is there: ``the base image`` or ``exclude``."""
+    doubt: str = ""
+    """What to say beside the version where it is not certain: ``resolved, not seen``."""
+
+    @property
+    def shown(self) -> str:
+        """The version, with what makes it doubtful behind: ``4.8.5, resolved, not seen``."""
+        return f"{self.version}, {self.doubt}" if self.doubt else self.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +117,8 @@ class Question:
     tags: tuple[str, ...]
     """``cp312-cp312-manylinux_2_35_x86_64``, best first."""
     asked: tuple[Asked, ...]
+    glibc_inferred: str = ""
+    """``2.39``, where the image probably has a newer glibc than `tags` count on; only words depend on it."""
     provided: tuple[Provided, ...] = ()
     limits: tuple[Limit, ...] = ()
     pins: dict[str, str] = field(default_factory=dict)

@@ -116,13 +116,6 @@ def test_a_wheel_in_an_input_that_is_not_here_is_asked_of_the_index(
     ]
 
 
-def test_reads_the_kernel_that_a_notebook_was_made_for(tmp_path: Path) -> None:
-    harvest = Harvest(folder=tmp_path)
-    path = notebook(tmp_path, language_info={"version": "3.11.13"}, kaggle={"isGpuEnabled": False})
-    from_notebook(path, harvest)
-    assert (harvest.python, harvest.accelerator) == ("3.11", False)
-
-
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 1}', "[" * 100_000])
 def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "n.ipynb"

@@ -177,7 +177,7 @@ class Diagnosis:
     def _has(self, name: str) -> str:
         item = self._kernel.provided[name]
         owner = f"the base image {self._search.request.label}" if item.by != "exclude" else "the kernel (exclude)"
-        return f"{owner} has {name} {item.version}"
+        return f"{owner} has {name} {item.shown}"
 
     def _first(self, clash: Clash) -> str:
         by, words = clash.chain[-1]

@@ -218,6 +218,7 @@ class Fit:
         self.ranks = {tag: rank for rank, tag in reversed(list(enumerate(request.tags)))}
         self.python = request.python_full_version
         self.cutoff = request.exclude_newer
+        self.glibc_inferred = request.glibc_inferred
         self.sources = frozenset(request.allow_source)
         self._digests = dict(_digests(request))
         self._known: dict[str, int | None] = {}

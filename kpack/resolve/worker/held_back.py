@@ -88,7 +88,7 @@ class Comparison:
         kernel = self._finder.kernel
         if kernel.fixed(name):
             item = kernel.provided[name]
-            return f"{'exclude says' if item.by == 'exclude' else 'the base image has'} {item.version}"
+            return f"{'exclude says' if item.by == 'exclude' else 'the base image has'} {item.shown}"
         for by, specifier, requirement in self._asks.get(name, ()):
             if not specifier.contains(version, prereleases=True):
                 return f"{by} needs {requirement}"
@@ -120,7 +120,7 @@ class Comparison:
             has = self._finder.kernel.version(other) if self._finder.kernel.fixed(other) else None
             if has is not None:
                 if not requirement.specifier.contains(has, prereleases=True):
-                    yield f"needs {requirement}, and the kernel has {has}"
+                    yield f"needs {requirement}, and the kernel has {self._finder.kernel.provided[other].shown}"
             elif other in self._rows:
                 got = self._rows[other].version
                 if not requirement.specifier.contains(got, prereleases=True):

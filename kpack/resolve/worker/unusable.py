@@ -98,8 +98,11 @@ class Reasons:
             if (found := _GLIBC.match(platform)) and platform.endswith(self._machine)
         ]
         if levels and self._glibc:
-            lowest = ".".join(map(str, min(levels)))
-            return "glibc", f"has wheels that need glibc {lowest}, the target has {self._glibc}"
+            lowest = min(levels)
+            has, probably = self._glibc, self._fit.glibc_inferred
+            if probably and lowest <= tuple(map(int, probably.split("."))):
+                has += f" for sure and probably {probably} (a probe of your own kernel, kpack probe, would allow them)"
+            return "glibc", f"has wheels that need glibc {'.'.join(map(str, lowest))}, the target has {has}"
         return "platform", f"has wheels for {_listed(sorted(platforms))} only, none for Linux on {self._machine}"
 
     def _interpreter_fits(self, wheel: IndexFile) -> bool:
