@@ -267,7 +267,8 @@ def build(
     files = {item.sha256: item.path for item in fetched.values()}
     weights = fetching.fetch(made.checkpoints, fetcher, folder=project.config.parent)
     files |= {digest: item.path for digest, item in weights.items()}
-    content = content_of(made, project.lock_path.name, files)
+    images = {base.name: base.images for base in project.bases}
+    content = content_of(made, project.lock_path.name, files, images)
     wheels = {f"wheels/{wheel.filename}": wheel.path for wheel in content.wheels}
 
     def planned() -> tuple[str, ...]:

@@ -29,6 +29,8 @@ COMMON = {
 }
 """Names of folders that tell nothing of whose they are: their files are written down one by one, up to `FEW`."""
 FEW = 64
+SHIPPED: Dict[str, str] = {}
+"""The snapshot that kpack ships by the digest of its docker image; `kpack.base.probe` fills it in."""
 LARGEST = 64 << 20
 """Characters of a file that are read at most."""
 LIBRARY = re.compile(r"lib[\w+.-]*\.so(\.\d+)*$|ld-linux[\w-]*\.so\.\d+$", re.ASCII)
@@ -432,6 +434,9 @@ def probe(path: str = "kaggle-base.json") -> None:
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(text)
     print("written:", os.path.abspath(path))
+    digest = image().get("digest")
+    if digest is not None:
+        print("image:", digest, "({})".format(SHIPPED.get(digest, "none that kpack has a list of")))
     print('Download it, put it beside kaggle-env.toml, and write  base = "./{}"'.format(os.path.basename(path)))
 
 

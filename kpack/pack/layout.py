@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from kpack.lock import Lock, LockedTarget
 
 
-def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content:
+def content_of(
+    lock: Lock,
+    lock_name: str,
+    files: Mapping[str, Path],
+    images: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Content:
     """Return the content of the pack of ``lock``.
 
-    ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to its place.
+    ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to its place,
+    ``images`` a base's name to the digests of the docker images that it stands for.
     """
     lax_record, lax_archive = (lock.requests.names(key) for key in ("lax-record", "lax-archive"))
     let_in: dict[str, Lax] = {
@@ -37,7 +43,9 @@ def content_of(lock: Lock, lock_name: str, files: Mapping[str, Path]) -> Content
         lock_name=lock_name,
         lock_text=relative(lock),
         requirements=requirements(lock),
-        targets=tuple(target_of(target, let_in) for target in lock.targets),
+        targets=tuple(
+            target_of(target, let_in)._replace(images=images.get(target.label, ())) for target in lock.targets
+        ),
         wheels=tuple(
             WheelFile(
                 filename=wheel.filename,

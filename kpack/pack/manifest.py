@@ -37,6 +37,7 @@ def dumps(manifest: model.Manifest) -> bytes:
                 ],
                 "preloaded": list(target.preloaded),
                 "accelerator": target.accelerator,
+                **({"images": list(target.images)} if target.images else {}),
             }
             for target in manifest.targets
         ],

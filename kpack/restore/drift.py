@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from .versions import normalize_name, same_version, satisfies, specifier_of
 
 if TYPE_CHECKING:
-    from .manifest import Lean
+    from .manifest import Lean, PackTarget
 
 
 class Drift(NamedTuple):
@@ -56,6 +57,21 @@ def judge(leans: Iterable[Lean], installed: Mapping[str, str]) -> Tuple[Drift, .
         why = "; ".join(against) or "every recorded requirement admits it"
         found.append(Drift(lean.name, lean.version, version, bool(against), why))
     return tuple(found)
+
+
+def other_image(target: PackTarget, image: str) -> Optional[str]:
+    """Return a note when a kernel runs another docker image than those that the target's base stands for.
+
+    ``image`` is what the kernel says of its own (``KAGGLE_DOCKER_IMAGE``); nothing, or a base without known images,
+    is no difference.
+    """
+    found = re.search("sha256:[0-9a-f]{64}", image)
+    digest = found.group(0) if found else ""
+    if not target.images or not digest or digest in target.images:
+        return None
+    return "this kernel runs image {}…, the pack was locked for {} ({}…)".format(
+        digest[:19], target.label, target.images[0][:19]
+    )
 
 
 def _admits(requirement: str, version: str) -> bool:

@@ -116,6 +116,9 @@ class _Restore:
             refuse_managed()
         refuse_environment(self.manifest.env)
         target = choose_target(self.manifest, self.interpreter, self._visible())
+        other = drift.other_image(target, os.environ.get("KAGGLE_DOCKER_IMAGE", ""))
+        if other is not None:
+            self.notes.append(other)
         with contextlib.ExitStack() as stack:
             if not self.options.dry_run:
                 check.refuse_unwritable([self.scheme.purelib])

@@ -75,6 +75,8 @@ class PackTarget(NamedTuple):
     leans: Tuple[Lean, ...] = ()
     preloaded: Tuple[str, ...] = ()
     accelerator: Optional[str] = None
+    images: Tuple[str, ...] = ()
+    """Digests (``sha256:…``) of the docker images that the base stands for."""
 
 
 class PackedCheckpoint(NamedTuple):
@@ -291,6 +293,7 @@ def _target(table: _Table) -> PackTarget:
         ),
         preloaded=_texts(table.items("preloaded")),
         accelerator=table.optional_text("accelerator"),
+        images=_texts(table.items("images")) if "images" in table.raw else (),
     )
 
 

@@ -251,9 +251,11 @@ def test_in_a_kernel_it_is_exact(tmp_path: Path) -> None:
     )
     (tmp_path / "cell.py").write_text(cell())
     source = "import IPython, runpy; runpy.run_path('cell.py', run_name='__main__')"
-    done = run(sys.executable, tmp_path, source, PYTHONPATH=str(tmp_path))
+    known = load("kaggle-gpu-py312-2026-08", tmp_path).images[0]
+    done = run(sys.executable, tmp_path, source, PYTHONPATH=str(tmp_path), KAGGLE_DOCKER_IMAGE=f"x@{known}")
     assert done.returncode == 0, done.stderr
     base = load("./kaggle-base.json", tmp_path)
     assert base.certainty == "exact: written down by the kernel itself"
+    assert f"image: {known} (kaggle-gpu-py312-2026-08)" in done.stdout
     assert base.preloaded[0] == "IPython"
     assert "PIL" not in base.preloaded

@@ -190,7 +190,10 @@ def test_drift_reads_a_pack_as_it_reads_a_lock(tmp_path: Path, capsys: pytest.Ca
     found = resolution((target(base({"torch": "2"})), [packed]), from_base=(use("torch", "2", ("x", "torch<3")),))
     lock = from_resolution(environment("x"), found, meaning="0" * 64)
     out = tmp_path / "tiny.kpack.bin"
-    pack.write(content_of(lock, "pylock.kaggle-env.toml", {sha256_of(path): path}), out)
+    images = {lock.targets[0].label: ("sha256:" + "1" * 64,)}
+    content = content_of(lock, "pylock.kaggle-env.toml", {sha256_of(path): path}, images)
+    pack.write(content, out)
+    assert pack.read(out).manifest.targets[0].images == images[lock.targets[0].label]
     snapshot(tmp_path / "same.json", torch="2")
     snapshot(tmp_path / "newer.json", torch="3")
     assert call(capsys, "drift", str(out), "--base", str(tmp_path / "same.json"))[0] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from copy import deepcopy
 from pathlib import Path
@@ -43,6 +44,16 @@ def test_reads_what_it_writes(raw: dict[str, Any]) -> None:
     jsonschema.validate(raw, SCHEMA)
 
 
+def test_digests_of_images_travel_and_are_left_out_where_none_is_known(raw: dict[str, Any]) -> None:
+    assert "images" not in raw["targets"][0]
+    known = copy.deepcopy(raw)
+    known["targets"][0]["images"] = ["sha256:" + "1" * 64]
+    manifest = model.loads(encoded(known))
+    assert manifest.targets[0].images == ("sha256:" + "1" * 64,)
+    assert dumps(manifest) == encoded(known)
+    jsonschema.validate(known, SCHEMA)
+
+
 def at(raw: dict[str, Any], *path: str | int) -> Any:
     found: Any = raw
     for step in path:
@@ -77,6 +88,8 @@ SHAPE = {
     "a backslash": put("targets", 0, "label", "a\\b"),
     "a list as name": put("name", []),
     "a number in env": put("restore", "env", {"A": 1}),
+    "a number as image": put("targets", 0, "images", [1]),
+    "an image as text": put("targets", 0, "images", "sha256:0"),
     "a number as lax_record": put("targets", 0, "distributions", 0, "lax_record", 1),
 }
 

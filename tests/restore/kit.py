@@ -81,6 +81,7 @@ def make_pack(
     leans: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] | None = None,
     accelerator: Path | None = None,
     base: str | None = None,
+    images: Sequence[str] = (),
     lax: Sequence[str] = (),
     odd: Sequence[str] = (),
     extra_checkpoints: Sequence[PackedCheckpoint] = (),
@@ -117,6 +118,7 @@ def make_pack(
                 for key, (version, needs) in (leans or {}).items()
             ),
             accelerator=f"wheels/{accelerator.name}" if accelerator else None,
+            images=tuple(images),
         )
         for python in series
     )

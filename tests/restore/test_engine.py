@@ -84,6 +84,23 @@ def test_of_several_targets_the_one_with_the_least_drift_is_chosen() -> None:
         choose_target(manifest, Interpreter((3, 13), "cp313", "x86_64", (2, 35)), {})
 
 
+def test_another_docker_image_than_the_packs_is_a_short_note(tmp_path: Path) -> None:
+    mine, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")], series=HERE, base="gpu", images=[mine])
+
+    def notes(image: str) -> list[str]:
+        done = kit.good(
+            sys.executable, pack.path, target=str(tmp_path / "t"), dry_run=True, env={"KAGGLE_DOCKER_IMAGE": image}
+        )
+        found: list[str] = done.report["notes"]
+        return found
+
+    assert notes(f"gcr.io/kaggle-gpu-images/python@{mine}") == notes("") == notes("latest") == notes("sha256:x") == []
+    assert notes(f"gcr.io/kaggle-images/python@{other}") == [
+        f"this kernel runs image sha256:{'2' * 12}…, the pack was locked for python-{HERE[0]} (sha256:{'1' * 12}…)"
+    ]
+
+
 def test_a_managed_interpreter_is_obeyed_by_the_command_and_not_by_the_line(tmp_path: Path) -> None:
     code = "import sysconfig, sys; print(sysconfig.get_path('stdlib'))"
     python = shutil.which("python3", path="/usr/bin")
