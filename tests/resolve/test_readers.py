@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,14 +14,9 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 from kpack.resolve.child import error_of
 from kpack.resolve.wire import Asked, Failure, IndexAddress, Limit, Provided, Question, dumps, loads
 from kpack.resolve.worker.files import read_file, read_name
-from kpack.resolve.worker.metadata import TAIL, RemoteFile
 from kpack.resolve.worker.pages import read_page
 from kpack.resolve.worker.requirements import Markers, Metadata, repaired
 from kpack.resolve.worker.web import Once, Response, Unreachable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}([_.-][a-z0-9]{1,4}){0,2}", fullmatch=True)
 VERSIONS = st.from_regex(
@@ -191,45 +185,6 @@ def test_any_json_is_a_page_or_refused(value: Any) -> None:
 # -- the web
 
 
-class Bytes:
-    """Serves one file, with or without Range."""
-
-    def __init__(self, content: bytes, *, ranges: bool = True) -> None:
-        self.content, self.ranges = content, ranges
-        self.asked: list[str] = []
-
-    def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Response:
-        span = headers["Range"].removeprefix("bytes=")
-        self.asked.append(span)
-        if not self.ranges:
-            return Response(200, url, "", self.content)
-        first, _, last = span.partition("-")
-        start = int(first) if first else max(0, len(self.content) - int(last))
-        end = min(len(self.content), int(last) + 1 if first else len(self.content))
-        return Response(206, url, "", self.content[start:end], f"bytes {start}-{end - 1}/{len(self.content)}")
-
-
-@pytest.mark.parametrize("ranges", [True, False])
-def test_one_entry_of_a_remote_wheel_is_read_without_the_rest(tmp_path: Path, ranges: bool) -> None:
-    path = tmp_path / "x.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("first.txt", "hello")
-        archive.writestr("large.bin", b"\0" * (4 * TAIL))
-    server = Bytes(path.read_bytes(), ranges=ranges)
-    with zipfile.ZipFile(RemoteFile(server, "http://x/x.whl")) as archive:  # type: ignore[arg-type]
-        assert archive.read("first.txt") == b"hello"
-    assert len(server.asked) == (2 if ranges else 1)
-
-
-def test_host_that_refuses_is_unreachable() -> None:
-    class Refusing(Bytes):
-        def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Response:
-            return Response(404, url, "", b"")
-
-    with pytest.raises(Unreachable, match="x: it answered HTTP 404"):
-        RemoteFile(Refusing(b""), "http://user:pass@x/x.whl")  # type: ignore[arg-type]
-
-
 def test_function_runs_once_for_a_key_whoever_asks() -> None:
     calls: list[str] = []
     gate = threading.Event()
@@ -255,16 +210,6 @@ def test_function_runs_once_for_a_key_whoever_asks() -> None:
         with pytest.raises(ValueError, match="bad"):
             once("bad")
     assert calls == ["a", "bad"]
-
-
-@pytest.mark.parametrize("span", ["", "bytes 0-9/*", "bytes x-9/10", "bytes 3-9/10"])
-def test_range_that_is_not_what_it_says_is_no_file_either(span: str) -> None:
-    class Odd(Bytes):
-        def get(self, url: str, headers: Mapping[str, str], *, limit: int = 0) -> Response:
-            return Response(206, url, "", b"0123456789", span)
-
-    with pytest.raises(Unreachable, match="HTTP 206"):
-        RemoteFile(Odd(b""), "http://x/x.whl")  # type: ignore[arg-type]
 
 
 def test_words_are_shown_without_credentials_and_control_characters() -> None:

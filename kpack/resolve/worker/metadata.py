@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
-import io
 import lzma
 import os
-import re
 import struct
 import tempfile
 import threading
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack import urls
 from kpack.resolve.worker.files import version_of
+from kpack.resolve.worker.remote import ENOUGH, LocalFile, RemoteFile
 from kpack.resolve.worker.requirements import Metadata, invalid
-from kpack.resolve.worker.web import Once, Response, Unreachable, Web
+from kpack.resolve.worker.web import Once, Web
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kpack.resolve.worker.files import IndexFile
 
-TAIL = 1 << 16
-"""Bytes read from the end of a wheel first: its central directory, and most often METADATA too."""
-
 LARGEST = 16 << 20
 """Bytes that METADATA may have."""
 
-LARGEST_WHEEL = 4 << 30
-"""Bytes that a wheel may have on a host that does not understand Range."""
-
-OK, PARTIAL, UNAUTHORISED, MISSING, GONE = 200, 206, 401, 404, 410
+OK = 200
 TRIALS = 3
 """Unannounced ``.metadata`` files asked of a host in vain before it is left alone."""
 
@@ -172,8 +164,12 @@ class MetadataStore:
             return None
         if file.metadata_hashes is None and self._missed.get(host, 0) >= TRIALS:
             return None
-        answer = self._web.get(beside(file.url), {"Accept-Encoding": "gzip", "Cache-Control": "no-store"})
-        if answer.status != OK or b"Metadata-Version" not in answer.body[:4096]:
+        headers = {"Accept-Encoding": "gzip", "Cache-Control": "no-store"}
+        # A server may send the wheel itself, or a page without end: its first megabyte tells.
+        answer = self._web.get(beside(file.url), headers, stop=ENOUGH)
+        if answer.cut and b"Metadata-Version" in answer.body[:4096]:
+            answer = self._web.get(beside(file.url), headers, stop=LARGEST)
+        if answer.status != OK or answer.cut or b"Metadata-Version" not in answer.body[:4096]:
             with self._lock:
                 self._missed[host] = self._missed.get(host, 0) + 1
             return None
@@ -198,9 +194,10 @@ class MetadataStore:
             BadMetadata: it is no readable wheel.
 
         """
-        stream = RemoteFile(self._web, file.url)
+        stream: LocalFile | RemoteFile
+        stream = LocalFile(file.url) if file.url.startswith("file:") else RemoteFile(self._web, file.url)
         try:
-            with zipfile.ZipFile(stream) as archive:
+            with stream, zipfile.ZipFile(stream) as archive:
                 entries = [
                     entry
                     for entry in archive.infolist()
@@ -239,113 +236,9 @@ UNREADABLE = (
 """What the standard library's readers of archives raise at bytes that are none."""
 
 
-def _measure(file: IndexFile, stream: RemoteFile) -> str:
+def _measure(file: IndexFile, stream: LocalFile | RemoteFile) -> str:
     said = f"{stream.size} bytes"
     return said if file.size in {None, stream.size} else f"{said}, its index says {file.size}"
-
-
-class RemoteFile(io.RawIOBase):
-    """A file behind HTTP Range, as far as it was read; the whole of it where Range is not understood."""
-
-    def __init__(self, web: Web, url: str) -> None:
-        self._web, self._url = web, url
-        self._position = 0
-        self._parts: list[tuple[int, bytes]] = []
-        self.size = 0
-        """Bytes."""
-        answer = self._get(f"bytes=-{TAIL}")
-        span = content_range(answer)
-        if answer.status == PARTIAL and span is not None and span.first + len(answer.body) == span.total:
-            self.size = span.total
-            self._parts.append((span.first, answer.body))
-        elif answer.status == OK and not answer.content_range:
-            self.size = len(answer.body)
-            self._parts.append((0, answer.body))
-        elif answer.status in (MISSING, GONE, UNAUTHORISED):
-            raise Unreachable(url, f"it answered HTTP {answer.status} for a file that its index lists", answer.status)
-        else:  # a server need not understand Range (RFC 9110, section 14.2)
-            self._whole()
-
-    def _get(self, span: str | None) -> Response:
-        headers = {"Accept-Encoding": "identity", "Cache-Control": "no-store"}
-        return self._web.get(self._url, headers if span is None else {**headers, "Range": span}, limit=LARGEST_WHEEL)
-
-    def _whole(self) -> None:
-        answer = self._get(None)
-        if answer.status != OK:
-            words = f"it answered HTTP {answer.status} for a file that its index lists"
-            raise Unreachable(self._url, words, answer.status)
-        self.size = len(answer.body)
-        self._parts = [(0, answer.body)]
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, as `io.IOBase.seek`."""
-        position = (0, self._position, self.size)[whence] + offset
-        if position < 0:
-            raise OSError(errno.EINVAL, "before the beginning of the file")
-        self._position = position
-        return position
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, fetching what was not read before."""
-        start = self._position
-        end = self.size if size < 0 else min(self.size, start + size)
-        if end <= start:
-            return b""
-        found = self._held(start, end)
-        if found is None:
-            self._fetch(start, min(self.size, max(end, start + TAIL)))
-            found = self._held(start, end)
-        if found is None:
-            raise Unreachable(self._url, "it does not send the bytes that it announced")
-        self._position = end
-        return found
-
-    def _held(self, start: int, end: int) -> bytes | None:
-        for offset, body in self._parts:
-            if offset <= start and end <= offset + len(body):
-                return body[start - offset : end - offset]
-        return None
-
-    def _fetch(self, start: int, end: int) -> None:
-        answer = self._get(f"bytes={start}-{end - 1}")
-        span = content_range(answer)
-        if answer.status == PARTIAL and span == (start, end - 1, self.size) and len(answer.body) == end - start:
-            self._parts.append((start, answer.body))
-        else:
-            size = self.size
-            self._whole()
-            if self.size != size:
-                raise Unreachable(self._url, f"its file has {size} bytes in one answer and {self.size} in another")
-
-
-class ContentRange(NamedTuple):
-    """A Content-Range (RFC 9110, section 14.4)."""
-
-    first: int
-    last: int
-    total: int
-
-
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
-
-
-def content_range(answer: Response) -> ContentRange | None:
-    """Return what Content-Range says, None when it says nothing of use."""
-    found = _CONTENT_RANGE.fullmatch(answer.content_range.strip())
-    return ContentRange(*map(int, found.groups())) if found else None
 
 
 def keep(path: Path, content: bytes) -> None:

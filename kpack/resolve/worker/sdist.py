@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.metadata import UNREADABLE, BadMetadata, keep
 from kpack.resolve.worker.requirements import Metadata, invalid
-from kpack.resolve.worker.web import Unreachable, Web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.web import Web
+
+LARGEST_SDIST = 1 << 30
+"""Bytes that an sdist may have."""
 
 LIMIT = 1 << 20
 """Bytes that a PKG-INFO may have."""
@@ -64,18 +67,19 @@ class SdistMetadata:
 
     def promised(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if PKG-INFO says that a build would not change it; raises as `known`."""
-        answer = self._web.get(file.url, {"Accept-Encoding": "identity"})
-        if answer.status != 200:
-            raise Unreachable(file.url, f"it answered HTTP {answer.status} for a file that its index lists")
-        digest = file.hashes.get("sha256")
-        if digest and hashlib.sha256(answer.body).hexdigest() != digest:
-            words = f"has a file {file.filename} that does not have the sha256 which its index gives"
-            raise BadMetadata(words, damaged=True)
-        try:
-            content = next(_pkg_info(answer.body), None)
-        except (*UNREADABLE, tarfile.TarError) as error:
-            words = f"has a file {file.filename} that is no readable archive ({len(answer.body)} bytes)"
-            raise BadMetadata(words, damaged=True) from error
+        with tempfile.TemporaryFile() as stream:
+            size = self._web.save(file.url, stream, limit=LARGEST_SDIST)
+            stream.seek(0)
+            digest = file.hashes.get("sha256")
+            if digest and hashlib.file_digest(stream, "sha256").hexdigest() != digest:
+                words = f"has a file {file.filename} that does not have the sha256 which its index gives"
+                raise BadMetadata(words, damaged=True)
+            stream.seek(0)
+            try:
+                content = next(_pkg_info(stream), None)
+            except (*UNREADABLE, tarfile.TarError) as error:
+                words = f"has a file {file.filename} that is no readable archive ({size} bytes)"
+                raise BadMetadata(words, damaged=True) from error
         if content is None:
             return None
         fields = Metadata.fields(content)
@@ -94,15 +98,17 @@ class SdistMetadata:
         return metadata
 
 
-def _pkg_info(body: bytes) -> Iterator[bytes]:
+def _pkg_info(archived: IO[bytes]) -> Iterator[bytes]:
     """Yield PKG-INFO of an sdist's top folder."""
-    if body[:2] == b"PK":
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+    zipped = archived.read(2) == b"PK"
+    archived.seek(0)
+    if zipped:
+        with zipfile.ZipFile(archived) as archive:
             for entry in archive.infolist():
                 if entry.filename.count("/") == 1 and entry.filename.endswith("/PKG-INFO") and entry.file_size < LIMIT:
                     yield archive.read(entry)
         return
-    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+    with tarfile.open(fileobj=archived) as tar:
         for member in tar:
             if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/PKG-INFO"):
                 stream = tar.extractfile(member) if member.size < LIMIT else None

@@ -8,17 +8,17 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 from pip._internal.exceptions import PipError
-from pip._vendor.requests.exceptions import ChunkedEncodingError, RequestException
+from pip._vendor.requests.exceptions import ChunkedEncodingError, ContentDecodingError, RequestException
 from pip._vendor.urllib3.exceptions import HTTPError, ProtocolError
 
 from kpack import urls
 from kpack.resolve.worker.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pip._internal.network.session import PipSession
 
@@ -38,6 +38,8 @@ LONGEST_PAUSE = 30.0
 PASSING = frozenset({429, 500, 502, 503, 504})
 """Statuses that say to come back later."""
 
+_PLAIN = {"Accept-Encoding": "identity"}
+
 Value = TypeVar("Value")
 
 
@@ -51,9 +53,13 @@ class Unreachable(Exception):
         self.status = status
 
 
+class Undecodable(Unreachable):
+    """An answer whose Content-Encoding cannot be undone: a Range of a compressed file, say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response, read to its end."""
+    """A response, read to its end or as far as was wanted."""
 
     status: int
     url: str
@@ -61,6 +67,8 @@ class Response:
     content_type: str
     body: bytes
     content_range: str = ""
+    cut: bool = False
+    """There was more than was wanted."""
 
 
 class Once(Generic[Value]):
@@ -107,32 +115,23 @@ class Web:
                 # The status comes back here in the end, and how long is waited is decided here.
                 adapter.max_retries = adapter.max_retries.new(raise_on_status=False, respect_retry_after_header=False)
 
-    def get(self, url: str, headers: Mapping[str, str] | None = None, *, limit: int = LARGEST) -> Response:
-        """Return the answer to a GET of ``url``, whatever its status; ``limit`` is in bytes.
+    def get(
+        self, url: str, headers: Mapping[str, str] | None = None, *, limit: int = LARGEST, stop: int | None = None
+    ) -> Response:
+        """Return the answer to a GET of ``url``, whatever its status.
 
+        An answer of more than ``limit`` bytes is an error, one of more than ``stop`` is read no further: it is `cut`.
         What may pass (a cut answer, a status that says to come back) is tried again, as often as `TRIES` says.
 
         Raises:
             Unreachable: there was none, or one that does not end.
 
         """
-        for left in reversed(range(TRIES)):
-            self.requests += 1
-            self._on_request(self.requests)
-            pause = 0.5
-            try:
-                with Watch() as watch, self.session.get(url, headers=dict(headers or {}), stream=True) as response:
-                    if response.status_code not in PASSING or not left:
-                        return _read(url, response, watch, limit)
-                    pause = retry_after(response.headers.get("Retry-After", ""), 0.5)
-            except Broken as error:
-                if not left:
-                    raise Unreachable(url, error.reason) from error
-            except (RequestException, PipError, HTTPError, OSError) as error:
-                if not left or not isinstance(error, ChunkedEncodingError | ProtocolError):
-                    raise Unreachable(url, "its answer does not end" if watch.ended else _reason(error)) from error
-            time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+
+        def read(response: Any, watch: Watch) -> Response:
+            return _read(url, response, watch, limit, stop)
+
+        return self._patiently(url, dict(headers or {}), read)
 
     def close(self) -> None:
         """Drop guesses that are under way, and the connections."""
@@ -146,25 +145,57 @@ class Web:
             Unreachable: it could not be read to its end.
 
         """
-        self.requests += 1
-        digest, size = hashlib.sha256(), 0
-        try:
-            with (
-                Watch() as watch,
-                self.session.get(url, headers={"Accept-Encoding": "identity"}, stream=True) as response,
-            ):
-                if response.status_code != 200:
-                    raise Unreachable(url, f"it answered HTTP {response.status_code} for a file that its index lists")
-                for chunk in response.iter_content(CHUNK):
-                    watch.extend()
-                    digest.update(chunk)
-                    size += len(chunk)
-                announced = response.headers.get("Content-Length", "")
-        except (RequestException, PipError, HTTPError, OSError) as error:
-            raise Unreachable(url, "its answer does not end" if watch.ended else _reason(error)) from error
-        if announced.isdecimal() and announced.lstrip("0") != str(size).lstrip("0"):
-            raise Unreachable(url, f"it sent {size} of {announced[:20]} bytes")
-        return digest.hexdigest(), size
+
+        def read(response: Any, watch: Watch) -> tuple[str, int]:
+            digest, size = hashlib.sha256(), 0
+            for chunk in _chunks_of_file(url, response, watch):
+                digest.update(chunk)
+                size += len(chunk)
+            return digest.hexdigest(), size
+
+        return self._patiently(url, _PLAIN, read)
+
+    def save(self, url: str, stream: IO[bytes], *, limit: int) -> int:
+        """Write the file at ``url`` into ``stream`` from its beginning and return its size; both in bytes.
+
+        Raises:
+            Unreachable: it could not be read to its end, or is larger than ``limit``.
+
+        """
+
+        def read(response: Any, watch: Watch) -> int:
+            stream.seek(0)
+            stream.truncate()
+            size = 0
+            for chunk in _chunks_of_file(url, response, watch):
+                size += stream.write(chunk)
+                if size > limit:
+                    raise Unreachable(url, f"its answer has more than {limit:,} bytes")
+            return size
+
+        return self._patiently(url, {**_PLAIN, "Cache-Control": "no-store"}, read)
+
+    def _patiently(self, url: str, headers: dict[str, str], read: Callable[[Any, Watch], Value]) -> Value:
+        """Return what ``read`` makes of the answer to a GET; the last try returns or raises."""
+        for left in reversed(range(TRIES)):
+            self.requests += 1
+            self._on_request(self.requests)
+            pause = 0.5
+            try:
+                with Watch() as watch, self.session.get(url, headers=headers, stream=True) as response:
+                    if response.status_code not in PASSING or not left:
+                        return read(response, watch)
+                    pause = retry_after(response.headers.get("Retry-After", ""), 0.5)
+            except Broken as error:
+                if not left:
+                    raise Unreachable(url, error.reason) from error
+            except ContentDecodingError as error:
+                raise Undecodable(url, "its answer is compressed, and cannot be unpacked") from error
+            except (RequestException, PipError, HTTPError, OSError) as error:
+                if not left or not isinstance(error, ChunkedEncodingError | ProtocolError):
+                    raise Unreachable(url, "its answer does not end" if watch.ended else _reason(error)) from error
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
 
 class Broken(Exception):
@@ -175,26 +206,51 @@ class Broken(Exception):
         self.reason = reason
 
 
-def _read(url: str, response: Any, watch: Watch, limit: int) -> Response:
-    """Read a response to its end."""
-    body = bytearray()
-    for chunk in response.iter_content(CHUNK):
-        watch.extend()
+def _read(url: str, response: Any, watch: Watch, limit: int, stop: int | None) -> Response:
+    """Read a response to its end, or until ``stop`` bytes are there."""
+    body, cut = bytearray(), False
+    for chunk in _chunks(response, watch):
         body += chunk
+        if stop is not None and len(body) > stop:
+            cut = True
+            break
         if len(body) > limit:
             raise Unreachable(url, f"its answer has more than {limit:,} bytes")
-    announced = response.headers.get("Content-Length", "")
-    # Older urllib3 takes a cut body for a whole one; a compressed one tells by itself.
-    plain = not response.headers.get("Content-Encoding") and not getattr(response, "from_cache", False)
-    if plain and announced.isdecimal() and announced.lstrip("0") != str(len(body)).lstrip("0"):
-        raise Broken(f"it sent {len(body)} of {announced[:20]} bytes")
     return Response(
         response.status_code,
         response.url or url,
         response.headers.get("Content-Type", ""),
         bytes(body),
         response.headers.get("Content-Range", ""),
+        cut,
     )
+
+
+def _chunks_of_file(url: str, response: Any, watch: Watch) -> Iterator[bytes]:
+    """Yield the bytes of a file that an index lists."""
+    if response.status_code != 200:
+        words = f"it answered HTTP {response.status_code} for a file that its index lists"
+        raise Unreachable(url, words, response.status_code)
+    yield from _chunks(response, watch)
+
+
+def _chunks(response: Any, watch: Watch) -> Iterator[bytes]:
+    """Yield what an answer carries, unpacked.
+
+    Raises:
+        Broken: it ended before the length that it announces.
+
+    """
+    received = 0
+    for chunk in response.iter_content(CHUNK):
+        watch.extend()
+        received += len(chunk)
+        yield chunk
+    announced = response.headers.get("Content-Length", "")
+    # Older urllib3 takes a cut body for a whole one; a compressed one tells by itself.
+    plain = not response.headers.get("Content-Encoding") and not getattr(response, "from_cache", False)
+    if plain and announced.isdecimal() and announced.lstrip("0") != str(received).lstrip("0"):
+        raise Broken(f"it sent {received} of {announced[:20]} bytes")
 
 
 def retry_after(text: str, default: float) -> float:
