@@ -172,3 +172,13 @@ def test_the_imports_that_stand_in_functions_are_seen() -> None:
     assert any(one.by == "kpack" and one.module == "kpack.library" and not one.typing for one in ALL)
     assert any(one.by == "kpack" and one.module == "kpack.library" and one.typing for one in ALL)
     assert any(one.by == "kpack.restore.main" and one.module == "kpack.restore.engine" for one in ALL)
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    """Two rooms that speak of an ``Answer`` each are read as one."""
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

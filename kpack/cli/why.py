@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kpack.base import BaseImage
     from kpack.base.dependents import Dependent
-    from kpack.lock.why import Answer
+    from kpack.lock.why import Explanation
 
 _SHOWN = 8
 """Packages of the image that are listed; the rest is counted."""
@@ -105,7 +105,7 @@ def _unknown(
     )
 
 
-def _tell(wanted: str, item: Answer) -> None:
+def _tell(wanted: str, item: Explanation) -> None:
     place = f"in {item.target.label}"
     if item.pin is not None:
         size = f", {human_size(item.pin.wheel.size)}" if item.pin.wheel.size is not None else ""
@@ -203,7 +203,7 @@ def _image_row(base: BaseImage, wanted: NormalizedName) -> dict[str, object]:
     }
 
 
-def _row(item: Answer) -> dict[str, object]:
+def _row(item: Explanation) -> dict[str, object]:
     pin, use, held, without = item.pin, item.use, item.held_back, item.without
     version = pin.version if pin else use.version if use else None
     return {

@@ -33,7 +33,7 @@ class Without:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Explanation:
     """Why a name is there, or is not, for one target."""
 
     target: LockedTarget
@@ -47,7 +47,7 @@ class Answer:
     without: Without | None = None
 
 
-def why(lock: Lock, name: NormalizedName) -> tuple[Answer, ...]:
+def why(lock: Lock, name: NormalizedName) -> tuple[Explanation, ...]:
     """Return the answer for every target of ``lock``."""
     return tuple(_answer(target, name) for target in lock.targets)
 
@@ -61,15 +61,15 @@ def names(lock: Lock) -> set[str]:
     }
 
 
-def _answer(target: LockedTarget, name: NormalizedName) -> Answer:
+def _answer(target: LockedTarget, name: NormalizedName) -> Explanation:
     nodes = _nodes(target)
     held = next((item for item in target.held_back if item.name == name), None)
     node = nodes.get(name)
     if node is None:
-        return Answer(target=target, state="excluded" if name in target.dropped else "absent", held_back=held)
+        return Explanation(target=target, state="excluded" if name in target.dropped else "absent", held_back=held)
     pin = next((pin for pin in target.packed if pin.name == name), None)
     use = next((use for use in target.leans if use.name == name), None)
-    return Answer(
+    return Explanation(
         target=target,
         state="packed" if pin else "base",
         pin=pin,

@@ -25,7 +25,7 @@ _TOGETHER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class CopyJob:
+class MemberCopy:
     """A member to copy."""
 
     path: str
@@ -76,7 +76,7 @@ class SpanMemory:
 
 def copy_all(
     descriptor: int,
-    jobs: Sequence[CopyJob],
+    jobs: Sequence[MemberCopy],
     pool: Executor,
     *,
     memory: SpanMemory | None = None,
@@ -89,7 +89,7 @@ def copy_all(
         MachineError: a file is gone, or the pack cannot be written.
 
     """
-    copies: list[tuple[CopyJob, Callable[[], CopiedDigests]]] = []
+    copies: list[tuple[MemberCopy, Callable[[], CopiedDigests]]] = []
     futures: list[Future[object]] = []
     with contextlib.ExitStack() as open_files:
         try:
@@ -143,7 +143,7 @@ def _compared(copy: _Copy, parts: Sequence[Future[list[str]]], known: tuple[str,
 
 
 @contextlib.contextmanager
-def _opened(job: CopyJob) -> Iterator[int]:
+def _opened(job: MemberCopy) -> Iterator[int]:
     assert not isinstance(job.source, bytes)
     try:
         descriptor = os.open(job.source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -158,7 +158,7 @@ def _opened(job: CopyJob) -> Iterator[int]:
 class _Copy:
     """One member on its way."""
 
-    def __init__(self, descriptor: int, job: CopyJob, on_bytes: Callable[[int], None] | None) -> None:
+    def __init__(self, descriptor: int, job: MemberCopy, on_bytes: Callable[[int], None] | None) -> None:
         self.descriptor = descriptor
         self.job = job
         self.on_bytes = on_bytes
@@ -242,7 +242,7 @@ class _Copy:
         )
 
 
-def _unreadable(job: CopyJob, error: OSError) -> MachineError:
+def _unreadable(job: MemberCopy, error: OSError) -> MachineError:
     return MachineError(
         f"the file cannot be read: {error.strerror or error}", where=str(job.source), next="run kpack build again"
     )

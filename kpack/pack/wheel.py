@@ -203,7 +203,7 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
 
 
 def _against(
-    rows: Mapping[str, record.Entry],
+    rows: Mapping[str, record.RecordEntry],
     unrecorded: set[str],
     data: Window,
     files: list[tuple[Entry, int]],
@@ -356,7 +356,7 @@ def _version(raw: bytes, name: str, named: Version, filename: str) -> Version:
     return version
 
 
-def _differences(row: record.Entry, digest: bytes, size: int) -> list[str]:
+def _differences(row: record.RecordEntry, digest: bytes, size: int) -> list[str]:
     algorithm, _, recorded = row.digest.partition("=")
     if algorithm not in _STRONG:
         return [f"{row.path} has no digest of sha256 or better"]

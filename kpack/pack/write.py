@@ -16,7 +16,7 @@ from kpack import __version__
 from kpack.errors import CheckFailed, IntegrityError
 from kpack.files import replacing, sha256_of
 from kpack.pack import line, tarfmt
-from kpack.pack.copy import CopyJob, SpanMemory, copy_all
+from kpack.pack.copy import MemberCopy, SpanMemory, copy_all
 from kpack.pack.engine import engine
 from kpack.pack.manifest import SPAN, dumps
 from kpack.pack.wheel import Admitted, WrongRecord, admit
@@ -112,7 +112,7 @@ def write(
             descriptor = stream.fileno()
             os.truncate(descriptor, total)
             jobs = [
-                CopyJob(item.path, item.source, item.size, item.ranges, item.sha256, origin + offset)
+                MemberCopy(item.path, item.source, item.size, item.ranges, item.sha256, origin + offset)
                 for item, offset in zip(planned, offsets, strict=True)
             ]
             digests = copy_all(descriptor, jobs, pool, memory=memory, on_bytes=on_bytes)

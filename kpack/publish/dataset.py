@@ -12,7 +12,7 @@ from kpack.errors import IntegrityError, KpackError, NetworkError, UsageError
 from kpack.pack import SUFFIX, bootstrap_of, read, tarfmt
 from kpack.publish.client import RefusedError, filled, shown
 from kpack.publish.names import split, title_of
-from kpack.publish.upload import Memory, upload
+from kpack.publish.upload import UploadMemory, upload
 from kpack.publish.waiting import turns
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ def push(
         return Published(dataset=standing.ref, version=standing.version, changed=False, mountable=True)
     if not standing.exists:
         title_of(split(standing.ref, _WHERE)[1], _WHERE)
-    memory = Memory(memories, kaggle.username, standing.ref, parcel.name, parcel.pack.id)
+    memory = UploadMemory(memories, kaggle.username, standing.ref, parcel.name, parcel.pack.id)
     begun = memory.recall(parcel.pack.size)
     if standing.status == "failed":
         memory.forget()

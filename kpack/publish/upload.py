@@ -49,7 +49,7 @@ class Begun:
     """The dataset's version at the time when a new version was asked for with this file; None before that."""
 
 
-class Memory:
+class UploadMemory:
     """Where an upload is remembered between two runs: a file that only its owner can read."""
 
     def __init__(self, folder: Path, *key: str) -> None:
@@ -87,7 +87,7 @@ class Memory:
 
 
 def upload(
-    kaggle: Kaggle, path: Path, name: str, memory: Memory, *, on_bytes: Callable[[int], None] | None = None
+    kaggle: Kaggle, path: Path, name: str, memory: UploadMemory, *, on_bytes: Callable[[int], None] | None = None
 ) -> Begun:
     """Send the file at ``path`` as ``name`` and return the upload, whose token stands for it.
 

@@ -274,7 +274,7 @@ class Run:
             else:
                 digest, size = row.digest, row.size or str(file.entry.size)
             final = _final(wheel, file.path) if file.kind == METADATA else file.path
-            rows.append(record.Entry(_relative(final, wheel.lib), digest, size))
+            rows.append(record.RecordEntry(_relative(final, wheel.lib), digest, size))
         for point in wheel.points:
             path = "{}/{}".format(self.plan.scheme.scripts, point.name)
             there = prepared.staged.get(path, path)
@@ -286,14 +286,14 @@ class Run:
             else:
                 content = owner[1] if owner is not None else command(point, self._executable)
                 digest, size = record.digest(content), str(len(content))
-            rows.append(record.Entry(_relative(path, wheel.lib), digest, size))
+            rows.append(record.RecordEntry(_relative(path, wheel.lib), digest, size))
         rows += [
-            record.Entry(_relative(path, wheel.lib), "", "")
+            record.RecordEntry(_relative(path, wheel.lib), "", "")
             for path in self._bytecode.get(wheel.name, ())
             if os.path.exists(prepared.staged.get(path, path))
         ]
-        rows.append(record.Entry(wheel.info + "/INSTALLER", record.digest(INSTALLER), str(len(INSTALLER))))
-        rows.append(record.Entry(wheel.info + "/RECORD", "", ""))
+        rows.append(record.RecordEntry(wheel.info + "/INSTALLER", record.digest(INSTALLER), str(len(INSTALLER))))
+        rows.append(record.RecordEntry(wheel.info + "/RECORD", "", ""))
         _store(wheel.staged + "/INSTALLER", INSTALLER)
         _store(wheel.staged + "/RECORD", record.dumps({row.path: row for row in rows}.values()))
 

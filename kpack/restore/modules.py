@@ -55,7 +55,7 @@ def _stem(path: str) -> str:
     return path[: -len(next(suffix for suffix in _SUFFIXES if path.endswith(suffix)))]
 
 
-class Finder:
+class ModuleFinder:
     """The modules that are found in ``folders``, the first first, when ``brought`` is there and ``leaving`` is gone.
 
     ``brought`` is what paths without suffix are, ``leaving`` are files. Names are paths, too: ``google/cloud``.

@@ -12,7 +12,7 @@ from .errors import INTEGRITY, RestoreError
 from .text import broken_lines
 
 
-class Entry(NamedTuple):
+class RecordEntry(NamedTuple):
     """A row of RECORD; digest and size are empty for what is not recorded (RECORD itself, bytecode)."""
 
     path: str
@@ -23,13 +23,13 @@ class Entry(NamedTuple):
 
 
 _row = tuple.__new__
-"""`Entry(...)` without the detour by keyword arguments, for tens of thousands of them."""
+"""`RecordEntry(...)` without the detour by keyword arguments, for tens of thousands of them."""
 
 
 class Record(NamedTuple):
     """What a wheel's RECORD says, and what is wrong with its form."""
 
-    rows: Dict[str, Entry]
+    rows: Dict[str, RecordEntry]
     faults: Tuple[str, ...]
     """What pip lets pass and a good RECORD does not have; ``lax-record`` lets it pass here."""
     notes: Tuple[str, ...]
@@ -41,7 +41,7 @@ def read(raw: bytes, where: str) -> Record:
 
     Raises RestoreError (code 5) when pip cannot read it either.
     """
-    found: Dict[str, Entry] = {}
+    found: Dict[str, RecordEntry] = {}
     faults: List[str] = []
     notes: List[str] = []
     try:
@@ -58,14 +58,14 @@ def read(raw: bytes, where: str) -> Record:
             continue
         if len(fields) != 3:
             faults.append("a row has {} fields: {:.80}".format(len(fields), ",".join(fields)))
-        row = _row(Entry, fields if len(fields) == 3 else (*fields, "", "")[:3])
+        row = _row(RecordEntry, fields if len(fields) == 3 else (*fields, "", "")[:3])
         if row.path in found:
             (notes if found[row.path] == row else faults).append("{} stands twice".format(row.path))
         found[row.path] = row
     return Record(found, tuple(faults), tuple(notes))
 
 
-def parse(raw: bytes, where: str) -> Dict[str, Entry]:
+def parse(raw: bytes, where: str) -> Dict[str, RecordEntry]:
     """Return the rows of a RECORD by path.
 
     Raises RestoreError (code 5) when it is not the CSV of three columns that it must be.
@@ -76,10 +76,10 @@ def parse(raw: bytes, where: str) -> Dict[str, Entry]:
         raise RestoreError(INTEGRITY, "RECORD cannot be read: {}".format(error), where=where) from error
     if any(len(row) != 3 for row in rows):
         raise RestoreError(INTEGRITY, "RECORD has a row that is not of three columns", where=where)
-    return {row[0]: _row(Entry, row) for row in rows}
+    return {row[0]: _row(RecordEntry, row) for row in rows}
 
 
-def dumps(rows: Iterable[Entry]) -> bytes:
+def dumps(rows: Iterable[RecordEntry]) -> bytes:
     """Return the bytes of a RECORD, rows sorted by path."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(sorted(rows))

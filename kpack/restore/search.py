@@ -54,9 +54,9 @@ class Hidden:
         self._brought = _brought(wheels, outer)
         self.notes += siblings(wheels, outer)
         lasting = [folder for folder in self._folders if folder not in self._own or folder in libs.values()]
-        everywhere = modules.Finder(lasting, self._brought, leaving)
-        here = modules.Finder(self._folders, self._brought, leaving) if lasting != self._folders else None
-        before = modules.Finder(lasting, {})
+        everywhere = modules.ModuleFinder(lasting, self._brought, leaving)
+        here = modules.ModuleFinder(self._folders, self._brought, leaving) if lasting != self._folders else None
+        before = modules.ModuleFinder(lasting, {})
         for wheel in wheels:
             self._distribution(wheel)
             self._hidden(wheel, outer[wheel.name], everywhere, in_part=self.notes, whole=self.wrong)
@@ -80,7 +80,13 @@ class Hidden:
                 )
 
     def _hidden(
-        self, wheel: WheelPlan, outer: Dict[str, int], finder: modules.Finder, *, in_part: List[str], whole: List[str]
+        self,
+        wheel: WheelPlan,
+        outer: Dict[str, int],
+        finder: modules.ModuleFinder,
+        *,
+        in_part: List[str],
+        whole: List[str],
     ) -> None:
         """Say which modules of a wheel are hidden by what.
 
@@ -103,7 +109,9 @@ class Hidden:
                 self.names.add(wheel.name)
             (whole if bad else in_part).append(_said(wheel, by, sorted(inside)))
 
-    def _hides(self, wheel: WheelPlan, outer: Dict[str, int], finder: modules.Finder, before: modules.Finder) -> None:
+    def _hides(
+        self, wheel: WheelPlan, outer: Dict[str, int], finder: modules.ModuleFinder, before: modules.ModuleFinder
+    ) -> None:
         """Say what a wheel hides: folders that many share, where it brings a package or a module of that name."""
         for name, kind in outer.items():
             own = "{}/{}".format(wheel.lib, name)
@@ -139,7 +147,7 @@ def _lasting() -> Set[str]:
 def siblings(wheels: List[WheelPlan], outer: Dict[str, Dict[str, int]]) -> List[str]:
     """Say what the wheels of a pack hide of each other; ``outer`` gives the outermost modules of each by name."""
     brought = _brought(wheels, outer)
-    finder = modules.Finder(dict.fromkeys(wheel.lib for wheel in wheels), brought)
+    finder = modules.ModuleFinder(dict.fromkeys(wheel.lib for wheel in wheels), brought)
     owners = {"{}/{}".format(wheel.lib, name): wheel for wheel in wheels for name in outer[wheel.name]}
     found = []
     for wheel in wheels:

@@ -46,7 +46,7 @@ class Digests:
     def __init__(self, pack: Pack, inflater: Inflater) -> None:
         self._pack = pack
         self._inflater = inflater
-        self._rows: Dict[str, Mapping[str, record.Entry]] = {}
+        self._rows: Dict[str, Mapping[str, record.RecordEntry]] = {}
 
     def of(self, wheel: WheelPlan, file: File) -> str:
         """Return the digest of a file as RECORD spells it; empty where it proves nothing.
@@ -61,7 +61,7 @@ class Digests:
         row = self._rows[wheel.name].get(file.entry.name)
         return row.digest if row is not None and row.digest.startswith("sha256=") else ""
 
-    def _read(self, wheel: WheelPlan) -> Mapping[str, record.Entry]:
+    def _read(self, wheel: WheelPlan) -> Mapping[str, record.RecordEntry]:
         entry = next(file.entry for file in wheel.files if file.kind == RECORD)
         spans = wheel.member.spans
         span = spans[bisect_right([span.offset for span in spans], entry.offset) - 1]

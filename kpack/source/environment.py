@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kpack.fetch import Fetcher
     from kpack.resolve.build_system import BuildSystem
     from kpack.resolve.model import Wheel
-    from kpack.source.interpreter import Interpreter
+    from kpack.source.interpreter import RunningPython
 
 SOURCE_DATE_EPOCH = 315532800
 """1980-01-01: the first moment that a zip can hold."""
@@ -231,7 +231,7 @@ class ImageEnvironment(BuildEnvironment):
 
     kept = _KEPT | _KEPT_BESIDE
 
-    def __init__(self, folder: Path, interpreter: Interpreter, *, name: str) -> None:
+    def __init__(self, folder: Path, interpreter: RunningPython, *, name: str) -> None:
         self.folder = folder
         self.name = name
         self.python = Path(interpreter.executable)

@@ -55,7 +55,7 @@ WAYS_OUT = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class RunningPython:
     """An interpreter of this machine, and what it has installed."""
 
     executable: str
@@ -92,7 +92,7 @@ class Interpreter:
 
 
 @functools.cache
-def described(executable: str) -> Interpreter:
+def described(executable: str) -> RunningPython:
     """Describe an interpreter.
 
     Raises:
@@ -111,10 +111,10 @@ def described(executable: str) -> Interpreter:
             next="KPACK_PYTHON names the interpreter whose packages builds may see",
         ) from error
     found = {canonicalize_name(name): version for name, version in said.pop("distributions").items()}
-    return Interpreter(executable=executable, environment=said, distributions=found)
+    return RunningPython(executable=executable, environment=said, distributions=found)
 
 
-def running() -> Interpreter:
+def running() -> RunningPython:
     """Return the interpreter that ``KPACK_PYTHON`` names, else the one that runs kpack.
 
     Raises:

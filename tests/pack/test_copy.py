@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kpack.errors import IntegrityError, MachineError
-from kpack.pack.copy import CopiedDigests, CopyJob, SpanMemory, copy_all
+from kpack.pack.copy import CopiedDigests, MemberCopy, SpanMemory, copy_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def copied(
 ) -> tuple[dict[str, CopiedDigests], bytes]:
     jobs, at = [], 13
     for path, data in files:
-        jobs.append(CopyJob(path.name, path, len(data), ranges(len(data)), sha(data), at))
+        jobs.append(MemberCopy(path.name, path, len(data), ranges(len(data)), sha(data), at))
         at += len(data) + 5
     out = tmp_path / "out"
     with out.open("w+b") as stream, ThreadPoolExecutor(workers) as pool:
@@ -132,7 +132,7 @@ def test_wrong_memory_is_no_reason_to_refuse_a_good_file(tmp_path: Path, files: 
 
 def test_progress_is_told_in_bytes(tmp_path: Path, files: list[tuple[Path, bytes]]) -> None:
     told: list[int] = []
-    jobs = [CopyJob(path.name, path, len(data), ranges(len(data)), None, 0) for path, data in files]
+    jobs = [MemberCopy(path.name, path, len(data), ranges(len(data)), None, 0) for path, data in files]
     with (tmp_path / "out").open("w+b") as stream, ThreadPoolExecutor(2) as pool:
         copy_all(stream.fileno(), jobs, pool, on_bytes=told.append)
     assert sum(told) == sum(len(data) for _, data in files)

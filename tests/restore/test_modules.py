@@ -56,7 +56,7 @@ def test_names_are_found_as_the_interpreter_finds_them(tmp_path: Path) -> None:
         for number, folder in enumerate(folders):
             grow(folder, random.Random(f"{seed} {number}"))
         there = [str(folder) for folder in folders]
-        finder = modules.Finder(there, {})
+        finder = modules.ModuleFinder(there, {})
         for name in ("a", "b", "a/a", "a/b", "b/a", "a/a/b", "b/b/b", "a/b/a"):
             assert finder.find(name) == by_importlib(name, there), (seed, name)
 
@@ -66,7 +66,9 @@ def test_what_a_wheel_brings_counts_as_there_and_what_leaves_as_gone(tmp_path: P
     (tmp_path / "gone/__init__.py").touch()
     (tmp_path / "gone.py").touch()
     lib = str(tmp_path)
-    finder = modules.Finder([lib], {f"{lib}/new/inner": modules.PACKAGE}, {f"{lib}/gone/__init__.py", f"{lib}/gone.py"})
+    finder = modules.ModuleFinder(
+        [lib], {f"{lib}/new/inner": modules.PACKAGE}, {f"{lib}/gone/__init__.py", f"{lib}/gone.py"}
+    )
     assert finder.find("new") == (modules.SPACE, [f"{lib}/new"])
     assert finder.find("new/inner") == (modules.PACKAGE, [f"{lib}/new/inner"])
     assert finder.find("gone") == (modules.SPACE, [f"{lib}/gone"])

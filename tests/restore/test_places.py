@@ -151,7 +151,7 @@ def test_a_part_of_a_name_is_too_long_by_its_bytes() -> None:
 )
 def test_a_record_is_read_as_it_was_written(rows: dict[str, tuple[str, str]]) -> None:
     """Rows are sorted by path; commas and quotes in names survive."""
-    written = record.dumps(record.Entry(path, digest, size) for path, (digest, size) in rows.items())
+    written = record.dumps(record.RecordEntry(path, digest, size) for path, (digest, size) in rows.items())
     found = record.parse(written, "RECORD")
     assert {path: (row.digest, row.size) for path, row in found.items()} == rows
     assert list(found) == sorted(rows)
