@@ -33,7 +33,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class ImageChoice:
     """A snapshot, and why it was chosen."""
 
     info: SnapshotInfo
@@ -79,12 +79,12 @@ def _json(path: Path) -> dict[str, Any]:
         return {}  # whoever imports the notebook says what is wrong with it; here it wishes for nothing
 
 
-def choose(wish: Wish) -> Choice:
+def choose(wish: Wish) -> ImageChoice:
     """Return the snapshot of the image that is wished for, else the newest with its Python for its accelerator."""
     notes = []
     if wish.image is not None:
         if (known := by_digest(wish.image)) is not None:
-            return Choice(info=known, because=f"the notebook names its image, {wish.image[:19]}…")
+            return ImageChoice(info=known, because=f"the notebook names its image, {wish.image[:19]}…")
         probing = f"kpack probe --kaggle {wish.accelerator or 'gpu'} --image {wish.image}"
         notes.append(f"the notebook's image {wish.image[:19]}… is none that kpack ships a list of; exact is: {probing}")
     elif wish.number is not None:
@@ -111,7 +111,7 @@ def choose(wish: Wish) -> Choice:
         ]
     )
     because = f"the newest image that goes with {said}" if said else "the newest image with a GPU"
-    return Choice(info=best, because=because, notes=tuple(notes))
+    return ImageChoice(info=best, because=because, notes=tuple(notes))
 
 
 def _accelerator(kaggle: dict[str, Any], pushed: dict[str, Any]) -> str | None:

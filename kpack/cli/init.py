@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kpack.base import BaseImage
-    from kpack.base.choice import Choice
+    from kpack.base.choice import ImageChoice
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -57,7 +57,7 @@ def init(
         raise UsageError("the file is there already", where=str(path), next="edit it, or write it anew with --force")
     if bases and python:
         raise UsageError("--base and --python exclude each other", next="give one of them")
-    choice: Choice | None = None
+    choice: ImageChoice | None = None
     harvest = importing.Harvest(folder=path.absolute().parent)
     for notebook in notebooks:
         importing.from_notebook(notebook, harvest)
@@ -105,7 +105,7 @@ def _images(bases: tuple[str, ...], path: Path) -> list[BaseImage]:
     return [base.load(ref, path.absolute().parent) for ref in bases]
 
 
-def _choice(notebooks: Sequence[Path]) -> Choice:
+def _choice(notebooks: Sequence[Path]) -> ImageChoice:
     """Return the image that the first notebook which speaks of one wishes for; the newest for a GPU without any."""
     from kpack.base.choice import Wish, choose, wish_of_notebook
 
