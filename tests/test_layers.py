@@ -33,6 +33,7 @@ ROOMS = {
     "lock": "checkpoints environment errors files resolve target urls",
     "source": "errors fetch files resolve restore urls",
     "pack": "checkpoints errors files lock restore",
+    "importing": "base environment errors files urls",
     "drift": "restore",
     "restoring": "errors pack",
     "publish": "environment errors pack",
@@ -43,8 +44,8 @@ ROOMS = {
     "rehearse": "errors notebook pack publish restore",
     "status": "errors ledger lock pack standing",
     "library": "cache errors fetch pack project restoring",
-    "cli": "base cache drift environment errors fetch files ledger lock notebook pack project publish rehearse restore"
-    " restoring status",
+    "cli": "base cache drift environment errors fetch files importing ledger lock notebook pack project publish"
+    " rehearse restore restoring status",
     "__main__": "cli",
 }
 """Room (a module or package of ``kpack``): the rooms that it may import when it runs, at its top or in a function.

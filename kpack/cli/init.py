@@ -1,4 +1,4 @@
-"""``kpack init``: a first kaggle-env.toml."""
+"""``kpack init``: a first kaggle-env.toml, and a word on every line that it was made from."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kpack.base import BaseImage
     from kpack.base.choice import ImageChoice
+    from kpack.importing import Harvest
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -25,8 +26,19 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--name", help="Name of the pack; default: the notebook's or the folder's.")
 @click.option("--base", "bases", multiple=True, metavar="NAME", help="The kernel's image; may be given more than once.")
 @click.option("--python", metavar="3.N", help="Python of a kernel without a known image.")
-@click.option("--from-notebook", "notebooks", multiple=True, type=_FILE, help="Take the pip lines of a notebook.")
-@click.option("--from-requirements", "lists", multiple=True, type=_FILE, help="Take the lines of a requirements file.")
+@click.option(
+    "--from",
+    "--from-notebook",
+    "--from-requirements",
+    "inputs",
+    multiple=True,
+    type=_FILE,
+    metavar="FILE",
+    help="Take over what a file says: .ipynb, .py, requirements (.txt), pyproject.toml, uv.lock, pylock.toml, "
+    "poetry.lock, Pipfile, environment.yml. May be given more than once.",
+)
+@click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of a pyproject.toml.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="A dependency group of a pyproject.toml.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @json_option
 @click.pass_obj
@@ -35,67 +47,97 @@ def init(
     name: str | None,
     bases: tuple[str, ...],
     python: str | None,
-    notebooks: tuple[Path, ...],
-    lists: tuple[Path, ...],
+    inputs: tuple[Path, ...],
+    extras: tuple[str, ...],
+    groups: tuple[str, ...],
     *,
     force: bool,
     as_json: bool,
 ) -> int:
     r"""Write a commented kaggle-env.toml to start from.
 
+    With --from, each line of the file is accounted for: what became of it, what is left to you, what the image has.
+    Nothing in the file is run.
+
     \b
     kpack init
-    kpack init --from-notebook inference.ipynb
-    kpack init --from-requirements requirements.txt --base kaggle-cpu-py312-2026-08
+    kpack init --from inference.ipynb
+    kpack init --from requirements.txt --base kaggle-cpu-py312-2026-08
+    kpack init --from pyproject.toml --extra gpu --from inference.ipynb
     """
     from kpack.base.about import about
-    from kpack.environment import importing, template
+    from kpack.cli.findings import print_findings
+    from kpack.environment import template
     from kpack.files import write_text
+    from kpack.importing import Harvest, read, settle
 
     path = session.config or Path(FILE_NAME)
     if path.exists() and not force:
         raise UsageError("the file is there already", where=str(path), next="edit it, or write it anew with --force")
     if bases and python:
         raise UsageError("--base and --python exclude each other", next="give one of them")
-    choice: ImageChoice | None = None
-    harvest = importing.Harvest(folder=path.absolute().parent)
-    for notebook in notebooks:
-        importing.from_notebook(notebook, harvest)
-    for requirements in lists:
-        importing.from_requirements(requirements, harvest)
-    if not bases and not python:
-        choice = _choice(notebooks)
+    harvest = Harvest(folder=path.absolute().parent)
+    for source in inputs:
+        read(source, harvest, extras=extras, groups=groups)
+    choice = None if bases or python else _choice(inputs, harvest)
+    if choice is not None:
         bases = (choice.info.name,)
-        for note in choice.notes:
-            harvest.note(note)
-    title = name or template.pack_name(notebooks[0].stem if notebooks else path.absolute().parent.name)
-    packages = list(harvest.packages.values())
-    text = template.render(title, bases=bases, python=python or "", packages=packages)
-    parse(text, path)
+    first = next((source.stem for source in inputs if source.suffix == ".ipynb"), path.absolute().parent.name)
+    title = name or template.pack_name(first)
     images = _images(bases, path)
+    settle(harvest, images)
+    text = template.render(
+        title,
+        bases=bases,
+        python=python or "",
+        packages=list(harvest.packages.values()),
+        exclude=list(harvest.exclude),
+        replace=list(harvest.replace),
+        no_deps=list(harvest.no_deps),
+        checkpoints=list(harvest.checkpoints.values()),
+        indexes=list(harvest.indexes.values()),
+        env=harvest.env,
+    )
+    parse(text, path)
     write_text(path, text)
+    notes = [*_nothing(harvest, inputs), *(choice.notes if choice else ())]
     if as_json:
-        answer(
-            {
-                "config": str(path),
-                "name": title,
-                "base": list(bases),
-                "python": python,
-                "packages": packages,
-                "notes": harvest.notes,
-                "because": choice.because if choice else None,
-            }
-        )
+        said = {"config": str(path), "name": title, "base": list(bases), "python": python}
+        answer({**said, **_summary(harvest, notes), "because": choice.because if choice else None})
         return int(ExitCode.DONE)
-    for note in harvest.notes:
+    if inputs:
+        print_findings(harvest)
+    for note in notes:
         say(f"note: {note}")
     for image in images:
         say(f"image: {about(image, dt.datetime.now(dt.UTC).date())}")
     if choice is not None:
         say(f"  chosen as {choice.because}; kpack probe --list shows the others")
-    found = f", {len(packages)} packages" if notebooks or lists else ""
-    tell(f"{path}: written for {', '.join(bases) or f'Python {python}'}{found}. Next: kpack lock")
+    entries = len(harvest.packages) + len(harvest.checkpoints)
+    following = "Next: kpack lock" if entries or not inputs else "It asks for nothing yet. Next: kpack add NAME"
+    counted = f", {len(harvest.packages)} packages, {len(harvest.checkpoints)} checkpoints" if entries else ""
+    tell(f"{path}: written for {', '.join(bases) or f'Python {python}'}{counted}. {following}")
     return int(ExitCode.DONE)
+
+
+def _summary(harvest: Harvest, notes: list[str]) -> dict[str, object]:
+    from kpack.importing import Outcome
+
+    found: dict[str, object] = {
+        str(verdict): [finding.to_dict() for finding in harvest.findings if finding.verdict is verdict]
+        for verdict in Outcome
+    }
+    packages = list(harvest.packages.values())
+    return {**found, "lines": harvest.counts(), "packages": packages, "notes": notes}
+
+
+def _nothing(harvest: Harvest, inputs: tuple[Path, ...]) -> list[str]:
+    """Say of each input that gave nothing that it did."""
+    from kpack.environment.errors import shown_path
+
+    told = {finding.place.file for finding in harvest.findings}
+    where = [shown_path(source) for source in inputs]
+    return [f"{name}: nothing in it installs, imports or fetches anything" for name in where if name not in told]
 
 
 def _images(bases: tuple[str, ...], path: Path) -> list[BaseImage]:
@@ -105,9 +147,9 @@ def _images(bases: tuple[str, ...], path: Path) -> list[BaseImage]:
     return [base.load(ref, path.absolute().parent) for ref in bases]
 
 
-def _choice(notebooks: Sequence[Path]) -> ImageChoice:
-    """Return the image that the first notebook which speaks of one wishes for; the newest for a GPU without any."""
+def _choice(inputs: Sequence[Path], harvest: Harvest) -> ImageChoice:
+    """Return the image that the first input which speaks of one wishes for; the newest for a GPU without any."""
     from kpack.base.choice import Wish, choose, wish_of_notebook
 
-    wishes = (wish_of_notebook(notebook) for notebook in notebooks)
-    return choose(next((wish for wish in wishes if wish != Wish()), Wish()))
+    wishes = (wish_of_notebook(source) for source in inputs if source.suffix == ".ipynb")
+    return choose(next((wish for wish in wishes if wish != Wish()), Wish(python=harvest.python)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _TEXT = """\
 # What this notebook needs. `kpack lock` compiles it, `kpack build` packs it, one pasted line restores it offline.
@@ -22,9 +23,9 @@ name = {name}  # the pack becomes dist/{plain}.kpack.bin
 packages = [
 {packages}]
 
-# exclude = ["nvidia-*"]             # more that the kernel has already
-# replace = ["tokenizers"]           # packages of the image that the pack may bring in another version
-# exclude-newer = 2026-11-01         # the index as of that day
+{exclude}# more that the kernel has already
+{replace}# packages of the image that the pack may bring in another version
+{more}# exclude-newer = 2026-11-01         # the index as of that day
 # allow-source = ["name"]            # packages whose source distribution may be built
 
 # A model file that travels with the packages; `kpack add --checkpoint URL` writes such a table.
@@ -33,19 +34,70 @@ packages = [
 # sha256 = "…"                       # without it, the first lock records it
 # path = "checkpoints/model.ckpt"    # relative to /kaggle/tmp in the kernel
 """
+_COLUMN = 37
+"""Where the comments behind a key begin."""
 
 
-def render(name: str, *, bases: Sequence[str] = (), python: str = "", packages: Sequence[str] = ()) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointEntry:
+    """A ``[[checkpoints]]`` table to be written."""
+
+    url: str
+    path: str | None = None
+    sha256: str | None = None
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexEntry:
+    """An ``[[indexes]]`` table to be written."""
+
+    name: str
+    url: str
+    packages: tuple[str, ...]
+    links: bool = False
+    """Whether the URL is a flat page of links."""
+
+
+def render(
+    name: str,
+    *,
+    bases: Sequence[str] = (),
+    python: str = "",
+    packages: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    replace: Sequence[str] = (),
+    no_deps: Sequence[str] = (),
+    checkpoints: Sequence[CheckpointEntry] = (),
+    indexes: Sequence[IndexEntry] = (),
+    env: Mapping[str, str] | None = None,
+) -> str:
     """Return the text of a new file; it has ``python`` when ``bases`` is empty."""
     kernel = f'python = "{python}"'
     if bases:
-        kernel = f"base = {_quoted(bases[0])}" if len(bases) == 1 else f"base = [{', '.join(map(_quoted, bases))}]"
-    return _TEXT.format(
+        kernel = f"base = {_quoted(bases[0])}" if len(bases) == 1 else f"base = {_list(bases)}"
+    text = _TEXT.format(
         name=_quoted(name),
         plain=name,
         kernel=kernel,
         packages="".join(f"    {_quoted(entry)},\n" for entry in packages),
+        exclude=_key("exclude", exclude, '["nvidia-*"]'),
+        replace=_key("replace", replace, '["tokenizers"]'),
+        more=f"no-deps = {_list(no_deps)}\n" if no_deps else "",
     )
+    tables = []
+    for index in indexes:
+        rows = [f"name = {_quoted(index.name)}", f"url = {_quoted(index.url)}"]
+        rows += ['format = "links"'] if index.links else []
+        tables.append(["[[indexes]]", *rows, f"packages = {_list(index.packages)}"])
+    for checkpoint in checkpoints:
+        values = {"url": checkpoint.url, "sha256": checkpoint.sha256, "path": checkpoint.path}
+        rows = [f"{key} = {_quoted(value)}" for key, value in values.items() if value is not None]
+        rows += [f"include = {_list(checkpoint.include)}"] if checkpoint.include else []
+        tables.append(["[[checkpoints]]", *rows])
+    if env:
+        tables.append(["[restore.env]", *(f"{key} = {_quoted(value)}" for key, value in env.items())])
+    return text + "".join("\n" + "".join(f"{row}\n" for row in table) for table in tables)
 
 
 def pack_name(text: str) -> str:
@@ -54,5 +106,13 @@ def pack_name(text: str) -> str:
     return plain or "environment"
 
 
+def _key(key: str, values: Sequence[str], example: str) -> str:
+    return (f"{key} = {_list(values)}  " if values else f"# {key} = {example}").ljust(_COLUMN)
+
+
+def _list(values: Sequence[str]) -> str:
+    return f"[{', '.join(map(_quoted, values))}]"
+
+
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

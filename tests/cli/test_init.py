@@ -43,18 +43,57 @@ def test_init_never_overwrites_unless_forced(tmp_path: Path) -> None:
     assert load(path).name
 
 
+def notebook(path: Path, *cells: str, **metadata: object) -> None:
+    held = [{"cell_type": "code", "source": cell} for cell in cells]
+    path.write_text(json.dumps({"cells": held, "metadata": metadata}))
+
+
 def test_init_takes_a_notebook_over_with_the_kernel_it_was_made_for(tmp_path: Path) -> None:
-    cells = [{"cell_type": "code", "source": ["!pip install -q 'timm>=1' sentencepiece\n", "!pip install --pre x"]}]
     metadata = {"language_info": {"version": "3.12.12"}, "kaggle": {"isGpuEnabled": False}}
-    (tmp_path / "my notebook.ipynb").write_text(json.dumps({"cells": cells, "metadata": metadata}))
-    done = kpack(tmp_path, "init", "--from-notebook", "my notebook.ipynb", "--json")
+    notebook(
+        tmp_path / "my notebook.ipynb",
+        "!pip install -q 'timm>=1' rank-bm25\n!pip install --pre x",
+        "!wget https://host.example/m.ckpt\nprint('done')",
+        **metadata,
+    )
+    done = kpack(tmp_path, "init", "--from", "my notebook.ipynb", "--json")
     assert done.code == 0
-    assert done.json["packages"] == ["timm>=1", "sentencepiece", "x"]
-    assert "--pre was used" in done.json["notes"][0]
+    assert done.json["packages"] == ["rank-bm25", "x"]
+    assert [one["entry"] for one in done.json["understood"]] == [
+        'packages "rank-bm25"',
+        'packages "x"',
+        "[[checkpoints]] https://host.example/m.ckpt at m.ckpt",
+    ]
+    assert [one["where"] for one in done.json["in_image"]] == ["my notebook.ipynb: cell 1, line 1"]
+    assert ["--pre" in one["why"] for one in done.json["left"]] == [True]
+    assert done.json["lines"] == {"total": 4, "understood": 2, "left": 1, "in_image": 0, "nothing": 1}
     environment = load(tmp_path / "kaggle-env.toml")
     assert environment.name == "my-notebook"
-    assert [package.text for package in environment.packages] == ["timm>=1", "sentencepiece", "x"]
+    assert [package.text for package in environment.packages] == ["rank-bm25", "x"]
+    assert [one.urls for one in environment.checkpoints] == [("https://host.example/m.ckpt",)]
     assert environment.bases[0].startswith("kaggle-cpu-py312-")
+
+
+def test_init_ends_with_a_table_whose_sum_is_what_was_there(tmp_path: Path) -> None:
+    notebook(tmp_path / "n.ipynb", "!pip install rank-bm25 numpy\n!conda install -y rdkit\nx = 1")
+    (tmp_path / "more.txt").write_text("jiwer==3.0\n")
+    done = kpack(tmp_path, "init", "--from", "n.ipynb", "--from-requirements", "more.txt")
+    assert done.code == 0
+    assert "understood:\n  n.ipynb: cell 1, line 1: !pip install rank-bm25 numpy\n" in done.out
+    assert "left to you:\n  n.ipynb: cell 1, line 2: !conda install -y rdkit\n" in done.out
+    assert 'write: kpack add "rdkit"' in done.out
+    assert "already in the image:\n  n.ipynb: cell 1, line 1" in done.out
+    assert "4 lines: 2 understood, 1 left to you, 0 in the image, 1 install and fetch nothing" in done.out
+    assert "2 packages" in done.out
+
+
+def test_init_says_of_an_input_that_it_gives_nothing(tmp_path: Path) -> None:
+    notebook(tmp_path / "n.ipynb", "x = 1")
+    done = kpack(tmp_path, "init", "--from", "n.ipynb")
+    assert done.code == 0
+    assert "n.ipynb: nothing in it installs, imports or fetches anything" in done.err
+    assert "Next: kpack add NAME" in done.out
+    assert "kpack lock" not in done.out
 
 
 def test_init_says_when_no_image_has_the_notebooks_python(tmp_path: Path) -> None:
@@ -86,7 +125,8 @@ def test_init_writes_where_config_says(tmp_path: Path) -> None:
         (["--base", "kaggle-gpu-py312"], "no base image is called"),
         (["--base", "x", "--python", "3.12"], "exclude each other"),
         (["--from-notebook", "none.ipynb"], "there is no such file"),
-        (["--from-requirements", "none.txt"], "there is no such file"),
+        (["--from", "none.txt"], "there is no such file"),
+        (["--from", "none.what"], "does not say what kind of file"),
         (["--nmae", "x"], "No such option"),
     ],
 )

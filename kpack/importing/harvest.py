@@ -1,0 +1,242 @@
+"""What was found in all inputs together: the entries of a kaggle-env.toml to be, and a finding for each line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from kpack import urls
+from kpack.environment import EnvironmentFileError, parse
+from kpack.environment.errors import quoted
+from kpack.environment.requirements import NotAPackageError, package
+from kpack.environment.template import CheckpointEntry, IndexEntry, render
+from kpack.importing.finding import Finding, Lines, Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+_LONGEST = 160
+"""Characters of a line that are shown."""
+
+
+class Import(NamedTuple):
+    """One ``import`` of a notebook or script."""
+
+    module: str
+    """Its first name."""
+    place: Lines
+    said: str
+
+
+class Line(NamedTuple):
+    """Where a finding stands, and what stands there."""
+
+    place: Lines
+    said: str
+
+
+@dataclass(slots=True)
+class Harvest:
+    """The entries found so far. Every method takes the line that asks, and adds one finding for it."""
+
+    folder: Path
+    """Where the kaggle-env.toml will stand; local paths are written relative to it."""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Entries of ``packages`` by normalised name and marker, or by path."""
+    exclude: dict[str, None] = field(default_factory=dict)
+    replace: dict[str, None] = field(default_factory=dict)
+    no_deps: dict[str, None] = field(default_factory=dict)
+    constraints: dict[NormalizedName, tuple[SpecifierSet, Line]] = field(default_factory=dict)
+    indexes: dict[str, IndexEntry] = field(default_factory=dict)
+    """By URL."""
+    checkpoints: dict[tuple[str, str | None], CheckpointEntry] = field(default_factory=dict)
+    """By URL and path."""
+    env: dict[str, str] = field(default_factory=dict)
+    """Variables of ``[restore] env``."""
+    imports: dict[str, Import] = field(default_factory=dict)
+    """The first import of each module."""
+    search_path: list[str] = field(default_factory=list)
+    """Folders that the code adds to sys.path."""
+    findings: list[Finding] = field(default_factory=list)
+    code: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    """CodeCell and number of each input's lines that are neither empty nor a comment."""
+    python: str | None = None
+    """Python series that an environment or Pipfile names, ``3.12``."""
+    _landed: set[str] = field(default_factory=set)
+    _keys: dict[str, dict[str, None]] = field(default_factory=dict)
+    """By name: the keys of ``packages`` that it has, or had."""
+
+    def understood(self, line: Line, entry: str = "", why: str = "") -> None:
+        """Say that a line became ``entry``, or why nothing is to be written for it."""
+        self._found(line, Outcome.UNDERSTOOD, entry=entry, why=why)
+
+    def left(self, line: Line, why: str, write: str, about: NormalizedName | None = None) -> None:
+        """Leave a line to a person, unless an image turns out to have the package that it is about."""
+        self._found(line, Outcome.LEFT, why=why, write=write, about=about)
+
+    def in_image(self, line: Line, why: str) -> None:
+        """Say that the image has what a line asks for."""
+        self._found(line, Outcome.IN_IMAGE, why=why)
+
+    def add(self, entry: str, line: Line, *, why: str = "", upgrade: bool = False) -> None:
+        """Take one entry of ``packages`` over, or say why not; a later one beats an earlier one of the same name.
+
+        A bare name asks for nothing more than an earlier one did, unless it asks for an upgrade.
+        """
+        if urls.without_secrets(entry) != entry:
+            why = "; ".join(
+                filter(None, [why, "its password or signature stays out: give the whole URL in KPACK_URLS"])
+            )
+            entry = urls.without_secrets(entry)
+        try:
+            found = package(entry)
+        except NotAPackageError as error:
+            self.left(line, error.what, error.advice)
+            return
+        if found.requirement is None:
+            path = (found.path or "").rstrip("/")
+            self.packages.setdefault(path, entry)
+            self.understood(line, f"packages {quoted(self.packages[path])}", why)
+            return
+        requirement = found.requirement
+        name = canonicalize_name(requirement.name)
+        self.exclude.pop(name, None)
+        old = self._held(name, requirement)
+        if any(held == entry for _, held in old):
+            self._asked(line, name, entry, why, upgrade=upgrade)
+            return
+        if old and not upgrade and str(requirement) == requirement.name:
+            self._asked(line, name, old[-1][1], why, upgrade=upgrade)
+            return
+        for key, held in old:
+            if held != requirement.name:
+                why = "; ".join(filter(None, [why, f"takes the place of {quoted(held)}"]))
+            del self.packages[key]
+        key = f"{name};{requirement.marker}" if requirement.marker else name
+        self.packages[key] = entry
+        self._keys.setdefault(name, {})[key] = None
+        self._asked(line, name, entry, why, upgrade=upgrade)
+
+    def _held(self, name: NormalizedName, requirement: Requirement) -> list[tuple[str, str]]:
+        """Return the keys and entries that ``requirement`` speaks of, too."""
+        own = f"{name};{requirement.marker}"
+        return [
+            (key, self.packages[key])
+            for key in self._keys.get(name, ())
+            if key in self.packages and (key in {name, own} or requirement.marker is None)
+        ]
+
+    def _asked(self, line: Line, name: NormalizedName, entry: str, why: str, *, upgrade: bool) -> None:
+        self._found(line, Outcome.UNDERSTOOD, f"packages {quoted(entry)}", why, about=name, upgrade=upgrade)
+
+    def remove(self, name: str, line: Line, why: str) -> None:
+        """Add a name or pattern to ``exclude``; a package of that name is not asked for any more."""
+        plain = re.sub(r"[-_.]+", "-", name).lower()
+        if not re.fullmatch(r"[a-z0-9*?-]*[a-z0-9][a-z0-9*?-]*", plain):
+            self.left(line, f"{quoted(name)} is not the name of a package", 'exclude = ["NAME"]')
+            return
+        for key in self._keys.get(plain, ()):
+            self.packages.pop(key, None)
+        self.exclude[plain] = None
+        named = None if set(plain) & set("*?") else canonicalize_name(plain)
+        self._found(line, Outcome.UNDERSTOOD, f"exclude {quoted(plain)}", why, about=named)
+
+    def constrain(self, requirement: Requirement, line: Line) -> None:
+        """Hold the versions of a package down if something asks for it."""
+        name = canonicalize_name(requirement.name)
+        self.constraints[name] = (requirement.specifier, line)
+
+    def serve(self, url: str, names: list[str], line: Line, *, links: bool) -> None:
+        """Let an index (or a page of links) serve these packages."""
+        held = self.indexes.get(url)
+        every = list(dict.fromkeys([*(held.packages if held else ()), *names]))
+        host = re.sub(r"[^a-z0-9]+", "-", url.partition("://")[2].lower()).strip("-")[:34].strip("-")
+        taken = {entry.name for other, entry in self.indexes.items() if other != url}
+        name = next(one for one in (host, *(f"{host}-{n}" for n in range(2, 99))) if one not in taken)
+        self.indexes[url] = IndexEntry(name=name, url=url, packages=tuple(every), links=links)
+        self.understood(line, f"[[indexes]] {url} for {', '.join(names)}")
+
+    def fetch(self, entry: CheckpointEntry, line: Line, why: str = "", env: dict[str, str] | None = None) -> None:
+        """Add a checkpoint, or say what is wrong with it."""
+        shown = f"[[checkpoints]] {urls.redacted(entry.url)}" + (f" at {entry.path}" if entry.path else "")
+        if urls.stable(entry.url, fragment=True) != entry.url:
+            why = "; ".join(
+                filter(None, [why, "its password or signature stays out: give the whole URL in KPACK_URLS"])
+            )
+            entry = replace(entry, url=urls.stable(entry.url, fragment=True))
+        if (entry.url, entry.path) not in self.checkpoints:
+            fault = self._fault(entry)
+            if fault:
+                self.left(line, fault, f'write its [[checkpoints]] table by hand: url = "{entry.url}"')
+                return
+            self.checkpoints[entry.url, entry.path] = entry
+        self.env.update(env or {})
+        self.understood(line, shown, why)
+
+    def _fault(self, entry: CheckpointEntry) -> str:
+        text = render("x", python="3.12", checkpoints=[entry])
+        try:
+            parse(text, self.folder / "kaggle-env.toml")
+        except EnvironmentFileError as error:
+            _, key, what, _ = error.mistakes[0]
+            return f"{key.rpartition('.')[2]}: {what}"
+        if entry.path is None:
+            return ""
+        parts = entry.path.split("/")
+        above = {"/".join(parts[:count]) + "/" for count in range(1, len(parts))}
+        if {entry.path, f"{entry.path}/"} & self._landed or {folder.rstrip("/") for folder in above} & self._landed:
+            return f"another file lands at {quoted(entry.path)}, or at a folder that it needs"
+        self._landed |= {entry.path} | above
+        return ""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many lines there are, and how many of each verdict; what is left to a person counts before all.
+
+        ``nothing`` are the lines that install and download nothing: ``total`` is the sum of the others.
+        """
+        verdicts: dict[tuple[str, int, int], Outcome] = {}
+        rank = [Outcome.IN_IMAGE, Outcome.UNDERSTOOD, Outcome.LEFT]
+        for finding in self.findings:
+            place = finding.place
+            for line in range(place.line, place.last + 1):
+                key = place.file, place.cell, line
+                verdicts[key] = max(finding.verdict, verdicts.get(key, Outcome.IN_IMAGE), key=rank.index)
+        code = {key: verdict for key, verdict in verdicts.items() if self.code_line(*key)}
+        total = sum(map(len, self.code.values()))
+        counted = {str(verdict): sum(held is verdict for held in code.values()) for verdict in Outcome}
+        return {"total": total, **counted, "nothing": total - len(code)}
+
+    def code_line(self, file: str, cell: int, line: int) -> bool:
+        """Tell whether a line holds more than a comment."""
+        return (cell, line) in self.code.get(file, set())
+
+    def _found(
+        self,
+        line: Line,
+        verdict: Outcome,
+        entry: str = "",
+        why: str = "",
+        write: str = "",
+        about: NormalizedName | None = None,
+        *,
+        upgrade: bool = False,
+    ) -> None:
+        said = urls.redacted(" ".join(line.said[: 10 * _LONGEST].split()), "***@")
+        said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
+        finding = Finding(
+            verdict=verdict,
+            place=line.place,
+            said=said,
+            entry=entry,
+            why=why,
+            write=write,
+            package=about,
+            upgrade=upgrade,
+        )
+        self.findings.append(finding)

@@ -1,0 +1,265 @@
+"""What ``pip install`` (download, wheel, uninstall) and uv's likeness of it ask for."""
+
+from __future__ import annotations
+
+import os.path
+import posixpath
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
+
+from kpack import urls
+from kpack.environment import hashes
+from kpack.environment.errors import quoted
+from kpack.importing.options import Arguments, arguments
+from kpack.importing.sitting import HOME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from kpack.importing.harvest import Line
+    from kpack.importing.sitting import Sitting
+
+_OPERATOR = re.compile(r"(?:>=|<=|==|~=|!=)\S|[<>]\d")
+_ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2)$")
+_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
+
+
+def ask(words: Sequence[str], line: Line, sitting: Sitting) -> Arguments:
+    """Take over what the words after ``pip install``, ``download`` or ``wheel`` ask for; return them as read.
+
+    The files that they name with ``-r`` and ``-c`` are the caller's.
+
+    Raises:
+        ValueError: pip would not read them.
+
+    """
+    given = arguments(_joined([piece for word in words for piece in _expanded(word)]))
+    sitting.wheels |= {sitting.path(folder) for folder in given.destinations}
+    names = [
+        name for word in (*given.requirements, *given.editable) for name in [entry(word, line, sitting, given)] if name
+    ]
+    _options(given, names, line, sitting)
+    return given
+
+
+def uninstall(words: Sequence[str], line: Line, sitting: Sitting) -> None:
+    """Read the words after ``pip uninstall``: what is taken away is not to come with the pack."""
+    try:
+        given = arguments(words)
+    except ValueError as error:
+        sitting.harvest.left(line, f"pip would not read this: {error}", 'exclude = ["NAME"]')
+        return
+    for word in given.requirements:
+        sitting.harvest.remove(word, line, "the pack does not bring it; kpack takes nothing out of the image")
+
+
+def entry(word: str, line: Line, sitting: Sitting, given: Arguments) -> str | None:
+    """Take one argument over (a requirement, a URL, a path); return the name of what comes from an index."""
+    plain = word.strip()
+    if not plain:
+        return None
+    if re.search(r"\{\w|\$[\w{(]", plain) and "://" not in plain.partition("$")[0]:
+        sitting.harvest.left(
+            line,
+            f"{quoted(plain)} holds a variable whose value is not in plain words",
+            "kpack add NAME, with what it stands for",
+        )
+    elif re.match(r"(?:git\+)?[a-z]+://", plain) or plain.startswith("git+"):
+        _url(plain, line, sitting, given)
+    elif (
+        "://" not in plain
+        and "@" not in plain
+        and (plain.startswith((".", "/", "~")) or _ARCHIVE.search(plain) or ("*" in plain and "/" in plain))
+    ):
+        return _local(plain, line, sitting)
+    elif "/" in plain and "://" not in plain and sitting.local(plain) is None and sitting.clone_of(plain):
+        return _local(f"./{plain}", line, sitting)
+    else:
+        return _requirement(plain, line, sitting, given)
+    return None
+
+
+def _requirement(plain: str, line: Line, sitting: Sitting, given: Arguments) -> str | None:
+    name = re.match(r"[A-Za-z0-9._-]+", plain)
+    if name and plain == name[0] and canonicalize_name(plain) in _TOOLS:
+        sitting.harvest.understood(line, "", f"{plain} is a tool of the installation, which a restore does not use")
+        return None
+    digests = tuple(value.partition(":")[2] for value in given.hashes if value.startswith("sha256:"))
+    why = "a --hash that is no SHA-256 is not kept" if len(digests) < len(given.hashes) else ""
+    sitting.harvest.add(hashes.joined(plain, digests), line, upgrade=given.upgrade, why=why)
+    try:
+        return None if Requirement(plain).url else Requirement(plain).name
+    except InvalidRequirement:
+        return None
+
+
+def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -> None:
+    """Say what the options change about what is needed."""
+    harvest = sitting.harvest
+    for url in given.indexes:
+        _index(url, names, line, sitting, option="--index-url")
+    for url in given.extra_indexes:
+        _index(url, names if len(names) == 1 else [], line, sitting, option="--extra-index-url")
+    for url in given.links:
+        if "://" in url:
+            _index(url, names, line, sitting, option="--find-links")
+    if given.no_deps:
+        for name in names:
+            harvest.no_deps[canonicalize_name(name)] = None
+        if names:
+            harvest.understood(line, f"no-deps {', '.join(quoted(canonicalize_name(name)) for name in names)}")
+    if given.pre:
+        harvest.left(line, "--pre lets in pre-releases", "write one into the requirement, like name>=2.0rc1")
+    for word in given.no_binary:
+        if word not in {":all:", ":none:"}:
+            wanted = ", ".join(quoted(part) for part in word.split(","))
+            harvest.left(line, "--no-binary has it built from source", f"allow-source = [{wanted}]")
+    for option in given.unknown:
+        harvest.left(line, f"{quoted(option)} is no option of pip or uv", "look at what it does")
+
+
+def declared(url: str, line: Line, sitting: Sitting, *, option: str) -> None:
+    """Say of an index of a whole file that its packages are not known."""
+    _index(url, [], line, sitting, option=option)
+
+
+def _index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: str) -> None:
+    """Declare an index for the names of its line; one beside the default serves only what a person says."""
+    if "pypi.org/simple" in url:
+        return
+    if not re.match(r"https?://", url):
+        sitting.harvest.left(
+            line, f"{option} {quoted(url)} is no URL", "write the wheels as ./folder/NAME.whl in packages"
+        )
+    elif not names or urls.stable(url) != url:
+        why = f"{option} {urls.redacted(url, '***@')}: which packages it serves is not said here"
+        if names:
+            why = f"{option} {urls.redacted(url, '***@')} holds a password"
+        links = ', format = "links"' if option == "--find-links" else ""
+        sitting.harvest.left(line, why, f'declare it in [[indexes]]: name, url = "{urls.shown(url)}"{links}, packages')
+    else:
+        sitting.harvest.serve(url, [canonicalize_name(name) for name in names], line, links=option == "--find-links")
+
+
+def _url(url: str, line: Line, sitting: Sitting, given: Arguments) -> None:
+    """Give a bare URL the name that its fragment, its wheel's name or (with a word on it) its repository says."""
+    address, _, fragment = url.partition("#")
+    egg = re.search(r"egg=([A-Za-z0-9._-]+(?:\[[^\]]*\])?)", fragment)
+    tail = unquote(address.rstrip("/").rpartition("/")[2])
+    kept = [part for part in fragment.split("&") if part.startswith(("subdirectory=", "sha256="))]
+    sha256 = [value.partition(":")[2] for value in given.hashes if value.startswith("sha256:")]
+    why = ""
+    if len(sha256) == 1:
+        kept = [*(part for part in kept if not part.startswith("sha256=")), f"sha256={sha256[0]}"]
+    elif given.hashes:
+        why = "its --hash is not kept: a URL has one sha256; the lock records it"
+    whole = f"{address}#{'&'.join(kept)}" if kept else address
+    if egg:
+        sitting.harvest.add(f"{egg[1]} @ {whole}", line, why=why)
+        return
+    try:
+        name = str(parse_wheel_filename(tail)[0])
+    except ValueError:  # InvalidWheelFilename, or a number of more than 4,300 digits
+        name = repository_name(address)
+        if not name:
+            sitting.harvest.left(
+                line,
+                f"{quoted(urls.redacted(url, '***@'))} does not say which package it is",
+                f"kpack add 'NAME @ {urls.shown(url)}'",
+            )
+            return
+        why = "; ".join(
+            filter(None, [why, f"taken for the package {quoted(name)}: correct the name if it has another"])
+        )
+    sitting.harvest.add(f"{name} @ {whole}", line, why=why)
+
+
+def repository_name(address: str) -> str:
+    """Return the name of the repository that a git URL, or the archive of one, speaks of; empty for other URLs."""
+    plain = urls.stable(address).removeprefix("git+").partition("://")[2].partition("?")[0]
+    parts = plain.rstrip("/").split("/")
+    archive = next(
+        (at for at, part in enumerate(parts) if part in {"archive", "tarball", "zipball", "zip", "-"} and at >= 3), 0
+    )
+    if archive:
+        name = parts[archive - 1]
+    elif address.startswith("git+"):
+        name = re.sub(r"(?:\.git)?(?:@.*)?$", "", "/".join(parts[1:])).rpartition("/")[2]
+    else:
+        return ""
+    return name if re.fullmatch(r"[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*", name) else ""
+
+
+def _local(word: str, line: Line, sitting: Sitting) -> str | None:
+    """Take a path over: what is here as it is, a clone as its repository, a wheel of an input as its pin.
+
+    Returns the name of what is asked of the index instead.
+    """
+    plain, bracket, extras = word.partition("[") if word.endswith("]") else (word, "", "")
+    clone = sitting.clone_of(plain)
+    local = sitting.local(plain)
+    if clone is not None and (local is None or not local.samefile(sitting.folder)):
+        repository, within = clone
+        repository.used = True
+        name = within.rpartition("/")[2] or repository_name(f"git+{repository.url}")
+        revision = f"@{repository.revision}" if repository.revision else ""
+        inner = f"#subdirectory={within}" if within else ""
+        sitting.harvest.add(
+            f"{name or 'NAME'}{bracket}{extras} @ git+{repository.url}{revision}{inner}",
+            line,
+            why=f"the clone of {urls.shown(repository.url)}: correct the name if the package has another",
+        )
+    elif local is not None and not (plain in {".", "./"} and not _is_project(local)):
+        relative = os.path.relpath(local, sitting.harvest.folder).replace(os.sep, "/")
+        sitting.harvest.add(relative if relative.startswith("..") else f"./{relative}", line)
+    elif pin := _pin(posixpath.basename(plain.rstrip("/"))):
+        sitting.harvest.add(pin, line, why=f"{quoted(plain)} is not here: asked of the index instead")
+        return pin.partition("==")[0]
+    else:
+        whole = sitting.lands(plain)
+        what = "the notebook's folder is no project" if whole == HOME else f"{quoted(whole)} is not here"
+        sitting.harvest.left(line, what, 'kpack add NAME for each package in it, or "./…" with a copy')
+    return None
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("pyproject.toml", "setup.py", "setup.cfg"))
+
+
+def _pin(filename: str) -> str | None:
+    """Return ``name==version`` as the name of a wheel, sdist or unpacked sdist says it; None for any other name."""
+    for parse, text in (
+        (parse_wheel_filename, filename),
+        (parse_sdist_filename, filename),
+        (parse_sdist_filename, f"{filename}.tar.gz"),
+    ):
+        try:
+            name, version, *_ = parse(text)
+        except (ValueError, InvalidName):  # no such name, or a number of more than 4,300 digits
+            continue
+        if re.fullmatch(r"[a-z0-9-]*[a-z0-9]", name):
+            return f"{name}=={version}"
+    stripped = re.fullmatch(r"([A-Za-z0-9_.]+)-([0-9.]+)(cu[0-9]+|cpu)(-.*\.whl)", filename)
+    return _pin(f"{stripped[1]}-{stripped[2]}+{stripped[3]}{stripped[4]}") if stripped else None
+
+
+def _expanded(word: str) -> list[str]:
+    """Return the words that a shell makes of ``a/{b,c}.whl``."""
+    braces = re.fullmatch(r"([^{}]*)\{([^{}]*,[^{}]*)\}([^{}]*)", word)
+    return [f"{braces[1]}{part}{braces[3]}" for part in braces[2].split(",")] if braces else [word]
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Put ``name >=1.0`` together again, which a shell takes apart."""
+    joined: list[str] = []
+    for word in words:
+        if joined and _OPERATOR.match(word) and re.match(r"[A-Za-z0-9]", joined[-1]):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined

@@ -1,0 +1,291 @@
+"""Python that a notebook or script is made of: read as a tree, never run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+from kpack.importing import calls, commands, shell
+from kpack.importing.calls import Call
+from kpack.importing.cells import MARK, Magic, translated
+from kpack.importing.constants import Constants, dotted
+from kpack.importing.finding import Lines
+from kpack.importing.harvest import Import, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kpack.importing.sitting import Sitting
+
+_INSTALLS = re.compile(r"\b(?:pip3?|conda|mamba|apt-get)\s+install\b|['\"]install['\"]")
+_SHOWN, _ROWS = 300, 8
+"""Characters and rows of a statement that are shown, at most."""
+
+_UNREAD = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What the parser raises for what is no Python, or is built to be too much of it."""
+
+
+class PythonReader:
+    """Reads cells one after the other; what one has named is known to the next."""
+
+    def __init__(self, sitting: Sitting, file: str) -> None:
+        self.sitting = sitting
+        self.file = file
+        self.constants = Constants(sitting.texts)
+        self.names: dict[str, str] = {}
+        """What imports have bound, by its full name."""
+        self.runners: set[str] = set()
+        """Functions that hand a text on to a shell."""
+
+    def read(self, text: str, cell: int, magics: Sequence[Magic] = (), *, at: Lines | None = None) -> None:
+        """Read Python text, in which `MARK` stands for each of ``magics``.
+
+        With ``at`` the text stood within that line, and is told there.
+        """
+        rows = text.split("\n")
+        for first, last in _parts(text, rows):
+            part = "\n".join(rows[first:last])
+            tree = _parsed(part)
+            if tree is not None:
+                self._walk(tree, rows, cell, magics, first, at)
+                continue
+            place = at or Lines(self.file, cell, first + 1, last)
+            if _INSTALLS.search(part):
+                write = "add by hand what it installs: kpack add NAME"
+                self.sitting.harvest.left(Line(place, part.strip()[:200]), "it is no Python that can be read", write)
+            for number in map(int, re.findall(rf"{MARK}\((\d+)\)", part)):
+                if number < len(magics):
+                    self._magic(magics[number], cell)
+
+    def script(self, text: str, line: Line, sitting: Sitting) -> None:
+        """Read what stands behind ``python -c``, or in a here-document."""
+        del sitting
+        plain, magics = translated(text.split("\n"))
+        self.read(plain, line.place.cell, magics, at=line.place)
+
+    def _walk(
+        self, tree: ast.AST, rows: list[str], cell: int, magics: Sequence[Magic], offset: int, at: Lines | None
+    ) -> None:
+        """Go through a tree in the order of its text."""
+        waiting: list[ast.AST] = [tree]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.stmt | ast.Call):
+                first, last = node.lineno + offset, (node.end_lineno or node.lineno) + offset
+                shown = " ".join(row[:_SHOWN].strip() for row in rows[first - 1 : min(last, first + _ROWS)])
+                self._node(node, Line(at or Lines(self.file, cell, first, last), shown), cell, magics)
+            waiting += reversed(list(ast.iter_child_nodes(node)))
+
+    def _node(self, node: ast.AST, line: Line, cell: int, magics: Sequence[Magic]) -> None:
+        if isinstance(node, ast.Call):
+            self._call(node, line, cell, magics)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self._import(node, line)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self._defined(node)
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                self._assigned(inner, f"{node.name}.")
+        else:
+            self._assigned(node)
+
+    def _import(self, node: ast.Import | ast.ImportFrom, line: Line) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                self.names[alias.asname or top] = alias.name if alias.asname else top
+                self._imported(top, line)
+        elif not node.level and node.module:
+            for alias in node.names:
+                self.names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+            self._imported(node.module.partition(".")[0], line)
+
+    def _assigned(self, node: ast.AST, prefix: str = "") -> None:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                self.constants.assign(target, node.value, prefix)
+        elif isinstance(node, ast.AnnAssign):
+            self.constants.assign(node.target, node.value, prefix)
+        elif isinstance(node, ast.For):
+            self.constants.assign(node.target, node.iter)
+
+    def _defined(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Forget texts of the same name as a parameter, and see whether the function is a shell by another name."""
+        parameters = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        for name in parameters:
+            self.sitting.texts.pop(name, None)
+        inner = (one for statement in node.body for one in ast.walk(statement) if isinstance(one, ast.Call))
+        if parameters and any(self._name(call) in calls.SHELLS for call in inner):
+            self.runners.add(node.name)
+
+    def _name(self, node: ast.Call) -> str:
+        name = dotted(node.func) or ""
+        first, mark, rest = name.partition(".")
+        return f"{self.names.get(first, first)}{mark}{rest}"
+
+    def _imported(self, top: str, line: Line) -> None:
+        if top not in sys.stdlib_module_names and not self.sitting.brings(top):
+            self.sitting.harvest.imports.setdefault(top, Import(top, line.place, line.said))
+
+    def _call(self, node: ast.Call, line: Line, cell: int, magics: Sequence[Magic]) -> None:
+        name = self._name(node)
+        if name == MARK:
+            number = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            if isinstance(number, int) and 0 <= number < len(magics):
+                self._magic(magics[number], cell)
+            return
+        call = Call(node, name, self.constants, line, self.sitting)
+        if name in calls.SHELLS or name in self.runners:
+            self._shell(call)
+        elif name in {"get_ipython.run_line_magic", "get_ipython.magic"}:
+            words = [call.text(0) or "", call.text(1) or ""]
+            self._line_magic(" ".join(filter(None, words)), line)
+        elif name in {"pip.main", "pip._internal.main", "pip._internal.cli.main.main"}:
+            given = self.constants.texts(node.args[0]) if node.args else None
+            commands.call(shell.Command(("pip", *(given or ("install",)))), line, self.sitting, self.script)
+        elif name == "os.chdir":
+            self.sitting.enter(call.text(0) or ".")
+        elif name in {"sys.path.append", "sys.path.insert"}:
+            self._search_path(call)
+        elif name.startswith("torchvision.models."):
+            calls.torchvision(call)
+        else:
+            calls.read(call)
+
+    def _search_path(self, call: Call) -> None:
+        folder = call.text(1 if call.name.endswith("insert") else 0)
+        if folder:
+            self.sitting.harvest.search_path.append(folder)
+
+    def _shell(self, call: Call) -> None:
+        """Read a command that Python runs: a line for a shell, or a list of words."""
+        node = call.node_of(0, "args", "cmd", "command")
+        value = None if node is None else self.constants.value(node)
+        before = self.sitting.cwd
+        folder = call.text(-1, "cwd")
+        if folder:
+            self.sitting.enter(folder)
+        if isinstance(value, str):
+            commands.run(value, call.line, self.sitting, self.script)
+        elif value:
+            commands.call(shell.Command(tuple(value)), call.line, self.sitting, self.script)
+        elif _INSTALLS.search(call.line.said):
+            why = "it installs something that is not said in plain words"
+            self.sitting.harvest.left(call.line, why, "kpack add NAME, for each package that it installs")
+        self.sitting.cwd = before
+
+    def _magic(self, magic: Magic, cell: int) -> None:
+        mark = "" if magic.name == "?" else magic.name if magic.name == "!" else f"%{magic.name} "
+        line = Line(Lines(self.file, cell, magic.line, magic.last), f"{mark}{magic.text}")
+        if magic.name == "!":
+            before = self.sitting.cwd
+            commands.run(magic.text, line, self.sitting, self.script)
+            self.sitting.cwd = before
+        else:
+            self._line_magic(f"{magic.name} {magic.text}", line)
+
+    def _line_magic(self, text: str, line: Line) -> None:
+        name, _, rest = text.partition(" ")
+        if name in {"cd", "pushd"}:
+            words = shell.substituted(rest.strip(), self.sitting.texts).strip("'\"")
+            self.sitting.enter(words or "~")
+        elif name in {
+            "pip",
+            "pip3",
+            "uv",
+            "conda",
+            "mamba",
+            "micromamba",
+            "apt",
+            "apt-get",
+            "wget",
+            "git",
+            "mim",
+            "poetry",
+        }:
+            commands.run(text, line, self.sitting, self.script)
+        elif name in {"sx", "system"}:
+            commands.run(rest, line, self.sitting, self.script)
+        elif name in {"env", "set_env"} and "=" in rest:
+            key, _, value = rest.partition("=")
+            self.sitting.texts[key.strip()] = value.strip()
+        elif name in {"time", "timeit", "memit", "prun"}:
+            plain, magics = translated([rest])
+            self.read(plain, line.place.cell, magics, at=line.place)
+        elif name == "run" and rest:
+            self._run(rest, line)
+
+    def _run(self, rest: str, line: Line) -> None:
+        words = [word for word in rest.split() if not word.startswith("-")]
+        text = self.sitting.files.pop(self.sitting.path(words[0]), None) if words else None
+        if text is not None:
+            self.script(text, line, self.sitting)
+
+
+def shell_cell(text: str, first: int, cell: int, reader: PythonReader) -> None:
+    """Read a cell of a shell; it changes the folder only for itself."""
+    sitting = reader.sitting
+    before = sitting.cwd
+    for logical in shell.logical_lines(text.split("\n")):
+        place = Lines(reader.file, cell, logical.first + first, logical.last + first)
+        line = Line(place, logical.text)
+        if logical.here is None:
+            commands.run(logical.text, line, sitting, reader.script)
+        else:
+            _here(logical, line, reader)
+    sitting.cwd = before
+
+
+def _here(logical: shell.ShellLine, line: Line, reader: PythonReader) -> None:
+    """Read a command that is given a document: a file to write, a program to run."""
+    try:
+        command = next(iter(shell.commands(logical.text)), None)
+    except ValueError:
+        return
+    if command is None or logical.here is None:
+        return
+    program = command.words[0].rpartition("/")[2]
+    if program in {"cat", "tee"}:
+        target = command.into or (command.words[1] if len(command.words) > 1 else "")
+        if target:
+            commands.written(target, logical.here, line, reader.sitting)
+    elif program.startswith("python"):
+        reader.script(logical.here, line, reader.sitting)
+    elif program in {"bash", "sh"}:
+        for inner in shell.logical_lines(logical.here.split("\n")):
+            commands.run(inner.text, Line(line.place, inner.text), reader.sitting, reader.script)
+    else:
+        commands.run(logical.text, line, reader.sitting, reader.script)
+
+
+def _parsed(text: str) -> ast.AST | None:
+    """Return the tree of a text; None when it is no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a "\d" in somebody's notebook is not kpack's to complain about
+            tree = compile(text, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except _UNREAD:
+        return None
+    assert isinstance(tree, ast.AST)
+    return tree
+
+
+def _parts(text: str, rows: list[str]) -> Iterator[tuple[int, int]]:
+    """Yield the whole text if it is Python; else each of its outermost statements, so that one fault spoils one."""
+    if _parsed(text) is not None:
+        yield 0, len(rows)
+        return
+    start = 0
+    for number in range(1, len(rows) + 1):
+        row = rows[number] if number < len(rows) else "x"
+        if (
+            row.strip()
+            and not row[0].isspace()
+            and row[0] not in ")]}#"
+            and not re.match(r"(?:else|elif|except|finally)\b", row)
+        ):
+            yield start, number
+            start = number

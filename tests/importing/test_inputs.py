@@ -1,0 +1,342 @@
+"""The other kinds of input: requirements, scripts, projects, locks, environments; and what is none of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kpack.errors import UsageError
+from kpack.importing import Harvest, Outcome, read, settle
+from tests.importing.test_shapes import notebook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def taken(folder: Path, name: str, text: str, *, extras: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> Harvest:
+    (folder / name).write_text(text, encoding="utf-8")
+    harvest = Harvest(folder=folder)
+    read(folder / name, harvest, extras=extras, groups=groups)
+    settle(harvest, [])
+    counts = harvest.counts()
+    assert counts["total"] == sum(counts[key] for key in ("understood", "left", "in_image", "nothing"))
+    return harvest
+
+
+def entries(harvest: Harvest) -> list[str]:
+    return list(harvest.packages.values())
+
+
+def left(harvest: Harvest) -> list[str]:
+    return [f"{one.said}: {one.why} | {one.write}" for one in harvest.findings if one.verdict is Outcome.LEFT]
+
+
+def test_a_requirements_file_loses_nothing_that_is_pinned(tmp_path: Path) -> None:
+    (tmp_path / "sub" / "fork").mkdir(parents=True)
+    (tmp_path / "sub" / "more.txt").write_text("-r ../requirements.txt\nmore\n-e ./fork\n")
+    (tmp_path / "limits.txt").write_text("numpy<2\nnobody<1\n")
+    digest = "0" * 64
+    harvest = taken(
+        tmp_path,
+        "requirements.txt",
+        f"""# what we need
+--index-url https://me:secret@host.example/simple
+-f https://host.example/links.html
+-r sub/more.txt
+-c limits.txt
+numpy>=1  # arrays
+torch==2 ; python_version < '3.13'
+torch==2.1 ; python_version >= '3.13'
+hashed==1 \\
+    --hash=sha256:{digest}
+    # via something
+https://host.example/a/archive/d9ee.tar.gz#egg=arch --hash=sha256:{digest}
+-e git+https://host.example/o/django-rest.git@d9ee#egg=djangorest&subdirectory=sub
+--no-binary=psycopg2
+--pre
+""",
+    )
+    assert entries(harvest) == [
+        "more",
+        "./sub/fork",
+        "numpy<2,>=1",
+        "torch==2 ; python_version < '3.13'",
+        "torch==2.1 ; python_version >= '3.13'",
+        f"hashed==1 --hash=sha256:{digest}",
+        f"arch @ https://host.example/a/archive/d9ee.tar.gz#sha256={digest}",
+        "djangorest @ git+https://host.example/o/django-rest.git@d9ee#subdirectory=sub",
+    ]
+    words = "\n".join(left(harvest))
+    assert "secret" not in words
+    for part in ("--index-url", "--find-links", "nobody", 'allow-source = ["psycopg2"]', "--pre lets in pre-releases"):
+        assert part in words
+    assert harvest.counts()["nothing"] == 0
+
+
+def test_a_script_gives_its_metadata_and_what_its_code_downloads(tmp_path: Path) -> None:
+    harvest = taken(
+        tmp_path,
+        "run.py",
+        """# /// script
+# requires-python = ">=3.12"
+# dependencies = [
+#   "rank-bm25<1",
+# ]
+# ///
+import rank_bm25
+from torch.hub import load_state_dict_from_url
+
+load_state_dict_from_url("https://host.example/w.pth")
+""",
+    )
+    assert entries(harvest) == ["rank-bm25<1", "torch"]
+    assert [one.path for one in harvest.checkpoints.values()] == ["~/.cache/torch/hub/checkpoints/w.pth"]
+
+
+def test_a_project_gives_its_dependencies_extras_groups_and_sources(tmp_path: Path) -> None:
+    text = """[project]
+name = "x"
+dependencies = [
+    "numpy>=1",
+    "fork[a]",
+    "inner",
+    "there",
+]
+[project.optional-dependencies]
+gpu = ["cupy"]
+docs = ["sphinx"]
+[dependency-groups]
+test = ["pytest", {include-group = "lint"}]
+lint = ["ruff"]
+[tool.uv.sources]
+fork = { git = "https://host.example/fork", tag = "v1" }
+inner = { path = "inner" }
+there = { index = "corp" }
+"""
+    (tmp_path / "inner").mkdir()
+    harvest = taken(tmp_path, "pyproject.toml", text, extras=("gpu",), groups=("test",))
+    assert entries(harvest) == [
+        "numpy>=1",
+        "fork[a] @ git+https://host.example/fork@v1",
+        "./inner",
+        "there",
+        "cupy",
+        "pytest",
+        "ruff",
+    ]
+    words = "\n".join(left(harvest))
+    assert "--extra docs" in words
+    assert "the index 'corp'" in words
+    with pytest.raises(UsageError, match='no extra "gpus"') as raised:
+        taken(tmp_path, "pyproject.toml", text, extras=("gpus",))
+    assert raised.value.next == "it has docs, gpu"
+
+
+@pytest.mark.parametrize(
+    ("version", "entry"),
+    [
+        ("^1.2.3", "p<2,>=1.2.3"),
+        ("^0.2.3", "p<0.3,>=0.2.3"),
+        ("^0.0.3", "p<0.0.4,>=0.0.3"),
+        ("~1.2", "p<1.3,>=1.2"),
+        ("~1", "p<2,>=1"),
+        ("1.4", "p==1.4"),
+        (">=1,<3", "p<3,>=1"),
+        ("*", "p"),
+    ],
+)
+def test_ranges_of_poetry_become_those_of_pep_440(tmp_path: Path, version: str, entry: str) -> None:
+    harvest = taken(tmp_path, "pyproject.toml", f'[tool.poetry.dependencies]\npython = "^3.11"\np = "{version}"\n')
+    assert entries(harvest) == [entry]
+
+
+def test_a_pipfile_gives_its_packages(tmp_path: Path) -> None:
+    harvest = taken(
+        tmp_path,
+        "Pipfile",
+        """[packages]
+requests = "*"
+fork = { git = "https://host.example/fork", ref = "v1" }
+torch = { version = ">=2", extras = ["opt"], markers = "sys_platform == 'linux'" }
+[dev-packages]
+pytest = "*"
+[requires]
+python_version = "3.12"
+""",
+    )
+    assert entries(harvest) == [
+        "requests",
+        "fork @ git+https://host.example/fork@v1",
+        'torch[opt]>=2; sys_platform == "linux"',
+    ]
+    assert harvest.python == "3.12"
+    assert ["pytest" in one for one in left(harvest)] == [True]
+
+
+def test_a_lock_of_uv_gives_what_its_project_asks_for_at_its_versions(tmp_path: Path) -> None:
+    harvest = taken(
+        tmp_path,
+        "uv.lock",
+        """version = 1
+[[package]]
+name = "app"
+version = "0.1"
+source = { virtual = "." }
+dependencies = [
+    { name = "idna", marker = "python_full_version < '3.13'" },
+    { name = "fork" },
+]
+[[package]]
+name = "idna"
+version = "3.7"
+source = { registry = "https://host.example/simple" }
+[[package]]
+name = "fork"
+version = "1.0"
+source = { git = "https://host.example/fork?rev=v1#0123abcd" }
+dependencies = [{ name = "deep" }]
+[[package]]
+name = "deep"
+version = "2"
+source = { registry = "https://host.example/simple" }
+""",
+    )
+    assert entries(harvest) == [
+        'idna==3.7; python_full_version < "3.13"',
+        "fork @ git+https://host.example/fork@0123abcd",
+    ]
+    assert any("deep is there for the sake of others" in one.why for one in harvest.findings)
+
+
+def test_locks_of_others_give_what_nothing_in_them_asks_for(tmp_path: Path) -> None:
+    pylock = """lock-version = "1.0"
+[[packages]]
+name = "idna"
+version = "3.7"
+[[packages]]
+name = "app"
+version = "1"
+dependencies = [{ name = "idna" }]
+[[packages]]
+name = "fork"
+vcs = { type = "git", url = "https://host.example/fork", commit-id = "0123" }
+"""
+    assert entries(taken(tmp_path, "pylock.toml", pylock)) == ["app==1", "fork @ git+https://host.example/fork@0123"]
+    poetry = """[[package]]
+name = "app"
+version = "1"
+groups = ["main"]
+[package.dependencies]
+Idna = ">=3"
+[[package]]
+name = "idna"
+version = "3.7"
+groups = ["main"]
+[[package]]
+name = "pytest"
+version = "8"
+groups = ["dev"]
+"""
+    assert entries(taken(tmp_path, "poetry.lock", poetry)) == ["app==1"]
+    pipfile = {"default": {"idna": {"version": "==3.7", "markers": "python_version >= '3.6'"}}, "develop": {}}
+    assert entries(taken(tmp_path, "Pipfile.lock", json.dumps(pipfile, indent=1))) == [
+        "idna==3.7 ; python_version >= '3.6'"
+    ]
+    with pytest.raises(UsageError, match="a lock that kpack wrote"):
+        taken(tmp_path, "pylock.x.toml", f"{pylock}[tool.kpack]\nformat = 1\n")
+
+
+def test_an_environment_of_conda_gives_its_pip_part_and_words_on_the_rest(tmp_path: Path) -> None:
+    harvest = taken(
+        tmp_path,
+        "environment.yml",
+        """name: x
+channels: [conda-forge]
+dependencies:
+  - python=3.12
+  - pip
+  - numpy=1.26
+  - conda-forge::rdkit>=2024
+  - pip:
+      - rank-bm25<1
+      - --pre
+""",
+    )
+    assert entries(harvest) == ["rank-bm25<1"]
+    assert harvest.python == "3.12"
+    words = left(harvest)
+    assert any('kpack add "numpy==1.26.*"' in one for one in words)
+    assert any('kpack add "rdkit>=2024"' in one for one in words)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("n.ipynb", "", "is not a notebook"),
+        ("n.ipynb", "[]", "is not a notebook"),
+        ("n.ipynb", '{"cells": 1}', "is not a notebook"),
+        ("n.ipynb", "[" * 100_000, "is not a notebook"),
+        ("n.ipynb", '{\n"cells": [' + "9" * 5000 + "]}", "is not a notebook"),
+        ("n.ipynb", '{"cells": [{"cell_type": "code", "source": "a\\u0000"}]}', "no program can hold"),
+        ("n.ipynb", '{"cells": [{"cell_type": "code", "source": "a\\ud800"}]}', "no program can hold"),
+        ("s.py", "a = 1\nb = '\0'\n", "holds a NUL"),
+        ("s.py", "# /// script\n# dependencies = [\n# ///\n", "not valid TOML"),
+        ("pyproject.toml", "[", "not valid TOML"),
+        ("uv.lock", "version = 1\n", "it has no packages"),
+        ("environment.yml", "a: [", "is not YAML"),
+        ("environment.yml", "a: 1", "it has no dependencies"),
+        ("environment.yml", "[" * 5000, "is not YAML"),
+        ("Pipfile.lock", "{", "is not JSON"),
+        ("setup.cfg", "", "what kind of file"),
+    ],
+)
+def test_what_is_not_what_its_name_says_is_refused_with_its_place(
+    tmp_path: Path, name: str, text: str, what: str
+) -> None:
+    with pytest.raises(UsageError, match=what) as raised:
+        taken(tmp_path, name, text)
+    assert name in raised.value.where
+    assert raised.value.next
+
+
+def test_a_fault_in_a_notebook_is_named_by_its_line(tmp_path: Path) -> None:
+    deep = '{"cells": [\n\n{"a":' + "[" * 300 + "]" * 300 + "}]}"
+    with pytest.raises(UsageError) as raised:
+        taken(tmp_path, "n.ipynb", deep)
+    assert raised.value.where.endswith("n.ipynb:3")
+    source = json.dumps({"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "source": "x\ny\0"}]})
+    with pytest.raises(UsageError) as raised:
+        taken(tmp_path, "n.ipynb", source)
+    assert raised.value.where.endswith("n.ipynb: cell 2, line 2")
+
+
+def test_texts_that_double_themselves_stay_small(tmp_path: Path) -> None:
+    doubled = "a = 'x'\n" + "a = a + a\nb = f'{a}{a}{a}'\n" * 200 + "!pip install {a} {b}" + "{a}" * 5000
+    notebook(tmp_path / "n.ipynb", [doubled])
+    harvest = Harvest(folder=tmp_path)
+    read(tmp_path / "n.ipynb", harvest)
+    assert all(len(one.said) < 1000 for one in harvest.findings)
+
+
+@given(st.text(max_size=60))
+def test_any_cell_is_read_without_a_failure(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("cells")
+    plain = text.replace("\0", " ").encode("utf-8", "replace").decode()
+    path = notebook(folder / "n.ipynb", [f"!pip install {plain}", f"%%bash\n{plain}", plain, f"x(\n{plain}\n)"])
+    harvest = Harvest(folder=folder)
+    read(path, harvest)
+    settle(harvest, [])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_any_requirements_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("lists") / "requirements.txt"
+    path.write_bytes(text.encode())
+    try:
+        read(path, Harvest(folder=path.parent))
+    except UsageError as error:
+        assert error.next  # noqa: PT017 - which of both is the example's own matter
