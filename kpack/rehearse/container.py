@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack.errors import MachineError, UsageError
-from kpack.rehearse import outcome, stubs
+from kpack.rehearse import outcome, programs, stubs
 from kpack.rehearse.call import WARDEN, call
 from kpack.rehearse.interpreter import ASK, KernelPython
 from kpack.rehearse.model import Rehearsal, Walls
@@ -171,4 +171,5 @@ def _remove(engine: str, name: str) -> None:
 def _notes(work: Path, everything: Sequence[stubs.Stub], image: str) -> list[str]:
     said = (work / "out" / "prepare.out").read_text(encoding="utf-8")
     count = json.loads(said)["stubs"] if said.strip() else 0
-    return [f"{image} lacks {count} of the base's {len(everything)} packages: stubs stood for them"] if count else []
+    lacks = [f"{image} lacks {count} of the base's {len(everything)} packages: stubs stood for them"] if count else []
+    return [*lacks, programs.UNSEEN]

@@ -15,7 +15,7 @@ from kpack.errors import IntegrityError, UsageError
 from kpack.notebook.document import code, dumps, markdown
 from kpack.publish import kernel as kernels
 from kpack.publish.names import slug_of
-from kpack.rehearse import network
+from kpack.rehearse import network, programs
 from kpack.rehearse.model import Imported, Rehearsal, Step, Walls
 from kpack.rehearse.modules import Module, modules_of
 
@@ -231,6 +231,8 @@ def _outcome(
     )
     missing = owners.keys() - {item.module for item in imports} if step.ok else set()
     notes = [f"{done.ref}, version {done.version}" + (f", image {report['image']}" if report["image"] else "")]
+    if any(row["kind"] == "program" for row in rows):
+        notes.append(programs.UNSEEN)
     return Rehearsal(
         pack=pack.path,
         id=pack.id,

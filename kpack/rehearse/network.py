@@ -5,38 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from kpack.rehearse import programs
+from kpack.rehearse.frames import asker, chain_of, frames_of, line_of
 from kpack.rehearse.model import Attempt
 from kpack.rehearse.quiet import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-_PLUMBING = frozenset({
-    "aiohappyeyeballs", "aiohttp", "anyio", "backoff", "h11", "h2", "httpcore", "httpcore2", "httplib2", "httpx",
-    "httpx2", "requests", "retrying", "sniffio", "tenacity", "trio", "urllib3", "websocket", "websockets",
-})  # fmt: skip
-"""Packages that carry other packages' requests."""
-
-
-class Frame(NamedTuple):
-    """One frame of a stack."""
-
-    file: str
-    line: int
-    module: str
-
-    @property
-    def package(self) -> str:
-        """The top-level package of a frame in site-packages; empty for the standard library and the user's code."""
-        return self.module.partition(".")[0] if "-packages/" in self.file else ""
-
-    @property
-    def short(self) -> str:
-        """``wandb/apis/public.py:40``."""
-        return f"{self.file.rpartition('-packages/')[2]}:{self.line}"
+    from collections.abc import Iterable
+    from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -78,11 +56,11 @@ def attempts(rows: Iterable[dict[str, Any]], own: Path, script: str = "") -> tup
     for row in rows:
         if row["kind"] != "network":
             continue
-        frames = list(_frames(row["stack"], own))
-        main = list(_frames(row.get("main", ()), own))
-        chain = _chain(frames)
-        by = _by(chain, frames, row.get("thread"))
-        line = _line(frames, row["cells"], script) or _line(main, row["cells"], script)
+        frames = list(frames_of(row["stack"], own))
+        main = list(frames_of(row.get("main", ()), own))
+        chain = chain_of(frames)
+        by = asker(chain, frames, row.get("thread"))
+        line = line_of(frames, row["cells"], script) or line_of(main, row["cells"], script)
         host = str(row["host"])
         if row["event"].startswith("socket.get"):
             last_name[by] = host
@@ -105,60 +83,7 @@ def attempts(rows: Iterable[dict[str, Any]], own: Path, script: str = "") -> tup
         )
         for group in groups.values()
     ]
-    return (*found, *_native(rows, seen))
-
-
-def _native(rows: Sequence[dict[str, Any]], seen: set[str]) -> Iterator[Attempt]:
-    """Yield the names that were asked for by code that is not Python's."""
-    times: dict[str, list[float]] = {}
-    for row in rows:
-        if row["kind"] == "lookup" and row["host"] not in seen:
-            times.setdefault(row["host"], []).append(float(row["at"]))
-    for host, at in times.items():
-        yield Attempt(
-            host=host,
-            by="a program or library that is not Python",
-            line="",
-            seconds=max(at) - min(at),
-            tries=len(at),
-            stops=variable((), host),
-        )
-
-
-def _frames(stack: Iterable[Any], own: Path) -> Iterator[Frame]:
-    for file, line, module in stack:
-        if not str(file).startswith(f"{own}/"):
-            yield Frame(str(file), int(line), str(module))
-
-
-def _chain(frames: Sequence[Frame]) -> tuple[str, ...]:
-    """Return the packages of a stack from the outermost on, each once, without those that only carry requests."""
-    named = [frame.package for frame in reversed(frames) if frame.package and frame.package not in _KERNEL]
-    asking = [name for name in dict.fromkeys(named) if name not in _PLUMBING]
-    return tuple(asking or dict.fromkeys(named))
-
-
-_KERNEL = frozenset({"IPython", "ipykernel", "ipykernel_launcher", "tornado", "traitlets", "zmq"})
-
-
-def _by(chain: Sequence[str], frames: Sequence[Frame], thread: str | None) -> str:
-    if not chain:
-        return f"a thread of its own, {thread}" if thread and not frames else "your code"
-    place = next(frame for frame in frames if frame.package == chain[-1])
-    return f"{' → '.join(chain)} ({place.short})"
-
-
-def _line(frames: Sequence[Frame], cells: Mapping[str, int], script: str) -> str:
-    for frame in reversed(frames):
-        if frame.file.startswith("<import "):
-            return frame.file[1:-1]
-        if frame.file == "<the line>":
-            return "the line"
-        if frame.file in cells:
-            return f"cell [{cells[frame.file]}], line {frame.line}"
-        if script and Path(frame.file).name == script:
-            return f"{script}, line {frame.line}"
-    return ""
+    return (*found, *programs.attempts(rows, seen, own, script))
 
 
 def _is_address(host: str) -> bool:

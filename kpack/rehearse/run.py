@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from kpack.errors import MachineError, UsageError
 from kpack.rehearse import interpreter as interpreters
-from kpack.rehearse import jupyter, outcome, real, stubs
+from kpack.rehearse import jupyter, outcome, programs, real, stubs
 from kpack.rehearse.call import WARDEN, Found, call
 from kpack.rehearse.modules import Module, modules_of
 from kpack.rehearse.options import ALL_WALLS, NEEDED, RehearsalOptions
@@ -181,6 +181,7 @@ class _Run:
         if not walls.network:
             self.notes.append(f"this machine lets no network be cut{why}: connections of Python were refused instead")
         if not walls.files:
+            self.notes.append(programs.UNSEEN)
             self.notes.append(
                 f"this machine lets no folders be mounted{why}: KPACK_INPUT pointed at the pack, "
                 "and /kaggle/working had no limit"

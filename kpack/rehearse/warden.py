@@ -37,6 +37,8 @@ LEVELS = (("network", "files", "processes"), ("network",), ())
 HOST_TMP = "/tmp"  # noqa: S108 - this very folder gets a private one in its place
 OFTEN = 0.2
 """Seconds between two looks at what goes on."""
+GENERATIONS = 20
+"""Processes above an asking one that are told."""
 RARELY = 10
 """A look at the disk may take one part in so many of the time."""
 
@@ -152,6 +154,8 @@ def behind(spec: dict[str, Any], walls: tuple[str, ...], writer: int, refused: l
         if names is not None:
             names.answer(OFTEN)
         done, status = os.waitpid(child, os.WNOHANG if names is not None else 0)
+    if names is not None:
+        names.look(last=True)
     return os.waitstatus_to_exitcode(status)
 
 
@@ -223,6 +227,8 @@ class NameServer:
 
     def __init__(self, log: str) -> None:
         self.log = log
+        self.asking: dict[int, float] = {}
+        """Processes that asked and have not ended yet."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 53))
 
@@ -232,15 +238,28 @@ class NameServer:
         try:
             data, asker = self.socket.recvfrom(4096)
         except OSError:
+            self.look()
             return
         host, end = self.host(data)
         if host:
-            row = json.dumps({"kind": "lookup", "host": host, "at": time.monotonic()})
-            with open(self.log, "ab", buffering=0) as stream:
-                stream.write((row + "\n").encode())
+            asking = ancestry(owner(asker[1]))
+            self.note(kind="lookup", host=host, at=time.monotonic(), asking=asking)
+            if asking:
+                self.asking[asking[0][0]] = time.monotonic()
             reply = data[:2] + b"\x81\x82" + data[4:6] + bytes(6) + data[12 : end + 4]
             with contextlib.suppress(OSError):  # the asker is gone
                 self.socket.sendto(reply, asker)
+
+    def look(self, *, last: bool = False) -> None:
+        """Note which of the processes that asked have ended meanwhile, or all of them at the last look."""
+        for pid in [pid for pid in self.asking if last or not os.path.exists(f"/proc/{pid}")]:
+            del self.asking[pid]
+            self.note(kind="gone", pid=pid, at=time.monotonic())
+
+    def note(self, **row: Any) -> None:
+        """Add a row to the log; one write call, so that it does not mix with those of the steps' processes."""
+        with open(self.log, "ab", buffering=0) as stream:
+            stream.write((json.dumps(row) + "\n").encode())
 
     @staticmethod
     def host(data: bytes) -> tuple[str, int]:
@@ -251,6 +270,37 @@ class NameServer:
             labels.append(data[position + 1 : position + 1 + size].decode("ascii", "replace"))
             position += 1 + size
         return ".".join(labels), position + 1
+
+
+def owner(port: int) -> int:
+    """Return the process that has the UDP port of a question open; 0 when it cannot be told."""
+    wanted = None
+    for table in ("/proc/1/net/udp", "/proc/self/net/udp"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            for row in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                words = row.split()
+                if int(words[1].rpartition(":")[2], 16) == port:
+                    wanted = f"socket:[{words[9]}]"
+    for pid in filter(str.isdigit, os.listdir("/proc")) if wanted else ():
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+            folder = f"/proc/{pid}/fd"
+            if any(os.readlink(os.path.join(folder, name)) == wanted for name in os.listdir(folder)):
+                return int(pid)
+    return 0
+
+
+def ancestry(pid: int) -> list[tuple[int, str]]:
+    """Return process number and program of ``pid`` and of those that started it, innermost first."""
+    found: list[tuple[int, str]] = []
+    while pid > 1 and len(found) < GENERATIONS:
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            break
+        found.append((pid, name))
+        pid = next((int(row.split()[1]) for row in status.splitlines() if row.startswith("PPid:")), 0)
+    return found
 
 
 def used(folders: list[str]) -> int:

@@ -25,6 +25,8 @@ try:
     socket.create_connection(("telemetry.example.org", 443), 2)
 except OSError:
     pass
+import subprocess
+subprocess.call(["true", "https://me:secret@git.example.org/x.git"])
 """
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(missing()), reason=missing() or "sandboxes work")]
@@ -36,8 +38,10 @@ def test_the_line_and_the_imports_are_proven_on_kaggle_without_internet(desk: De
     said = desk.good(*REHEARSE, "--json").json
     assert (said["id"], said["where"], said["ok"]) == (pack.id, "kaggle", True)
     assert [(one["module"], one["ok"]) for one in said["imports"]] == [("alpha", True), ("phones", True)]
-    assert [one["host"] for one in said["network"]] == ["telemetry.example.org"]
+    assert [one["host"] for one in said["network"]] == ["telemetry.example.org", "git.example.org"]
     assert "phones" in said["network"][0]["by"]
+    assert said["network"][1]["by"] == "phones (phones.py:8) → the program true"
+    assert any("other programs than Python" in note for note in said["notes"])
     assert said["steps"][0]["name"] == "line"
     assert said["peak_memory"] > 0
     asked = desk.kaggle.said("SaveKernel")[0]

@@ -209,7 +209,32 @@ def test_name_asked_for_by_other_than_python_is_seen(theatre: Theatre) -> None:
     outcome = theatre.play(theatre.pack([theatre.wheel("plain")]), script=script)
     assert outcome.ok, outcome.steps
     (attempt,) = outcome.network
-    assert (attempt.host, attempt.by) == ("native.example.org", "a program or library that is not Python")
+    assert attempt.host == "native.example.org"
+    assert attempt.by.startswith("your code → the program python")
+    assert attempt.line == "inference.py, line 2"
+
+
+@pytest.mark.root
+def test_program_that_a_package_starts_is_named_with_its_host_and_its_seconds(theatre: Theatre) -> None:
+    asks = "import socket, time\\ntry: socket.getaddrinfo('git.example.org', 443)\\nexcept OSError: time.sleep(0.5)\\n"
+    code = f"""
+import subprocess, sys
+
+def fetch():
+    # -S leaves the .pth files out, so this Python is as blind as git or curl.
+    subprocess.call([sys.executable, "-S", "-c", {asks!r}])
+    subprocess.call("true git@10.1.2.3:me/repository https://user:secret@10.1.2.4/x", shell=True)
+
+fetch()
+"""
+    outcome = theatre.play(theatre.pack([theatre.wheel("fetcher", code)]))
+    named, first, second = outcome.network
+    assert (named.host, named.line) == ("git.example.org", "import fetcher")
+    assert named.by.startswith("fetcher (fetcher.py:6) → the program python")
+    assert named.seconds >= 0.5
+    assert [first.host, second.host] == ["10.1.2.3", "10.1.2.4"]
+    assert first.by == "fetcher (fetcher.py:7) → the program true"
+    assert "secret" not in json.dumps(outcome.to_dict())
 
 
 @pytest.mark.root

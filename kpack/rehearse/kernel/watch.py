@@ -13,7 +13,9 @@ import importlib.machinery
 import itertools
 import json
 import os
+import re
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -94,8 +96,79 @@ def cells() -> Dict[str, int]:
     return {str(name): int(number) for name, number in known.items()}
 
 
+def hosts(words: List[str]) -> List[str]:
+    """Return the hosts of other machines that a command names in URLs, or as git does (``git@host:path``)."""
+    found = re.findall(r"(?:\b\w+://(?:[^/@\s]*@)?|\bgit@)([\w.-]+|\[[0-9a-fA-F:]+\])", " ".join(words))
+    return sorted({host for host in found if is_outside(host)})
+
+
+def begun(words: Any, *, becomes: bool = False) -> Optional[str]:
+    """Write down that this process starts a program, by name and without its arguments; return the row's number."""
+    if getattr(_thread, "noting", False):
+        return None
+    listed = [words] if isinstance(words, (str, bytes, os.PathLike)) else list(words)
+    texts = [os.fsdecode(word) for word in listed]
+    if len(texts) > 2 and os.path.basename(texts[0]) in ("sh", "bash", "dash") and texts[1].endswith("c"):
+        texts = texts[2:]
+    program = os.path.basename((texts[0].split() or [""])[0]) if texts else ""
+    _thread.noting = True
+    try:
+        number = "{}-{}".format(os.getpid(), next(_numbers))
+        row: Dict[str, Any] = {
+            "kind": "program",
+            "id": number,
+            "program": program,
+            "hosts": hosts(texts),
+            "pid": os.getpid(),
+        }
+        row["becomes"] = becomes
+        row.update(at=time.monotonic(), stack=stack(sys._getframe(2)))  # noqa: SLF001
+        numbers = cells()
+        row["cells"] = {place[0]: numbers[place[0]] for place in row["stack"] if place[0] in numbers}
+        write(row)
+    finally:
+        _thread.noting = False
+    return number
+
+
+def watch_programs() -> None:
+    """Write down which programs are started, and when the caller has waited for them."""
+    start, wait, system = subprocess.Popen.__init__, subprocess.Popen.wait, os.system
+
+    @functools.wraps(start)
+    def starting(self: Any, args: Any, *rest: Any, **more: Any) -> None:
+        number = begun(args)
+        start(self, args, *rest, **more)
+        self._kpack_number = number
+        if number is not None:
+            write({"kind": "started", "id": number, "pid": self.pid})
+
+    @functools.wraps(wait)
+    def waiting(self: Any, *rest: Any, **more: Any) -> Any:
+        code = wait(self, *rest, **more)
+        number = self.__dict__.pop("_kpack_number", None)
+        if number is not None:
+            write({"kind": "end", "id": number, "at": time.monotonic()})
+        return code
+
+    @functools.wraps(system)
+    def calling(command: Any) -> int:
+        number = begun(command)
+        code = system(command)
+        if number is not None:
+            write({"kind": "end", "id": number, "at": time.monotonic()})
+        return code
+
+    subprocess.Popen.__init__ = starting  # type: ignore[method-assign]
+    subprocess.Popen.wait = waiting  # type: ignore[method-assign]
+    os.system = calling
+
+
 def hook(event: str, arguments: Tuple[Any, ...]) -> None:
     """Note an attempt to reach another machine, and refuse it where the network could not be cut."""
+    if event == "os.exec":
+        begun(arguments[1], becomes=True)  # a fork that becomes a program: a notebook's !command
+        return
     if event not in NAMED and event not in REACHING:
         return
     found = place(event, arguments)
@@ -190,6 +263,7 @@ def start() -> None:
         setattr(socket, name, timed(getattr(socket, name)))
     for name in ("connect", "connect_ex", "sendto"):
         setattr(socket.socket, name, timed(getattr(socket.socket, name)))
+    watch_programs()
     sys.addaudithook(hook)
     sys._kpack_rehearsal = True  # type: ignore[attr-defined]  # noqa: SLF001 - said to the .pth file
 
