@@ -89,8 +89,10 @@ def _resolve(
     requires_of = RequiresDist.of(environment, workers, cache_dir, index_url=index_url)
     questions = []
     for target in targets:
-        # Only `replace` needs them: base packages that stay have a say in what takes the place of others.
-        needed = target.base.distributions.values() if target.base and environment.replace else ()
+        # Only `replace` needs them: base packages that stay have a say in what takes the place of others. A shipped
+        # snapshot has all that an index could say.
+        asks = target.base is not None and not target.base.shipped and environment.replace
+        needed = target.base.distributions.values() if target.base and asks else ()
         questions.append(
             question(
                 environment,

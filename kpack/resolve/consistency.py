@@ -129,6 +129,7 @@ class _World:
     def __post_init__(self) -> None:
         base = self.found.target.base
         self.base = base.distributions if base else {}
+        self.shipped = base is not None and base.shipped
         self.unknown = frozenset(base.unknown) if base else frozenset()
         self.packed = {pin.name: pin for pin in self.found.packed}
         self.versions: dict[NormalizedName, Version] = {name: item.version for name, item in self.base.items()}
@@ -155,7 +156,9 @@ class _World:
         item = self.base.get(name)
         if item is None:
             return None
-        return item.requires_dist if item.requires_dist is not None else self.requires_of(name, item.version)
+        if item.requires_dist is not None or self.shipped:
+            return item.requires_dist  # of a shipped snapshot's the index was asked when it was made
+        return self.requires_of(name, item.version)
 
     def requirements(self, name: NormalizedName, extra: str) -> Iterator[Requirement]:
         """Yield what ``name`` asks for in this target with ``extra`` (the empty string for none)."""

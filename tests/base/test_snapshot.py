@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -20,6 +22,12 @@ from kpack.base import reader as bounds
 from kpack.base.shipped import SNAPSHOTS, by_digest, names, nearest
 from kpack.errors import KpackError, MachineError, UsageError
 from kpack.target import marker_environment
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from kpack.base import BaseImage
 
 HERE = Path()
 IMAGES = Path(__file__).parents[2] / "images"
@@ -72,25 +80,51 @@ def test_every_shipped_snapshot_is_whole(name: str) -> None:
     assert sum(item.top_level is None for item in base.distributions.values()) <= 40
 
 
+parsed_once = functools.cache(Requirement)  # most lines stand in several images
+
+
+@functools.cache
+def judged(marker: str, environment: tuple[tuple[str, str], ...]) -> bool:
+    return Marker(marker).evaluate(dict(environment))
+
+
+def holds(marker: Marker | None, base: BaseImage, extra: str) -> bool:
+    return marker is None or judged(str(marker), (*base.environment.items(), ("extra", extra)))
+
+
+def broken(base: BaseImage) -> set[tuple[str, str, SpecifierSet, str]]:
+    """Return (who, with its extra; what it needs, in which versions; what is there) of all that an image breaks."""
+    found, seen = set(), set()
+    waiting: list[tuple[NormalizedName, str]] = [(name, "") for name in base.distributions]
+    while waiting:
+        name, extra = waiting.pop()
+        if name not in base.distributions or (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        for wanted in map(parsed_once, base.distributions[name].requires_dist or ()):
+            if extra and wanted.marker is None:
+                continue
+            if holds(wanted.marker, base, "") == bool(extra) or not holds(wanted.marker, base, extra):
+                continue
+            other = canonicalize_name(wanted.name)
+            there = base.distributions.get(other)
+            if there is None or not wanted.specifier.contains(there.version, prereleases=True):
+                who = f"{name}[{extra}]" if extra else str(name)
+                found.add((who, str(other), wanted.specifier, str(there.version) if there else "absent"))
+            waiting += [(other, canonicalize_name(more)) for more in wanted.extras]
+    return found
+
+
 def test_an_image_breaks_itself_only_where_it_is_known_to() -> None:
     rows = [line.split("\t") for line in (IMAGES / "violations.tsv").read_text(encoding="utf-8").splitlines()[1:]]
     assert all(why for *_, why in rows)
     for name in names():
-        base = load(name, HERE)
-        found = {
-            (item.name, canonicalize_name(wanted.name), wanted.specifier, str(there.version) if there else "absent")
-            for item in base.distributions.values()
-            for wanted in map(Requirement, item.requires_dist or ())
-            if wanted.marker is None or wanted.marker.evaluate({**base.environment, "extra": ""})
-            for there in [base.distributions.get(canonicalize_name(wanted.name))]
-            if there is None or not wanted.specifier.contains(there.version, prereleases=True)
-        }
         expected = {
-            (package, Requirement(needs).name, Requirement(needs).specifier, listed)
+            (package, str(canonicalize_name(Requirement(needs).name)), Requirement(needs).specifier, listed)
             for image, package, needs, listed, _ in rows
             if image == name
         }
-        assert found == expected, name
+        assert broken(load(name, HERE)) == expected, name
 
 
 def test_an_image_is_known_by_the_digest_that_its_kernels_name() -> None:
