@@ -22,6 +22,11 @@ __all__ = ["no_settings", "origin"]
 
 PATIENCE = Patience(connect=2, stall=0.3, attempts=3, backoff=0.01, longest_backoff=0.02)
 
+"""For servers that are to be given up."""
+
+LASTING = Patience(connect=60, stall=600, attempts=1)
+"""For servers that are not: nothing is tried again, however slow the machine is."""
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
