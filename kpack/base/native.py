@@ -113,6 +113,17 @@ class NativeFacts:
     brought: Mapping[str, tuple[NormalizedName, ...]]
     """Distributions of the image by the name of a library that they bring, wherever in them it lies."""
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What nobody knows of the image, one sentence each, to be said once beside whatever is judged by it."""
+        found = []
+        if self.cached is None and not self.packages:
+            found.append(f"which system libraries {self.image} has is not known")
+        vague = [str(level) for level in (self.glibc, self.glibcxx, self.cxxabi) if not level.exact]
+        if vague:
+            found.append(f"the symbol versions of {self.image} are not certain: {', '.join(vague)}")
+        return tuple(f"{sentence}; kpack probe finds out" for sentence in found)
+
     def library(self, soname: str) -> Library:
         """Tell whether the system provides ``soname``: what wheels bring does not count, see `wheels`."""
         names = tuple(packages_of(soname))

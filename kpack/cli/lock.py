@@ -12,7 +12,7 @@ from kpack.base.about import about, days
 from kpack.cache import Cache
 from kpack.cli.progress import locking
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
-from kpack.errors import ExitCode, UsageError
+from kpack.errors import ExitCode, NoSolution, UsageError
 from kpack.fetch import Fetcher
 
 if TYPE_CHECKING:
@@ -42,14 +42,19 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
     project = projects.Project.find(session.config)
     if check:
         return _check(project, as_json=as_json)
-    with locking() as (on_resolve, on_fetch):
-        done = projects.lock(
-            project,
-            Fetcher(Cache(), listener=on_fetch),
-            upgrade=upgrade or _upgraded(project, names),
-            strict=strict,
-            on_resolve=on_resolve,
-        )
+    try:
+        with locking() as (on_resolve, on_fetch):
+            done = projects.lock(
+                project,
+                Fetcher(Cache(), listener=on_fetch),
+                upgrade=upgrade or _upgraded(project, names),
+                strict=strict,
+                on_resolve=on_resolve,
+            )
+    except NoSolution:
+        if not as_json:
+            _say_images(project)  # a conflict with an image is as true as what is known of it
+        raise
     for note in done.notes:
         say(f"note: {note}")
     if as_json:
@@ -72,8 +77,7 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
     from kpack.cli.table import print_lock
 
     print_lock(done.lock)
-    for base in project.bases:
-        say(f"image: {about(base, dt.datetime.now(dt.UTC).date())}")
+    _say_images(project)
     total = sum(wheel.size or 0 for wheel in done.lock.wheels())
     total += sum({c.sha256: c.size for c in done.lock.checkpoints if c.attached is None}.values())
     tell(f"{done.path}: written; the pack will have about {human_size(total)}. Next: kpack build")
@@ -111,6 +115,11 @@ def _check(project: projects.Project, *, as_json: bool) -> int:
     else:
         tell(f"{project.lock_path}: up to date")
     return int(ExitCode.CHECK_FAILED if reasons else ExitCode.DONE)
+
+
+def _say_images(project: projects.Project) -> None:
+    for base in project.bases:
+        say(f"image: {about(base, dt.datetime.now(dt.UTC).date())}")
 
 
 def _image(base: BaseImage) -> dict[str, object]:

@@ -53,6 +53,14 @@ def test_what_is_inferred_alone_is_neither_there_nor_absent() -> None:
     assert new.library("libm.so.6").there is True
 
 
+def test_what_is_not_known_is_said_in_a_sentence_each() -> None:
+    libraries, symbols = facts("kaggle-gpu-py313-2026-10-estimate").unknown
+    assert "which system libraries" in libraries
+    assert "GLIBC 2.35, probably 2.39, GLIBCXX 3.4.30, probably 3.4.33" in symbols
+    assert facts("kaggle-gpu-py312-2026-08").unknown == ()
+    assert probed(libraries=[], glibcxx="3.4.30", cxxabi="1.3.13").unknown == ()
+
+
 def test_a_package_list_gives_symbol_versions_exactly() -> None:
     gpu = facts("kaggle-gpu-py312-2026-08")
     assert (gpu.glibc.has("2.36"), gpu.glibcxx.has("3.4.31"), gpu.cxxabi.has("1.3.14")) == (False, False, False)

@@ -1,4 +1,4 @@
-"""``kpack probe``, ``kpack why`` and ``kpack drift`` as their users call them."""
+"""``kpack lock``, ``kpack probe``, ``kpack why`` and ``kpack drift`` as their users call them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack import pack
+from kpack import project as projects
 from kpack.base.probe import cell
 from kpack.cli import run
+from kpack.errors import NoSolution
 from kpack.files import sha256_of
 from kpack.lock import dumps, from_resolution
+from kpack.lock import load as load_lock
 from kpack.pack.layout import content_of
 from kpack.resolve.model import HeldBack
 from kpack.target import marker_environment
@@ -103,6 +106,31 @@ def test_why_without_a_lock_tells_what_the_image_has(project: Path, capsys: pyte
     assert code == 0
     assert "torch 2.10.0 in kernel: in the image" in out
     assert "kpack lock" in err
+
+
+def test_lock_says_what_its_image_is_worth_whether_there_is_a_solution_or_not(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot(project / "kernel.json", torch="2.10.0")
+    made = projects.Locked(
+        project / "pylock.kaggle-env.toml", load_lock(project / "pylock.kaggle-env.toml"), changed=True
+    )
+    monkeypatch.setattr(projects, "lock", lambda *_, **__: made)
+    code, _, err = call(capsys, "lock")
+    assert (code, "image: kernel: your own list" in err) == (0, True)
+    (image,) = json.loads(call(capsys, "lock", "--json")[1])["images"]
+    assert (image["base"], image["shipped"], image["days"]) == ("kernel", False, None)
+
+    def conflict(*_: object, **__: object) -> None:
+        raise NoSolution("lightning needs torch>=3, but the base image has 2.10.0")
+
+    monkeypatch.setattr(projects, "lock", conflict)
+    code, _, err = call(capsys, "lock")
+    assert code == 3
+    assert re.search(r"image: kernel: .*\nkpack: .*torch>=3", err)
+    code, out, err = call(capsys, "lock", "--json")
+    assert (code, err) == (3, "")
+    assert "torch>=3" in json.loads(out)["error"]["what"]
 
 
 def test_why_without_a_lock_and_an_image_says_to_make_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
