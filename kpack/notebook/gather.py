@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import urllib.parse
 from typing import TYPE_CHECKING
 
 from kpack.environment import edit
@@ -16,7 +17,7 @@ from kpack.publish.kernel import MACHINES, image_reference
 from kpack.urls import VARIABLE, has_user
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kpack.checkpoints import LockedCheckpoint
     from kpack.environment import Environment
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 PROBED = "kaggle-base.json"
 """What the probe cell writes, and what a builder that locks takes as its base."""
 
+_SMALL = 100_000
+"""Bytes of a text file that still travels in the notebook, which may have a million."""
+
 _KAGGLE_TMP = "/kaggle/tmp"
 """Where relative checkpoint paths start on Kaggle when [restore] directory is not set."""
 
 
 def files(project: Project, *, relock: bool) -> dict[str, str]:
-    """Return the text files that the builder writes: the environment, its lock, and its probe files.
+    """Return the text files that the builder writes: the environment, its lock, probe files, small checkpoints.
 
     Raises:
         UsageError: the environment names something of this machine.
@@ -39,12 +43,17 @@ def files(project: Project, *, relock: bool) -> dict[str, str]:
 
     """
     environment = project.environment
-    _refuse_local(environment)
+    carried = _carried(environment)
+    _refuse_local(environment, carried)
     text = project.config.read_text(encoding="utf-8")
     if relock:
-        return {project.config.name: edit.set_base(text, project.config, f"./{PROBED}").text}
+        return {project.config.name: edit.set_base(text, project.config, f"./{PROBED}").text, **carried}
     project.current_lock()
-    found = {project.config.name: text, project.lock_path.name: project.lock_path.read_text(encoding="utf-8")}
+    found = {
+        **carried,
+        project.config.name: text,
+        project.lock_path.name: project.lock_path.read_text(encoding="utf-8"),
+    }
     for base, ref in zip(project.bases, environment.bases, strict=True):
         if base.shipped:
             continue
@@ -59,11 +68,28 @@ def files(project: Project, *, relock: bool) -> dict[str, str]:
     return found
 
 
-def _refuse_local(environment: Environment) -> None:
-    """Refuse what only this machine has, and credentials, which may not travel in a notebook."""
+def _carried(environment: Environment) -> dict[str, str]:
+    """Return the checkpoints of this machine that are small text files beside kaggle-env.toml, by their place."""
+    found = {}
+    for item in environment.checkpoints:
+        scheme, _, place = item.urls[0].partition(":")
+        name = posixpath.normpath(urllib.parse.unquote(place))
+        path = environment.path.parent / name
+        if scheme != "file" or name.startswith(("/", "..")) or not path.is_file() or path.stat().st_size > _SMALL:
+            continue
+        try:
+            found[name] = path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError:
+            continue  # not text
+    return found
+
+
+def _refuse_local(environment: Environment, carried: Mapping[str, str]) -> None:
+    """Refuse what only this machine has and the notebook does not carry, and credentials, which may not travel."""
     where = str(environment.path)
     local = [entry.text for entry in environment.packages if entry.path is not None]
-    local += [url for item in environment.checkpoints for url in item.urls[:1] if url.startswith("file:")]
+    urls = [item.urls[0] for item in environment.checkpoints if item.urls[0].startswith("file:")]
+    local += [url for url in urls if posixpath.normpath(urllib.parse.unquote(url[5:])) not in carried]
     local += [index.name for index in environment.indexes if not index.url.startswith(("http://", "https://", "${"))]
     if local:
         raise UsageError(

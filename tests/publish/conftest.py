@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.restore.kit import make_pack
+from tests.support.installed import serve
 from tests.support.kaggle import KEY, TOKEN, Kaggle
 from tests.support.terminal import ROOT, Terminal
 from tests.support.wheels import make_wheel
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.pack.write import BuiltPack
+    from tests.support.index import IndexServer
     from tests.support.terminal import Done
 
 DATASET = "me/tiny-env"
@@ -74,6 +76,20 @@ class Desk:
         wheel = make_wheel(self.folder / "wheels", "alpha", version, files=modules)
         content = bytes(range(256)) * (size // 256)
         return make_pack(self.folder / "dist", [wheel], checkpoints={"checkpoints/w.bin": content})
+
+    def give_internet(self, index: IndexServer, folder: Path) -> None:
+        """Have notebooks with internet know ``index``, which serves kpack itself, too; ``folder`` takes its wheels."""
+        serve(index, folder, "kaggle-kpack")
+        self.kaggle.kernel_environment = {
+            "UV_DEFAULT_INDEX": index.url,
+            "UV_NO_CONFIG": "1",
+            "UV_OFFLINE": "0",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": index.url,
+            "KPACK_INDEX_URL": index.url,
+            "NO_PROXY": "127.0.0.1",
+        }
 
     @property
     def stored(self) -> bytes:

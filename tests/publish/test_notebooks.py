@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ import nbformat
 import pytest
 
 from tests.support.index import IndexServer
-from tests.support.installed import serve
 from tests.support.kaggle import Fault
 from tests.support.sandbox import missing
 from tests.support.unisolated import TORCH, kernels
@@ -220,17 +218,7 @@ class TestOnKaggle:
     @pytest.fixture
     def served(self, desk: Desk, index: IndexServer, tmp_path: Path) -> IndexServer:
         """The index serves kpack itself, too, and notebooks with internet know it."""
-        serve(index, tmp_path / "kpack", "kaggle-kpack")
-        desk.kaggle.kernel_environment = {
-            "UV_DEFAULT_INDEX": index.url,
-            "UV_NO_CONFIG": "1",
-            "UV_OFFLINE": "0",
-            "UV_PYTHON_DOWNLOADS": "never",
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": index.url,
-            "KPACK_INDEX_URL": index.url,
-            "NO_PROXY": "127.0.0.1",
-        }
+        desk.give_internet(index, tmp_path / "kpack")
         return index
 
     def test_the_builder_makes_the_expected_pack_and_the_line_restores_it_offline(
