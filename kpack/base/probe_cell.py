@@ -31,6 +31,8 @@ COMMON = {
 FEW = 64
 SHIPPED: Dict[str, str] = {}
 """The snapshot that kpack ships by the digest of its docker image; `kpack.base.probe` fills it in."""
+MOST = 20000
+"""Libraries up to which they are written down: kpack reads no longer list."""
 LARGEST = 64 << 20
 """Characters of a file that are read at most."""
 LIBRARY = re.compile(r"lib[\w+.-]*\.so(\.\d+)*$|ld-linux[\w-]*\.so\.\d+$", re.ASCII)
@@ -148,7 +150,7 @@ def native() -> Dict[str, object]:
         "driver": matching(r"(?<=Module  )[\d.]+", contents("/proc/driver/nvidia/version")[:256]),
     }  # type: Dict[str, object]
     libraries = loadable()
-    if libraries is not None:
+    if libraries is not None and len(libraries) <= MOST:
         found["libraries"] = sorted(name for name in libraries if LIBRARY.match(name))
         symbols = contents(libraries.get("libstdc++.so.6", ""))
         for key in ("GLIBCXX", "CXXABI"):
@@ -166,7 +168,7 @@ def packages() -> List[str]:
         row = dict(line.split(": ", 1) for line in block.split("\n") if re.match(r"[A-Z]\S*: \S", line))
         name, version = row.get("Package", ""), row.get("Version", "")
         whole = row.get("Status", "").split(" ")[-1] == "installed" and row.get("Architecture") in (machine, "all")
-        if whole and re.match(r"[a-z0-9][a-z0-9+.-]*$", name) and re.match(r"\S+$", version):
+        if whole and re.match(r"[a-z0-9][a-z0-9+.-]{0,200}$", name) and re.match(r"\S{1,200}$", version):
             rows[name] = version
     return [name + " " + rows[name] for name in sorted(rows)]
 

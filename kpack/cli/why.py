@@ -37,12 +37,17 @@ def why(session: Session, name: str, *, as_json: bool) -> None:
     kpack why tokenizers
     kpack why numpy --json
     """
-    from packaging.utils import canonicalize_name
+    from packaging.utils import InvalidName, canonicalize_name
 
     from kpack.lock import why as reasons
 
+    try:
+        wanted = canonicalize_name(name, validate=True)
+    except InvalidName as error:
+        raise UsageError(
+            f"{name!r:.80} is not the name of a distribution", next="write it as in packages, without version: numpy"
+        ) from error
     project = projects.Project.find(session.config)
-    wanted = canonicalize_name(name)
     lock = project.lock
     known = reasons.names(lock) if lock is not None else set()
     bases = _bases(project, needed=lock is None)

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-from kpack.base import load, loads, shipped
+from kpack.base import load, loads, probe, shipped
 from kpack.base.native import Level, NativeFacts, facts_of, packages_of, table, wheel_libraries
 from tests.base.test_snapshot import snapshot
 
@@ -112,6 +113,18 @@ def test_packages_are_named_after_sonames_as_debian_does(soname: str, package: s
 def test_a_name_without_a_version_has_no_package(soname: str) -> None:
     assert list(packages_of(soname)) == []
     assert facts("kaggle-gpu-py312-2026-08").library(soname).there is None
+
+
+@pytest.mark.skipif(not Path("/var/lib/dpkg/status").is_file(), reason="not a system of dpkg")
+def test_the_packages_of_this_system_account_for_its_libraries() -> None:
+    cell = runpy.run_path(str(Path(probe.__file__).with_name("probe_cell.py")))
+    here = cell["loadable"]() or {}
+    mine = facts_of(loads(json.dumps(snapshot(system=cell["packages"]())), Path("here.json")))
+    there = {name for name, path in here.items() if path.startswith(("/lib/", "/usr/lib/"))}
+    denied = [name for name in there if mine.library(name).there is False]
+    assert denied == [], "named in the table by another package, or it came without dpkg"
+    imagined = [name for name in table() if name not in here and mine.library(name).there]
+    assert imagined == []
 
 
 def test_the_tables_are_rows_of_names() -> None:

@@ -171,7 +171,14 @@ def test_why_tells_what_a_replace_in_a_shipped_image_would_break(
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [("sklearn", "the module 'sklearn' is of scikit-learn"), ("cv2", "opencv-"), ("tensorflo", "did you mean 'tens")],
+    [
+        ("", "is not the name of a distribution"),
+        ("numpy==1", "is not the name of a distribution"),
+        ("../x", "is not the name of a distribution"),
+        ("sklearn", "the module 'sklearn' is of scikit-learn"),
+        ("cv2", "opencv-"),
+        ("tensorflo", "did you mean 'tens"),
+    ],
 )
 def test_why_knows_import_names_and_slips(
     project: Path, capsys: pytest.CaptureFixture[str], asked: str, said: str
