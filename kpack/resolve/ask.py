@@ -14,7 +14,7 @@ from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question
 from kpack.urls import Credentials, at_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -154,9 +154,12 @@ def _limits(environment: Environment, target: Target, provided: Sequence[Provide
                 yield Limit(by=f"{item.name} {item.version}", requirement=f"{other.name}{requirement.specifier}")
 
 
-def excluded(environment: Environment, name: str) -> bool:
-    """Tell whether a bare name or pattern of ``exclude`` covers ``name``."""
-    return any(item.version is None and fnmatch.fnmatchcase(name, item.pattern) for item in environment.exclude)
+def exclusion(environment: Environment) -> Callable[[str], bool]:
+    """Return what tells whether a bare name or pattern of ``exclude`` covers a name."""
+    bare = [item.pattern for item in environment.exclude if item.version is None]
+    whole = {pattern for pattern in bare if not {"*", "?"} & set(pattern)}
+    wild = [pattern for pattern in bare if pattern not in whole]
+    return lambda name: name in whole or any(fnmatch.fnmatchcase(name, pattern) for pattern in wild)
 
 
 def address(environment: Environment, index_url: str | None) -> tuple[IndexAddress, ...]:

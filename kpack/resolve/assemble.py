@@ -14,7 +14,7 @@ from packaging.version import Version
 from kpack import urls
 from kpack.errors import IntegrityError
 from kpack.files import is_sha256
-from kpack.resolve.ask import excluded
+from kpack.resolve.ask import exclusion
 from kpack.resolve.child import plain
 from kpack.resolve.model import BaseUse, HeldBack, Need, Pin, Source, TargetResolution, Wheel
 
@@ -94,11 +94,12 @@ def _reachable(rows: Mapping[str, Resolved], roots: Sequence[str], environment: 
     """Return what the requests lead to when excluded names (and what only they need) are left out."""
     reached: set[str] = set()
     waiting = list(roots)
+    is_excluded = exclusion(environment)
     while waiting:
         name = waiting.pop()
         if name in reached or name not in rows:
             continue
-        if not rows[name].kernel and excluded(environment, name):
+        if not rows[name].kernel and is_excluded(name):
             continue
         reached.add(name)
         waiting.extend(ask.name for ask in rows[name].asks)

@@ -6,7 +6,6 @@ The resolver is not trusted here. What this pass reads is what the wheels and th
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from packaging.version import Version
 
 from kpack.base.model import Removal
 from kpack.errors import NoSolution
+from kpack.resolve.ask import exclusion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,6 +131,7 @@ class _World:
         self.base = base.distributions if base else {}
         self.shipped = base is not None and base.shipped
         self.unknown = frozenset(base.unknown) if base else frozenset()
+        self._excluded = exclusion(self.environment)
         self.packed = {pin.name: pin for pin in self.found.packed}
         self.versions: dict[NormalizedName, Version] = {name: item.version for name, item in self.base.items()}
         for item in self.environment.exclude:
@@ -142,7 +143,7 @@ class _World:
         """Tell whether ``exclude`` says that the kernel has ``name``, in a version that nobody named."""
         if name in self.found.dropped:
             return True
-        return any(e.version is None and fnmatch.fnmatchcase(name, e.pattern) for e in self.environment.exclude)
+        return self._excluded(name)
 
     def named(self, requirement: Requirement) -> NormalizedName:
         """Return the name that a request, or a requirement of what is packed, counts for."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .installed import Installed
     from .journal import Places
 
+_FEW = 32
+"""Words that are looked for one by one in the text of a RECORD, at most."""
+
 
 class Old(NamedTuple):
     """What an installed distribution consists of, by its RECORD or installed-files.txt."""
@@ -134,7 +137,11 @@ def _tops(files: Set[str], libs: Iterable[str]) -> Set[str]:
 def _mentions(info: str, words: Set[bytes]) -> bool:
     with contextlib.suppress(OSError):
         raw = foreign.read(os.path.join(info, "RECORD"), foreign.METADATA, follow=True)
-        return any(word in raw for word in words)
+        if len(words) <= _FEW:
+            return any(word in raw for word in words)
+        firsts = {line.partition(b",")[0].partition(b"/")[0] for line in raw.splitlines()}
+        # Rows of other folders, and those in quotes, are taken apart in full.
+        return not words.isdisjoint(firsts) or any(first in (b"..", b"") or first[:1] == b'"' for first in firsts)
     return False
 
 

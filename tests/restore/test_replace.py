@@ -377,3 +377,26 @@ def test_a_file_where_another_wheel_needs_a_folder_is_refused(kernel: Path, tmp_
     assert (done.code, done.error["code"]) == (6, 6)
     assert done.error["what"] == "one brings a file where two needs a folder"
     assert kit.listing(kernel.parents[1]) == before
+
+
+def test_what_others_list_is_found_among_many_names(kernel: Path, tmp_path: Path) -> None:
+    """A distribution of many top-level names is told from others by first words of rows, not name by name."""
+    many = {f"m{number}/x.py": "" for number in range(40)}
+    shared = {"ns/x.py": "", 'q"uoted/x.py': "", "stays-1.0.data/scripts/both": "#!python\n"}
+    pip_install(
+        kernel,
+        [
+            make_wheel(
+                tmp_path / "old", "thing", files={**many, **{k: v for k, v in shared.items() if "data" not in k}}
+            ),
+            make_wheel(tmp_path / "old", "stays", files=shared),
+        ],
+    )
+    lib = kit.purelib(kernel)
+    script = os.path.relpath(kernel.parent / "both", lib)
+    with (lib / "thing-1.0.dist-info/RECORD").open("a") as stream:
+        stream.write(f"{script},,\n")
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing", "2.0")], replaces={"thing": "1.0"}).path
+    kit.good(kernel, pack)
+    check_record(lib / "stays-1.0.dist-info")
+    assert not (lib / "m7").exists()
