@@ -15,7 +15,7 @@ LIMIT = 1000
 NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 """What a pack may be called; the line, which carries the name, stays under `LIMIT` with it."""
 
-_TAIL = re.compile(rb'\nrun\(PACK, "([0-9a-f]{64})", ([1-9][0-9]*)\)\n\Z')
+_TAIL = re.compile(rb'\nrun\(PACK, "([0-9a-f]{64})", ([1-9][0-9]{0,11})\)\n\Z')
 
 _PROGRAM = """\
 import sys

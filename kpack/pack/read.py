@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from kpack.pack import line, tarfmt
 from kpack.pack.engine import engine
 from kpack.pack.wheel import STRICT, Lax, Window, admit_window
 from kpack.pack.write import BOOTSTRAP, MANIFEST
+from kpack.restore import activate, checkpoints, rules, tags
 from kpack.restore import manifest as model
-from kpack.restore import rules
 from kpack.restore.errors import RestoreError
+from kpack.restore.versions import normalize_name
 from kpack.restore.wheelzip import read_directory
 
 if TYPE_CHECKING:
@@ -124,11 +126,15 @@ def read(path: Path) -> ReadPack:
     except RestoreError as error:
         raise IntegrityError(error.what, where=f"{path}: {error.where}", next=error.next) from error
     identity = hashlib.sha256(code).hexdigest()
+    try:
+        pasted = line.line(manifest.name, identity, len(code))
+    except IntegrityError as error:
+        raise IntegrityError(error.what, where=f"{path}: {MANIFEST}", next=error.next) from error
     return ReadPack(
         path=path,
         is_folder=path.is_dir(),
         id=identity,
-        line=line.line(manifest.name, identity, len(code)),
+        line=pasted,
         manifest=manifest,
         origin=origin,
     )
@@ -237,6 +243,7 @@ def verify(
     problems = list(_frame(pack))
     if not proven:
         problems += _code(pack, on_note)
+    problems += _restorable(pack)
     let_in = {
         item.wheel: Lax(record=item.lax_record, archive=item.lax_archive)
         for target in pack.manifest.targets
@@ -255,6 +262,31 @@ def verify(
         except KpackError as error:
             problems.append(Problem(where, error.what))
     return tuple(problems)
+
+
+def _restorable(pack: ReadPack) -> Iterator[Problem]:
+    """Check what a restore asks of the manifest's words before it looks at the machine."""
+    manifest = pack.manifest
+    checks: list[Callable[[], object]] = [lambda: activate.refuse_environment(manifest.env)]
+    checks += [
+        functools.partial(checkpoints.destination, item.path, "/", kaggle=True, allow_absolute=True)
+        for item in manifest.checkpoints
+    ]
+    for check in checks:
+        try:
+            check()
+        except RestoreError as error:
+            yield Problem(MANIFEST, f"{error.where:.200}: {error.what:.500}")
+    for item in {item for target in manifest.targets for item in target.distributions}:
+        folder, _, filename = item.wheel.rpartition("/")
+        try:
+            named = tags.parse(filename)
+        except ValueError as error:
+            yield Problem(MANIFEST, f"{item.wheel:.200}: {error!s:.500}")
+            continue
+        right = rules.fits(item.version, named.version) or rules.fits(named.version, item.version)
+        if folder != "wheels" or normalize_name(named.name) != normalize_name(item.name) or not right:
+            yield Problem(MANIFEST, f"{item.wheel:.200} is said to be {item.name:.100} {item.version:.100}")
 
 
 def _code(pack: ReadPack, on_note: Callable[[str], object]) -> list[Problem]:

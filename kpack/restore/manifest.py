@@ -322,7 +322,7 @@ def _check(manifest: Manifest) -> None:
     names = set()
     end = 0
     for member in manifest.members:
-        where = "kpack.json: " + member.path
+        where = "kpack.json: {:.200}".format(member.path)
         if not plain_path(member.path):
             raise _bad(where, "not a plain relative path")
         if member.path in names:
@@ -350,7 +350,7 @@ def _check(manifest: Manifest) -> None:
     wanted += ["checkpoints/" + item.sha256 for item in manifest.checkpoints if item.attached is None]
     for path in wanted:
         if path not in names:
-            raise _bad("kpack.json: " + path, "the member is named but not there")
+            raise _bad("kpack.json: {:.200}".format(path), "the member is named but not there")
 
 
 def padded(size: int) -> int:
