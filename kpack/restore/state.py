@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of the journal and the mark."""
 _FIRST = 1
-"""Marks of this version (kpack 0.1) are read, too: they say less of checkpoints, which are hashed then."""
+"""Those of this version (kpack 0.1) are read, too. Its marks say less of checkpoints, which are hashed then; its
+journals leave no witness, so that nothing outside the scheme is taken back."""
 
 _JOURNAL = "journal.json"
 _LOCK = "lock"
@@ -63,6 +64,8 @@ class State:
     def __init__(self, scheme: Scheme) -> None:
         self.folder = scheme.state
         self._places = Places(scheme)
+        self._unproven: List[str] = []
+        """Files that a journal of the first format names and that are not the scheme's."""
 
     @contextlib.contextmanager
     def locked(self, on_wait: Optional[Callable[[], None]] = None) -> Iterator[None]:
@@ -128,14 +131,19 @@ class State:
 
         Raises RestoreError (code 7) for one that no run into this place can have written.
         """
-        raw = self._load(_JOURNAL)
+        raw = self._load(_JOURNAL, _FIRST)
         if raw is None:
             return None
         path = os.path.join(self.folder, _JOURNAL)
+        first = raw.pop("format") == _FIRST
         try:
-            journal = journals.loads(raw)
+            journal = journals.loads(dict(raw, witnesses=raw.get("witnesses", [])) if first else raw)
         except ValueError as error:
             raise _unreadable(path, str(error)) from error
+        if first:
+            known = [(place, self._places.holds(place) or not os.path.lexists(place)) for place in journal.files]
+            self._unproven = [place for place, holds in known if not holds]
+            journal = journal._replace(files=[place for place, holds in known if holds])
         try:
             return journals.believed(journal, self._places)
         except ValueError as error:
@@ -178,6 +186,11 @@ class State:
         if journal is None:
             return []
         notes = ["an earlier restore had not finished; it was cleaned up first"]
+        if self._unproven:
+            notes.append(
+                "what it may have written elsewhere stays, as nothing shows that it did: "
+                + ", ".join(self._unproven[:5])
+            )
         mark = self.mark(journal.name)
         if mark is None or mark.run != journal.run:
             lost = journals.undo(journal)
@@ -199,6 +212,8 @@ class State:
         raw = self._load(_mark_name(name), _FIRST)
         if raw is None:
             return None
+        if raw.pop("format") == _FIRST:
+            raw = _from_first(raw)
         try:
             return self._mark(raw, name)
         except ValueError as error:
@@ -241,10 +256,11 @@ class State:
             raise machine_error(error, "read", path) from error
         except ValueError as error:
             raise _unreadable(path, str(error)) from error
-        version = raw.pop("format", None) if isinstance(raw, dict) else None
+        version = raw.get("format") if isinstance(raw, dict) else None
         if type(version) is not int or not oldest <= version <= FORMAT:
             raise _unreadable(path, "it has another format")
-        return _from_first(raw) if version == _FIRST else raw
+        found: Dict[str, Any] = raw
+        return found
 
     def _store(self, name: str, raw: Dict[str, Any]) -> None:
         path = os.path.join(self.folder, name)

@@ -269,3 +269,48 @@ def test_names_as_long_as_a_file_system_takes_are_restored(tmp_path: Path) -> No
     kit.good(sys.executable, pack, target=str(target))
     assert (target / "long" / name).stat().st_size == 9 << 20
     assert (target / ("界" * 80)).read_bytes() == b"weights"
+
+
+def test_what_a_killed_restore_of_kpack_0_1_left_is_taken_back(pack: Path, target: Path, tmp_path: Path) -> None:
+    """Its journal leaves no witness: what lies outside the scheme stays, and is named."""
+    home = victim(tmp_path)
+    (target / "thing.py").write_text("half")
+    (target / "thing-1.0.dist-info").mkdir()
+    (target / "other.py").write_text("new")
+    (target / ".kpack/aside").mkdir()
+    (target / ".kpack/aside/0").write_text("old")
+    (target / ".kpack/new/thing-1.0.dist-info").mkdir(parents=True)
+    fields = journal(
+        format=1,
+        files=[str(target / "thing.py"), str(target / "other.py.kpack-part"), str(home / "precious")],
+        folders=[str(target / ".kpack/new"), str(home / "folder")],
+        metadata=[str(target / "thing-1.0.dist-info")],
+        aside=[[str(target / "other.py"), str(target / ".kpack/aside/0")]],
+        staging=[str(target / ".kpack/new"), str(target / ".kpack/aside")],
+    )
+    del fields["witnesses"]
+    (target / ".kpack/journal.json").write_text(json.dumps(fields))
+    done = kit.good(sys.executable, pack, target=str(target), after="import thing; assert thing.VERSION == '1.0'")
+    assert done.report["notes"][:2] == [
+        "an earlier restore had not finished; it was cleaned up first",
+        f"what it may have written elsewhere stays, as nothing shows that it did: {home}/precious",
+    ]
+    assert (home / "precious").read_text() == "of the user"
+    assert (target / "other.py").read_text() == "old"
+    assert sorted(path.name for path in (target / ".kpack").iterdir()) == ["lock", "mark-tiny.json"]
+
+
+def test_a_journal_of_kpack_0_1_is_believed_of_no_other_place(pack: Path, target: Path, tmp_path: Path) -> None:
+    home = victim(tmp_path)
+    before = kit.listing(home)
+    for planted in (
+        {"metadata": [str(home / "folder.dist-info")]},
+        {"staging": [str(home / "folder")]},
+        {"emptied": [str(home / "folder")]},
+        {"aside": [[str(target / "x"), str(home / "precious")]]},
+    ):
+        fields = journal(format=1, **planted)
+        del fields["witnesses"]
+        (target / ".kpack/journal.json").write_text(json.dumps(fields))
+        assert kit.restore(sys.executable, pack, target=str(target)).code == 7
+        assert kit.listing(home) == before
