@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kpack import DISTRIBUTION
 from kpack.errors import NetworkError, UsageError
@@ -11,6 +12,8 @@ from kpack.urls import redacted
 
 if TYPE_CHECKING:
     from kpack.urls import HubAddress
+
+_OF_NOTHING = hashlib.sha256().hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +61,20 @@ def listing(address: HubAddress) -> HubListing:
     files = [
         HubFile(
             path=sibling.rfilename,
-            size=sibling.lfs.size if sibling.lfs else sibling.size,
-            sha256=sibling.lfs.sha256 if sibling.lfs else None,
+            size=_size(sibling),
+            sha256=sibling.lfs.sha256 if sibling.lfs is not None else None,
         )
         for sibling in info.siblings or ()
     ]
     return HubListing(commit=str(info.sha), files=tuple(sorted(files, key=lambda file: file.path)))
+
+
+def _size(sibling: Any) -> int | None:
+    """Return a file's size; a Hub that lists none of a file in large-file storage (0) does not know it."""
+    if sibling.lfs is None:
+        return sibling.size  # type: ignore[no-any-return]
+    size: int | None = sibling.lfs.size
+    return None if size == 0 and sibling.lfs.sha256 != _OF_NOTHING else size
 
 
 def request(address: HubAddress) -> tuple[str, tuple[tuple[str, str], ...]]:

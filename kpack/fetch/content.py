@@ -14,6 +14,10 @@ _PAGE = re.compile(
 )
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGES = (".html", ".htm", ".xhtml", ".mhtml", ".svg", ".xml", ".md", ".txt")
+_JSON = frozenset({"application/json", "application/problem+json"})
+_DATA = (".json", ".jsonl", ".ndjson", ".geojson", ".ipynb", ".webmanifest", ".gltf", ".map")
+_REFUSAL = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<Error>", re.DOTALL)
+"""What stores of objects say in place of one."""
 _COMPRESSED = {
     "gzip": (".gz", ".tgz", ".gzip", ".svgz"),
     "x-gzip": (".gz", ".tgz", ".gzip", ".svgz"),
@@ -43,12 +47,16 @@ def instead(name: str, head: bytes, facts: Facts) -> str | None:
     encoding = facts.encoding.strip().lower()
     if encoding not in {"", "identity"} and not low.endswith(_COMPRESSED.get(encoding, ())):
         return f"it is compressed on the way (Content-Encoding {encoding[:20]}), although none was asked for"
+    called = facts.media_type.partition(";")[0].strip().lower()
     if not low.endswith(_PAGES):
-        called_page = facts.media_type.partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}
-        if called_page and b"\0" not in head:
+        if called in {"text/html", "application/xhtml+xml"} and b"\0" not in head:
             return "it is a web page (Content-Type text/html), not the file"
         if _PAGE.match(head):
             return "it is a web page, not the file"
+        if _REFUSAL.match(head):
+            return "it is an error message in XML, not the file"
+    if called in _JSON and b"\0" not in head and posixpath.splitext(low)[1] not in {"", *_DATA}:
+        return "it is an answer in JSON (Content-Type application/json), not the file"
     if head.startswith(_POINTER):
         return "it is a git-lfs pointer, not the file that it points to"
     return None

@@ -30,14 +30,19 @@ def put_repository(
     revisions: tuple[str, ...] = ("main",),
     large: tuple[str, ...] = (),
     kind: str = "models",
+    measured: bool = True,
 ) -> str:
-    """Serve a repository of the Hub at ``origin`` and return its commit; names in ``large`` are in LFS."""
+    """Serve a repository of the Hub at ``origin`` and return its commit; names in ``large`` are in LFS.
+
+    Without ``measured`` the Hub says that these have size 0, as it did for some.
+    """
     commit = commit_of(files)
     siblings = []
     for name, data in sorted(files.items()):
         sibling: dict[str, object] = {"rfilename": name, "size": len(data), "blobId": hashlib.sha1(data).hexdigest()}
         if name in large:
-            sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
+            size = sibling["size"] = len(data) if measured else 0
+            sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": size, "pointerSize": 130}
         siblings.append(sibling)
     info = json.dumps({"id": repo, "sha": commit, "siblings": siblings, "private": False}).encode()
     prefix = "" if kind == "models" else f"/{kind}"

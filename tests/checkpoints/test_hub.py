@@ -101,6 +101,16 @@ def test_large_files_are_locked_by_what_the_hub_says_and_fetched_at_build(bench:
     assert any(seen.path.startswith("/lfs/") for seen in origin.seen)
 
 
+def test_size_that_the_hub_does_not_know_is_that_of_the_file(bench: Bench, origin: Origin) -> None:
+    files = {**FILES, "empty.txt": b""}
+    put_repository(origin, "org/repo", files, large=(*LARGE, "empty.txt"), measured=False)
+    locked = bench.lock(ask("hf://org/repo", path=None, include=("*.safetensors", "*.txt")))
+    sizes = {item.path.rpartition("/")[2]: item.size for item in locked}
+    assert (sizes["model.safetensors"], sizes["empty.txt"]) == (len(FILES["model.safetensors"]), 0)
+    weights = next(item for item in locked if item.path.endswith("model.safetensors"))
+    assert bench.fetch(weights)[weights.sha256].path.read_bytes() == FILES["model.safetensors"]
+
+
 def test_patterns_choose_files(bench: Bench, origin: Origin) -> None:
     put_repository(origin, "org/repo", FILES, large=LARGE)
     locked = bench.lock(ask("hf://org/repo@main", path=None, include=("*.json", "onnx/")))

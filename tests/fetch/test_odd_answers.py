@@ -140,6 +140,12 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64
 INSTEAD: dict[str, Answer] = {
     "a web page": (200, {"Content-Type": "text/html; charset=utf-8"}, PAGE),
     "web page": (200, {"Content-Type": "application/octet-stream"}, b"\n<html>" + PAGE),
+    "answer in JSON": (200, {"Content-Type": "application/json"}, b'{"error": "quota exceeded"}'),
+    "error message in XML": (
+        200,
+        {"Content-Type": "application/xml"},
+        b"<?xml version='1.0'?>\n<Error><Code>AccessDenied",
+    ),
     "git-lfs pointer": (200, {"Content-Type": "text/plain"}, POINTER),
     "Content-Encoding gzip": (200, {"Content-Encoding": "gzip"}, gzip.compress(b"{}" * 900)),
 }
@@ -173,6 +179,9 @@ def test_name_may_promise_what_comes() -> None:
     assert instead("/a.json.gz", b"\x1f\x8b", Facts("application/gzip", "gzip")) is None
     assert instead("/a.json", b"\x1f\x8b", Facts("application/gzip", "gzip")) is not None
     assert instead("/page.html", PAGE, Facts("text/html")) is None
+    assert instead("/config.json", b"{}", Facts("application/json")) is None
+    assert instead("/vocabulary", b"{}", Facts("application/json")) is None
+    assert instead("/model.pmml", b"<?xml version='1.0'?><PMML>", Facts("application/xml")) is None
     assert instead("/w.bin", b"\x80\x02\x00weights", Facts("text/html")) is None
 
 
