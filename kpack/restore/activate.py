@@ -25,6 +25,17 @@ def refuse_environment(env: Mapping[str, str]) -> None:
             )
 
 
+def unseen(env: Mapping[str, str]) -> List[str]:
+    """Return a note when the Hub's client, which reads its variables once, was imported before they are set."""
+    names = sorted(name for name in env if name.startswith("HF_") and os.environ.get(name) != env[name])
+    if not names or "huggingface_hub.constants" not in sys.modules:
+        return []
+    return [
+        "huggingface_hub was imported before this and will not see {}: it may ask the network for what is here; "
+        "restart the kernel and run this line before anything imports it".format(" and ".join(names))
+    ]
+
+
 def finish(scheme: Scheme, env: Mapping[str, str], pth: Mapping[str, str]) -> None:
     """Set variables and paths, run the hooks of new ``.pth`` files, drop import caches.
 

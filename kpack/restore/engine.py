@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Se
 
 from . import check, checkpoints, drift, tags
 from .accelerator import Accelerator
-from .activate import finish, pth_files, refuse_environment
+from .activate import finish, pth_files, refuse_environment, unseen
 from .errors import OPTIONS, RestoreError
 from .install import Run
 from .installed import has_record, installed, left_over, stated, unsound
@@ -162,6 +162,7 @@ class _Restore:
             kaggle=self.kaggle,
             allow_absolute=self.options.allow_absolute,
         )
+        self.notes += unseen(self._env())
         done = not sorted_.install and all(item.present for item in planned)
         if done and mark is not None and mark.id == self.id:
             report = self._report(target, [], planned, found)
@@ -233,10 +234,12 @@ class _Restore:
 
     def _finish(self) -> None:
         if not self.options.dry_run:
-            # A variable may point below the folder where checkpoints land, which is known only here.
-            start = os.path.abspath(self.start)
-            env = {name: value.replace("{directory}", start) for name, value in self.manifest.env.items()}
-            finish(self.scheme, env, self._pth())
+            finish(self.scheme, self._env(), self._pth())
+
+    def _env(self) -> Dict[str, str]:
+        """Return the variables to set: one may point below the folder where checkpoints land, known only here."""
+        start = os.path.abspath(self.start)
+        return {name: value.replace("{directory}", start) for name, value in self.manifest.env.items()}
 
     def _pth(self) -> Dict[str, str]:
         """Return the ``.pth`` files that this pack has installed: who brings each, by path."""
