@@ -45,6 +45,8 @@ class NativeRecord:
     """Release of the CUDA runtime among these libraries, ``12.8``; empty without one."""
     driver: str
     """Version of the GPU's driver, ``560.35.03``; empty without one."""
+    gpus: tuple[str, ...] = ()
+    """Model and compute capability of each GPU, ``Tesla T4, 7.5``; empty without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,13 +141,25 @@ def loadable() -> Optional[Dict[str, str]]:
     return found
 
 
+def gpus() -> List[str]:
+    """Return model and compute capability of each GPU (``Tesla T4, 7.5``), nothing when there is none."""
+    try:
+        words = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+        said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = said.stdout.decode("latin-1").split("\n") if not said.returncode else []
+    return [row.strip() for row in rows if re.match(r"\s*[\w ./()-]{1,64}, \d{1,3}\.\d{1,3}\s*$", row)][:64]
+
+
 def native() -> Dict[str, object]:
-    """Return what native code finds: the system, its libraries, symbol versions of libstdc++, CUDA, the driver."""
+    """Return what native code finds: the system, its libraries, symbol versions of libstdc++, CUDA, driver, GPUs."""
     release = dict(line.split("=", 1) for line in contents("/etc/os-release").split("\n") if "=" in line)
     name = " ".join(release.get(key, "").strip("\"'") for key in ("NAME", "VERSION_ID"))
     found = {
         "os": matching(r"^[\w./ +-]{1,64}", name.strip()),
         "driver": matching(r"(?<=Module  )[\d.]+", contents("/proc/driver/nvidia/version")[:256]),
+        "gpus": gpus(),
     }  # type: Dict[str, object]
     libraries = loadable()
     if libraries is not None and len(libraries) <= MOST:

@@ -202,10 +202,10 @@ class _Snapshot(Reader):
         """Return what a probe wrote down of native libraries."""
         table = self.table(value, "native")
         for key in table:
-            self.expect(key in _NATIVE, f"native.{key}", "unknown key")
+            self.expect(key in (*_NATIVE, "gpus"), f"native.{key}", "unknown key")
         words = {key: self.text(table, key, "", at="native.") for key in _NATIVE if key != "libraries"}
         libraries = self.texts(table["libraries"], "native.libraries") if "libraries" in table else None
-        return NativeRecord(libraries=libraries, **words)
+        return NativeRecord(libraries=libraries, gpus=self.texts(table.get("gpus", []), "native.gpus"), **words)
 
     def scheme(self, value: object) -> dict[str, str] | None:
         """Return the folders that the image's pip installs to."""

@@ -216,12 +216,18 @@ def test_it_writes_down_libraries_of_the_loader_symbol_versions_and_system_packa
         (tmp_path / "more" / name).touch()
     site = purelib(kernel)
     install(site, "native", {"native/lib/libnative.so.2": "", "native.libs/libgrafted-1a2b3c4d.so.1": "", "n.py": ""})
-    done = run(str(kernel), tmp_path, LD_LIBRARY_PATH=f"{tmp_path}/missing:{tmp_path}/more:")
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text("#!/bin/sh\necho 'Tesla T4, 7.5'\necho 'Tesla T4, 7.5'\necho 'No devices were found'\n")
+    smi.chmod(0o755)
+    programs = f"{smi.parent}{os.pathsep}{os.environ['PATH']}"
+    done = run(str(kernel), tmp_path, LD_LIBRARY_PATH=f"{tmp_path}/missing:{tmp_path}/more:", PATH=programs)
     assert done.stderr == ""
     (tmp_path / "kernel.json").write_text(done.stdout)
     base = load("./kernel.json", tmp_path)
     assert base.native is not None
     assert base.native.libraries is not None
+    assert base.native.gpus == ("Tesla T4, 7.5", "Tesla T4, 7.5")
     assert {"libmine.so.3", "libc.so.6"} <= set(base.native.libraries)
     assert not {"notes.txt", "libmine.so.3.1.py"} & set(base.native.libraries)
     facts = facts_of(base)
