@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kpack.base.reader import parse, read
-from kpack.base.shipped import by_digest, shipped
+from kpack.base.shipped import built, by_digest, shipped
 from kpack.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -80,13 +81,23 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def choose(wish: Wish) -> ImageChoice:
-    """Return the snapshot of the image that is wished for, else the newest with its Python for its accelerator."""
-    notes = []
-    if wish.image is not None:
-        if (known := by_digest(wish.image)) is not None:
-            return ImageChoice(info=known, because=f"the notebook names its image, {wish.image[:19]}…")
-        probing = f"kpack probe --kaggle {wish.accelerator or 'gpu'} --image {wish.image}"
-        notes.append(f"the notebook's image {wish.image[:19]}… is none that kpack ships a list of; exact is: {probing}")
+    """Return the snapshot of the image that is wished for, else the one that is nearest to it.
+
+    An image that no snapshot stands for decides by the Python and the day that it was built with, where its digest is
+    known; else the notebook's Python and accelerator do, and the newest of those that are as good.
+    """
+    notes, day = [], None
+    if (image := wish.image) is not None:
+        if (known := by_digest(image)) is not None:
+            return ImageChoice(info=known, because=f"the notebook names its image, {image[:19]}…")
+        made, when = built(image), ""
+        if made is not None:
+            when, day = f" was built on {made.day} with Python {made.python}, and", dt.date.fromisoformat(made.day)
+            wish = replace(wish, python=made.python, accelerator=made.accelerator or wish.accelerator)
+        probing = f"kpack probe --kaggle {wish.accelerator or 'gpu'} --image {image}"
+        notes.append(
+            f"the notebook's image {image[:19]}…{when} is none that kpack ships a list of; exact is: {probing}"
+        )
     elif wish.number is not None:
         notes.append(
             f"the notebook pins Kaggle's image number {wish.number}, which says nothing of what is in it: print "
@@ -94,24 +105,29 @@ def choose(wish: Wish) -> ImageChoice:
         )
     kind = wish.accelerator or "gpu"
 
-    def rank(info: SnapshotInfo) -> tuple[bool, bool]:
+    def rank(info: SnapshotInfo) -> tuple[bool, bool, int]:
         python = wish.python is None or info.python.startswith(f"{wish.python}.")
-        return python, info.accelerator in ("any", kind)
+        apart = 0 if day is None else abs((dt.date.fromisoformat(info.taken) - day).days)
+        return python, info.accelerator in ("any", kind), -apart
 
     best = max(shipped(), key=rank)
-    python, fits = rank(best)
+    python, fits, _ = rank(best)
     if not python:
         notes.append(f"no known image has the notebook's Python {wish.python}; {best.name} was chosen")
     if not fits:
         notes.append(f"no known image with that Python is for {kind}; {best.name} was chosen")
-    said = " and ".join(
-        [
-            *([f"the notebook's Python {wish.python}"] if wish.python and python else []),
-            *([f"its accelerator ({kind})"] if wish.accelerator and fits else []),
-        ]
-    )
-    because = f"the newest image that goes with {said}" if said else "the newest image with a GPU"
+    because = _because(wish, kind, dated=day is not None, python=python, fits=fits)
     return ImageChoice(info=best, because=because, notes=tuple(notes))
+
+
+def _because(wish: Wish, kind: str, *, dated: bool, python: bool, fits: bool) -> str:
+    """Return what spoke for the choice: which of the wishes it fulfils."""
+    said = [f"the {'image' if dated else 'notebook'}'s Python {wish.python}"] if wish.python and python else []
+    said += [f"its accelerator ({kind})"] if wish.accelerator and fits else []
+    first = "the nearest in time" if dated else "the newest image"
+    if said:
+        return f"{first} that goes with {' and '.join(said)}"
+    return first if dated else "the newest image with a GPU"
 
 
 def _accelerator(kaggle: dict[str, Any], pushed: dict[str, Any]) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import re
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kpack.base.model import SnapshotInfo
 from kpack.base.reader import read
@@ -18,6 +19,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 _SUFFIX = ".json.gz"
 _ROWS = '\n "distributions": ['
 """What stands before the distributions, one a line, the last key of a shipped file."""
+_DIGEST = re.compile(r"sha256:([0-9a-f]{16})[0-9a-f]{48}")
 _ROW = re.compile(r'^  \{"name": "([^"]+)", "version": "([^"]+)"', re.MULTILINE)
 
 
@@ -41,6 +43,30 @@ def by_digest(image: str) -> SnapshotInfo | None:
     """Return the snapshot of a docker image: ``image`` is its digest (``sha256:…``) or a reference that has it."""
     found = re.search(r"sha256:[0-9a-f]{64}", image)
     return next((info for info in shipped() if found and found[0] in info.images), None)
+
+
+class DockerImage(NamedTuple):
+    """What is known of a docker image that no snapshot stands for."""
+
+    day: str
+    """Of the commit that it was built from, ``2023-04-17``."""
+    python: str
+    """``3.10``"""
+    accelerator: str
+    """``gpu``, ``cpu``, ``tpu``; empty where nobody wrote it down."""
+
+
+def built(image: str) -> DockerImage | None:
+    """Return when an image was built and with which Python, by its digest or a reference that has it."""
+    found = _DIGEST.search(image)
+    return _built().get(found[1]) if found else None
+
+
+@functools.cache
+def _built() -> Mapping[str, DockerImage]:
+    text = resources.files("kpack.base").joinpath("digests.tsv").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return {digits: DockerImage(day, python, accelerator.strip("?")) for digits, day, python, accelerator in rows}
 
 
 def nearest(python: str, distributions: Iterable[tuple[str, str]], image: str = "") -> SnapshotInfo:

@@ -144,11 +144,15 @@ def _tell_probed(found: Probed, place: Path, config: Path | None, *, changed: bo
 def _told_apart(image: str | None) -> str:
     """Return which shipped snapshot an image is, in words that follow its digest."""
     from kpack.base import by_digest
+    from kpack.base.shipped import built
 
     if image is None:
         return ""
     known = by_digest(image)
-    return f", which is {known.name}" if known is not None else ", newer or other than every shipped snapshot's"
+    if known is not None:
+        return f", which is {known.name}"
+    made = built(image)
+    return f", built on {made.day}; no shipped snapshot is of it" if made else ", of which no shipped snapshot is"
 
 
 def _use(config: Path | None, place: Path, *, use: bool | None, ask: bool) -> bool:

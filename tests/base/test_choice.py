@@ -10,6 +10,7 @@ import pytest
 from kpack.base import load, shipped
 from kpack.base.about import about, days
 from kpack.base.choice import Wish, choose, wish_of, wish_of_notebook
+from kpack.base.shipped import built
 from tests.base.test_snapshot import parsed
 
 HERE = Path(__file__).parent
@@ -46,6 +47,25 @@ def test_a_named_image_decides() -> None:
     assert choice.info.name == "kaggle-cpu-py312-2026-02"
     assert "names its image" in choice.because
     assert not choice.notes
+
+
+def test_an_image_without_a_list_decides_by_the_python_and_the_day_that_it_was_built_with() -> None:
+    march = "sha256:9bc2d69e4dc6caba1c4e45952d4bec429911b514ab22c2ab1bff8dccfa8a3063"  # release v167
+    choice = choose(Wish(image=march, python="3.13"))
+    assert choice.info.name == "kaggle-gpu-py312-2026-02"
+    assert choice.because == "the nearest in time that goes with the image's Python 3.12 and its accelerator (gpu)"
+    assert "was built on 2026-03-19 with Python 3.12, and is none that kpack ships a list of" in choice.notes[0]
+    old = "sha256:9521655382ff95f8208d7e38856a328b59743377435c73870a4c7c014eeaff5d"
+    assert "no known image has the notebook's Python 3.7" in choose(Wish(image=old)).notes[1]
+
+
+def test_every_image_of_a_list_is_among_the_images_that_were_built() -> None:
+    told = {digest: built(digest) for info in shipped() for digest in info.images}
+    for info in shipped():
+        for made in filter(None, map(told.get, info.images)):
+            assert info.python.startswith(f"{made.python}.")
+    assert sum(made is not None for made in told.values()) >= 10
+    assert built("latest") is None
 
 
 def test_an_image_that_nobody_knows_is_said_with_the_way_to_probe_it() -> None:

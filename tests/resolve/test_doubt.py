@@ -55,6 +55,10 @@ def test_a_wheel_for_a_glibc_that_is_only_inferred_is_passed_over_and_named(scen
     (target,) = scenario.resolve(scenario.environment("fast"), replace(image, glibc=(2, 39))).targets
     assert str(target.packed[0].version) == "2.0"
     assert canonicalize_name("fast") not in {held.name for held in target.held_back}
+    scenario.wheel("fast", "3.0", requires_python=">=3.14")
+    (target,) = scenario.resolve(scenario.environment("fast"), image, cache_dir=None).targets
+    assert "needs Python >=3.14" in target.held_back[0].because
+    assert "2.0 has wheels that need glibc 2.38" in target.held_back[0].because
 
 
 def test_a_wheel_beyond_what_is_inferred_is_refused_outright(scenario: Scenario) -> None:

@@ -79,7 +79,8 @@ class Comparison:
             if verdict is None:
                 reasons.append(self._reason(name, taken, version))
                 break
-            if not reasons:
+            # A wheel that only an inferred glibc would take is told wherever it stands: a probe could allow it.
+            if not reasons or ("kpack probe" in verdict.words and not any("kpack probe" in said for said in reasons)):
                 reasons.append(f"{version} {verdict.words}")
         return Older(name=name, version=str(taken), newest=str(newest), because="; ".join(reasons))
 
