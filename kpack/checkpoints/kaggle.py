@@ -8,12 +8,11 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kpack import DISTRIBUTION
+from kpack import DISTRIBUTION, tether
 from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch import Fetched, Finished, Started
@@ -68,15 +67,10 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
     except OSError as error:
         raise MachineError(f"the cache cannot be used: {error.strerror or error}", where=str(folder)) from error
     with lock, locked(lock):
-        child = subprocess.run(
+        child = tether.run(
             [sys.executable, "-c", _CHILD],
-            input=json.dumps([kind, handle, address.path if address.is_file else None]),
+            stdin=json.dumps([kind, handle, address.path if address.is_file else None]),
             env={**os.environ, "KAGGLEHUB_CACHE": str(folder), "KAGGLEHUB_VERBOSITY": "error"},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
         )
         rows = child.stdout.splitlines()
         answer = json.loads(rows[-1]) if child.returncode == 0 else {"error": _last(child.stderr)}

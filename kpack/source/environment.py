@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import venv
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
+from kpack import tether
 from kpack.errors import KpackError, MachineError, NoSolution, UsageError
 from kpack.fetch import Download
 from kpack.resolve.assemble import wheel_of
@@ -24,6 +24,7 @@ from kpack.source.host import this_host
 from kpack.source.interpreter import WAYS_OUT
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
     from datetime import datetime
 
@@ -177,16 +178,11 @@ class BuildEnvironment:
         self._run([*command, *arguments], project)
 
     def _run(self, command: list[str], project: Path | None, *, stdin: str = "") -> str:
-        child = subprocess.run(
+        child = tether.run(
             command,
-            input=stdin,
+            stdin=stdin,
             cwd=project or self.folder,
             env=self._variables(project),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
             umask=0o022 if os.name == "posix" else -1,
         )
         if child.returncode != 0:
