@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kpack.errors import IntegrityError
 from kpack.pack import wheel
+from kpack.restore.errors import RestoreError
+from kpack.restore.inflate import Inflater
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -47,3 +51,61 @@ def test_stream_that_ends_early_or_late_is_refused(tmp_path: Path, change: int) 
     path.write_bytes(bytes(data).replace(size, (3 * PIECE + change).to_bytes(4, "little")))
     with pytest.raises(IntegrityError):
         wheel.admit(path)
+
+
+def lenient() -> tuple[bytes, bytes]:
+    """Return a deflate stream with codes that zlib refuses, and what ISA-L makes of it."""
+    fast = pytest.importorskip("isal.isal_zlib")
+    for seed in range(20):
+        dice = random.Random(seed)
+        stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+        raw = stream.compress(bytes(dice.choice(b"for line in sys.stdin: print(line)") for _ in range(400)))
+        raw += stream.flush()
+        for bit in range(3, 300):  # the description of its dynamic codes
+            mutant = bytearray(raw)
+            mutant[bit // 8] ^= 1 << bit % 8
+            try:
+                found = fast.decompress(bytes(mutant), -15, 1024)
+            except fast.error:
+                continue
+            try:
+                zlib.decompress(bytes(mutant), -15)
+            except zlib.error as error:
+                if "invalid literal/lengths set" in str(error):
+                    return bytes(mutant), found
+    raise AssertionError
+
+
+def test_the_strictest_reader_of_deflate_decides(tmp_path: Path) -> None:
+    """What only the accelerator can inflate is refused where it is packed, and by the engine without it."""
+    stream, content = lenient()
+    path = make_wheel(tmp_path, "thing", files={"thing.py": content}, stored=True)
+    head = b"thing.py" + content
+    data = path.read_bytes()
+    assert data.count(head) == 1
+    # The stored entry becomes a deflated one: method, size and bytes; what follows moves by the difference.
+    shorter = len(content) - len(stream)
+    begin = data.index(head) - 30
+    data = data[: begin + 30] + b"thing.py" + stream + data[begin + 30 + len(head) :]
+    local, central = begin, data.index(b"PK\x01\x02")
+    patched = bytearray(data)
+    patched[local + 8 : local + 10] = patched[central + 10 : central + 12] = (8).to_bytes(2, "little")
+    patched[local + 18 : local + 22] = patched[central + 20 : central + 24] = len(stream).to_bytes(4, "little")
+    place = central
+    while patched[place : place + 4] == b"PK\x01\x02":
+        offset = int.from_bytes(patched[place + 42 : place + 46], "little")
+        patched[place + 42 : place + 46] = (offset - shorter if offset else 0).to_bytes(4, "little")
+        place += 46 + int.from_bytes(patched[place + 28 : place + 30], "little")
+    patched[place + 16 : place + 20] = central.to_bytes(4, "little")
+    path.write_bytes(patched)
+    with zipfile.ZipFile(path) as archive, pytest.raises(zlib.error):
+        archive.read("thing.py")
+    with pytest.raises(IntegrityError, match=r"thing.py.*invalid literal/lengths set"):
+        wheel.admit(path)
+    fast = pytest.importorskip("isal.isal_zlib")
+    assert Inflater(fast).whole(stream, len(content), "thing.py") == content
+    for size in (len(content), len(content) + 1):
+        with pytest.raises(RestoreError):
+            Inflater().whole(stream, size, "thing.py")
+    with pytest.raises(RestoreError):
+        Inflater().stream(stream, len(content), "thing.py", lambda _: None)
