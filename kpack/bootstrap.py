@@ -72,7 +72,7 @@ def run(pack: str, sha256: str, size: int) -> None:
     try:
         boot, manifest, engine = parts(pack, sha256, size)
         place = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - named only
-        folder = tempfile.mkdtemp(prefix="kpack-")
+        folder = tempfile.mkdtemp(prefix="kpack-restore-")
         code = hand_over(folder, engine, pack, manifest, hashlib.sha256(boot).hexdigest(), options)
     except (Untrusted, OSError) as error:
         code = fail(error, pack, place, options)

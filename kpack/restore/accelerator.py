@@ -6,10 +6,9 @@ import importlib
 import os
 import shutil
 import sys
-import tempfile
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from . import tags
+from . import tags, temporary
 from .errors import RestoreError
 from .inflate import Inflater
 from .wheelzip import DEFLATED, data_offset, read_directory
@@ -28,6 +27,7 @@ class Accelerator:
         self._wheel = wheel
         self._interpreter = interpreter
         self._folder: Optional[str] = None
+        self._held = -1
         self._before: Dict[str, Any] = {}
 
     def __enter__(self) -> Inflater:
@@ -46,6 +46,7 @@ class Accelerator:
             for place in [place for place in sys.path_importer_cache if place.startswith(self._folder)]:
                 del sys.path_importer_cache[place]
             shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._held)
 
     def _load(self) -> Any:
         if self._wheel is None or _NAME in sys.modules:
@@ -54,7 +55,7 @@ class Accelerator:
         if name.name != _NAME or not tags.supports(self._interpreter, name):
             return None
         self._before = dict(sys.modules)
-        self._folder = tempfile.mkdtemp(prefix="kpack-")
+        self._folder, self._held = temporary.make()
         self._unpack(self._folder)
         sys.path.insert(0, self._folder)
         written, sys.dont_write_bytecode = sys.dont_write_bytecode, True

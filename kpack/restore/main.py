@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any, Dict, Mapping
 
+from . import temporary
 from .engine import Options, restore
 from .errors import OPTIONS, RestoreError, machine_error
 from .manifest import loads
@@ -47,14 +48,16 @@ def _run(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
     chosen: Dict[str, Any] = {key: options[key] for key in _FIELDS if key in options}
     progress = Progress()
     try:
-        return restore(
-            pack,
-            loads(manifest),
-            id=pack_id,
-            options=Options(**chosen),
-            on_progress=None if options.get("json") else progress,
-            on_wait=_waiting,
-        )
+        with temporary.holding(__file__):
+            temporary.sweep()
+            return restore(
+                pack,
+                loads(manifest),
+                id=pack_id,
+                options=Options(**chosen),
+                on_progress=None if options.get("json") else progress,
+                on_wait=_waiting,
+            )
     finally:
         progress.close()
 
