@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from kpack.environment import arrays
 from kpack.environment.checkpoints import normal_path
 from kpack.environment.errors import EnvironmentFileError, quoted, shown_path
 from kpack.environment.positions import lines
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tomlkit import TOMLDocument
-    from tomlkit.items import Array
 
     from kpack.environment.model import CheckpointRequest, Environment, Package
 
@@ -93,16 +93,10 @@ def add_packages(text: str, path: Path, entries: Sequence[str]) -> Edit:
             edit.changed.append((held[places[0]], new.text))
             held[places[0]] = new.text
 
-    def change(document: TOMLDocument) -> None:
-        array = _packages(document)
-        for number, entry in enumerate(held):
-            if number >= len(array):
-                array.append(entry)
-            elif array[number] != entry:
-                array[number] = entry
-
     if edit.added or edit.changed:
-        edit.text = _edited(text, path, change)
+        before = [entry.text for entry in environment.packages]
+        changes = {number: new for number, (old, new) in enumerate(zip(before, held, strict=False)) if old != new}
+        edit.text = arrays.edited(text, "packages", changes=changes, more=held[len(before) :])
         _expect(edit.text, environment, packages=held)
     return edit
 
@@ -129,12 +123,8 @@ def remove_packages(text: str, path: Path, names: Sequence[str]) -> Edit:
         gone.update(places)
     edit.removed = [environment.packages[number].text for number in sorted(gone)]
 
-    def change(document: TOMLDocument) -> None:
-        for number in sorted(gone, reverse=True):
-            del _packages(document)[number]
-
     if gone:
-        edit.text = _edited(text, path, change)
+        edit.text = arrays.edited(text, "packages", gone=gone)
         left = [entry.text for number, entry in enumerate(environment.packages) if number not in gone]
         _expect(edit.text, environment, packages=left)
     return edit
@@ -182,6 +172,9 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
     try:
         after = parse(edit.text, path).checkpoints
         _expect(edit.text, environment, checkpoints=after)
+        others = [one for number, one in enumerate(after) if number != (len(after) - 1 if place is None else place)]
+        if others != [one for number, one in enumerate(environment.checkpoints) if number != place]:
+            raise _by_hand(path)
     except EnvironmentFileError as error:
         _, key, what, advice = error.mistakes[0]
         raise UsageError(
@@ -278,6 +271,8 @@ def _without_table(text: str, path: Path, number: int) -> str:
 
         return _edited(text, path, change)
     later = [line for key, line in found.items() if line > first and key[:2] != ("checkpoints", number)]
+    while first > 1 and rows[first - 2].lstrip().startswith("#"):  # its own comment stands right above it
+        first -= 1
     end = min(later, default=len(rows) + 1) - 1
     while end > first and (not rows[end - 1].strip() or rows[end - 1].lstrip().startswith("#")):
         end -= 1
@@ -327,17 +322,6 @@ def _not_there(name: str, environment: Environment, path: Path) -> UsageError:
     else:
         advice = f"packages has: {', '.join(known)}" if known else "packages is empty"
     return UsageError(f"{quoted(name)} is not in packages", where=shown_path(path), next=advice)
-
-
-def _packages(document: TOMLDocument) -> Array:
-    """Return the ``packages`` array, made after the other keys of the top when it is missing."""
-    import tomlkit
-
-    if "packages" not in document:
-        document["packages"] = tomlkit.array()
-    array = document["packages"]
-    assert isinstance(array, tomlkit.items.Array)
-    return array
 
 
 def _edited(text: str, path: Path, change: Callable[[TOMLDocument], None]) -> str:

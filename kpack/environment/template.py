@@ -85,19 +85,29 @@ def render(
         replace=_key("replace", replace, '["tokenizers"]'),
         more=f"no-deps = {_list(no_deps)}\n" if no_deps else "",
     )
-    tables = []
+    return text + tables(checkpoints=checkpoints, indexes=indexes, env=env or {})
+
+
+def tables(
+    *,
+    checkpoints: Sequence[CheckpointEntry] = (),
+    indexes: Sequence[IndexEntry] = (),
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Return the tables that stand below the keys of the top, each with an empty line before it."""
+    written = []
     for index in indexes:
         rows = [f"name = {_quoted(index.name)}", f"url = {_quoted(index.url)}"]
         rows += ['format = "links"'] if index.links else []
-        tables.append(["[[indexes]]", *rows, f"packages = {_list(index.packages)}"])
+        written.append(["[[indexes]]", *rows, f"packages = {_list(index.packages)}"])
     for checkpoint in checkpoints:
         values = {"url": checkpoint.url, "sha256": checkpoint.sha256, "path": checkpoint.path}
         rows = [f"{key} = {_quoted(value)}" for key, value in values.items() if value is not None]
         rows += [f"include = {_list(checkpoint.include)}"] if checkpoint.include else []
-        tables.append(["[[checkpoints]]", *rows])
+        written.append(["[[checkpoints]]", *rows])
     if env:
-        tables.append(["[restore.env]", *(f"{key} = {_quoted(value)}" for key, value in env.items())])
-    return text + "".join("\n" + "".join(f"{row}\n" for row in table) for table in tables)
+        written.append(["[restore.env]", *(f"{key} = {_quoted(value)}" for key, value in env.items())])
+    return "".join("\n" + "".join(f"{row}\n" for row in table) for table in written)
 
 
 def pack_name(text: str) -> str:

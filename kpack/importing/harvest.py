@@ -12,7 +12,7 @@ from kpack import urls
 from kpack.environment import EnvironmentFileError, parse
 from kpack.environment.errors import quoted
 from kpack.environment.requirements import NotAPackageError, package
-from kpack.environment.template import CheckpointEntry, IndexEntry, render
+from kpack.environment.template import CheckpointEntry, IndexEntry, tables
 from kpack.importing.finding import Finding, Lines, Outcome
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Harvest:
         self.understood(line, shown, why)
 
     def _fault(self, entry: CheckpointEntry) -> str:
-        text = render("x", python="3.12", checkpoints=[entry])
+        text = 'name = "x"\npython = "3.12"\n' + tables(checkpoints=[entry])
         try:
             parse(text, self.folder / "kaggle-env.toml")
         except EnvironmentFileError as error:
