@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kpack import environment as environments
 from kpack import source
-from kpack.errors import CheckFailed, UsageError
+from kpack.errors import CheckFailed, IntegrityError, NoSolution, UsageError
 from kpack.files import write_text
 from kpack.lock import from_resolution, stale, validated
 from kpack.lock import load as load_lock
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from kpack.environment import Environment
     from kpack.fetch import Download, Fetched, Fetcher
     from kpack.lock import Lock
+    from kpack.native import Misfit, NativeReport
+    from kpack.native.elf import SharedObject
     from kpack.pack import BuiltPack
+    from kpack.pack.content import WheelFile
+    from kpack.pack.wheel import Admitted
     from kpack.resolve.child import Listener
     from kpack.resolve.model import Source
 
@@ -113,6 +118,8 @@ class Locked:
     """The file was written anew."""
     notes: tuple[str, ...] = ()
     """What was found out on the way and is not kept in the lock."""
+    native: tuple[Misfit, ...] = ()
+    """What native code of wheels wants and an image does not have, as far as the wheels were at hand."""
 
 
 def lock(
@@ -130,7 +137,7 @@ def lock(
 
     Raises:
         UsageError: kaggle-env.toml is wrong.
-        NoSolution: the requirements conflict.
+        NoSolution: the requirements conflict, or native code of a wheel that is in the cache cannot work in an image.
         NetworkError: an index or a checkpoint's server failed.
         IntegrityError: a checkpoint is not what its sha256 says, the old lock is damaged, or no build would take the
             new one; the old one stays.
@@ -183,10 +190,14 @@ def lock(
     text = validated(made, str(project.lock_path))
     changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
     notes = tuple(item.note for item in found if item.note)
+    native: tuple[Misfit, ...] = ()
     if changed:
         notes += _planned(made, project, cache)
+        report = _native(made, project, cache)
+        native = report.findings
+        notes += report.notes
         write_text(project.lock_path, text)
-    return Locked(project.lock_path, made, changed, notes=notes)
+    return Locked(project.lock_path, made, changed, notes=notes, native=native)
 
 
 def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:
@@ -204,6 +215,44 @@ def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:
     from kpack.pack.layout import target_of
 
     return plan.notes([target_of(target) for target in made.targets], wheels, project.bases)
+
+
+def _native(made: Lock, project: Project, cache: Cache) -> NativeReport:
+    """Judge the native code of the wheels that are in the cache already, and by their names the others.
+
+    What the gate says of them is remembered, so that a build need not look at them again.
+
+    Raises:
+        NoSolution: something cannot work.
+
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from kpack.pack import native
+    from kpack.pack.admission import Verdicts
+    from kpack.pack.layout import target_of, wheel_files
+
+    verdicts = Verdicts(cache.root / "admitted")
+
+    def objects(wheel: WheelFile) -> tuple[SharedObject, ...] | None:
+        try:
+            return verdicts(wheel).objects
+        except IntegrityError:
+            return None  # the build says it
+
+    there = {wheel.sha256: cache.find(wheel.sha256, wheel.size) for wheel in made.wheels()}
+    wheels = wheel_files(made, {digest: path for digest, path in there.items() if path is not None})
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        read = dict(zip((wheel.filename for wheel in wheels), pool.map(objects, wheels), strict=True))
+    found = native.report(
+        [target_of(target) for target in made.targets],
+        {name: item for name, item in read.items() if item is not None},
+        {base.name: base for base in project.bases},
+        project.environment.allow_native,
+    )
+    if found.stopping:
+        raise native.error(found.stopping, NoSolution, str(project.config))
+    return found
 
 
 def _pins(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Version]]:
@@ -238,14 +287,14 @@ def build(
         UsageError: there is no lock.
         CheckFailed: the lock is stale, or the pack would be larger than ``max-size``.
         NetworkError: a file cannot be fetched.
-        IntegrityError: a file is not what the lock says, a wheel may not enter a pack, or the wheels cannot be
-            restored together.
+        IntegrityError: a file is not what the lock says, a wheel may not enter a pack, the wheels cannot be
+            restored together, or native code cannot work in an image.
         MachineError: no space, no permission.
 
     """
     from kpack import pack
     from kpack.checkpoints import fetching
-    from kpack.pack import plan
+    from kpack.pack import native, plan
     from kpack.pack.admission import Judges, Verdicts
     from kpack.pack.content import WheelFile
     from kpack.pack.copy import SpanMemory
@@ -271,8 +320,16 @@ def build(
     content = content_of(made, project.lock_path.name, files, images)
     wheels = {f"wheels/{wheel.filename}": wheel.path for wheel in content.wheels}
 
-    def planned() -> tuple[str, ...]:
-        return plan.notes(content.targets, wheels, project.bases)
+    def planned(said: Mapping[str, Admitted]) -> tuple[str, ...]:
+        found = native.report(
+            content.targets,
+            {name: verdict.objects for name, verdict in said.items()},
+            {base.name: base for base in project.bases},
+            project.environment.allow_native,
+        )
+        if found.stopping:
+            raise native.error(found.stopping, IntegrityError, str(project.config))
+        return (*plan.notes(content.targets, wheels, project.bases), *found.notes)
 
     return pack.write(
         content,

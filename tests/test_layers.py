@@ -28,12 +28,13 @@ ROOMS = {
     "environment": "errors files urls",
     "fetch": "claims errors files urls",
     "base": "errors",
+    "native": "base",
     "target": "errors",
     "checkpoints": "claims errors fetch files tether urls",
     "resolve": "base errors files urls",
     "lock": "checkpoints environment errors files resolve target urls",
     "source": "errors fetch files resolve restore tether urls",
-    "pack": "checkpoints errors files lock restore",
+    "pack": "checkpoints errors files lock native restore",
     "importing": "base environment errors files urls",
     "drift": "restore",
     "restoring": "errors pack",
@@ -45,7 +46,7 @@ ROOMS = {
     "rehearse": "errors notebook pack publish restore",
     "status": "errors ledger lock pack standing",
     "library": "cache errors fetch pack project restoring",
-    "cli": "base cache drift environment errors fetch files importing ledger lock notebook pack project publish"
+    "cli": "base cache drift environment errors fetch files importing ledger lock native notebook pack project publish"
     " rehearse restore restoring status",
     "__main__": "cli",
 }

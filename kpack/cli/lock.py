@@ -68,6 +68,7 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
                     {"path": c.path, "urls": list(c.urls), "sha256": c.sha256, "size": c.size, "attached": c.attached}
                     for c in done.lock.checkpoints
                 ],
+                "native": [item.to_dict() for item in done.native],
             }
         )
         return int(ExitCode.DONE)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import ledger
+from kpack.cli.images import image_of, project_of
 from kpack.cli.progress import phases
 from kpack.cli.session import Session, answer, human_size, json_option, remember, say_next, tell
 from kpack.errors import ExitCode, UsageError
-from kpack.project import Project
 
 if TYPE_CHECKING:
     from kpack.base import BaseImage
+    from kpack.project import Project
     from kpack.rehearse import Attempt, Rehearsal
 
 _SLOW = 1.0
@@ -109,7 +110,7 @@ def rehearse(
     for name, value in (here if kaggle else there).items():
         if value:
             raise UsageError(f"{name} {'does not go' if kaggle else 'goes'} with --kaggle", next="see --help")
-    project = _project(session, needed=path is None)
+    project = project_of(session, needed=path is None)
     found = packs.read(path or _pack_of(project))
     options = RehearsalOptions(
         base=base,
@@ -126,7 +127,7 @@ def rehearse(
     )
 
     def base_of(name: str) -> BaseImage | None:
-        return _base(project, name)
+        return image_of(project, name)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a rehearsal started must end with it
     with phases() as on_phase:
@@ -157,16 +158,6 @@ def rehearse(
     return int(ExitCode.DONE if outcome.ok else ExitCode.CHECK_FAILED)
 
 
-def _project(session: Session, *, needed: bool) -> Project | None:
-    """Return the project here; None when there is none and a pack was named."""
-    try:
-        return Project.find(session.config)
-    except UsageError:
-        if needed or session.config is not None:
-            raise
-        return None
-
-
 def _pack_of(project: Project | None) -> Path:
     assert project is not None
     return project.pack_path
@@ -175,19 +166,6 @@ def _pack_of(project: Project | None) -> Path:
 def _indexes(project: Project) -> tuple[tuple[str, str], ...]:
     folder = project.config.parent
     return tuple((index.option, index.location(folder)) for index in project.environment.indexes)
-
-
-def _base(project: Project | None, name: str) -> BaseImage | None:
-    """Return the base image of that name: the project's, or one that kpack ships."""
-    from kpack import base
-
-    for image in project.bases if project else ():
-        if image.name == name:
-            return image
-    try:
-        return base.load(name, Path.cwd())
-    except UsageError:
-        return None
 
 
 def _input(text: str) -> tuple[str, Path]:

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import pack
+from kpack.cli.images import image_of, project_of
 from kpack.cli.progress import counted
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
-from kpack.errors import ExitCode, UsageError
+from kpack.errors import ExitCode, IntegrityError, UsageError
+from kpack.native import NativeReport
+from kpack.pack import native as lint
 from kpack.project import Project
 
 if TYPE_CHECKING:
     from kpack.lock.online import Opinion
+    from kpack.native.elf import SharedObject
+    from kpack.pack.wheel import Admitted
 
 
 @click.command()
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 def verify(session: Session, path: Path | None, expect: str | None, *, online: bool, as_json: bool) -> int:
     r"""Check every byte of a pack: digests, headers, padding, its code, and each wheel against its RECORD.
 
+    What native code of the wheels wants is held against the images that the pack is for, as lock and build do.
+
     With --online the lock in the pack (without PACK, the project's) is checked, too: hashin asks the JSON API of the
     index, which kpack itself never reads, whether it reports the locked sha256 of every file.
 
@@ -36,14 +43,27 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
     if path is None and not online:
         raise UsageError("verify which pack?", next="name a .kpack.bin file, or check the project's lock with --online")
     said: dict[str, object] = {}
+    advice = "build or download the pack again" if path else "kpack lock --upgrade, and compare what changes"
     problems: list[dict[str, str]] = []
     if path is not None:
         found = pack.read(path)
         notes: list[str] = []
-        problems += _problems(found, expect, notes)
-        said |= {"pack": str(path), "id": found.id, "notes": notes}
+        objects: dict[str, tuple[SharedObject, ...]] = {}
+        problems += _problems(found, expect, notes, objects)
+        native = NativeReport() if problems else _native(session, found, objects)
+        notes += native.notes
+        said |= {
+            "pack": str(path),
+            "id": found.id,
+            "notes": notes,
+            "native": [item.to_dict() for item in native.findings],
+        }
         for note in notes:
             say(f"note: {note}")
+        if native.stopping:
+            misfit = lint.error(native.stopping, IntegrityError, str(path))
+            problems.append({"where": "native code", "what": misfit.what})
+            advice = misfit.next
     if online:
         opinion = _opinion(session, found if path is not None else None)
         problems += [{"where": doubt.file, "what": doubt.what} for doubt in opinion.doubts]
@@ -57,7 +77,7 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
         say(f"kpack: {path or 'the lock'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
         for problem in problems:
             say(f"  {problem['where']}: {problem['what']}")
-        say("  → build or download the pack again" if path else "  → kpack lock --upgrade, and compare what changes")
+        say(f"  → {advice}")
     else:
         if path is not None:
             members = len(found.manifest.members) + 2
@@ -67,13 +87,31 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
     return int(ExitCode.INTEGRITY if problems else ExitCode.DONE)
 
 
-def _problems(found: pack.ReadPack, expect: str | None, notes: list[str]) -> list[dict[str, str]]:
+def _problems(
+    found: pack.ReadPack, expect: str | None, notes: list[str], objects: dict[str, tuple[SharedObject, ...]]
+) -> list[dict[str, str]]:
+    def on_wheel(filename: str, verdict: Admitted) -> None:
+        objects[filename] = verdict.objects
+
     with counted("verifying", found.size) as on_bytes:
-        checked = pack.verify(found, proven=expect == found.id, on_bytes=on_bytes, on_note=notes.append)
+        checked = pack.verify(
+            found, proven=expect == found.id, on_bytes=on_bytes, on_note=notes.append, on_wheel=on_wheel
+        )
     problems = [{"where": problem.where, "what": problem.what} for problem in checked]
     if expect is not None and expect != found.id:
         problems.insert(0, {"where": "id", "what": f"the pack's id is {found.id}, {expect} was expected"})
     return problems
+
+
+def _native(session: Session, found: pack.ReadPack, objects: dict[str, tuple[SharedObject, ...]]) -> NativeReport:
+    """Judge the native code of a pack whose bytes are right."""
+    from kpack.lock import loads
+
+    project = project_of(session)
+    names = {target.base for target in found.manifest.targets if target.base is not None}
+    images = {name: image for name in sorted(names) if (image := image_of(project, name)) is not None}
+    lock = loads(found.data(found.manifest.lock).decode("utf-8"), f"{found.path}: {found.manifest.lock}")
+    return lint.report(found.manifest.targets, objects, images, lock.requests.names("allow-native"))
 
 
 def _opinion(session: Session, found: pack.ReadPack | None) -> Opinion:

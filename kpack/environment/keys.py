@@ -265,6 +265,11 @@ DOCUMENT = FixedTable(
             description="Packages whose wheel may be an archive that is odd but can be read in one way only.",
         ),
         Row(
+            key="allow-native",
+            kind=NAMES,
+            description="Packages that are packed although their native code does not fit the image; it is said.",
+        ),
+        Row(
             key="no-deps",
             kind=NAMES,
             description="Packages whose requirements are not followed; what they miss is said.",

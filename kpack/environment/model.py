@@ -163,6 +163,7 @@ class Environment:
     allow_preloaded: tuple[NormalizedName, ...] = ()
     lax_record: tuple[NormalizedName, ...] = ()
     lax_archive: tuple[NormalizedName, ...] = ()
+    allow_native: tuple[NormalizedName, ...] = ()
     no_deps: tuple[NormalizedName, ...] = ()
     substitute: Mapping[NormalizedName, NormalizedName] = field(default_factory=dict)
     """A requirement on a key counts as one on its value."""

@@ -13,13 +13,14 @@ import threading
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from packaging.version import InvalidVersion, Version
 
 import kpack
 from kpack.errors import IntegrityError
 from kpack.files import write_text
+from kpack.native.elf import SharedObject
 from kpack.pack.wheel import Admitted, admit
 
 if TYPE_CHECKING:
@@ -57,14 +58,20 @@ class Verdicts:
             IntegrityError: it may not enter a pack.
 
         """
-        place = self.folder / _judge() / f"{wheel.sha256}-{hashlib.sha256(wheel.filename.encode()).hexdigest()[:16]}"
-        known = _read(place)
+        known = self.known(wheel.filename, wheel.sha256)
         if known is not None:
             return known
         verdict = admit(wheel.path, wheel.filename, wheel.lax)
         if not verdict.lax and not verdict.odd:
-            write_text(place, json.dumps(asdict(verdict), default=str))
+            write_text(self._place(wheel.filename, wheel.sha256), json.dumps(asdict(verdict), default=str))
         return verdict
+
+    def known(self, filename: str, sha256: str) -> Admitted | None:
+        """Return what is remembered of a wheel, without looking at it; None for nothing."""
+        return _read(self._place(filename, sha256))
+
+    def _place(self, filename: str, sha256: str) -> Path:
+        return self.folder / _judge() / f"{sha256}-{hashlib.sha256(filename.encode()).hexdigest()[:16]}"
 
 
 class Judges:
@@ -108,6 +115,11 @@ class Judges:
             self._error = error
 
 
+def _object(raw: dict[str, Any]) -> SharedObject:
+    lists = {key: tuple(value) for key, value in raw.items() if isinstance(value, list)}
+    return SharedObject(**raw | lists | {"versions": tuple((library, version) for library, version in raw["versions"])})
+
+
 def _read(place: Path) -> Admitted | None:
     """Return a kept verdict, or None when there is none that can be read."""
     try:
@@ -120,6 +132,7 @@ def _read(place: Path) -> Admitted | None:
             unpacked=raw["unpacked"],
             files=raw["files"],
             notes=tuple(raw["notes"]),
+            objects=tuple(_object(item) for item in raw["objects"]),
         )
     except (OSError, ValueError, KeyError, TypeError, InvalidVersion):
         return None

@@ -30,13 +30,7 @@ def content_of(
     ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to its place,
     ``images`` a base's name to the digests of the docker images that it stands for.
     """
-    lax_record, lax_archive = (lock.requests.names(key) for key in ("lax-record", "lax-archive"))
-    let_in: dict[str, Lax] = {
-        pin.name: Lax(record=pin.name in lax_record, archive=pin.name in lax_archive)
-        for target in lock.targets
-        for pin in target.packed
-    }
-    names = {pin.wheel.filename: pin.name for target in lock.targets for pin in target.packed}
+    let_in = _let_in(lock)
     blobs = {item.sha256: item for item in lock.checkpoints if item.attached is None}
     return Content(
         name=lock.name,
@@ -46,15 +40,7 @@ def content_of(
         targets=tuple(
             target_of(target, let_in)._replace(images=images.get(target.label, ())) for target in lock.targets
         ),
-        wheels=tuple(
-            WheelFile(
-                filename=wheel.filename,
-                sha256=wheel.sha256,
-                path=files[wheel.sha256],
-                lax=let_in.get(names.get(wheel.filename, wheel.filename), STRICT),
-            )
-            for wheel in lock.wheels()
-        ),
+        wheels=wheel_files(lock, files),
         blobs=tuple(BlobFile(sha256=item.sha256, size=item.size, path=files[item.sha256]) for item in blobs.values()),
         checkpoints=tuple(
             PackedCheckpoint(path=item.path, sha256=item.sha256, size=item.size, attached=item.attached)
@@ -63,6 +49,31 @@ def content_of(
         directory=lock.restore.directory,
         env={**variables(lock.checkpoints), **lock.restore.env},
     )
+
+
+def wheel_files(lock: Lock, files: Mapping[str, Path]) -> tuple[WheelFile, ...]:
+    """Return the wheels of ``lock`` that ``files`` has the places of, with what is let in by name."""
+    let_in = _let_in(lock)
+    names = {pin.wheel.filename: pin.name for target in lock.targets for pin in target.packed}
+    return tuple(
+        WheelFile(
+            filename=wheel.filename,
+            sha256=wheel.sha256,
+            path=files[wheel.sha256],
+            lax=let_in.get(names.get(wheel.filename, wheel.filename), STRICT),
+        )
+        for wheel in lock.wheels()
+        if wheel.sha256 in files
+    )
+
+
+def _let_in(lock: Lock) -> dict[str, Lax]:
+    record, archive = (lock.requests.names(key) for key in ("lax-record", "lax-archive"))
+    return {
+        pin.name: Lax(record=pin.name in record, archive=pin.name in archive)
+        for target in lock.targets
+        for pin in target.packed
+    }
 
 
 def target_of(target: LockedTarget, let_in: Mapping[str, Lax] = MappingProxyType({})) -> PackTarget:

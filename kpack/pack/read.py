@@ -12,7 +12,7 @@ from kpack.errors import IntegrityError, KpackError, MachineError
 from kpack.files import OddFileError, open_regular, read_bounded
 from kpack.pack import line, tarfmt
 from kpack.pack.engine import engine
-from kpack.pack.wheel import STRICT, Lax, Window, admit_window
+from kpack.pack.wheel import STRICT, Admitted, Lax, Window, admit_window
 from kpack.pack.write import BOOTSTRAP, MANIFEST
 from kpack.restore import activate, checkpoints, rules, tags
 from kpack.restore import manifest as model
@@ -233,12 +233,14 @@ def verify(
     proven: bool = False,
     on_bytes: Callable[[int], None] | None = None,
     on_note: Callable[[str], object] = lambda _: None,
+    on_wheel: Callable[[str, Admitted], object] = lambda *_: None,
 ) -> tuple[Problem, ...]:
     """Check every byte of a pack and return what is wrong, in the order of the members.
 
     Headers and padding, spans and digests, that nothing follows the end, and for wheels all that `admit` checks, but
     for what the manifest says was let in by name. The pack's code is compared with kpack's own text of that version,
-    unless its id is ``proven`` otherwise. ``on_bytes`` is told of progress, ``on_note`` what is odd and right.
+    unless its id is ``proven`` otherwise. ``on_bytes`` is told of progress, ``on_note`` what is odd and right,
+    ``on_wheel`` what the gate says of a wheel that it lets in, by file name.
     """
     problems = list(_frame(pack))
     if not proven:
@@ -257,6 +259,7 @@ def verify(
                 if where.startswith("wheels/"):
                     filename = where.removeprefix("wheels/")
                     verdict = admit_window(window, filename, let_in.get(where, STRICT))
+                    on_wheel(filename, verdict)
                     for said in verdict.remarks:
                         on_note(f"{filename}: {said}")
         except KpackError as error:

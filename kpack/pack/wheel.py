@@ -20,6 +20,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from kpack.errors import IntegrityError, MachineError
+from kpack.native.elf import ElfReader, SharedObject
 from kpack.pack.manifest import SPAN
 from kpack.restore import record, rules
 from kpack.restore.entry_points import entry_points
@@ -65,6 +66,8 @@ class Admitted:
     """What is odd about its archive and was let in by name."""
     notes: tuple[str, ...] = ()
     """What is odd and needs no permission."""
+    objects: tuple[SharedObject, ...] = ()
+    """Its shared objects and programs, in the order of the archive."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -181,7 +184,8 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         entry_points(kept["entry_points.txt"], filename)
     reading = record.read(kept["RECORD"], filename)
     unrecorded = {f"{shape.info}/{item}" for item in _UNRECORDED}
-    faults = [*reading.faults, *_against(reading.rows, unrecorded, data, files, filename)]
+    objects: list[SharedObject] = []
+    faults = [*reading.faults, *_against(reading.rows, unrecorded, data, files, filename, objects)]
     if faults and not lax.record:
         shown = "; ".join(faults[:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
         raise WrongRecord(
@@ -199,6 +203,7 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         lax=tuple(faults),
         odd=tuple(odd or ()),
         notes=tuple(f"in its RECORD {note}, in equal rows" for note in reading.notes),
+        objects=tuple(objects),
     )
 
 
@@ -208,13 +213,20 @@ def _against(
     data: Window,
     files: list[tuple[Entry, int]],
     filename: str,
+    objects: list[SharedObject],
 ) -> list[str]:
-    """Hold every byte of every file against RECORD, in both directions; return what differs, sorted."""
+    """Hold every byte of every file against RECORD, in both directions; return what differs, sorted.
+
+    What is native code is added to ``objects`` on the way: no file is inflated twice.
+    """
     faults = []
     for entry, at in files:
         row = None if entry.name in unrecorded else rows.get(entry.name)
         algorithm = row.digest.partition("=")[0] if row else ""
-        digest = _digest(data, entry, at, algorithm if algorithm in _STRONG else "sha256", filename)
+        reader = ElfReader(entry.name, executable=entry.executable)
+        digest = _digest(data, entry, at, algorithm if algorithm in _STRONG else "sha256", filename, reader)
+        if (native := reader.finish()) is not None:
+            objects.append(native)
         if entry.name not in unrecorded:
             faults += [f"{entry.name} is not listed"] if row is None else _differences(row, digest, entry.size)
     faults += [f"{item} is not in the wheel" for item in rows.keys() - {entry.name for entry, _ in files} - unrecorded]
@@ -284,14 +296,15 @@ def _descriptor(raw: bytes, entry: Entry, filename: str) -> None:
         raise IntegrityError(f"the data descriptor of {entry.name!r} contradicts the directory", where=filename)
 
 
-def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: str) -> bytes:
-    """Inflate one entry, check its size and CRC, and return its digest."""
+def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: str, reader: ElfReader) -> bytes:
+    """Inflate one entry, show it to ``reader``, check its size and CRC, and return its digest."""
     digest: hashlib._Hash = getattr(hashlib, algorithm)()
     crc = size = 0
     for piece in _inflated(data, entry, offset, filename):
         size += len(piece)
         crc = zlib.crc32(piece, crc)
         digest.update(piece)
+        reader.feed(piece)
     if size != entry.size or crc != entry.crc:
         raise IntegrityError(
             f"{entry.name!r} is damaged: {size} bytes with CRC {crc:08x}, "

@@ -66,6 +66,7 @@ def documents(draw: st.DrawFn, *, needs: str = "") -> dict[str, Any]:
         "allow-preloaded": unique(NAMES),
         "lax-record": unique(NAMES),
         "lax-archive": unique(NAMES),
+        "allow-native": unique(NAMES),
         "no-deps": unique(NAMES),
         "no-build-isolation": unique(NAMES),
         "exclude-newer": MOMENTS,

@@ -69,6 +69,7 @@ def test_the_place_of_the_file_is_no_part_of_the_meaning() -> None:
         ("max-size", 'allow-preloaded = ["z"]\nmax-size'),
         ("max-size", 'lax-record = ["z"]\nmax-size'),
         ("max-size", 'lax-archive = ["z"]\nmax-size'),
+        ("max-size", 'allow-native = ["z"]\nmax-size'),
         ("max-size", 'no-deps = ["z"]\nmax-size'),
         ("[restore.env]", '[substitute]\nx = "y"\n[restore.env]'),
     ],

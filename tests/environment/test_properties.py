@@ -43,7 +43,15 @@ def test_what_is_written_is_read(data: dict[str, Any], random: Random) -> None:
     assert list(environment.bases) == ([data["base"]] if isinstance(data.get("base"), str) else data.get("base", []))
     assert environment.python == data.get("python")
     assert [package.text for package in environment.packages] == data.get("packages", [])
-    for key in ("replace", "allow-source", "allow-broken", "allow-preloaded", "lax-record", "lax-archive"):
+    for key in (
+        "replace",
+        "allow-source",
+        "allow-broken",
+        "allow-preloaded",
+        "lax-record",
+        "lax-archive",
+        "allow-native",
+    ):
         read = getattr(environment, key.replace("-", "_"))
         assert list(read) == [canonicalize_name(name) for name in data.get(key, [])]
     assert [one.pattern for one in environment.exclude] == [canonicalize_name(name) for name in data.get("exclude", [])]

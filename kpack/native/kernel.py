@@ -1,0 +1,55 @@
+"""What the native code of a pack meets: one target's image, or a platform of which hardly anything is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kpack.base.native import Level, NativeFacts, facts_of
+
+if TYPE_CHECKING:
+    from kpack.base import BaseImage
+
+
+@dataclass(frozen=True, slots=True)
+class NativeKernel:
+    """Where the packages of one target are imported."""
+
+    label: str
+    """Of the target."""
+    python: str
+    """``3.12``."""
+    machine: str
+    """``x86_64``."""
+    facts: NativeFacts
+    known: bool
+    """An image is named; without one nothing is known but glibc."""
+
+    @property
+    def image(self) -> str:
+        """What sentences call it."""
+        return self.facts.image if self.known else self.label
+
+
+def of_image(base: BaseImage, label: str, python: str) -> NativeKernel:
+    """Return the kernel of an image."""
+    return NativeKernel(label, python, base.machine, facts_of(base), known=True)
+
+
+def of_platform(label: str, python: str, machine: str, glibc: tuple[int, int]) -> NativeKernel:
+    """Return a kernel of which no more is known than what wheels are chosen by."""
+    facts = NativeFacts(
+        image=label,
+        os="",
+        glibc=Level("GLIBC", ".".join(map(str, glibc)), None, exact=False),
+        glibcxx=Level("GLIBCXX", None, None, exact=False),
+        cxxabi=Level("CXXABI", None, None, exact=False),
+        cuda=None,
+        torch=None,
+        torch_cuda=None,
+        accelerator="",
+        packages={},
+        cached=None,
+        brought={},
+    )
+    return NativeKernel(label, python, machine, facts, known=False)

@@ -1,0 +1,63 @@
+"""The native code of what is packed, target by target, against the images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from kpack.native import NativeReport, NativeWheel, judge, of_image, of_platform, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from kpack.base import BaseImage
+    from kpack.errors import KpackError
+    from kpack.native import Misfit
+    from kpack.native.elf import SharedObject
+    from kpack.restore.manifest import PackedDistribution, PackTarget
+
+
+def report(
+    targets: Iterable[PackTarget],
+    objects: Mapping[str, tuple[SharedObject, ...]],
+    images: Mapping[str, BaseImage],
+    allowed: Collection[str] = (),
+) -> NativeReport:
+    """Judge the native code of every target.
+
+    ``objects`` are those of the wheels that were read, by file name; the others are judged by their names. ``images``
+    are the known ones by name. ``allowed`` are the packages of ``allow-native``.
+    """
+    findings: dict[Misfit, None] = {}
+    unknown: dict[str, None] = {}
+    names = frozenset(map(canonicalize_name, allowed))
+    for target in targets:
+        image = images.get(target.base or "")
+        if image is not None:
+            kernel = of_image(image, target.label, target.python)
+        else:
+            kernel = of_platform(target.label, target.python, target.machine, target.glibc)
+        found = judge(kernel, [_wheel(item, objects) for item in target.distributions], names)
+        findings |= dict.fromkeys(found.findings)
+        unknown |= dict.fromkeys(found.unknown)
+    return NativeReport(tuple(findings), tuple(unknown))
+
+
+def _wheel(item: PackedDistribution, objects: Mapping[str, tuple[SharedObject, ...]]) -> NativeWheel:
+    filename = item.wheel.removeprefix("wheels/")
+    name, version, _, _ = parse_wheel_filename(filename)
+    return NativeWheel(name, version, objects.get(filename))
+
+
+def error(stopping: Collection[Misfit], kind: type[KpackError], where: str) -> KpackError:
+    """Return the error that says what cannot work, all of it, and what to write instead."""
+    told = sentences(stopping)
+    names = ", ".join(f'"{name}"' for name in sorted({item.package for item in stopping}))
+    if len(told) == 1:
+        what = told[0][0]
+    else:
+        what = f"native code of {len(told)} packages does not fit:" + "".join(f"\n  {said}" for said, _ in told)
+    advice = dict.fromkeys(text for _, text in told if text)
+    allow = f"let it pass by allow-native = [{names}] in kaggle-env.toml"
+    return kind(what, where=where, next=", or ".join([*advice, allow]))
