@@ -147,7 +147,7 @@ def test_why_answers_from_the_lock_when_the_image_cannot_be_read(
     (project / "kernel.json").write_text("{")
     code, out, err = call(capsys, "why", "torch")
     assert (code, "in the image, not packed" in out) == (0, True)
-    assert "The image is left out" in err
+    assert re.search(r"The image is left out: .*kernel.json:1: not JSON", err)
     assert call(capsys, "why", "nobody")[0] == 2
 
 
