@@ -77,7 +77,7 @@ def _bases(project: projects.Project, *, needed: bool) -> Sequence[BaseImage]:
     except (UsageError, MachineError) as error:
         if needed:
             raise
-        say(f"The image is left out: {f'{error.where}: ' if error.where else ''}{error.what}")
+        say(f"The image is left out: {error}")
         return ()
 
 
