@@ -209,6 +209,8 @@ def _advice(status: int) -> str:
         return "sign in again: kaggle auth login, or a new token in KAGGLE_API_TOKEN (www.kaggle.com/settings, API)"
     if status in (403, 404):
         return "check the name, and whether the account that is signed in may do this"
+    if status == 409:
+        return "another change is under way there: wait a minute, then run the same command again"
     if status == 429:
         return "Kaggle limits how often it is asked: wait some minutes"
     return ""

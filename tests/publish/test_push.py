@@ -169,6 +169,7 @@ def test_a_busy_kaggle_is_asked_again(desk: Desk) -> None:
     ("fault", "code", "word"),
     [
         (Fault(409, "Another version is being created"), 4, "Another version is being created"),
+        (Fault(409, "Another version is being created"), 4, "wait a minute"),
         (Fault(403, "Permission 'datasets.create' was denied"), 4, "datasets.create"),
         (
             Fault(answer={"status": "error", "error": "You exceeded your private dataset quota of 200 GB"}),
