@@ -31,8 +31,14 @@ class _Started:
     chain: tuple[str, ...]
     by: str
     line: str
+    caller: int
+    """The process that started it."""
     begun: float
     ended: float | None
+
+    def may_have_asked(self, asking: Sequence[tuple[int, str]], at: float) -> bool:
+        """Tell whether it was running then, below the process that started it."""
+        return self.begun <= at <= (self.ended or at) and any(pid == self.caller for pid, _ in asking[1:])
 
 
 @dataclass(slots=True)
@@ -55,6 +61,9 @@ def attempts(rows: Sequence[dict[str, Any]], seen: set[str], own: Path, script: 
             continue
         asking = [(int(pid), str(name)) for pid, name in row["asking"]]
         parent = next((started[pid] for pid, _ in asking if pid in started), None)
+        if parent is None:
+            unknown = (one for pid, one in started.items() if pid < 0)
+            parent = next((one for one in unknown if one.may_have_asked(asking, float(row["at"]))), None)
         by = _words(asking, parent)
         group = groups.setdefault((row["host"], by), _Asked(parent, by))
         group.at.append(float(row["at"]))
@@ -92,6 +101,7 @@ def _started(rows: Sequence[dict[str, Any]], own: Path, script: str) -> dict[int
             chain=chain,
             by=asker(chain, frames, None),
             line=line_of(frames, row["cells"], script),
+            caller=int(row["pid"]),
             begun=float(row["at"]),
             ended=ends.get(row["id"]),
         )

@@ -216,24 +216,27 @@ def test_name_asked_for_by_other_than_python_is_seen(theatre: Theatre) -> None:
 
 @pytest.mark.root
 def test_program_that_a_package_starts_is_named_with_its_host_and_its_seconds(theatre: Theatre) -> None:
-    asks = "import socket, time\\ntry: socket.getaddrinfo('git.example.org', 443)\\nexcept OSError: time.sleep(0.5)\\n"
+    asks = "import socket, time\ntry: socket.getaddrinfo('git.example.org', 443)\nexcept OSError: time.sleep(0.5)\n"
     code = f"""
-import subprocess, sys
+import os, subprocess, sys
 
 def fetch():
     # -S leaves the .pth files out, so this Python is as blind as git or curl.
     subprocess.call([sys.executable, "-S", "-c", {asks!r}])
+    os.system(f"{{sys.executable}} -S -c 'import socket; socket.getaddrinfo(\\"sh.example.org\\", 1)' 2> /dev/null")
     subprocess.call("true git@10.1.2.3:me/repository https://user:secret@10.1.2.4/x", shell=True)
 
 fetch()
 """
     outcome = theatre.play(theatre.pack([theatre.wheel("fetcher", code)]))
-    named, first, second = outcome.network
+    named, shell, first, second = outcome.network
     assert (named.host, named.line) == ("git.example.org", "import fetcher")
     assert named.by.startswith("fetcher (fetcher.py:6) → the program python")
     assert named.seconds >= 0.5
+    assert (shell.host, shell.line) == ("sh.example.org", "import fetcher")
+    assert shell.by.startswith("fetcher (fetcher.py:7) → the program python")
     assert [first.host, second.host] == ["10.1.2.3", "10.1.2.4"]
-    assert first.by == "fetcher (fetcher.py:7) → the program true"
+    assert first.by == "fetcher (fetcher.py:8) → the program true"
     assert "secret" not in json.dumps(outcome.to_dict())
 
 
