@@ -333,6 +333,25 @@ def hub_address(url: str) -> HubAddress:
     )
 
 
+_PAGE = re.compile(
+    r"https://(?:www\.)?huggingface\.co/(?P<type>datasets/|spaces/)?(?P<repo>[^/?#]+/[^/?#]+)"
+    r"(?:/(?:tree|blob|resolve|raw)/(?P<revision>[^/?#]+)(?P<path>/[^?#]+)?)?/?(?:[?#].*)?"
+)
+
+
+def from_page(url: str) -> str:
+    """Return the ``hf://`` address of what a page of the Hub shows; any other URL as it is.
+
+    The branch ``main`` is what an address without a revision means.
+    """
+    match = _PAGE.fullmatch(url)
+    if match is None or match["repo"].startswith(("api/", "docs/", "blog/", "collections/", "papers/")):
+        return url
+    revision = f"@{match['revision']}" if match["revision"] not in (None, "main") else ""
+    folder = "/" if match["path"] and f"/tree/{match['revision']}/" in url and not match["path"].endswith("/") else ""
+    return f"hf://{match['type'] or ''}{match['repo']}{revision}{match['path'] or ''}{folder}"
+
+
 def kaggle_address(url: str) -> KaggleAddress:
     """Take a ``kaggle://`` URL apart.
 

@@ -41,6 +41,27 @@ COMMANDS = {
 """Every command and the heading it stands under; each lives in the module of its name, imported when it is used."""
 
 
+_ELSEWHERE = {
+    "install": "add",
+    "uninstall": "remove",
+    "sync": "restore",
+    "compile": "lock",
+    "freeze": "lock",
+    "resolve": "lock",
+    "update": "lock --upgrade",
+    "upgrade": "lock --upgrade",
+    "pack": "build",
+    "check": "lock --check",
+    "list": "inspect",
+    "show": "why",
+    "tree": "why",
+    "publish": "push",
+    "upload": "push",
+    "new": "init",
+}
+"""What other tools call it, and what it is called here."""
+
+
 class _Commands(click.Group):
     """A group that imports a command when it is asked for: an unchanged lock is answered before rich is loaded."""
 
@@ -62,10 +83,11 @@ class _Commands(click.Group):
         except click.UsageError as error:
             import difflib
 
-            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            near = difflib.get_close_matches(args[0], [*COMMANDS, *_ELSEWHERE], 1)
             if not near:
                 raise
-            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
+            meant = _ELSEWHERE.get(near[0], near[0])
+            raise click.UsageError(f"{error.message} Did you mean {meant!r}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading in dict.fromkeys(COMMANDS.values()):
@@ -117,7 +139,7 @@ def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; what goes wrong is said on stderr, or as JSON on stdout."""
     session = Session(debug="--debug" in arguments, json="--json" in arguments)
     try:
-        with group.make_context("kpack", list(arguments)) as ctx:
+        with group.make_context("kpack", _config_first(arguments)) as ctx:
             result = group.invoke(ctx)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
@@ -138,6 +160,22 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail(session, _told(error))
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _config_first(arguments: list[str]) -> list[str]:
+    """Return the words with ``--config`` before the command: it may stand behind it, too."""
+    words, front = list(arguments), []
+    end = words.index("--") if "--" in words else len(words)
+    place = 0
+    while place < end:
+        count = 2 if words[place] == "--config" else 1 if words[place].startswith("--config=") else 0
+        if count and place + count <= end:
+            front += words[place : place + count]
+            del words[place : place + count]
+            end -= count
+        else:
+            place += 1
+    return [*front, *words]
 
 
 def _told(error: Exception) -> dict[str, object]:

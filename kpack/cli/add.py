@@ -2,67 +2,138 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kpack.cli.session import Session, answer, json_option, tell
+from kpack.cli.session import Session, answer, json_option, say, tell
 from kpack.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from kpack.environment.edit import Edit
 
 
+Command = TypeVar("Command", bound="Callable[..., Any]")
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def list_options(verb: str) -> Callable[[Command], Command]:
+    """Return what gives a command an option for each list of names, and ``--dry-run``."""
+
+    def decorate(command: Command) -> Command:
+        for key in ("allow-source", "allow-broken", "replace", "exclude"):
+            option = click.option(
+                f"--{key}", key.replace("-", "_"), multiple=True, metavar="NAME", help=f"{verb} `{key}`."
+            )
+            command = option(command)
+        return click.option("--dry-run", is_flag=True, help="Show the change and write nothing.")(command)
+
+    return decorate
+
+
 @click.command()
 @click.argument("requirements", nargs=-1, metavar="REQUIREMENT...")
+@click.option(
+    "-r",
+    "--requirement",
+    "files",
+    multiple=True,
+    type=_FILE,
+    metavar="FILE",
+    help="Add what a list has.",
+)
 @click.option("--checkpoint", metavar="URL", help="Add a [[checkpoints]] table for this file or repository.")
 @click.option("--sha256", metavar="HEX", help="SHA-256 of the checkpoint; without it the first lock records it.")
 @click.option("--path", "lands", metavar="PATH", help="Where the checkpoint lands; default: checkpoints/<file name>.")
+@click.option("--index", metavar="URL", help="The index that serves the packages of this call, and no others.")
+@list_options("Add a name to")
 @json_option
 @click.pass_obj
 def add(
     session: Session,
+    /,
     requirements: tuple[str, ...],
+    files: tuple[Path, ...],
     checkpoint: str | None,
     sha256: str | None,
     lands: str | None,
+    index: str | None,
     *,
+    dry_run: bool,
     as_json: bool,
+    **lists: tuple[str, ...],
 ) -> int:
-    r"""Add packages or a checkpoint to kaggle-env.toml; comments and order stay.
+    r"""Add packages, checkpoints and names to kaggle-env.toml; comments and order stay.
 
-    A name that is there already takes the new words.
+    A name that is there already takes the new words. A page of the Hub of models becomes its hf:// address.
 
     \b
     kpack add "lightning>=2.5" sentencepiece
+    kpack add -r requirements.txt --dry-run
+    kpack add "transformers==4.57.1" --replace transformers
     kpack add ./fork "tool @ git+https://host/owner/tool@v1"
     kpack add --checkpoint https://host/model.ckpt --sha256 c1212f89...
     """
-    from kpack.environment import edit
+    from kpack.environment import edit, edit_lists
 
     if checkpoint is None and (sha256 is not None or lands is not None):
         raise UsageError("--sha256 and --path speak of a checkpoint, and none is given", next="add --checkpoint URL")
-    if not requirements and checkpoint is None:
+    if not requirements and not files and checkpoint is None and not any(lists.values()):
         raise UsageError("nothing to add", next='name packages, like kpack add "lightning>=2.5", or --checkpoint URL')
+    _no_version(requirements)
     path, text = edit.open_file(session.config)
+    entries = [*requirements, *(entry for file in files for entry in _listed(file, path))]
+    if index is not None and not entries:
+        raise UsageError("--index serves the packages of this call, and none is given", next="name them, too")
     edits: list[Edit] = []
-    if requirements:
-        edits.append(edit.add_packages(text, path, requirements))
+    if entries:
+        edits.append(edit.add_packages(text, path, entries))
+    if index is not None:
+        served = [name for name in map(edit.name_of, entries) if name]
+        edits.append(edit_lists.add_index(edits[-1].text, path, index, served))
+    for key in edit_lists.LISTS:
+        if names := lists[key.replace("-", "_")]:
+            edits.append(edit_lists.add_names(edits[-1].text if edits else text, path, key, names))
     if checkpoint is not None:
         so_far = edits[-1].text if edits else text
         edits.append(edit.add_checkpoint(so_far, path, checkpoint, sha256=sha256, lands=lands))
-    return finish(path, text, edits, as_json=as_json)
+    return finish(path, text, edits, dry_run=dry_run, as_json=as_json)
 
 
-def finish(path: Path, text: str, edits: list[Edit], *, as_json: bool) -> int:
+def _no_version(words: tuple[str, ...]) -> None:
+    """Refuse a version that stands where a package should: other tools take ``name version``."""
+    for number, word in enumerate(words):
+        if re.fullmatch(r"v?[0-9]+(?:\.[0-9a-z]+)+(?:[.+-][0-9a-z.]+)?", word):
+            name = words[number - 1] if number else "NAME"
+            advice = f'kpack add "{name}=={word.removeprefix("v")}"'
+            raise UsageError(f"{word!r} is a version and not the name of a package", next=advice)
+
+
+def _listed(file: Path, config: Path) -> list[str]:
+    """Return the entries of a requirements file; what is left to a person is said."""
+    from kpack.importing import Harvest, Outcome
+    from kpack.importing.requirements import from_requirements
+
+    harvest = Harvest(folder=config.absolute().parent)
+    from_requirements(file, harvest)
+    for finding in harvest.findings:
+        if finding.verdict is Outcome.LEFT:
+            say(f"note: {finding.place}: {finding.why}; {finding.write}")
+    return list(harvest.packages.values())
+
+
+def finish(path: Path, text: str, edits: list[Edit], *, dry_run: bool = False, as_json: bool) -> int:
     """Write the last of ``edits`` when it differs from ``text``, and say what is different."""
     from kpack.environment import edit
     from kpack.environment.errors import shown_path
 
     changed = edits[-1].text != text
-    if changed:
+    if changed and not dry_run:
         edit.save(path, edits[-1].text)
     added = [entry for one in edits for entry in one.added]
     replaced = [pair for one in edits for pair in one.changed]
@@ -79,6 +150,12 @@ def finish(path: Path, text: str, edits: list[Edit], *, as_json: bool) -> int:
                 "unchanged": unchanged,
             }
         )
+        return int(ExitCode.DONE)
+    if dry_run:
+        name = shown_path(path)
+        for row in difflib.unified_diff(text.splitlines(), edits[-1].text.splitlines(), name, name, lineterm=""):
+            tell(row)
+        tell(f"{name}: nothing was written (--dry-run)" if changed else f"{name}: nothing would change")
         return int(ExitCode.DONE)
     for entry in added:
         tell(f"added {entry}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kpack.cli.add import finish
+from kpack.cli.add import finish, list_options
 from kpack.cli.session import Session, json_option
 from kpack.errors import UsageError
 
@@ -12,21 +12,39 @@ from kpack.errors import UsageError
 @click.command()
 @click.argument("names", nargs=-1, metavar="NAME...")
 @click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH", help="Path or URL of a checkpoint.")
+@click.option("--index", "indexes", multiple=True, metavar="NAME", help="Name or URL of an index.")
+@list_options("Remove a name from")
 @json_option
 @click.pass_obj
-def remove(session: Session, names: tuple[str, ...], checkpoints: tuple[str, ...], *, as_json: bool) -> int:
-    r"""Remove packages or checkpoints from kaggle-env.toml; comments and order of the others stay.
+def remove(
+    session: Session,
+    /,
+    names: tuple[str, ...],
+    checkpoints: tuple[str, ...],
+    indexes: tuple[str, ...],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    **lists: tuple[str, ...],
+) -> int:
+    r"""Remove packages, checkpoints and names from kaggle-env.toml; comments and order of the others stay.
 
     \b
     kpack remove sentencepiece
+    kpack remove transformers --replace transformers --dry-run
     kpack remove ./fork --checkpoint checkpoints/model.ckpt
     """
-    from kpack.environment import edit
+    from kpack.environment import edit, edit_lists
 
-    if not names and not checkpoints:
+    if not (names or checkpoints or indexes or any(lists.values())):
         raise UsageError("nothing to remove", next="name packages, or --checkpoint PATH")
     path, text = edit.open_file(session.config)
     edits = [edit.remove_packages(text, path, names)] if names else []
+    for key in edit_lists.LISTS:
+        if gone := lists[key.replace("-", "_")]:
+            edits.append(edit_lists.remove_names(edits[-1].text if edits else text, path, key, gone))
+    for which in indexes:
+        edits.append(edit_lists.remove_index(edits[-1].text if edits else text, path, which))
     for which in checkpoints:
         edits.append(edit.remove_checkpoint(edits[-1].text if edits else text, path, which))
-    return finish(path, text, edits, as_json=as_json)
+    return finish(path, text, edits, dry_run=dry_run, as_json=as_json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from kpack import urls
 from kpack.environment import arrays
 from kpack.environment.checkpoints import normal_path
 from kpack.environment.errors import EnvironmentFileError, quoted, shown_path
@@ -52,15 +53,19 @@ def open_file(config: Path | None) -> tuple[Path, str]:
 
 
 def save(path: Path, text: str) -> None:
-    """Write the new text to ``path`` (where it leads, if it is a link), with the permissions that the file had.
+    """Write the new text to ``path`` (where it leads, if it is a link).
+
+    It keeps the permissions and the byte order mark that the file had.
 
     Raises:
         MachineError: it cannot be written.
 
     """
     real = path.resolve()
+    with real.open("rb") as old:
+        mark = "\ufeff" if old.read(3) == b"\xef\xbb\xbf" else ""
     with replacing(real, mode=real.stat().st_mode & 0o777) as stream:
-        stream.write(text.encode())
+        stream.write((mark + text).encode())
 
 
 def add_packages(text: str, path: Path, entries: Sequence[str]) -> Edit:
@@ -133,6 +138,7 @@ def remove_packages(text: str, path: Path, names: Sequence[str]) -> Edit:
 def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None, lands: str | None = None) -> Edit:
     """Return ``text``, the content of the file at ``path``, with one more ``[[checkpoints]]`` table.
 
+    A page of the Hub becomes its ``hf://`` address.
     ``lands`` is its ``path``; without, it is ``checkpoints/`` and the file's name (``hf://`` needs none). A table
     with the same URL takes the new ``sha256`` and ``path``.
 
@@ -141,6 +147,7 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
 
     """
     environment = parse(text, path)
+    url = urls.from_page(url)
     if lands is None and not url.startswith("hf://"):
         name = url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2]
         lands = f"checkpoints/{name}"
@@ -198,6 +205,7 @@ def remove_checkpoint(text: str, path: Path, which: str) -> Edit:
 
     """
     environment = parse(text, path)
+    which = urls.from_page(which)
     try:
         lands: str | None = normal_path(which)
     except ValueError:
@@ -214,7 +222,7 @@ def remove_checkpoint(text: str, path: Path, which: str) -> Edit:
             where=shown_path(path),
             next=f"known: {', '.join(quoted(one) for one in known)}" if known else "the file has no checkpoints",
         )
-    edit = Edit(_without_table(text, path, places[0]), removed=[which])
+    edit = Edit(remove_table(text, path, places[0]), removed=[which])
     left = [one for place, one in enumerate(environment.checkpoints) if place != places[0]]
     _expect(edit.text, environment, checkpoints=left)
     return edit
@@ -259,18 +267,21 @@ def set_base(text: str, path: Path, base: str) -> Edit:
     return edit
 
 
-def _without_table(text: str, path: Path, number: int) -> str:
-    """Cut one table by its lines: in a tomlkit document the comments above the next table would go with it."""
+def remove_table(text: str, path: Path, number: int, table: str = "checkpoints") -> str:
+    """Return ``text`` without one of the tables of that name.
+
+    It is cut by its lines: in a tomlkit document the comments above the next table would go with it.
+    """
     found = lines(text)
-    first = found["checkpoints", number]
+    first = found[table, number]
     rows = re.split(r"(?<=\n)", text)
     if not rows[first - 1].lstrip().startswith("[["):
 
         def change(document: TOMLDocument) -> None:
-            del document["checkpoints"][number]
+            del document[table][number]
 
         return _edited(text, path, change)
-    later = [line for key, line in found.items() if line > first and key[:2] != ("checkpoints", number)]
+    later = [line for key, line in found.items() if line > first and key[:2] != (table, number)]
     while first > 1 and rows[first - 2].lstrip().startswith("#"):  # its own comment stands right above it
         first -= 1
     end = min(later, default=len(rows) + 1) - 1
@@ -279,6 +290,12 @@ def _without_table(text: str, path: Path, number: int) -> str:
     if end < len(rows) and not rows[end].strip():
         end += 1
     return "".join(rows[: first - 1] + rows[end:])
+
+
+def name_of(entry: str) -> str | None:
+    """Return the name of what an entry asks of an index; None for a URL or a path."""
+    requirement = _read(entry).requirement
+    return requirement.name if requirement is not None and requirement.url is None else None
 
 
 def _read(entry: str) -> Package:

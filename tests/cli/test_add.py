@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kpack.environment import load
+from kpack.urls import from_page
 from tests.cli.run import kpack
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def test_add_keeps_permissions_and_follows_a_link(project: Path) -> None:
         (["x", "--checkpoint", "ftp://host/x"], "not right here"),
         (["--checkpoint", "https://u:secret@host/x", "--sha256", "A" * 64], "is not a SHA-256"),
         (["--checkpoint", "https://host/x", "--path", "../x"], "has the part '..'"),
-        (["-r", "x.txt"], "No such option"),
+        (["-r", "x.txt"], "there is no such file"),
+        (["-x"], "No such option"),
     ],
 )
 def test_add_refuses_wrong_words_and_writes_nothing(project: Path, words: list[str], what: str) -> None:
@@ -107,3 +109,86 @@ def test_add_to_a_file_with_mistakes_names_them_and_their_lines(project: Path) -
     assert done.code == 2
     assert [mistake["where"] for mistake in done.error["mistakes"]] == ["kaggle-env.toml:4", "kaggle-env.toml:5"]
     assert path.read_text() == TEXT + "exlude = []\nrestore = 1\n"
+
+
+def test_add_takes_a_list_and_names_for_the_other_lists(project: Path) -> None:
+    path = project / "kaggle-env.toml"
+    path.write_text(TEXT.replace('python = "3.12"', 'base = "kaggle-py311-2025-09"'))
+    (project / "r.txt").write_text("jiwer==3.0\n--pre\n")
+    names = ["--replace", "Timm", "--exclude", "nvidia-*", "--allow-source", "a", "--allow-source", "b"]
+    done = kpack(project, "add", "-r", "r.txt", *names)
+    assert done.code == 0
+    assert "r.txt:2: --pre lets in pre-releases" in done.err
+    environment = load(path)
+    assert [one.text for one in environment.packages] == ["timm>=1", "jiwer==3.0"]
+    assert [one.pattern for one in environment.exclude] == ["nvidia-*"]
+    assert environment.allow_source == ("a", "b")
+    assert environment.replace == ("timm",)
+    assert kpack(project, "add", "--replace", "timm", "--json").json["unchanged"] == ["replace timm"]
+    assert path.read_text().count("# vision") == 1
+
+
+def test_add_gives_the_packages_of_a_call_an_index_of_their_own(project: Path) -> None:
+    url = "https://wheels.example.org/simple"
+    assert kpack(project, "add", "torch-scatter>=2", "--index", url).code == 0
+    (index,) = load(project / "kaggle-env.toml").indexes
+    assert (index.url, index.packages) == (url, ("torch-scatter",))
+    again = kpack(project, "add", "other", "--index", url, "--json")
+    assert (again.code, "packages by hand" in again.error["next"]) == (2, True)
+    assert kpack(project, "add", "--index", url, "--exclude", "x").code == 2
+    assert kpack(project, "remove", "torch-scatter", "--index", "extra").code == 0
+    assert (project / "kaggle-env.toml").read_text().strip() == TEXT.strip()
+
+
+def test_a_page_of_the_hub_becomes_its_address(project: Path) -> None:
+    page = "https://huggingface.co/BAAI/bge-small/blob/v1/model.safetensors"
+    assert kpack(project, "add", "--checkpoint", page).code == 0
+    assert load(project / "kaggle-env.toml").checkpoints[0].urls == ("hf://BAAI/bge-small@v1/model.safetensors",)
+    assert kpack(project, "remove", "--checkpoint", page).code == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "address"),
+    [
+        ("https://huggingface.co/a/b", "hf://a/b"),
+        ("https://huggingface.co/a/b/tree/main", "hf://a/b"),
+        ("https://huggingface.co/datasets/a/b/tree/v1/data", "hf://datasets/a/b@v1/data/"),
+        ("https://huggingface.co/a/b/resolve/main/x/y.bin?download=true", "hf://a/b/x/y.bin"),
+        ("https://host.example/a/b", "https://host.example/a/b"),
+    ],
+)
+def test_pages_of_the_hub_are_told_from_other_urls(page: str, address: str) -> None:
+    assert from_page(page) == address
+
+
+def test_a_dry_run_shows_the_difference_and_writes_nothing(project: Path) -> None:
+    done = kpack(project, "add", "x", "--dry-run")
+    assert done.code == 0
+    assert '-packages = ["timm>=1"]  # vision\n+packages = ["timm>=1", "x"]  # vision' in done.out
+    assert "nothing was written" in done.out
+    assert (project / "kaggle-env.toml").read_text() == TEXT
+    assert "-packages" in kpack(project, "remove", "timm", "--dry-run").out
+    assert (project / "kaggle-env.toml").read_text() == TEXT
+
+
+def test_a_version_in_the_place_of_a_package_is_caught(project: Path) -> None:
+    done = kpack(project, "add", "transformers", "4.57.1", "--json")
+    assert done.code == 2
+    assert "'4.57.1' is a version" in done.error["what"]
+    assert done.error["next"] == 'kpack add "transformers==4.57.1"'
+    assert (project / "kaggle-env.toml").read_text() == TEXT
+
+
+def test_permissions_links_line_ends_and_byte_order_mark_of_the_file_stay(project: Path) -> None:
+    real = project / "real.toml"
+    real.write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
+    real.chmod(0o640)
+    path = project / "kaggle-env.toml"
+    path.unlink()
+    path.symlink_to("real.toml")
+    assert kpack(project, "add", "x").code == 0
+    assert path.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    held = real.read_bytes()
+    assert held.startswith(b"\xef\xbb\xbfname")
+    assert held.count(b"\r\n") == held.count(b"\n") == 3

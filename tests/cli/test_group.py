@@ -34,6 +34,24 @@ def test_a_misspelt_command_is_named_with_its_neighbour(tmp_path: Path) -> None:
     assert "Did you mean 'lock'?" in done.error["what"]
 
 
+@pytest.mark.parametrize(("word", "meant"), [("instal", "add"), ("uninstal", "remove"), ("update", "lock --upgrade")])
+def test_the_words_of_other_tools_lead_to_what_it_is_called_here(tmp_path: Path, word: str, meant: str) -> None:
+    done = kpack(tmp_path, word, "--json")
+    assert done.code == 2
+    assert f"Did you mean {meant!r}?" in done.error["what"]
+
+
+def test_config_may_stand_before_or_behind_the_command(tmp_path: Path) -> None:
+    (tmp_path / "gpu.toml").write_text('name = "x"\npython = "3.12"\n')
+    for words in (
+        ["--config", "gpu.toml", "add", "a"],
+        ["add", "b", "--config", "gpu.toml"],
+        ["add", "--config=gpu.toml", "c"],
+    ):
+        assert kpack(tmp_path, *words).code == 0
+    assert 'packages = ["a", "b", "c"]' in (tmp_path / "gpu.toml").read_text()
+
+
 def test_a_terminal_that_lacks_letters_stops_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "é"
     folder.mkdir()

@@ -59,3 +59,13 @@ def test_remove_refuses_wrong_words_and_writes_nothing(project: Path, words: lis
     assert what in done.error["what"]
     assert advice in done.error["next"]
     assert (project / "kaggle-env.toml").read_text() == TEXT
+
+
+def test_remove_takes_names_out_of_the_other_lists(tmp_path: Path) -> None:
+    rows = '    "nvidia-*",  # the image has it\n    "torch==2.1",  # and this\n'
+    text = f'name = "x"\npython = "3.12"\nexclude = [\n{rows}]\n'
+    (tmp_path / "kaggle-env.toml").write_text(text)
+    assert kpack(tmp_path, "remove", "--exclude", "Torch").code == 0
+    assert (tmp_path / "kaggle-env.toml").read_text() == text.replace('    "torch==2.1",  # and this\n', "")
+    done = kpack(tmp_path, "remove", "--replace", "torch", "--json")
+    assert (done.code, done.error["next"]) == (2, "replace is empty")
