@@ -153,7 +153,7 @@ def siblings(wheels: List[WheelPlan], outer: Dict[str, Dict[str, int]]) -> List[
     for wheel in wheels:
         for name, kind in outer[wheel.name].items():
             by = "" if finder.find(name) == (kind, ["{}/{}".format(wheel.lib, name)]) else finder.first(name)
-            if by in brought:
+            if by in brought and owners[by] is not wheel:
                 found.append(
                     "{} of {} hides {} of {}, which then cannot be imported".format(
                         os.path.basename(by), owners[by].name, name.replace("/", "."), wheel.name

@@ -115,7 +115,10 @@ def test_wheels_that_share_nothing_give_no_note(tmp_path: Path) -> None:
 
 
 def test_a_module_that_hides_a_folder_of_another_wheel_is_noted_at_home_and_there(tmp_path: Path) -> None:
-    wheels = [make_wheel(tmp_path, "one", files={"ns/a.py": ""}), make_wheel(tmp_path, "two", files={"ns.py": ""})]
+    wheels = [
+        make_wheel(tmp_path, "one", files={"ns/a.py": ""}),
+        make_wheel(tmp_path, "two", files={"ns.py": "", "ns/own.py": ""}),
+    ]
     said = notes(wheels)
     assert said == ("ns of two hides ns.a of one, which then cannot be imported",)
     pack = kit.make_pack(tmp_path / "pack", wheels, series=[SERIES])
