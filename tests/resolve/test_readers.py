@@ -15,7 +15,7 @@ from kpack.resolve.child import error_of
 from kpack.resolve.wire import Asked, Failure, IndexAddress, Limit, Provided, Question, dumps, loads
 from kpack.resolve.worker.files import read_file, read_name
 from kpack.resolve.worker.pages import read_page
-from kpack.resolve.worker.requirements import Markers, Metadata, repaired
+from kpack.resolve.worker.requirements import Markers, Metadata, bare, excess, repaired, together
 from kpack.resolve.worker.web import Once, Response, Unreachable
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}([_.-][a-z0-9]{1,4}){0,2}", fullmatch=True)
@@ -215,3 +215,33 @@ def test_function_runs_once_for_a_key_whoever_asks() -> None:
 def test_words_are_shown_without_credentials_and_control_characters() -> None:
     failure = Failure(kind="no-solution", text="see git+https://u:p@host/x and https://t@h\n\x1b[31mred")
     assert error_of("kernel", failure).what == "see git+https://host/x and https://h\n\\x1b[31mred"
+
+
+# -- bounds
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([f"dep!=1.{number}" for number in range(20_000)], "20,000 requirements"),
+        ([f"name{number}" for number in range(2_001)], "2,001 belong to no extra"),
+        ([f"dep; extra == 'x{number}'" for number in range(10_001)], "10,001 requirements"),
+        ([f"dep!=1.{number}; extra == 'x'" for number in range(201)], "201 clauses on the versions of dep"),
+        (["Dep" + ",".join(f"!=1.{number}" for number in range(202))], "202 clauses on the versions of dep"),
+    ],
+)
+def test_more_requirements_than_can_be_resolved_are_told(lines: list[str], words: str) -> None:
+    assert words in (excess(Metadata("top", "1", lines, (), None)) or "")
+
+
+def test_what_extras_repeat_is_not_too_much() -> None:
+    lines = [f"dep{number % 300}>=1,<2; extra == 'x{number}'" for number in range(9_000)]
+    assert excess(Metadata("top", "1", lines, (), None)) is None
+    assert excess(Metadata("top", "1", [f"name{number}" for number in range(1_500)], (), None)) is None
+
+
+def test_many_requirements_on_one_name_are_put_together_and_few_are_not() -> None:
+    few = [bare(f"dep!=1.{number}") for number in range(5)]
+    assert list(together(few)) == few
+    (one,) = together([bare(f"dep[a]!=1.{number % 20}") for number in range(150)])
+    assert (one.name, one.extras, len(one.specifier)) == ("dep", {"a"}, 20)

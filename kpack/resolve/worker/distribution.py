@@ -10,7 +10,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack.resolve.worker.files import specifiers
-from kpack.resolve.worker.requirements import Metadata, UrlDependency, named, only_extra
+from kpack.resolve.worker.requirements import Metadata, UrlDependency, named, only_extra, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -80,6 +80,9 @@ class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
             UrlDependency: one of them is a URL.
 
         """
+        return together(self._asked(extras))
+
+    def _asked(self, extras: Collection[str]) -> Iterator[Requirement]:
         metadata = self.own if extras else self._own
         for line in self._markers.active(metadata, [canonicalize_name(extra) for extra in extras]):
             requirement = self._markers.asked(line)

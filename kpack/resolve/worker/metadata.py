@@ -20,7 +20,7 @@ from pip._vendor.packaging.version import Version
 from kpack import urls
 from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.remote import ENOUGH, LocalFile, RemoteFile
-from kpack.resolve.worker.requirements import Metadata, invalid
+from kpack.resolve.worker.requirements import Metadata, excess, invalid
 from kpack.resolve.worker.web import Once, Web
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ def checked(metadata: Metadata, file: IndexFile) -> Metadata:
         BadMetadata: it is not, or one cannot.
 
     """
-    line = invalid(of_file(metadata, file))
+    found = of_file(metadata, file)
+    if (many := excess(found)) is not None:
+        raise BadMetadata(f"has {many} in its METADATA, which is more than can be resolved")
+    line = invalid(found)
     if line is not None:
         raise BadMetadata(f"asks for {line[:200]!r} in its METADATA, which is no valid requirement")
     return metadata

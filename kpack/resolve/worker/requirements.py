@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ class Metadata:
         lines += [f"Requires-Dist: {line}" for line in self.requires]
         return ("\n".join(lines) + "\n").encode()
 
+
+MOST_LINES = 10_000
+"""Requires-Dist lines of one METADATA."""
+MOST_PLAIN_LINES = 2_000
+"""Those that count without an extra."""
+MOST_CLAUSES = 200
+"""Different clauses (``!=1.2``) on one name in one METADATA."""
+FEW = 8
+"""Requirements of one distribution on one name that stay apart, each to be told as it was written."""
 
 LONGEST_LINE = 1 << 16
 """Characters of one Requires-Dist line."""
@@ -213,6 +223,43 @@ def readable(line: str) -> bool:
     except InvalidRequirement:
         return False
     return True
+
+
+def excess(metadata: Metadata) -> str | None:
+    """Return what of its requirements is more than a resolver answers in time, in words; None when nothing is.
+
+    Some thousand lines exist where extras repeat what others ask for; of one name nobody excludes hundreds of versions.
+    """
+    if len(metadata.requires) <= MOST_CLAUSES and not any(line.count(",") > MOST_CLAUSES for line in metadata.requires):
+        return None
+    plain = sum(not only_extra(line) for line in metadata.requires)
+    if len(metadata.requires) > MOST_LINES or plain > MOST_PLAIN_LINES:
+        return f"{len(metadata.requires):,} requirements, of which {plain:,} belong to no extra"
+    clauses: dict[str, set[str]] = {}
+    for line in metadata.requires:
+        if readable(line):
+            requirement = parsed(line)
+            of_name = clauses.setdefault(canonicalize_name(requirement.name), set())
+            of_name.update(map(str, requirement.specifier))
+    name = max(clauses, key=lambda name: len(clauses[name]), default="")
+    most = len(clauses.get(name, ()))
+    return f"{most:,} clauses on the versions of {name}" if most > MOST_CLAUSES else None
+
+
+def together(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
+    """Yield requirements, many on one name and its extras as one: a resolver looks at all of them anew for each."""
+    everything = list(requirements)
+    grouped: dict[tuple[str, frozenset[str], str], list[Requirement]] = {}
+    for requirement in everything:
+        key = (requirement.name, frozenset(requirement.extras), requirement.url or "")
+        grouped.setdefault(key, []).append(requirement)
+    if all(len(group) <= FEW for group in grouped.values()):
+        yield from everything
+        return
+    for group in grouped.values():
+        merged = Requirement(str(group[0]))
+        merged.specifier = SpecifierSet(",".join({str(one.specifier): None for one in group if str(one.specifier)}))
+        yield merged
 
 
 def invalid(metadata: Metadata) -> str | None:
