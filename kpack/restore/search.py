@@ -97,7 +97,8 @@ class Hidden:
             if finder.find(name) != (kind, ["{}/{}".format(wheel.lib, name)]):
                 by = finder.first(name)
                 # What Python itself brings comes first everywhere, and is left out here.
-                if by and by not in self._brought and not self._is_standard(os.path.dirname(by)):
+                ours = by in self._brought and self._brought[by] == finder.at(by)
+                if by and not ours and not self._is_standard(os.path.dirname(by)):
                     hidden.setdefault(by, []).append(name)
         if not hidden:
             return
@@ -153,7 +154,7 @@ def siblings(wheels: List[WheelPlan], outer: Dict[str, Dict[str, int]]) -> List[
     for wheel in wheels:
         for name, kind in outer[wheel.name].items():
             by = "" if finder.find(name) == (kind, ["{}/{}".format(wheel.lib, name)]) else finder.first(name)
-            if by in brought and owners[by] is not wheel:
+            if by in brought and brought[by] == finder.at(by) and owners[by] is not wheel:
                 found.append(
                     "{} of {} hides {} of {}, which then cannot be imported".format(
                         os.path.basename(by), owners[by].name, name.replace("/", "."), wheel.name

@@ -166,3 +166,12 @@ def test_a_wheel_that_is_hidden_in_part_says_which(hidden: str, code: int, kerne
     assert done.code == code, done.out
     said = f"{hidden} in {tmp_path}/other comes before the one of thing 1.0"
     assert done.report["notes"] == [said] if code == 0 else said in done.error["what"]
+
+
+def test_a_module_beside_a_package_of_its_name_would_not_be_found(kernel: Path, tmp_path: Path) -> None:
+    lib = kit.purelib(kernel)
+    (lib / "thing").mkdir()
+    (lib / "thing/__init__.py").touch()
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")])
+    done = kit.restore(kernel, pack.path)
+    assert (done.code, f"thing in {lib} comes before the one of thing 1.0" in done.error["what"]) == (6, True)
