@@ -156,7 +156,7 @@ class Harvest:
         """Let an index (or a page of links) serve these packages."""
         held = self.indexes.get(url)
         every = list(dict.fromkeys([*(held.packages if held else ()), *names]))
-        host = re.sub(r"[^a-z0-9]+", "-", url.partition("://")[2].lower()).strip("-")[:34].strip("-")
+        host = re.sub(r"[^a-z0-9]+", "-", url.rpartition("://")[2].lower()).strip("-")[:34].strip("-") or "folder"
         taken = {entry.name for other, entry in self.indexes.items() if other != url}
         name = next(one for one in (host, *(f"{host}-{n}" for n in range(2, 99))) if one not in taken)
         self.indexes[url] = IndexEntry(name=name, url=url, packages=tuple(every), links=links)

@@ -106,8 +106,7 @@ def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -
     for url in given.extra_indexes:
         _index(url, names if len(names) == 1 else [], line, sitting, option="--extra-index-url")
     for url in given.links:
-        if "://" in url:
-            _index(url, names, line, sitting, option="--find-links")
+        _links(url, names, line, sitting)
     if given.no_deps:
         for name in names:
             harvest.no_deps[canonicalize_name(name)] = None
@@ -121,6 +120,17 @@ def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -
             harvest.left(line, "--no-binary has it built from source", f"allow-source = [{wanted}]")
     for option in given.unknown:
         harvest.left(line, f"{quoted(option)} is no option of pip or uv", "look at what it does")
+
+
+def _links(url: str, names: list[str], line: Line, sitting: Sitting) -> None:
+    """Declare a page of links, or a folder of wheels that is here; a folder of the kernel's has nothing to give."""
+    folder = None if "://" in url else sitting.local(url)
+    if "://" in url:
+        _index(url, names, line, sitting, option="--find-links")
+    elif folder is not None and folder.is_dir() and names:
+        relative = os.path.relpath(folder, sitting.harvest.folder).replace(os.sep, "/")
+        near = relative if relative.startswith("..") else f"./{relative}"
+        sitting.harvest.serve(near, [canonicalize_name(name) for name in names], line, links=True)
 
 
 def declared(url: str, line: Line, sitting: Sitting, *, option: str) -> None:

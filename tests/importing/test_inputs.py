@@ -314,6 +314,14 @@ def test_a_fault_in_a_notebook_is_named_by_its_line(tmp_path: Path) -> None:
     assert raised.value.where.endswith("n.ipynb: cell 2, line 2")
 
 
+def test_a_folder_of_wheels_that_is_here_serves_the_names_of_its_line(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    harvest = Harvest(folder=tmp_path)
+    read(notebook(tmp_path / "n.ipynb", ["!pip install --no-index -f wheels rank-bm25"]), harvest)
+    (index,) = harvest.indexes.values()
+    assert (index.url, index.packages, index.links) == ("./wheels", ("rank-bm25",), True)
+
+
 def test_texts_that_double_themselves_stay_small(tmp_path: Path) -> None:
     doubled = "a = 'x'\n" + "a = a + a\nb = f'{a}{a}{a}'\n" * 200 + "!pip install {a} {b}" + "{a}" * 5000
     notebook(tmp_path / "n.ipynb", [doubled])
