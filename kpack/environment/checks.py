@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os.path
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from kpack.environment.model import Environment, Package
 
 _ADVISED = 20
-"""Names for which a similar one is looked for; each is compared with all names of the bases."""
+"""Names for which a similar one is looked for (each is compared with all names of the bases), and wheels of one folder
+whose name is wrong that are told."""
 
 
 def check_base_names(environment: Environment, known: Collection[NormalizedName]) -> None:
@@ -88,9 +90,10 @@ def _index_problems(environment: Environment) -> Iterator[Mistake]:
             advice = "a path is relative to the folder of this file; correct it, or bring the folder"
             yield Mistake(key=at, what=f"there is nothing at {quoted(str(path))}", next=advice)
         elif path.is_dir() and index.shape == "links":
-            for wheel in folders.wheels_in(path):
-                if (problem := folders.wheel_problem(wheel)) is not None:
-                    yield Mistake(key=at, what=f"{quoted(wheel.name)} {problem[0]}", next=problem[1])
+            problems = ((wheel, folders.wheel_problem(wheel)) for wheel in folders.wheels_in(path))
+            wrong = ((wheel, problem) for wheel, problem in problems if problem is not None)
+            for wheel, (what, advice) in islice(wrong, _ADVISED):
+                yield Mistake(key=at, what=f"{quoted(wheel.name)} {what}", next=advice)
             if not owned[number]:
                 yield Mistake(key=at, what=f"no wheel and no sdist lies in {quoted(str(path))}", next="bring some")
         for name in () if index.packages else owned[number]:

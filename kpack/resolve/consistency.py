@@ -240,9 +240,9 @@ class _World:
                     f'not know: a restore stops if it is another one. Write replace = ["{pin.name}"] to let it take '
                     "the other's place, or probe your own kernel with `kpack probe`"
                 )
-        for name in self.environment.no_deps:
-            if name not in self.packed:
-                self.notes.append(f"no-deps names {name}, which is not packed: it has no effect")
+        idle = [name for name in self.environment.no_deps if name not in self.packed]
+        if idle:
+            self.notes.append(f"no-deps names what is not packed, without effect: {_list(idle)}")
 
     def judge(self, name: NormalizedName, requirement: Requirement) -> str | None:
         """Return what is wrong with a requirement of ``name`` in this kernel, or None."""

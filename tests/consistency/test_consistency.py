@@ -220,7 +220,7 @@ def test_what_no_deps_leaves_open_is_noted_in_one_sentence() -> None:
 
 def test_no_deps_for_what_is_not_packed_is_noted() -> None:
     asked = environment("x", no_deps=(canonicalize_name("y"),))
-    assert checked(asked, base({}), pin("x", "1")) == ("no-deps names y, which is not packed: it has no effect",)
+    assert checked(asked, base({}), pin("x", "1")) == ("no-deps names what is not packed, without effect: y",)
 
 
 def test_what_stands_for_a_name_is_judged_in_its_place() -> None:
