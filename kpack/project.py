@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kpack.pack.content import WheelFile
     from kpack.pack.wheel import Admitted
     from kpack.resolve.child import Listener
-    from kpack.resolve.model import Source
+    from kpack.resolve.model import Fallback, Source
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,8 @@ class Locked:
     """What was found out on the way and is not kept in the lock."""
     native: tuple[Misfit, ...] = ()
     """What native code of wheels wants and an image does not have, as far as the wheels were at hand."""
+    fallbacks: tuple[Fallback, ...] = ()
+    """Requests that got a version much older than the newest one."""
 
 
 def lock(
@@ -132,7 +134,8 @@ def lock(
 ) -> Locked:
     """Bring the lock up to date and return it; a lock that speaks for the file is answered without the network.
 
-    ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256.
+    ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256, and
+    requests that fall back to a much older version.
     The ``fetcher`` is given the credentials that the file and its environment hold.
 
     Raises:
@@ -172,13 +175,17 @@ def lock(
             cache_dir=cache.http_dir,
             workers=workers,
         )
+        fallbacks = tuple(each for found in resolution.targets for each in found.fallbacks)
+        if strict and fallbacks:
+            raise NoSolution(
+                "--strict wants new versions: " + "; ".join(map(str, fallbacks)),
+                where=str(project.config),
+                next="; ".join(filter(None, (each.words for each in fallbacks)))
+                or "ask for the older version outright, or lock without --strict",
+            )
         from kpack.checkpoints import locking
-        from kpack.resolve import consistency
-        from kpack.resolve.requires_dist import RequiresDist
 
         resolution = source.fill(environment, resolution, fetcher)
-        requires_of = RequiresDist.of(environment, workers, cache.http_dir)
-        resolution = consistency.check(environment, resolution, requires_of)
     found = locking.lock(
         environment.checkpoints,
         fetcher,
@@ -197,7 +204,7 @@ def lock(
         native = report.findings
         notes += report.notes
         write_text(project.lock_path, text)
-    return Locked(project.lock_path, made, changed, notes=notes, native=native)
+    return Locked(project.lock_path, made, changed, notes=notes, native=native, fallbacks=fallbacks)
 
 
 def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:

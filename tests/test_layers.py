@@ -31,7 +31,7 @@ ROOMS = {
     "native": "base",
     "target": "errors",
     "checkpoints": "claims errors fetch files tether urls",
-    "resolve": "base errors files urls",
+    "resolve": "base errors files target urls",
     "lock": "checkpoints environment errors files resolve target urls",
     "source": "errors fetch files resolve restore tether urls",
     "pack": "checkpoints errors files lock native restore",

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--upgrade", is_flag=True, help="Let go of all pins of the old lock.")
 @click.option("-P", "--upgrade-package", "names", multiple=True, metavar="NAME", help="Let go of one pin.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock is stale or missing, and say why.")
-@click.option("--strict", is_flag=True, help="Refuse checkpoints without sha256.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse checkpoints without sha256, and old versions of what is asked for."
+)
 @json_option
 @click.pass_obj
 def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool, strict: bool, as_json: bool) -> int:
@@ -55,6 +57,8 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
         if not as_json:
             _say_images(project)  # a conflict with an image is as true as what is known of it
         raise
+    for fallback in done.fallbacks:
+        say(f"{fallback}" + (f"\n  → {fallback.words}" if fallback.words else ""))
     for note in done.notes:
         say(f"note: {note}")
     if as_json:

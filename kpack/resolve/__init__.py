@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from kpack.environment import Environment
     from kpack.resolve.child import Workers
-    from kpack.resolve.model import Resolution, Source
+    from kpack.resolve.model import Resolution, Source, TargetResolution
     from kpack.resolve.wire import Unisolated
     from kpack.target import Target
 
@@ -32,7 +32,7 @@ def resolve(
     index_url: str | None = None,
     workers: Workers | None = None,
 ) -> Resolution:
-    """Return what each target gets.
+    """Return what each target gets, held together with its base by `kpack.resolve.consistency`.
 
     ``pins`` gives the old lock's versions by target label; they are kept where they fit. ``sources`` gives what they
     were made from, for those that have a source: a branch stays at its commit. ``unisolated`` says, by target label,
@@ -42,7 +42,8 @@ def resolve(
     were started before, to load while the caller was busy; they stay with the caller.
 
     Raises:
-        NoSolution: the requests conflict with each other, with the base or with what the index has.
+        NoSolution: the requests conflict with each other, with the base or with what the index has. What it says to
+            write was tried.
         IntegrityError: a file is not what its URL in ``packages`` says with ``#sha256=``.
         NetworkError: an index did not answer.
         UsageError: an index URL names an environment variable that is not set.
@@ -51,64 +52,73 @@ def resolve(
     # Imported here because the worker, which imports this package, must start fast.
     from kpack.resolve.child import Workers
 
-    old = _Old(pins or {}, sources or {}, upgrade)
-    if workers is not None:
-        return _resolve(environment, targets, old, unisolated or {}, cache_dir, index_url, workers)
-    with Workers(len(targets)) as running:
-        return _resolve(environment, targets, old, unisolated or {}, cache_dir, index_url, running)
-
-
-class _Old(NamedTuple):
-    """What an earlier lock says, by target label, and how much of it is let go of."""
-
-    pins: Mapping[str, Mapping[NormalizedName, Version]]
-    sources: Mapping[str, Mapping[NormalizedName, Source]]
-    upgrade: bool | frozenset[NormalizedName]
-
-    def kept(self, by_label: Mapping[str, Mapping[NormalizedName, T]], target: Target) -> dict[NormalizedName, T]:
-        if self.upgrade is True:
+    def kept(old: Mapping[str, Mapping[NormalizedName, T]] | None) -> dict[str, dict[NormalizedName, T]]:
+        if upgrade is True:
             return {}
-        gone = self.upgrade or ()
-        return {name: item for name, item in by_label.get(target.label, {}).items() if name not in gone}
+        return {
+            label: {name: item for name, item in items.items() if name not in (upgrade or ())}
+            for label, items in (old or {}).items()
+        }
+
+    if workers is not None:
+        return _resolve(
+            environment, targets, kept(pins), kept(sources), unisolated or {}, cache_dir, index_url, workers
+        )
+    with Workers(len(targets)) as running:
+        return _resolve(
+            environment, targets, kept(pins), kept(sources), unisolated or {}, cache_dir, index_url, running
+        )
 
 
 def _resolve(
     environment: Environment,
     targets: Sequence[Target],
-    old: _Old,
+    pins: Mapping[str, Mapping[NormalizedName, Version]],
+    sources: Mapping[str, Mapping[NormalizedName, Source]],
     unisolated: Mapping[str, Unisolated],
     cache_dir: Path | None,
     index_url: str | None,
     workers: Workers,
 ) -> Resolution:
-    from kpack.resolve.ask import question
-    from kpack.resolve.assemble import assemble
     from kpack.resolve.model import Resolution
     from kpack.resolve.requires_dist import RequiresDist
+    from kpack.resolve.trial import Refusal, Trials
 
-    requires_of = RequiresDist.of(environment, workers, cache_dir, index_url=index_url)
-    questions = []
-    for target in targets:
-        # Only `replace` needs them: base packages that stay have a say in what takes the place of others. A shipped
-        # snapshot has all that an index could say.
-        asks = target.base is not None and not target.base.shipped and environment.replace
-        needed = target.base.distributions.values() if target.base and asks else ()
-        questions.append(
-            question(
-                environment,
-                target,
-                pins=old.kept(old.pins, target),
-                sources=old.kept(old.sources, target),
-                cache_dir=cache_dir,
-                index_url=index_url,
-                requires=requires_of.all_of(needed),
-                unisolated=unisolated.get(target.label),
-            )
-        )
-    answers = workers.ask(questions)
-    return Resolution(
-        targets=tuple(
-            assemble(environment, target, answer, old.kept(old.sources, target))
-            for target, answer in zip(targets, answers, strict=True)
-        )
+    trials = Trials(
+        workers=workers,
+        requires_of=RequiresDist.of(environment, workers, cache_dir, index_url=index_url),
+        pins=pins,
+        sources=sources,
+        unisolated=unisolated,
+        cache_dir=cache_dir,
+        index_url=index_url,
     )
+    found = []
+    for target, (outcome, older) in zip(targets, trials.first(environment, targets), strict=True):
+        if isinstance(outcome, Refusal):
+            from kpack.resolve.advice import Advice
+
+            raise Advice(trials, environment, targets, target).error(outcome)
+        if any(each.candidate for each in older):
+            from kpack.resolve.fallback import explained
+
+            outcome = explained(trials, environment, targets, outcome, older)
+        found.append(outcome)
+    return Resolution(targets=tuple(found), notes=tuple(_needless(environment, found)))
+
+
+def _needless(environment: Environment, found: Sequence[TargetResolution]) -> Iterator[str]:
+    """Yield a note for every name that `replace` and `allow-broken` need not have."""
+    from kpack.resolve import consistency
+
+    if not environment.replace and not environment.allow_broken:
+        return
+    moved = {name for target in found for name in consistency.replaced(target)}
+    blind = {name for target in found if target.target.base for name in target.target.base.unknown}
+    for name in environment.replace:
+        if name not in moved and name not in blind:
+            yield f"replace has {name}, and nothing needs it to move: it stays as it is in the image"
+    broken = {name for target in found for name in target.broken}
+    for name in environment.allow_broken:
+        if name not in broken:
+            yield f"allow-broken has {name}, and nothing breaks it"

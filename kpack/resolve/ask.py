@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -28,6 +28,23 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+class Freedom(NamedTuple):
+    """What a search for words may do beyond what kaggle-env.toml says."""
+
+    opened: frozenset[NormalizedName]
+    """Base distributions that may move."""
+    counted: frozenset[NormalizedName]
+    """Those among them whose own requirements count while they stay."""
+
+
+class Allowance(NamedTuple):
+    """How much is granted to words that are tried."""
+
+    rounds: int
+    """Of the resolver."""
+    seconds: float
+
+
 def question(
     environment: Environment,
     target: Target,
@@ -38,18 +55,22 @@ def question(
     index_url: str | None,
     requires: Mapping[NormalizedName, tuple[str, ...]],
     unisolated: Unisolated | None = None,
+    freedom: Freedom | None = None,
+    allowance: Allowance | None = None,
 ) -> Question:
     """Return the worker's request for ``target``.
 
     ``sources`` are what the old lock's pins were made from: a branch stays at its commit. ``requires`` gives
     Requires-Dist of base packages as far as they are known and the resolution needs them. ``unisolated`` says with
-    which interpreter the packages of ``no-build-isolation`` are built.
+    which interpreter the packages of ``no-build-isolation`` are built. ``freedom`` is that of a search for words; with
+    ``allowance`` words are tried, and sources are read and not built.
 
     Raises:
         UsageError: an index URL names an environment variable that is not set.
 
     """
-    provided = tuple(_provided(environment, target, requires))
+    opened = frozenset(environment.replace) if freedom is None else freedom.opened
+    provided = tuple(_provided(environment, target, requires, opened, freedom.counted if freedom else opened))
     fixed = {item.name for item in provided if not item.opened}
     return Question(
         label=target.label,
@@ -69,6 +90,7 @@ def question(
         exclude_newer=environment.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if environment.exclude_newer else None,
         indexes=address(environment, index_url),
         cache_dir=str(cache_dir) if cache_dir else "",
+        **({"accelerator": "", "read_sources": True, **allowance._asdict()} if allowance else {}),
     )
 
 
@@ -105,10 +127,17 @@ def _local(environment: Environment, package: Package) -> str:
 
 
 def _provided(
-    environment: Environment, target: Target, requires: Mapping[NormalizedName, tuple[str, ...]]
+    environment: Environment,
+    target: Target,
+    requires: Mapping[NormalizedName, tuple[str, ...]],
+    opened: frozenset[NormalizedName],
+    counted: frozenset[NormalizedName],
 ) -> list[Provided]:
     """Return what the kernel has: the base, overlaid by the pins of ``exclude``."""
-    opened = frozenset(environment.replace)
+    # Who names a package in `packages` and in `replace` wants the newest; what moves along stays if it can.
+    wanted = frozenset(environment.replace) & {
+        canonicalize_name(package.requirement.name) for package in environment.packages if package.requirement
+    }
     found = {}
     for name, item in (target.base.distributions if target.base else {}).items():
         found[str(name)] = Provided(
@@ -118,6 +147,8 @@ def _provided(
             provides_extra=item.provides_extra,
             opened=name in opened,
             doubt=item.doubt,
+            first=name in opened and name not in wanted,
+            counts=name not in opened or name in counted,
         )
     for exclusion in environment.exclude:
         if exclusion.version is not None:

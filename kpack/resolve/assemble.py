@@ -38,8 +38,16 @@ def assemble(
     rows = {row.name: row for row in answer.resolved}
     asked = [(canonicalize_name(item.name), _shown(item.requirement)) for item in answer.asked]
     _check_digests(answer, rows)
+    base = target.base.distributions if target.base else {}
     kept = _reachable(rows, [name for name, _ in asked], environment)
+    # What `replace` names takes part without being asked for; what had to move along is named by the file, too.
+    along = sorted(name for name, row in rows.items() if not row.kernel and canonicalize_name(name) in base)
+    along = [name for name in along if name not in kept]
+    kept |= _reachable(rows, along, environment)
     needs: dict[str, list[Need]] = {name: [] for name in kept}
+    for name in along:
+        if name in kept:
+            needs[name].append(Need(by="", requirement=name))
     for requested, text in asked:
         if requested in kept:
             needs[requested].append(Need(by="", requirement=text))
@@ -47,7 +55,6 @@ def assemble(
         for ask in rows[parent].asks:
             if ask.name in kept and ask.name != parent:
                 needs[ask.name].append(Need(by=parent, requirement=_shown(ask.requirement)))
-    base = target.base.distributions if target.base else {}
     packed, from_base = [], []
     for name in sorted(kept):
         row = rows[name]
@@ -68,7 +75,7 @@ def assemble(
         packed=tuple(packed),
         from_base=tuple(from_base),
         held_back=tuple(_held_back(answer.held_back, kept)),
-        dropped=tuple(canonicalize_name(name) for name in sorted(set(rows) - kept)),
+        dropped=tuple(canonicalize_name(name) for name in sorted(set(rows) - kept) if not rows[name].kernel),
         notes=tuple(map(_shown, answer.notes)),
         accelerator=wheel_of(answer.accelerator) if answer.accelerator else None,
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import typing
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -79,26 +80,18 @@ class Workers:
             child.end()
         self._idle.clear()
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[Answer | Failure]:
         """Return the answer to each question, in order; several are worked on at the same time.
 
         Raises:
-            NetworkError: an index or file host did not answer.
-            NoSolution: there is no solution for a target (the first in order).
-            IntegrityError: a file is not what its index or its URL says.
             MachineError: a worker ended without an answer.
 
         """
         children = [self._take() for _ in questions]
         with ThreadPoolExecutor(max(1, len(questions))) as pool:
             found = list(pool.map(self._talk, children, questions))
-        answers = []
-        for question, answer in zip(questions, found, strict=True):
-            if isinstance(answer, Failure):
-                raise error_of(question.label, answer)
-            assert isinstance(answer, Answer)
-            answers.append(answer)
-        return answers
+        assert all(isinstance(each, Answer | Failure) for each in found)
+        return typing.cast("list[Answer | Failure]", found)
 
     def requires(self, question: RequiresQuestion) -> RequiresAnswer:
         """Return what distributions require.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -21,8 +21,9 @@ from kpack.errors import NoSolution
 from kpack.resolve.ask import exclusion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
+    from kpack.base.model import BaseImage
     from kpack.environment.model import Environment
     from kpack.resolve.model import Resolution, TargetResolution
 
@@ -32,6 +33,7 @@ RequiresOf = Callable[[NormalizedName, Version], "tuple[str, ...] | None"]
 It is called from several threads.
 """
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNKNOWABLE = re.compile(r"\b(platform_release|platform_version)\b")
 _LISTED = 12
 _READERS = 16
@@ -49,7 +51,7 @@ def check(environment: Environment, resolution: Resolution, requires_of: Require
         NoSolution: one of these is not so; names both sides, and the words that would change it.
 
     """
-    return replace(resolution, targets=tuple(_checked(environment, found, requires_of) for found in resolution.targets))
+    return replace(resolution, targets=tuple(checked(environment, found, requires_of) for found in resolution.targets))
 
 
 def replaced(found: TargetResolution) -> dict[NormalizedName, tuple[Version, Version]]:
@@ -64,7 +66,8 @@ def replaced(found: TargetResolution) -> dict[NormalizedName, tuple[Version, Ver
     }
 
 
-def _checked(environment: Environment, found: TargetResolution, requires_of: RequiresOf) -> TargetResolution:
+def checked(environment: Environment, found: TargetResolution, requires_of: RequiresOf) -> TargetResolution:
+    """Do the same for one target."""
     _refuse_preloaded(environment, found)
     _refuse_immovable(found)
     world = _World(environment, found, requires_of)
@@ -76,8 +79,25 @@ def _checked(environment: Environment, found: TargetResolution, requires_of: Req
             next="change the requests in packages, or open the base package that stands in the way with replace",
         )
     world.name_odd()
-    world.check_base()
-    return replace(found, notes=tuple(dict.fromkeys([*found.notes, *world.notes])))
+    permitted = world.check_base()
+    notes = tuple(dict.fromkeys([*found.notes, *world.notes]))
+    return replace(found, broken=tuple(sorted(permitted)), notes=notes)
+
+
+def broken(environment: Environment, found: TargetResolution, requires_of: RequiresOf) -> frozenset[NormalizedName]:
+    """Return the base distributions that stay and that what is replaced would break, those of ``allow-broken`` too."""
+    return frozenset(name for name, *_ in _World(environment, found, requires_of).breaches())
+
+
+def stays(image: BaseImage, name: NormalizedName) -> str | None:
+    """Return why no other version may take the place of the base's ``name``, or None; what follows "name version"."""
+    item = image.distributions[name]
+    return {
+        Removal.NONE: "nothing in the image lists its files (it has no RECORD or installed-files.txt that can be "
+        "read), so that a restore cannot take them away",
+        Removal.HIDES: f"it lies in {item.library}, which Python searches before the folder that a restore "
+        "installs to: the old one would go on being imported",
+    }.get(item.removal or Removal.RECORD)
 
 
 def _refuse_preloaded(environment: Environment, found: TargetResolution) -> None:
@@ -102,13 +122,7 @@ def _refuse_immovable(found: TargetResolution) -> None:
     if base is None:
         return
     for name, (old, new) in sorted(replaced(found).items()):
-        item = base.distributions[name]
-        why = {
-            Removal.NONE: "nothing in the image lists its files (it has no RECORD or installed-files.txt that can be "
-            "read), so that a restore cannot take them away",
-            Removal.HIDES: f"it lies in {item.library}, which Python searches before the folder that a restore "
-            "installs to: the old one would go on being imported",
-        }.get(item.removal or Removal.RECORD)
+        why = stays(base, name)
         if why is not None:
             raise NoSolution(
                 f"{name} {old} cannot be replaced by {new}: {why}",
@@ -161,8 +175,10 @@ class _World:
             return item.requires_dist  # of a shipped snapshot's the index was asked when it was made
         return self.requires_of(name, item.version)
 
-    def requirements(self, name: NormalizedName, extra: str) -> Iterator[Requirement]:
-        """Yield what ``name`` asks for in this target with ``extra`` (the empty string for none)."""
+    def requirements(
+        self, name: NormalizedName, extra: str, of: Container[NormalizedName] | None = None
+    ) -> Iterator[Requirement]:
+        """Yield what ``name`` asks for in this target with ``extra`` ("" for none); nothing but ``of``, if given."""
         lines = self.requires(name)
         if lines is None:
             self.notes.append(
@@ -171,6 +187,8 @@ class _World:
             )
             return
         for line in lines:
+            if of is not None and _named(line) not in of:  # few do, and reading all takes its time
+                continue
             try:
                 requirement = Requirement(line)
             except InvalidRequirement:
@@ -268,58 +286,84 @@ class _World:
             )
         return None
 
-    def check_base(self) -> None:
-        """Check what base distributions ask of the replaced ones."""
+    def check_base(self) -> set[NormalizedName]:
+        """Check what base distributions ask of the replaced ones; return those that may be broken, and are."""
+        changed = replaced(self.found)
+        permitted = set()
+        broken: dict[NormalizedName, list[str]] = {}
+        for breach in self.breaches():
+            says = f"the base's {self.shown(breach.by)} needs {breach.wants}"
+            old, new = changed[breach.of]
+            if breach.by in self.environment.allow_broken:
+                permitted.add(breach.by)
+                self.notes.append(
+                    f"{says}, and {breach.of} {new} takes the place of {old}: broken, as allow-broken permits"
+                )
+            else:
+                broken.setdefault(breach.by, []).append(
+                    f"{says}, and replace brings {breach.of} {new} in place of {old}"
+                )
+        if broken:
+            raise NoSolution(
+                "; ".join(problem for problems in broken.values() for problem in problems),
+                where=self.found.target.label,
+                next=f"if you do not use {_list(list(broken))}, allow-broken takes the name",
+            )
+        return permitted
+
+    def breaches(self) -> Iterator[Breach]:
+        """Yield what base distributions that stay ask of the replaced ones, and do not get any more."""
         changed = replaced(self.found)
         if not changed:
             return
-        broken: list[tuple[NormalizedName, str]] = []
         unknown: list[str] = []
         others = sorted(self.base.keys() - self.packed.keys())
         # Most of the time of a callback is waiting for the index.
         with ThreadPoolExecutor(_READERS, thread_name_prefix="kpack-requires") as pool:
             known = dict(zip(others, pool.map(self.requires, others), strict=True))
         for name in others:
-            if known[name] is None:
+            lines = known[name]
+            if lines is None:
                 unknown.append(f"{name} {self.versions[name]}")
                 continue
-            for requirement in self.requirements(name, ""):
-                problem = self._broken_by(name, requirement, changed)
-                if problem:
-                    broken.append((name, problem))
+            for requirement in self.requirements(name, "", of=changed):
+                other = canonicalize_name(requirement.name)
+                if not _holds(requirement, changed[other][1]):
+                    yield from self._breach(name, requirement, *changed[other])
         if unknown:
             self.notes.append(
                 f"nobody knows what {len(unknown)} of the base's packages require, so that nobody checked whether they "
                 f"go with {', '.join(f'{n} {new}' for n, (_, new) in sorted(changed.items()))}: {_list(unknown)}"
             )
-        if broken:
-            names = list(dict.fromkeys(name for name, _ in broken))
-            quoted = ", ".join(f'"{name}"' for name in names)
-            raise NoSolution(
-                "; ".join(problem for _, problem in broken),
-                where=self.found.target.label,
-                next=f"add {quoted} to replace, so that they may move too; or, if you do not use them, say "
-                f"allow-broken = [{quoted}]",
+
+    def shown(self, name: NormalizedName) -> str:
+        """Return name and version of a base distribution, with what makes it doubtful."""
+        doubt = self.base[name].doubt
+        return f"{name} {self.versions[name]}" + (f" ({doubt})" if doubt else "")
+
+    def _breach(self, name: NormalizedName, requirement: Requirement, old: Version, new: Version) -> Iterator[Breach]:
+        other, wants = canonicalize_name(requirement.name), _words(requirement)
+        if _holds(requirement, old):
+            yield Breach(name, wants, other)
+        else:
+            self.notes.append(
+                f"the base's {self.shown(name)} needs {wants}: "
+                f"broken in the base already ({other} {old}), and still so with {other} {new}"
             )
 
-    def _broken_by(
-        self, name: NormalizedName, requirement: Requirement, changed: Mapping[NormalizedName, tuple[Version, Version]]
-    ) -> str | None:
-        other = canonicalize_name(requirement.name)
-        if other not in changed:
-            return None
-        old, new = changed[other]
-        if _holds(requirement, new):
-            return None
-        doubt = f" ({self.base[name].doubt})" if self.base[name].doubt else ""
-        says = f"the base's {name} {self.versions[name]}{doubt} needs {_words(requirement)}"
-        if not _holds(requirement, old):
-            self.notes.append(f"{says}: broken in the base already ({other} {old}), and still so with {other} {new}")
-            return None
-        if name in self.environment.allow_broken:
-            self.notes.append(f"{says}, and {other} {new} takes the place of {old}: broken, as allow-broken permits")
-            return None
-        return f"{says}, and replace brings {other} {new} in place of {old}"
+
+class Breach(NamedTuple):
+    """A requirement that held in the base and does not hold in the kernel that a restore would leave."""
+
+    by: NormalizedName
+    wants: str
+    of: NormalizedName
+
+
+def _named(line: str) -> NormalizedName | None:
+    """Return the name that a Requires-Dist line begins with."""
+    found = _NAME.match(line)
+    return canonicalize_name(found[0]) if found else None
 
 
 def _holds(requirement: Requirement, version: Version) -> bool:

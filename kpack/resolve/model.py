@@ -95,6 +95,23 @@ class HeldBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """A request that got a version much older than the newest one for the target's Python."""
+
+    name: NormalizedName
+    version: Version
+    newest: Version
+    """The newest that exists for the target's Python, as a wheel or as an sdist."""
+    because: str
+    """What stands in the way of it, found by asking for it outright."""
+    words: str = ""
+    """What to write to get it; tried. Empty where no words were found."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} and not {self.newest}: {self.because}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetResolution:
     """The answer for one target; every tuple is sorted by name."""
 
@@ -102,8 +119,12 @@ class TargetResolution:
     packed: tuple[Pin, ...]
     from_base: tuple[BaseUse, ...]
     held_back: tuple[HeldBack, ...] = ()
+    fallbacks: tuple[Fallback, ...] = ()
+    """Requests among them that would surprise: of another minor version, or much older."""
     dropped: tuple[NormalizedName, ...] = ()
     """Resolved, then left out because of ``exclude``, with what only they needed."""
+    broken: tuple[NormalizedName, ...] = ()
+    """Distributions of the base that do not fit what is replaced, as ``allow-broken`` permits."""
     notes: tuple[str, ...] = ()
     """Sentences for the user that are no errors (a broken requirement that the base had already, …)."""
     accelerator: Wheel | None = None

@@ -10,7 +10,7 @@ import functools
 import json
 import types
 import typing
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Union
 
@@ -40,6 +40,11 @@ class Provided:
     provides_extra: tuple[str, ...] | None = None
     opened: bool = False
     """The pack may bring another version (``replace``)."""
+    first: bool = False
+    """While it is opened: its own version is tried before any other."""
+    counts: bool = True
+    """While it is opened: it takes part whether anything asks for it or not, and what it requires of other opened
+    names counts as long as it stays."""
     by: str = "the base image"
     """Who says that it is there: ``the base image`` or ``exclude``."""
     doubt: str = ""
@@ -136,8 +141,13 @@ class Question:
     accelerator: str = "isal"
     """Name of the distribution whose best wheel is reported on the side; empty for none."""
     prefetch: bool = True
-    explain: bool = True
-    """Look for the words that would help when there is no solution."""
+    rounds: int = 3000
+    """Rounds (one distribution chosen, or one choice taken back) that a search is granted; real ones need a few
+    hundred."""
+    seconds: float = 0.0
+    """The same in seconds, for words that are being tried; 0 for no end."""
+    read_sources: bool = False
+    """What an sdist requires is read from it and never built: words are tried, and nobody allowed its code yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +239,10 @@ class Older:
     version: str
     newest: str
     because: str
+    candidate: str = ""
+    """The newest that exists for the target's Python, as a wheel or as an sdist; empty when it is the one taken."""
+    days: int | None = None
+    """Between the uploads of the two, where the index tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +278,25 @@ class RequiresAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """A requirement that cannot be met."""
+
+    name: str
+    requirement: str
+    """In the words of who asks last."""
+    request: str
+    """The request of kaggle-env.toml that leads there; empty when it is what a base package asks."""
+    kind: str
+    """``kernel``, ``unknown``, ``two``, ``none``, or the kind of a `kpack.resolve.worker.unusable.Unusable`."""
+    version: str = ""
+    """The version that cannot be taken, for those kinds."""
+    sdist: bool = False
+    """An sdist of it exists."""
+    newest: str = ""
+    """Newest version that the target can take, whatever was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why there is no answer."""
 
@@ -279,8 +312,10 @@ class Failure:
     """For ``no-solution``: the distribution that stands in the way."""
     because: str = ""
     """For ``no-solution``: the kind of conflict."""
-    replace: tuple[str, ...] = ()
-    """For ``no-solution``: what was seen to help when it is opened."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """For ``no-solution``: all that stands in the way on the road of the newest versions, the one told first."""
+    causes: tuple[str, ...] = ()
+    """For ``no-solution``: normalised names that the resolver gave up at: of what is asked for, and of who asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +331,7 @@ _MESSAGES = {each.__name__: each for each in typing.get_args(Message)}
 
 def dumps(message: Message) -> str:
     """Return the message as one line of JSON."""
-    return json.dumps({"is": type(message).__name__, **asdict(message)})
+    return json.dumps({"is": type(message).__name__, **_shallow(message)}, default=_shallow)
 
 
 def loads(line: str) -> Any:
@@ -308,6 +343,16 @@ def loads(line: str) -> Any:
     """
     data = json.loads(line)
     return _read(_MESSAGES[data.pop("is")], data)
+
+
+def _shallow(value: Any) -> dict[str, Any]:
+    """Return a dataclass as a dict of its fields; `dataclasses.asdict` copies what lies in them, and takes its time."""
+    return {name: getattr(value, name) for name in _names(value.__class__)}
+
+
+@functools.cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
 
 
 @functools.cache

@@ -18,8 +18,8 @@ from kpack import tether
 from kpack.errors import KpackError, MachineError, NoSolution, UsageError
 from kpack.fetch import Download
 from kpack.resolve.assemble import wheel_of
-from kpack.resolve.child import Workers
-from kpack.resolve.wire import Asked, IndexAddress, Question
+from kpack.resolve.child import Workers, error_of
+from kpack.resolve.wire import Asked, Failure, IndexAddress, Question
 from kpack.source.host import this_host
 from kpack.source.interpreter import WAYS_OUT
 
@@ -96,8 +96,10 @@ def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name
     )
     wheels = []
     with cache.temporary() as scratch, Workers(1, scratch=scratch) as workers:
-        rows = workers.ask([request])[0].resolved
-    for row in rows:
+        (answer,) = workers.ask([request])
+    if isinstance(answer, Failure):
+        raise error_of(request.label, answer)
+    for row in answer.resolved:
         if row.file is None or row.source is not None:
             raise NoSolution(
                 f"{row.name} {row.version}, which the build needs, has no wheel",

@@ -36,10 +36,10 @@ def test_a_request_that_would_break_a_base_package_names_it_and_the_words_to_wri
     asked = scenario.environment("tokenizers>=0.24", replace=["tokenizers"])
     with pytest.raises(NoSolution) as caught:
         scenario.resolve(asked, base_image(BASE))
-    assert "transformers 4.57.1 of the base needs tokenizers<=0.23.0,>=0.22.0" in caught.value.what
-    assert "tokenizers 0.24.0" in caught.value.what
-    assert 'add "transformers" to replace' in caught.value.next
-    assert 'allow-broken = ["transformers"]' in caught.value.next
+    assert caught.value.what == (
+        "kaggle-env.toml needs tokenizers>=0.24, but transformers 4.57.1 of the base needs tokenizers<=0.23.0,>=0.22.0"
+    )
+    assert 'write allow-broken = ["transformers"]' in caught.value.next
 
 
 def test_with_allow_broken_it_is_packed_and_noted(scenario: Scenario) -> None:
@@ -63,12 +63,12 @@ def test_what_a_restore_cannot_take_away_is_refused_by_the_lock(
 ) -> None:
     asked = scenario.environment("tokenizers>=0.24", replace=["tokenizers"])
     base = {"tokenizers": replace(known("tokenizers", "0.22.1"), **facts)}
-    resolution = scenario.resolve(asked, base_image(base))
     with pytest.raises(NoSolution) as caught:
-        check(asked, resolution, lambda _name, _version: None)
+        scenario.resolve(asked, base_image(base))
     assert caught.value.where == "tokenizers in kernel"
     assert caught.value.what.startswith(f"tokenizers 0.22.1 cannot be replaced by 0.24.0: {why}")
-    assert caught.value.next == 'take "tokenizers" out of replace and request what works with tokenizers 0.22.1'
+    assert "it cannot be had in kernel" in caught.value.next
+    assert 'take "tokenizers" out of replace and request what works with tokenizers 0.22.1' in caught.value.next
 
 
 @pytest.mark.parametrize("removal", [None, Removal.RECORD, Removal.INSTALLED_FILES, Removal.HIDDEN])

@@ -32,11 +32,14 @@ class InProcess:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+    def ask(self, questions: Sequence[Question]) -> list[Answer | Failure]:
         return [self._answer(question) for question in questions]
 
     def requires(self, question: RequiresQuestion) -> RequiresAnswer:
-        return self._answer(question)  # type: ignore[no-any-return]
+        answer = self._answer(question)
+        if isinstance(answer, Failure):
+            raise child.error_of(question.label, answer)
+        return answer  # type: ignore[no-any-return]
 
     def _answer(self, question: Question | RequiresQuestion) -> Any:
         from kpack.resolve.worker.__main__ import Answers, Worker
@@ -51,10 +54,7 @@ class InProcess:
             worker.answer(loads(dumps(question)))
             if worker._connection is not None:
                 worker._connection.web.close()
-        answer = loads(said.getvalue().splitlines()[-1])
-        if isinstance(answer, Failure):
-            raise child.error_of(question.label, answer)
-        return answer
+        return loads(said.getvalue().splitlines()[-1])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from kpack.errors import NoSolution
 from kpack.resolve.model import Need
-from tests.resolve.scenario import from_base, known, packed
+from tests.resolve.scenario import base_image, from_base, known, packed
 
 if TYPE_CHECKING:
     from tests.resolve.scenario import Scenario
@@ -100,15 +100,59 @@ def test_prerelease_of_the_base_satisfies(scenario: Scenario) -> None:
     assert from_base(answer) == {"betterproto": "2.0.0b6", "other": "1.0rc1"}
 
 
-def test_replaced_name_takes_the_newest_that_fits(scenario: Scenario) -> None:
+def test_replaced_name_that_is_requested_takes_the_newest_that_fits(scenario: Scenario) -> None:
     scenario.wheel("top", "1.0", "tokenizers")
     for version in ("0.21", "0.22", "0.23"):
         scenario.wheel("tokenizers", version)
-    answer = scenario.lock("top", base={"tokenizers": "0.21"}, replace=["tokenizers"])
+    answer = scenario.lock("top", "tokenizers", base={"tokenizers": "0.21"}, replace=["tokenizers"])
     assert packed(answer) == {"top": "1.0", "tokenizers": "0.23"}
     pin = answer.packed[0]
     assert pin.name == "tokenizers"
     assert str(pin.replaces) == "0.21"
+
+
+def test_replaced_name_that_nobody_requests_stays_while_nothing_needs_it_to_move(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "tokenizers")
+    for version in ("0.21", "0.22", "0.23"):
+        scenario.wheel("tokenizers", version)
+    resolution = scenario.resolve(
+        scenario.environment("top", replace=["tokenizers"]), base_image({"tokenizers": known("tokenizers", "0.21")})
+    )
+    assert packed(resolution.targets[0]) == {"top": "1.0"}
+    assert resolution.notes == ("replace has tokenizers, and nothing needs it to move: it stays as it is in the image",)
+    assert not [path for path in scenario.index.requests if "tokenizers" in path]
+
+
+def test_replaced_name_that_nobody_requests_moves_along(scenario: Scenario) -> None:
+    for version in ("0.21", "0.22", "0.23"):
+        scenario.wheel("tokenizers", version)
+    for version, needs in (("4.5", "tokenizers<0.22"), ("4.6", "tokenizers<0.23"), ("5.0", "tokenizers>=0.23")):
+        scenario.wheel("transformers", version, needs)
+    base = {"tokenizers": "0.21", "transformers": known("transformers", "4.5", ["tokenizers<0.22"])}
+    answer = scenario.lock("tokenizers==0.22", base=base, replace=["tokenizers", "transformers"])
+    assert packed(answer) == {"tokenizers": "0.22", "transformers": "4.6"}
+    along = next(pin for pin in answer.packed if pin.name == "transformers")
+    assert along.needed_by == (Need(by="", requirement="transformers"),)
+    assert str(along.replaces) == "4.5"
+
+
+def test_allow_broken_that_nothing_breaks_is_a_note(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    resolution = scenario.resolve(
+        scenario.environment("top", allow_broken=["transformers"]),
+        base_image({"transformers": known("transformers", "4.5")}),
+    )
+    assert resolution.notes == ("allow-broken has transformers, and nothing breaks it",)
+
+
+def test_extras_of_a_base_package_survive_replace(scenario: Scenario) -> None:
+    scenario.wheel("fastapi", "0.1", "starlette>=0.4", "uvicorn; extra == 'standard'", provides_extra=["standard"])
+    scenario.wheel("uvicorn", "1.0", "starlette>=0.5")
+    for version in ("0.4", "0.5"):
+        scenario.wheel("starlette", version)
+    answer = scenario.lock("fastapi[standard]", base={"fastapi": "0.1", "starlette": "0.4"}, replace=["starlette"])
+    assert packed(answer) == {"starlette": "0.5", "uvicorn": "1.0"}
+    assert not answer.notes
 
 
 def test_replaced_name_respects_what_base_packages_ask_of_it(scenario: Scenario) -> None:
@@ -120,9 +164,9 @@ def test_replaced_name_respects_what_base_packages_ask_of_it(scenario: Scenario)
         "transformers": known("transformers", "4.5", ["tokenizers<0.23", "tokenizers>99; sys_platform == 'win32'"]),
         "broken-already": known("broken-already", "1", ["tokenizers<0.1"]),
     }
-    answer = scenario.lock("top", base=base, replace=["tokenizers"])
+    answer = scenario.lock("top", "tokenizers", base=base, replace=["tokenizers"])
     assert packed(answer)["tokenizers"] == "0.22"
-    answer = scenario.lock("top", base=base, replace=["tokenizers"], allow_broken=["transformers"])
+    answer = scenario.lock("top", "tokenizers", base=base, replace=["tokenizers"], allow_broken=["transformers"])
     assert packed(answer)["tokenizers"] == "0.23"
 
 
@@ -141,7 +185,7 @@ def test_replaced_pair_is_held_together_by_the_base_metadata(scenario: Scenario)
     for version in ("0.21", "0.22", "0.23"):
         scenario.wheel("tokenizers", version)
     base = {"tokenizers": "0.21", "transformers": known("transformers", "4.5", ["tokenizers<0.23"])}
-    answer = scenario.lock("top", base=base, replace=["tokenizers", "transformers"])
+    answer = scenario.lock("top", "tokenizers", base=base, replace=["tokenizers", "transformers"])
     assert packed(answer) == {"top": "1.0", "tokenizers": "0.22"}
     assert from_base(answer) == {"transformers": "4.5"}
 
@@ -170,21 +214,23 @@ def test_requirements_that_the_snapshot_does_not_know_are_read_from_the_index(sc
     for version in ("0.21", "0.22", "0.23"):
         scenario.wheel("tokenizers", version)
     base = {"tokenizers": "0.21", "transformers": "4.5"}
-    answer = scenario.lock("top", base=base, replace=["tokenizers"])
+    answer = scenario.lock("top", "tokenizers", base=base, replace=["tokenizers"])
     assert packed(answer) == {"tokenizers": "0.22", "top": "1.0"}
     scenario.index.requests.clear()
-    scenario.lock("top", base=base, replace=["tokenizers"])
+    scenario.lock("top", "tokenizers", base=base, replace=["tokenizers"])
     assert not [path for path in scenario.index.requests if "transformers" in path]
 
 
 def test_extra_of_a_base_package_that_nobody_knows_is_a_note(scenario: Scenario) -> None:
     answer = scenario.lock("gone[more]", base={"gone": "1.0"})
     assert from_base(answer) == {"gone": "1.0"}
-    assert answer.notes == ("gone 1.0: what [more] adds could not be found out",)
+    assert answer.notes == (
+        "gone 1.0 is in the image and its requirements are not known: what gone[more] needs was not checked",
+    )
 
 
 def test_base_requirement_that_is_no_requirement_limits_nothing(scenario: Scenario) -> None:
     scenario.wheel("top", "1.0", "tokenizers")
     scenario.wheel("tokenizers", "0.22")
     base = {"tokenizers": "0.21", "odd": known("odd", "1.0", ["tokenizers >=== nonsense !"])}
-    assert packed(scenario.lock("top", base=base, replace=["tokenizers"]))["tokenizers"] == "0.22"
+    assert packed(scenario.lock("top", "tokenizers", base=base, replace=["tokenizers"]))["tokenizers"] == "0.22"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from kpack.errors import NetworkError, NoSolution
-from tests.resolve.scenario import packed
+from tests.resolve.scenario import base_image, known, packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +20,15 @@ if TYPE_CHECKING:
     from tests.resolve.scenario import Scenario
 
 
-def sdist(scenario: Scenario, name: str, version: str) -> Path:
+def sdist(scenario: Scenario, name: str, version: str, **texts: str) -> Path:
     path = scenario.folder / f"{name}-{version}.tar.gz"
-    with tarfile.open(path, "w:gz"):
-        pass
+    texts = {"PKG_INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "pyproject_toml": "", **texts}
+    with tarfile.open(path, "w:gz") as tar:
+        for key, text in texts.items():
+            file = {"PKG_INFO": "PKG-INFO", "pyproject_toml": "pyproject.toml", "setup_py": "setup.py"}[key]
+            entry = tarfile.TarInfo(f"{name}-{version}/{file}")
+            entry.size = len(text.encode())
+            tar.addfile(entry, io.BytesIO(text.encode()))
     return scenario.index.add(path)
 
 
@@ -129,11 +137,91 @@ def test_version_that_does_not_exist_names_the_newest(scenario: Scenario) -> Non
         scenario.lock("top>=3")
 
 
-@pytest.mark.parametrize(("name", "meant"), [("nump", "numpy"), ("sklearn", "scikit-learn")])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("nump", "did you mean numpy?"), ("sklearn", "sklearn is a module of scikit-learn: write scikit-learn")],
+)
 def test_unknown_name_suggests_what_was_meant(scenario: Scenario, name: str, meant: str) -> None:
+    learn = replace(known("scikit-learn", "1.6"), top_level=("sklearn",))
     with pytest.raises(NoSolution, match=f"there is no {name} on http") as caught:
-        scenario.lock(name, base={"numpy": "2.0"})
-    assert caught.value.next == f"did you mean {meant}?"
+        scenario.lock(name, base={"numpy": "2.0", "scikit-learn": learn})
+    assert meant in caught.value.next
+
+
+def test_tombstone_of_a_module_suggests_its_distribution(scenario: Scenario) -> None:
+    sdist(scenario, "sklearn", "0.0")
+    learn = replace(known("scikit-learn", "1.6"), top_level=("sklearn",))
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("sklearn", base={"scikit-learn": learn})
+    assert caught.value.next == "sklearn is a module of scikit-learn: write scikit-learn"
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        ({"pyproject_toml": '[build-system]\nrequires = ["setuptools", "torch"]\n'}, "whose build needs torch"),
+        ({"setup_py": "import torch\nfrom setuptools import setup\n"}, "whose setup.py imports torch"),
+        (
+            {"setup_py": "from setuptools import Extension, setup\nsetup(ext_modules=[Extension('x', ['x.c'])])\n"},
+            "whose build compiles for the Python that runs it",
+        ),
+    ],
+)
+def test_source_that_cannot_be_built_here_is_not_advised(scenario: Scenario, texts: dict[str, str], words: str) -> None:
+    sdist(scenario, "attn", "2.8", **texts)
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("attn", base={"torch": "2.10.0+cu128"}, full_version="3.8.20")
+    assert f"it cannot be had in kernel: kaggle-env.toml needs attn, but attn 2.8 exists as an sdist only, {words}" in (
+        caught.value.next
+    )
+    assert "write allow-source" not in caught.value.next
+    assert "attn @ https://" in caught.value.next
+    assert 'no-build-isolation = ["attn"]' in caught.value.next
+
+
+def test_nothing_of_a_source_runs_while_words_are_tried(scenario: Scenario) -> None:
+    sdist(scenario, "attn", "2.8", setup_py=f"open({str(scenario.folder / 'ran')!r}, 'w')\n")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("attn", base={})
+    assert 'write allow-source = ["attn"]' in caught.value.next
+    assert not (scenario.folder / "ran").exists()
+
+
+def test_base_packages_that_would_break_move_along_in_the_first_words(scenario: Scenario) -> None:
+    for version in ("1.0", "2.0"):
+        scenario.wheel("dep", version)
+    scenario.wheel("user", "2.0", "dep>=2")
+    base = {"dep": "1.0", "user": known("user", "1.0", ["dep<2"]), "stuck": known("stuck", "1.0", ["dep<2"])}
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("dep>=2", base=base)
+    assert 'write replace = ["dep", "user"] and allow-broken = ["stuck"]' in caught.value.next
+    assert "(stuck will not work any more)" in caught.value.next
+    answer = scenario.lock("dep>=2", base=base, replace=["dep", "user"], allow_broken=["stuck"])
+    assert packed(answer) == {"dep": "2.0", "user": "2.0"}
+
+
+def test_preloaded_module_is_not_replaced_by_any_words(scenario: Scenario) -> None:
+    scenario.wheel("numpy", "1.26")
+    owners = {canonicalize_name("numpy"): "numpy"}
+    image = replace(base_image({"numpy": "2.0"}), preloaded=("numpy",), preloaded_by=owners)
+    with pytest.raises(NoSolution) as caught:
+        scenario.resolve(scenario.environment("numpy<2"), image)
+    assert "it cannot be had in kernel" in caught.value.next
+    assert "has numpy 2.0, which is imported before the first cell" in caught.value.next
+    assert "write replace" not in caught.value.next
+    assert 'allow-preloaded = ["numpy"] with replace = ["numpy"]' in caught.value.next
+
+
+def test_extra_of_the_base_that_is_at_odds_with_it_is_told_like_any_other(scenario: Scenario) -> None:
+    scenario.wheel("timm", "1.0.20")
+    base = {"timm": "1.0.25", "transformers": known("transformers", "5.0", ["timm<1.0.21; extra == 'timm'"], ["timm"])}
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("transformers[timm]", base=base)
+    assert caught.value.what.splitlines() == [
+        "transformers 5.0 needs timm<1.0.21, but the base image kernel has timm 1.0.25",
+        "  kaggle-env.toml asks for transformers[timm]; transformers 5.0 asks for timm<1.0.21",
+    ]
+    assert 'write replace = ["timm"] to pack timm 1.0.20' in caught.value.next
 
 
 def test_requirements_that_exclude_each_other_show_both_chains(scenario: Scenario) -> None:

@@ -29,7 +29,7 @@ def test_base_version_that_a_newer_one_does_not_accept(scenario: Scenario) -> No
     scenario.wheel("top", "2.0", "torch>=3")
     answer = scenario.lock("top", base={"torch": "2.0"})
     assert isinstance(answer.held_back[0], HeldBack)
-    assert held(answer) == {"top": ("1.0", "2.0", "2.0 needs torch>=3, and the kernel has 2.0")}
+    assert held(answer) == {"top": ("1.0", "2.0", "top 2.0 needs torch>=3, but the base image kernel has torch 2.0")}
 
 
 def test_requested_base_package_that_is_older(scenario: Scenario) -> None:
@@ -45,10 +45,10 @@ def test_requirement_of_another_package(scenario: Scenario) -> None:
     assert held(scenario.lock("top")) == {"dep": ("1.0", "2.0", "top 1.0 needs dep<2")}
 
 
-def test_request_of_the_file(scenario: Scenario) -> None:
+def test_request_of_the_file_is_no_news(scenario: Scenario) -> None:
     for version in ("1.0", "2.0"):
         scenario.wheel("dep", version)
-    assert held(scenario.lock("dep<2")) == {"dep": ("1.0", "2.0", "kaggle-env.toml needs dep<2")}
+    assert held(scenario.lock("dep<2")) == {}
 
 
 def test_missing_wheel_and_the_reason_of_the_newest_usable_one(scenario: Scenario) -> None:
@@ -58,9 +58,7 @@ def test_missing_wheel_and_the_reason_of_the_newest_usable_one(scenario: Scenari
     with tarfile.open(path, "w:gz"):
         pass
     scenario.index.add(path)
-    assert held(scenario.lock("top")) == {
-        "top": ("1.0", "3.0", "3.0 exists as an sdist only; 2.0 needs absent, of which there is none")
-    }
+    assert held(scenario.lock("top")) == {"top": ("1.0", "3.0", "top 3.0 exists as an sdist only")}
 
 
 def test_dependency_that_is_an_sdist_only(scenario: Scenario) -> None:
@@ -70,7 +68,9 @@ def test_dependency_that_is_an_sdist_only(scenario: Scenario) -> None:
     with tarfile.open(path, "w:gz"):
         pass
     scenario.index.add(path)
-    assert held(scenario.lock("top")) == {"top": ("1.0", "2.0", "2.0 needs antlr, and 4.9 exists as an sdist only")}
+    assert held(scenario.lock("top")) == {
+        "top": ("1.0", "2.0", "top 2.0 needs antlr, but antlr 4.9 exists as an sdist only")
+    }
 
 
 def test_requires_python_and_exclude_newer(scenario: Scenario) -> None:
@@ -98,5 +98,39 @@ def test_limit_of_a_base_package_on_a_replaced_one(scenario: Scenario) -> None:
     for version in ("0.22", "0.23"):
         scenario.wheel("tokenizers", version)
     base = {"tokenizers": "0.21", "transformers": known("transformers", "4.5", ["tokenizers<0.23"])}
-    answer = scenario.lock("top", base=base, replace=["tokenizers"])
+    answer = scenario.lock("top", "tokenizers", base=base, replace=["tokenizers"])
     assert held(answer) == {"tokenizers": ("0.22", "0.23", "transformers 4.5 of the base needs tokenizers<0.23")}
+
+
+def test_local_version_is_not_held_back_from_itself(scenario: Scenario) -> None:
+    for version in ("1.0", "1.0+cu128"):
+        scenario.wheel("torch", version)
+    assert held(scenario.lock("torch", base={"torch": "1.0"})) == {}
+
+
+def test_reason_is_not_what_leans_on_the_old_version_itself(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "top-zoo==1.0")
+    scenario.wheel("top", "2.0", "torch>=3")
+    scenario.wheel("top-zoo", "1.0", "top<2")
+    answer = scenario.lock("top", base={"torch": "2.0"})
+    assert "torch>=3" in held(answer)["top"][2]
+    assert "top-zoo" not in held(answer)["top"][2]
+
+
+def test_request_that_falls_back_says_what_really_stands_in_the_way_and_the_words(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0", "mid")
+    scenario.wheel("mid", "1.0", "torch>=3")
+    scenario.wheel("torch", "3.0")
+    (fallback,) = scenario.lock("top", base={"torch": "2.0"}).fallbacks
+    assert str(fallback) == "top 1.0 and not 2.0: mid 1.0 needs torch>=3, but the base image kernel has torch 2.0"
+    assert fallback.words == 'write replace = ["torch"] to pack torch 3.0 in place of the kernel\'s'
+    assert packed(scenario.lock("top", base={"torch": "2.0"}, replace=["torch"]))["top"] == "2.0"
+
+
+def test_request_that_is_a_little_older_falls_back_in_silence(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0.1")
+    scenario.wheel("top", "1.0.2", "torch>=3", upload_time="2026-02-01T00:00:00Z")
+    assert scenario.lock("top", base={"torch": "2.0"}).fallbacks == ()
+    scenario.wheel("top", "1.0.3", "torch>=3", upload_time="2026-08-01T00:00:00Z")
+    assert [str(each.newest) for each in scenario.lock("top", base={"torch": "2.0"}).fallbacks] == ["1.0.3"]

@@ -147,9 +147,8 @@ def notes(
         if not asked:
             continue
         provided = _provided_extras(search, item, files.get(name))
-        if provided is None:
-            yield f"{name} {item.version}: what [{', '.join(item.extras)}] adds could not be found out"
-        elif missing := sorted(asked - set(provided)):
+        # What nobody knows is a matter of the last look at all that the kernel has.
+        if provided is not None and (missing := sorted(asked - set(provided))):
             yield f"{name} {item.version} has no extra {', '.join(missing)}"
     for line in search.markers.unknowable:
         yield f"{line!r} depends on the kernel's release, which is not known: taken as empty"

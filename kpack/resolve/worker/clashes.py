@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,12 +50,11 @@ class Clash:
 class ClashSearch:
     """Follows the newest fitting version of everything."""
 
-    def __init__(self, finder: seams.Finder, markers: Markers, asked: Sequence[tuple[str, str]], until: float) -> None:
+    def __init__(self, finder: seams.Finder, markers: Markers, asked: Sequence[tuple[str, str]]) -> None:
         self._finder = finder
         self._kernel = finder.kernel
         self._markers = markers
         self._asked = asked
-        self._until = until
         self._reasons = Reasons(finder.pages.fit, finder.request.tags)
 
     def clashes(self) -> list[Clash]:
@@ -71,11 +69,16 @@ class ClashSearch:
                 waiting.extend(self._direct(line, text))
             else:
                 waiting.append((requirement, (("", text),)))
+        waiting.extend((Requirement(name), (("", name),)) for name in self._kernel.moving())
         wanted: dict[str, list[tuple[SpecifierSet, Chain]]] = {}
+        for limit in self._finder.request.limits:
+            requirement = Requirement(limit.requirement)
+            chain: Chain = ((f"{limit.by} of the base", limit.requirement),)
+            wanted.setdefault(str(canonicalize_name(requirement.name)), []).append((requirement.specifier, chain))
         followed: set[tuple[str, str, tuple[str, ...]]] = set()
         clashes: dict[str, Clash] = {}
         steps = 0
-        while waiting and steps < STEPS and time.monotonic() < self._until:
+        while waiting and steps < STEPS:
             steps += 1
             requirement, chain = waiting.popleft()
             name = str(canonicalize_name(requirement.name))
@@ -113,7 +116,7 @@ class ClashSearch:
             assert has is not None
             if not specifier.contains(has, prereleases=True):
                 return None, None, Clash(name, chain, "kernel")
-            return has, self._kernel.metadata(name), None
+            return has, self._of_kernel(name), None
         best = self._finder.pages.best(name)
         usable = [version for version, file in best.items() if file.yanked is None]
         usable += [] if has is None else [has]
@@ -121,13 +124,14 @@ class ClashSearch:
         for other, _ in wanted:
             everything &= other
         flaws: list[Unusable] = []
-        for version in sorted(everything.filter(usable), reverse=True):
+        ours = has if self._kernel.first(name) else None
+        for version in sorted(everything.filter(usable), key=lambda version: (version == ours, version), reverse=True):
             if version == has:
-                return version, self._kernel.metadata(name), None
+                return version, self._of_kernel(name), None
             try:
-                metadata = self._metadata(best[version])
+                metadata = self._metadata(name, best[version])
             except BadMetadata as error:
-                flaws.append(Unusable(version, "damaged" if error.damaged else "invalid", error.words))
+                flaws.append(Unusable(version, error.kind, error.words))
                 continue
             if metadata is not None:
                 return version, metadata, None
@@ -137,13 +141,19 @@ class ClashSearch:
         usable = [version for version in usable if version not in unusable]
         return None, None, self._nothing(name, wanted, usable, flaws)
 
-    def _metadata(self, file: IndexFile) -> Metadata | None:
+    def _of_kernel(self, name: str) -> Metadata | None:
+        kernel = self._kernel
+        return kernel.metadata(name) if kernel.knows_extras(name) else kernel.published(name) or kernel.metadata(name)
+
+    def _metadata(self, name: str, file: IndexFile) -> Metadata | None:
         """Return the metadata of ``file`` if it is known or a wheel's, and admits the target's Python.
 
         Raises:
             BadMetadata: it cannot be read or believed.
 
         """
+        if not file.is_wheel and self._finder.request.read_sources:
+            return self._finder.read_source(name, file)
         if not file.is_wheel:
             return self._finder.seen.get(file.url) or self._finder.sdists.known(file)
         metadata = self._finder.metadata(file)

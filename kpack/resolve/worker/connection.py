@@ -15,6 +15,9 @@ from pip._internal.network.session import PipSession  # noqa: TC002 - a field of
 import kpack
 from kpack.resolve.wire import IndexAddress
 from kpack.resolve.worker import watch
+from kpack.resolve.worker.metadata import MetadataStore
+from kpack.resolve.worker.pages import Pages
+from kpack.resolve.worker.sdist import SdistMetadata
 from kpack.resolve.worker.web import Web
 
 try:
@@ -46,8 +49,10 @@ class Connection(NamedTuple):
     """pip's options that say the same."""
     session: PipSession
     web: Web
-    indexes: Sequence[IndexAddress]
-    """The default one first, its URL filled in."""
+    pages: Pages
+    metadata: MetadataStore
+    sdists: SdistMetadata
+    """What was read for one question is there for the next one."""
 
 
 def connect(indexes: Sequence[IndexAddress], cache_dir: str, on_request: Callable[[int], None]) -> Connection:
@@ -59,7 +64,10 @@ def connect(indexes: Sequence[IndexAddress], cache_dir: str, on_request: Callabl
         arguments += ["--find-links" if index.shape == "links" else "--extra-index-url", index.url]
     arguments += ["--cache-dir", str(Path(cache_dir).absolute())] if cache_dir else ["--no-cache-dir"]
     session = open_session(arguments)
-    return Connection(arguments, session, Web(session, on_request), indexes)
+    web = Web(session, on_request)
+    return Connection(
+        arguments, session, web, Pages(web, indexes), MetadataStore(web, cache_dir), SdistMetadata(web, cache_dir)
+    )
 
 
 def open_session(arguments: list[str]) -> PipSession:

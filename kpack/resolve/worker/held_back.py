@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.utils import canonicalize_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from kpack.resolve.wire import Request, Resolved
     from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.pages import Page
     from kpack.resolve.worker.requirements import Markers
     from kpack.resolve.worker.seams import Finder
 
@@ -34,6 +36,8 @@ class Comparison:
         self._reasons = Reasons(finder.pages.fit, finder.request.tags)
         self._rows = {row.name: row for row in rows}
         self._asks: dict[str, list[tuple[str, SpecifierSet, str]]] = {}
+        self._wanted: dict[str, SpecifierSet] = {}
+        self._requested: set[str] = set()
         for row in rows:
             for ask in row.asks:
                 self._ask(ask.name, f"{row.name} {row.version}", ask.requirement)
@@ -49,8 +53,10 @@ class Comparison:
         """Return what is held back among the packed and the requested, given the requests by name."""
         for item in asked:
             if "@" not in item.requirement and "/" not in item.requirement:
-                self._ask(item.name, "kaggle-env.toml", item.requirement)
+                # Who wrote it knows it: what is newer than that is no news.
+                self._wanted[item.name] = bare(item.requirement).specifier
         requested = {item.name for item in asked}
+        self._requested = requested
         found = []
         for name, row in sorted(self._rows.items()):
             if row.direct or (row.kernel and name not in requested):
@@ -68,21 +74,34 @@ class Comparison:
         versions = {
             version: files
             for version, files in self._reasons.versions(page, Version(taken.public)).items()
-            if (taken.is_prerelease or not version.is_prerelease) and any(file.yanked is None for file in files)
+            if (taken.is_prerelease or not version.is_prerelease)
+            and any(file.yanked is None for file in files)
+            and Version(version.public) > Version(taken.public)
+            and (name not in self._wanted or self._wanted[name].contains(version, prereleases=True))
         }
         if not versions:
             return None
         newest = next(iter(versions))
         reasons: list[str] = []
+        candidate: Version | None = None
         for version, files in versions.items():
             verdict = self._reasons.why(name, version, files)
+            if candidate is None and (verdict is None or verdict.sdist):
+                candidate = version
             if verdict is None:
                 reasons.append(self._reason(name, taken, version))
                 break
             # A wheel that only an inferred glibc would take is told wherever it stands: a probe could allow it.
             if not reasons or ("kpack probe" in verdict.words and not any("kpack probe" in said for said in reasons)):
                 reasons.append(f"{version} {verdict.words}")
-        return Older(name=name, version=str(taken), newest=str(newest), because="; ".join(reasons))
+        return Older(
+            name=name,
+            version=str(taken),
+            newest=str(newest),
+            because="; ".join(reasons),
+            candidate=str(candidate or ""),
+            days=None if candidate is None else _days(page, taken, candidate),
+        )
 
     def _reason(self, name: str, taken: Version, version: Version) -> str:
         """Return what keeps a usable ``version`` from being taken."""
@@ -90,8 +109,10 @@ class Comparison:
         if kernel.fixed(name):
             item = kernel.provided[name]
             return f"{'exclude says' if item.by == 'exclude' else 'the base image has'} {item.shown}"
+        apart = self._apart_from(name)
         for by, specifier, requirement in self._asks.get(name, ()):
-            if not specifier.contains(version, prereleases=True):
+            asker = by.partition(" ")[0]
+            if (asker in apart or asker not in self._rows) and not specifier.contains(version, prereleases=True):
                 return f"{by} needs {requirement}"
         own = next(self._own_needs(self._finder.pages.best(name).get(version)), None)
         if own is not None:
@@ -99,6 +120,16 @@ class Comparison:
         if self._finder.request.pins.get(name) == str(taken):
             return f"the old lock has {taken} (--upgrade-package {name} lets go of it)"
         return f"{version} clashes with what else was taken"
+
+    def _apart_from(self, name: str) -> set[str]:
+        """Return what the requests lead to without ``name``: the others are as old as they are because of it."""
+        waiting, reached = list(self._requested - {name}), set[str]()
+        while waiting:
+            at = waiting.pop()
+            if at not in reached and at in self._rows:
+                reached.add(at)
+                waiting.extend(ask.name for ask in self._rows[at].asks if ask.name != name)
+        return reached
 
     def _own_needs(self, file: IndexFile | None) -> Iterator[str]:
         """Yield what that version needs and this answer does not have."""
@@ -135,3 +166,15 @@ class Comparison:
                     f"and {newest} {verdict.words}" if verdict else "of which there is none"
                 )
         yield from later
+
+
+def _days(page: Page, older: Version, newer: Version) -> int | None:
+    """Return the days between the first uploads of two versions."""
+    times = []
+    for wanted in (older, newer):
+        uploads = sorted(file.upload_time[:10] for file in page.files if file.version == wanted and file.upload_time)
+        try:
+            times.append(date.fromisoformat(uploads[0]))
+        except (IndexError, ValueError):
+            return None
+    return (times[1] - times[0]).days

@@ -24,8 +24,6 @@ from kpack.resolve.worker.requirements import Metadata, excess, invalid
 from kpack.resolve.worker.web import Once, Web
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kpack.resolve.worker.files import IndexFile
 
 LARGEST = 16 << 20
@@ -45,13 +43,14 @@ def beside(url: str) -> str:
 class BadMetadata(Exception):
     """A file whose metadata cannot be read or believed; the words follow "name version".
 
-    ``damaged`` when its bytes are at fault, and not what was written in it.
+    ``kind`` is ``damaged`` when its bytes are at fault, ``invalid`` when it is what was written in it, and ``build``
+    for an sdist that no build here would make a wheel of.
     """
 
-    def __init__(self, words: str, *, damaged: bool = False) -> None:
+    def __init__(self, words: str, *, damaged: bool = False, kind: str = "") -> None:
         super().__init__(words)
         self.words = words
-        self.damaged = damaged
+        self.kind = kind or ("damaged" if damaged else "invalid")
 
 
 def checked(metadata: Metadata, file: IndexFile) -> Metadata:
@@ -99,11 +98,11 @@ def read_project(filename: str) -> str:
 class MetadataStore:
     """Reads every wheel's metadata once, and keeps it on disk by the wheel's sha256 for good."""
 
-    def __init__(self, web: Web, cache_dir: str, *, unread: Iterable[str] = ()) -> None:
-        """Keep metadata in ``cache_dir``; whether the requirements of ``unread`` can be read does not matter."""
+    def __init__(self, web: Web, cache_dir: str) -> None:
         self._web = web
         self._folder = Path(cache_dir) / "metadata" if cache_dir else None
-        self._unread = frozenset(unread)
+        self.unread: frozenset[str] = frozenset()
+        """Names of which it does not matter whether their requirements can be read."""
         self._files: dict[str, IndexFile] = {}
         self._missed: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -138,7 +137,7 @@ class MetadataStore:
 
     def _parse(self, url: str) -> Metadata:
         file = self._files[url]
-        if read_project(file.filename) in self._unread:
+        if read_project(file.filename) in self.unread:
             return self.headers(file)
         return checked(Metadata.parse(self._read(url)), file)
 

@@ -152,11 +152,12 @@ def check_status(url: str, answer: Response) -> None:
         raise Unreachable(url, f"it answered HTTP {answer.status}", answer.status)
 
 
-class TargetPages(Pages):
+class TargetPages:
     """Pages of which one target takes what fits it."""
 
-    def __init__(self, web: Web, indexes: Sequence[IndexAddress], fit: Fit) -> None:
-        super().__init__(web, indexes)
+    def __init__(self, pages: Pages, fit: Fit) -> None:
+        self.page = pages.page
+        self.flat = pages.flat
         self.fit = fit
         self.best = Once(self._best)
 

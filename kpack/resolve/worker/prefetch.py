@@ -37,7 +37,7 @@ class Prefetcher:
     def want(self, requirement: Requirement) -> None:
         """Start to fetch what ``requirement`` leads to."""
         name = canonicalize_name(requirement.name)
-        if requirement.url or self._readers.kernel.fixed(name):
+        if requirement.url or self._readers.kernel.enough(requirement):
             return
         key = (name, str(requirement.specifier), frozenset(requirement.extras))
         with self._lock:

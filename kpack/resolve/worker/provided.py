@@ -13,6 +13,8 @@ from kpack.resolve.worker.requirements import Metadata, only_extra, parsed, read
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pip._vendor.packaging.requirements import Requirement
+
     from kpack.resolve.wire import Provided
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.metadata import MetadataStore
@@ -59,13 +61,31 @@ class ProvidedDistributions:
         """
         item = self.provided[name]
         lines = [
-            line for line in item.requires_dist or () if readable(line) and (only_extra(line) or self._on_opened(line))
+            line
+            for line in item.requires_dist or ()
+            if readable(line) and (only_extra(line) or (item.counts and self._on_opened(line)))
         ]
         return Metadata(name, item.version, lines, item.provides_extra or (), None)
 
     def knows_extras(self, name: str) -> bool:
         """Tell whether the extras are known without the index."""
-        return self.provided[name].requires_dist is not None
+        item = self.provided[name]
+        return item.requires_dist is not None and item.provides_extra is not None
+
+    def first(self, name: str) -> bool:
+        """Tell whether the kernel's own version of ``name`` is tried before others."""
+        return name in self.provided and self.provided[name].first
+
+    def enough(self, requirement: Requirement) -> bool:
+        """Tell whether the resolver will hardly look beyond the kernel's own version for ``requirement``."""
+        name = canonicalize_name(requirement.name)
+        if not self.first(name):
+            return self.fixed(name)
+        return bool(requirement.specifier.contains(self.provided[name].version, prereleases=True))
+
+    def moving(self) -> list[str]:
+        """Return the opened names that take part whether anything asks for them or not."""
+        return [name for name, item in self.provided.items() if item.opened and item.counts]
 
     def published(self, name: str) -> Metadata | None:
         """Return the metadata that the index has of the kernel's version of ``name`` (for its extras), if any."""
@@ -90,4 +110,9 @@ class ProvidedDistributions:
         return rank is None, rank or 0, file.filename
 
     def _on_opened(self, line: str) -> bool:
-        return bool(self.opened) and canonicalize_name(parsed(line).name) in self.opened
+        """Tell whether a line speaks of an opened name, and the kernel itself is as it says."""
+        if not self.opened:
+            return False
+        requirement = parsed(line)
+        name = canonicalize_name(requirement.name)
+        return name in self.opened and requirement.specifier.contains(self.provided[name].version, prereleases=True)

@@ -9,12 +9,10 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker.files import Fit
-from kpack.resolve.worker.metadata import MetadataStore
 from kpack.resolve.worker.pages import TargetPages
 from kpack.resolve.worker.prefetch import Prefetcher
 from kpack.resolve.worker.provided import ProvidedDistributions
 from kpack.resolve.worker.requirements import Markers
-from kpack.resolve.worker.sdist import SdistMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +26,13 @@ class Readers:
 
     def __init__(self, request: Question, connection: Connection) -> None:
         self.request = request
-        self.arguments, self.session, self.web, indexes = connection
+        self.arguments, self.session, self.web = connection.arguments, connection.session, connection.web
+        self.metadata, self.sdists = connection.metadata, connection.sdists
+        self.metadata.unread = frozenset(request.no_deps)
         self.markers = Markers(
             request.environment, _direct_names(request), no_deps=request.no_deps, substitute=request.substitute
         )
-        self.pages = TargetPages(self.web, indexes, Fit(request))
-        self.metadata = MetadataStore(self.web, request.cache_dir, unread=request.no_deps)
-        self.sdists = SdistMetadata(self.web, request.cache_dir)
+        self.pages = TargetPages(connection.pages, Fit(request))
         self.kernel = ProvidedDistributions(request.provided, self.pages, self.metadata)
         self.prefetcher = Prefetcher(self, self.web.pool.submit, dict(request.pins))
 

@@ -9,8 +9,7 @@ from pip._vendor.packaging.version import Version
 from kpack.resolve.wire import Failure, RequiresAnswer
 from kpack.resolve.worker import failures
 from kpack.resolve.worker.files import version_of
-from kpack.resolve.worker.metadata import BadMetadata, MetadataStore
-from kpack.resolve.worker.pages import Pages
+from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ TRIED = 2
 
 def run(question: RequiresQuestion, connection: Connection) -> RequiresAnswer | Failure:
     """Answer ``question``, many distributions at once."""
-    reader = _LineReader(connection, question.cache_dir)
+    reader = _LineReader(connection)
     try:
         lines = list(connection.web.pool.map(reader.requires, question.distributions))
     except Unreachable as error:
@@ -41,9 +40,9 @@ def run(question: RequiresQuestion, connection: Connection) -> RequiresAnswer | 
 
 
 class _LineReader:
-    def __init__(self, connection: Connection, cache_dir: str) -> None:
-        self._pages = Pages(connection.web, connection.indexes)
-        self._metadata = MetadataStore(connection.web, cache_dir)
+    def __init__(self, connection: Connection) -> None:
+        self._pages = connection.pages
+        self._metadata = connection.metadata
 
     def requires(self, item: Named) -> tuple[str, ...] | BadMetadata | None:
         """Return the lines; None when the index has no wheel of that version, the trouble when it has none to read.

@@ -9,20 +9,24 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.metadata import UNREADABLE, BadMetadata, keep
+from kpack.resolve.worker.recipe import Recipe
 from kpack.resolve.worker.requirements import Metadata, invalid
+from kpack.resolve.worker.web import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.web import Web
 
 LARGEST_SDIST = 1 << 30
 """Bytes that an sdist may have."""
+
+Value = TypeVar("Value")
 
 LIMIT = 1 << 20
 """Bytes that a PKG-INFO may have."""
@@ -35,6 +39,8 @@ class SdistMetadata:
     def __init__(self, web: Web, cache_dir: str) -> None:
         self._web = web
         self._folder = Path(cache_dir) / "metadata-sdist" if cache_dir else None
+        self._files: dict[str, IndexFile] = {}
+        self._read = Once(lambda url: self._of(url, Recipe.of))
 
     def known(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if it was built before, or if PKG-INFO says that a build would not change it.
@@ -52,6 +58,16 @@ class SdistMetadata:
             self.keep(file, found)
         return found
 
+    def recipe(self, file: IndexFile) -> Recipe:
+        """Return what the texts of an sdist say; none of its code runs.
+
+        Raises:
+            BadMetadata, Unreachable: as `known`.
+
+        """
+        self._files.setdefault(file.url, file)
+        return self._read(file.url)
+
     def keep(self, file: IndexFile, metadata: Metadata) -> None:
         """Keep what was found out about ``file`` for this interpreter."""
         path = self._path(file)
@@ -65,10 +81,11 @@ class SdistMetadata:
         # A build backend may look at the interpreter that runs it.
         return self._folder / digest[:2] / f"{digest[2:]}-{sys.implementation.cache_tag}-{sys.platform}"
 
-    def promised(self, file: IndexFile) -> Metadata | None:
-        """Return the metadata if PKG-INFO says that a build would not change it; raises as `known`."""
+    def _of(self, url: str, read: Callable[[IO[bytes]], Value]) -> Value:
+        """Download the file at ``url``, check its digest, and return what ``read`` makes of it."""
+        file = self._files[url]
         with tempfile.TemporaryFile() as stream:
-            size = self._web.save(file.url, stream, limit=LARGEST_SDIST)
+            size = self._web.save(url, stream, limit=LARGEST_SDIST)
             stream.seek(0)
             digest = file.hashes.get("sha256")
             if digest and hashlib.file_digest(stream, "sha256").hexdigest() != digest:
@@ -76,10 +93,15 @@ class SdistMetadata:
                 raise BadMetadata(words, damaged=True)
             stream.seek(0)
             try:
-                content = next(_pkg_info(stream), None)
+                return read(stream)
             except (*UNREADABLE, tarfile.TarError) as error:
                 words = f"has a file {file.filename} that is no readable archive ({size} bytes)"
                 raise BadMetadata(words, damaged=True) from error
+
+    def promised(self, file: IndexFile) -> Metadata | None:
+        """Return the metadata if PKG-INFO says that a build would not change it; raises as `known`."""
+        self._files.setdefault(file.url, file)
+        content = self._of(file.url, lambda stream: next(_pkg_info(stream), None))
         if content is None:
             return None
         fields = Metadata.fields(content)

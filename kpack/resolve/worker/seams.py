@@ -65,15 +65,19 @@ ROUNDS = 3000
 
 
 class Lost(TimeoutError):
-    """The search went on for more than `ROUNDS` rounds."""
+    """The search went on for more rounds than it was granted."""
 
 
 class _Counting(pip_resolver.PipReporter):  # type: ignore[misc] # pip is not typed
     """Ends a search that lost its way."""
 
+    rounds = ROUNDS
+    until: float | None = None
+    """Moment of `time.monotonic` at which words that are being tried are given up."""
+
     def starting_round(self, index: int) -> None:
         super().starting_round(index)
-        if index > ROUNDS:
+        if index > self.rounds or (self.until is not None and time.monotonic() > self.until):
             raise Lost
 
 
@@ -108,6 +112,39 @@ class Choice(Sequence[InstallationCandidate]):
         return iter(self)
 
 
+class OwnFirst(Sequence[InstallationCandidate]):
+    """The kernel's own version before all others; those are asked of the index when it does not do."""
+
+    def __init__(self, own: InstallationCandidate, others: Callable[[], Choice]) -> None:
+        self._own = own
+        self._others = others
+
+    def __len__(self) -> int:
+        return 1 + len(self._others())
+
+    def __getitem__(self, place: Any) -> Any:
+        return [*self._others(), self._own][place]
+
+    def __iter__(self) -> Iterator[InstallationCandidate]:
+        """Yield all; pip looks through them for one that is not yanked, and the first is none."""
+        yield self._own
+        yield from self._others()
+
+    def __reversed__(self) -> Iterator[InstallationCandidate]:
+        """Yield the most preferred first."""
+        yield self._own
+        yield from reversed(self._others())
+
+    @property
+    def applicable_candidates(self) -> OwnFirst:
+        """What pip's BestCandidateResult calls it."""
+        return self
+
+    def iter_applicable(self) -> Iterator[InstallationCandidate]:
+        """Yield them for pip 24.3 and older, least preferred first."""
+        return iter(self[:])
+
+
 @dataclass
 class Finder:
     """What pip's resolver is given instead of the network and the host."""
@@ -130,21 +167,28 @@ class Finder:
     """Metadata of what pip prepared itself, by URL."""
     building: str = ""
     """What pip was last asked to prepare from source."""
-    until: float | None = None
-    """Moment of `time.monotonic` after which no more questions are answered."""
     known: dict[str, Choice] = field(default_factory=dict)
+    hindrances: dict[str, str] = field(default_factory=dict)
+    """Why sdists of a name cannot be built here, as far as their texts tell."""
 
     def candidates(self, project_name: str) -> list[InstallationCandidate]:
         """Answer `PackageFinder.find_all_candidates`."""
         return list(self._choice(project_name))
 
-    def choose(self, project_name: str, specifier: SpecifierSet, **_: Any) -> Choice:
+    def choose(self, project_name: str, specifier: SpecifierSet, **_: Any) -> Choice | OwnFirst:
         """Answer `PackageFinder.find_best_candidate`, in pip's order: yanked files first, then by version.
 
         There is one file for every version already, the best of its tags, so pip's own sort by tag has nothing to do.
         """
-        choice = self._choice(project_name)
-        admitted = set(specifier.filter(choice.versions))
+        has = self.kernel.version(project_name) if self.kernel.first(project_name) else None
+        if has is not None and specifier.contains(has, prereleases=True):
+            own = InstallationCandidate(project_name, str(has), Link(self.kernel.url(project_name)))
+            return OwnFirst(own, lambda: self._admitted(project_name, specifier, without=has))
+        return self._admitted(project_name, specifier)
+
+    def _admitted(self, name: str, specifier: SpecifierSet, *, without: Version | None = None) -> Choice:
+        choice = self._choice(name)
+        admitted = set(specifier.filter(choice.versions)) - {without}
         return Choice(choice.name, [version for version in choice.versions if version in admitted], choice.make)
 
     def _choice(self, name: str) -> Choice:
@@ -178,8 +222,6 @@ class Finder:
 
     def prepare(self, original: Callable[..., Any], ireq: Any) -> TargetDistribution:
         """Answer `RequirementPreparer.prepare_linked_requirement`; ``original`` is pip's own, for sources."""
-        if self.until is not None and time.monotonic() > self.until:
-            raise TimeoutError
         url = ireq.link.url_without_fragment
         name = self.kernel.name_of(url)
         if name is not None:
@@ -204,6 +246,8 @@ class Finder:
     def _of_sdist(self, original: Callable[..., Any], ireq: Any, file: IndexFile) -> Metadata:
         alone = self._unisolated(ireq) is None
         try:
+            if self.request.read_sources:
+                return self.read_source(str(canonicalize_name(ireq.name)), file)
             metadata = self.sdists.known(file) if alone else self.sdists.promised(file)
         except BadMetadata as error:
             raise MetadataInconsistent(ireq, "PKG-INFO", file.filename, str(error)) from error
@@ -213,6 +257,25 @@ class Finder:
                 self.sdists.keep(file, metadata)
         self.seen[file.url] = metadata
         return metadata
+
+    def read_source(self, name: str, file: IndexFile) -> Metadata:
+        """Return what the texts of an sdist say that it requires, if a build of it can be had here.
+
+        Raises:
+            BadMetadata: it cannot, or it is no readable archive. The name's other sdists are taken to be no better.
+
+        """
+        if name not in self.hindrances:
+            recipe = self.sdists.recipe(file)
+            how = self.request.unisolated
+            beside = how is not None and name in how.names
+            why = how.unlike if how is not None and beside else recipe.hindrance(self.request, self.kernel)
+            if not why:
+                metadata = self.sdists.known(file) or recipe.metadata(name, str(file.version))
+                self.seen[file.url] = metadata
+                return metadata
+            self.hindrances[name] = why
+        raise BadMetadata(self.hindrances[name], kind="build")
 
     def _of_source(self, original: Callable[..., Any], ireq: Any) -> Metadata:
         """Let pip download, unpack and ask the build backend, in isolation or with what the target's Python has."""
@@ -360,13 +423,16 @@ def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:
     return install_req_from_line(line, comes_from=comes_from, constraint=constraint)
 
 
-def solve(repository: PyPIRepository, asked: Iterable[Any], pins: dict[str, Any]) -> set[Any]:
+def solve(repository: PyPIRepository, asked: Iterable[Any], pins: dict[str, Any], request: Question) -> set[Any]:
     """Run pip-tools' backtracking resolver and return its pinned InstallRequirements.
 
     Raises:
         DistributionNotFound: there is no solution; ``__cause__`` is resolvelib's ResolutionImpossible.
+        Lost: none was found in as many rounds or seconds as ``request`` grants.
 
     """
+    _Counting.rounds = request.rounds
+    _Counting.until = time.monotonic() + request.seconds if request.seconds else None
     resolver = BacktrackingResolver(
         constraints=list(asked),
         existing_constraints=pins,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
+
+from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import seams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from kpack.resolve.worker.readers import Readers
 
@@ -28,43 +29,21 @@ class Search:
         if self.request.prefetch:
             self.finder.on_metadata = readers.prefetcher.ahead
 
-    def resolve(
-        self,
-        asked: Iterable[tuple[str, str]],
-        pins: dict[str, str],
-        *,
-        until: float | None = None,
-        limited: bool = True,
-    ) -> list[Any]:
-        """Return pip-tools' pins for (line, comes_from) pairs, sorted by name.
-
-        Without ``limited`` what the base asks of opened names does not count.
-
-        Raises:
-            TimeoutError: it was not done by ``until`` (a moment of `time.monotonic`).
-
-        """
-        self.finder.until = until
+    def resolve(self, asked: Iterable[tuple[str, str]], pins: dict[str, str]) -> list[Any]:
+        """Return pip-tools' pins for (line, comes_from) pairs, sorted by name."""
         constraints = [seams.requirement(line, comes_from=comes_from) for line, comes_from in asked]
         constraints += [
-            seams.requirement(limit.requirement, comes_from=limit.by, constraint=True)
-            for limit in self.request.limits
-            if limited
+            seams.requirement(limit.requirement, comes_from=limit.by, constraint=True) for limit in self.request.limits
+        ]
+        # After the requests: what they want is settled first, and these move along.
+        there = {canonicalize_name(ireq.name) for ireq in constraints if ireq.name and not ireq.constraint}
+        constraints += [
+            seams.requirement(name, comes_from="replace") for name in self.finder.kernel.moving() if name not in there
         ]
         existing = {
             name: seams.requirement(f"{name}=={version}", comes_from="the old lock", constraint=True)
             for name, version in sorted(pins.items())
         }
-        return sorted(seams.solve(self.repository, constraints, existing), key=lambda ireq: str(ireq.name))
-
-    @contextlib.contextmanager
-    def opening(self, names: Iterable[str]) -> Iterator[None]:
-        """Let the pack bring other versions of ``names``, too, while the block runs."""
-        kernel, before = self.finder.kernel, self.finder.kernel.opened
-        kernel.opened = before | frozenset(names)
-        self.finder.known.clear()
-        try:
-            yield
-        finally:
-            kernel.opened = before
-            self.finder.known.clear()
+        return sorted(
+            seams.solve(self.repository, constraints, existing, self.request), key=lambda ireq: str(ireq.name)
+        )

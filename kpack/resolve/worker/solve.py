@@ -8,7 +8,7 @@ from pip._internal.exceptions import DistributionNotFound, InstallationError, Pi
 from pip._vendor.requests import RequestException
 
 from kpack import urls
-from kpack.resolve.wire import Answer, Failure, Figures
+from kpack.resolve.wire import Answer, Failure, Figures, Obstacle
 from kpack.resolve.worker import answer, failures, seams, stepwise
 from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.held_back import Comparison
@@ -80,9 +80,9 @@ def _over_the_kernel(search: Search, row: Resolved) -> Failure:
     return Failure(
         kind="no-solution",
         text=f"kaggle-env.toml brings {row.name} {row.version} of its own, but {has.by} has {row.name} {has.version}",
-        next=f'write replace = ["{row.name}"] to put yours in its place',
         name=row.name,
         because="kernel",
+        obstacles=(Obstacle(name=row.name, requirement=row.name, request=row.name, kind="kernel"),),
     )
 
 
@@ -107,6 +107,11 @@ def _no_answer(last: str) -> Failure:
 
 
 def _resolve_with_pins(search: Search, asked: list[tuple[str, str]]) -> list[Any]:
+    if search.request.rounds < ROUNDS:  # words are being tried: they are given up sooner than requests
+        try:
+            return search.resolve(asked, search.request.pins)
+        except Lost as error:
+            raise stepwise.Stuck(asked[-1][1]) from error
     try:
         return search.resolve(asked, search.request.pins)
     except Lost:

@@ -1,0 +1,265 @@
+"""What a person is told to write when there is no solution: words that were tried, or that there are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from kpack import target as target_module
+from kpack.base import load, shipped
+from kpack.errors import NoSolution
+from kpack.resolve import consistency, names
+from kpack.resolve.amendment import Amendment, listed
+from kpack.resolve.child import error_of
+from kpack.resolve.explore import Exploration
+from kpack.resolve.trial import Refusal
+from kpack.resolve.wire import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kpack.base import BaseImage
+    from kpack.environment import Environment, Package
+    from kpack.errors import KpackError
+    from kpack.resolve.trial import Trials
+    from kpack.resolve.wire import Obstacle
+    from kpack.target import Target
+
+ANYWHERE = frozenset({"unknown", "damaged", "invalid", "exclude-newer"})
+"""Kinds of obstacles that are the same in every image."""
+
+HOPELESS = ANYWHERE | {"python", "interpreter", "glibc", "platform"}
+"""Kinds of obstacles that no name in replace, allow-broken or allow-source takes away."""
+
+BASES = 2
+"""Other images that are tried at most."""
+
+SHOWN = 6
+"""Names that are told in a sentence; what is to be written is always whole."""
+
+LARGE = 500_000_000
+"""Bytes of a pack that are worth a word."""
+
+
+class Advice:
+    """Finds the words for one target that was refused."""
+
+    def __init__(self, trials: Trials, environment: Environment, targets: Sequence[Target], target: Target) -> None:
+        self._trials = trials.limited()
+        self._environment = environment
+        self._targets = targets
+        self._target = target
+
+    def error(self, refusal: Refusal) -> KpackError:
+        """Return the error to raise: what stands in the way, and what to write."""
+        if refusal.failure is None:
+            assert refusal.judgement is not None
+            what, general, where = refusal.judgement.what, refusal.judgement.next, refusal.judgement.where
+            obstacles: Sequence[Obstacle] = ()
+        else:
+            told = error_of(self._target.label, refusal.failure)
+            if not isinstance(told, NoSolution):
+                return told
+            what, general, where = told.what, told.next, told.where
+            obstacles = refusal.failure.obstacles
+        # A source that is wrong in itself has neither obstacles nor causes.
+        names_may_help = refusal.failure is None or bool(refusal.failure.causes and not obstacles)
+        advice = list(self._advice(obstacles, names_may_help=names_may_help))
+        if not advice and not general and any(each.kind == "unknown" for each in obstacles):
+            general = "check the spelling, or add its index under [[indexes]]"
+        return NoSolution(what, where=where, next="; or ".join([*advice, *filter(None, [general])]))
+
+    def words(self, refusal: Refusal) -> str:
+        """Return the words that help, or what else can be done; nothing when there is nothing."""
+        failure = refusal.failure
+        if failure is not None and failure.kind != "no-solution":
+            return ""
+        obstacles = failure.obstacles if failure is not None else ()
+        if obstacles and all(each.kind in HOPELESS and not each.sdist for each in obstacles):
+            return ""
+        edit = self._edit()
+        if isinstance(edit, Amendment):
+            return self._words(edit)
+        return "; or ".join(_of_builds(edit.obstacles)) if isinstance(edit, Failure) else ""
+
+    def _advice(self, obstacles: Sequence[Obstacle], *, names_may_help: bool) -> Iterator[str]:
+        """Yield what can be done, the least change first."""
+        if meant := names.meant(obstacles, self._environment, self._target.base):
+            yield meant
+            return
+        edit: Amendment | Failure | str = ""
+        if names_may_help or any(each.kind not in HOPELESS or each.sdist for each in obstacles):
+            edit = self._edit()
+        if isinstance(edit, Amendment):
+            yield self._words(edit)
+        elif isinstance(edit, Failure):
+            if self._target.base is not None:
+                yield f"it cannot be had in {self._target.label}: {self._why(edit)}"
+            yield from _of_builds(edit.obstacles)
+        elif edit:
+            yield edit
+        if isinstance(edit, Failure):
+            obstacles = obstacles or edit.obstacles
+        if fits := self._nearest(obstacles):
+            yield fits
+        if not isinstance(edit, Amendment) and (other := self._other_base(obstacles)):
+            yield other
+        if isinstance(edit, Failure) and (words := self._over_preloaded(edit)):
+            yield words
+
+    def _why(self, failure: Failure) -> str:
+        """Return what stands against every set of names."""
+        first = error_of(self._target.label, failure).what.partition("\n")[0]
+        base = self._target.base
+        fixed = [canonicalize_name(each.name) for each in failure.obstacles if each.kind == "kernel"]
+        if base is None or not fixed or fixed[0] not in base.distributions:
+            return first
+        name = fixed[0]
+        module = base.preloaded_by.get(name)
+        why = consistency.stays(base, name) if module is None else "is imported before the first cell"
+        return f"{first}, which {why}, so that nothing can take its place" if why else first
+
+    def _over_preloaded(self, failure: Failure) -> str:
+        """Return the words that replace a preloaded module all the same."""
+        base = self._target.base
+        loaded = {canonicalize_name(each.name) for each in failure.obstacles} & set(base.preloaded_by if base else ())
+        if not loaded or self._trials.over or len(self._targets) > 1:
+            return ""
+        names = tuple(sorted({*self._environment.allow_preloaded, *loaded}))
+        asked = replace(self._environment, allow_preloaded=names)
+        edit = Exploration(self._trials, asked, self._target).edit()
+        if isinstance(edit, Failure) or isinstance(self._trials.outcome(edit.applied(asked), self._target), Refusal):
+            return ""
+        quoted = ", ".join(f'"{name}"' for name in names)
+        return (
+            f"where the kernel is restarted after the line (a batch run cannot), allow-preloaded = [{quoted}] "
+            f"with {edit.words(asked)}"
+        )
+
+    def _edit(self) -> Amendment | Failure | str:
+        """Return the names that make every target fit, or what stands against all; or a sentence."""
+        edit = Amendment()
+        for target in sorted(self._targets, key=lambda each: each is not self._target):
+            found = Exploration(self._trials, edit.applied(self._environment), target).edit()
+            if isinstance(found, Failure):
+                return found
+            edit |= found
+        if not edit:
+            return ""
+        self._gets = [self._trials.outcome(edit.applied(self._environment), target) for target in self._targets]
+        refused = next((each for each in self._gets if isinstance(each, Refusal)), None)
+        if refused is None:
+            return edit
+        first = refused.error(self._target.label).what.partition("\n")[0]
+        return f"no words were found that make it fit {self._target.label}: the best that was tried ends in {first!r}"
+
+    def _words(self, edit: Amendment) -> str:
+        gets = [each for each in self._gets if not isinstance(each, Refusal)]
+        packed = {pin.name: pin for each in gets for pin in each.packed}
+        moved = [f"{name} {packed[name].version}" for name in sorted(edit.replace) if name in packed]
+        words = f"write {edit.words(self._environment)}"
+        if moved:
+            words += f" to pack {_shortened(moved)} in place of the kernel's"
+        elif edit.allow_source:
+            words += f" to let kpack build {'them' if len(edit.allow_source) > 1 else 'it'}"
+        if edit.allow_broken:
+            words += f" ({_shortened(sorted(edit.allow_broken))} will not work any more)"
+        size = sum(pin.wheel.size or 0 for pin in packed.values() if pin.wheel is not None)
+        return words + (f"; the pack will have about {size / 1e9:.1f} GB" if size > LARGE else "")
+
+    def _nearest(self, obstacles: Sequence[Obstacle]) -> str:
+        """Return what the requests that lead to ``obstacles`` get when they ask for no version, if anything."""
+        texts = {each.request for each in obstacles} - {""}
+        loose = tuple(
+            _loosened(package) if package.text in texts else package for package in self._environment.packages
+        )
+        if loose == self._environment.packages:
+            return ""
+        changed = replace(self._environment, packages=loose)
+        outcomes = [self._trials.outcome(changed, target) for target in self._targets]
+        if any(isinstance(each, Refusal) for each in outcomes):
+            return ""
+        names = {
+            canonicalize_name(after.requirement.name)
+            for before, after in zip(self._environment.packages, loose, strict=True)
+            if after != before and after.requirement is not None
+        }
+        found = [each for each in outcomes if not isinstance(each, Refusal)]
+        own = sorted({f"{use.name} {use.version}" for each in found for use in each.from_base if use.name in names})
+        new = sorted({f"{pin.name} {pin.version}" for each in found for pin in each.packed if pin.name in names})
+        if new:
+            return f"the newest that fits is {listed([*new, *own])}"
+        return f"request what the image has: {listed(own)}" if own else ""
+
+    def _other_base(self, obstacles: Sequence[Obstacle]) -> str:
+        """Return a sentence on a shipped image in which the requests have an answer."""
+        here = self._target.base
+        if here is None or len(self._targets) > 1 or all(each.kind in ANYWHERE for each in obstacles):
+            return ""
+        others = [
+            info for info in shipped() if info.name != here.name and info.accelerator in {here.accelerator, "any"}
+        ]
+        # One that has what is asked for needs no other words; then one with another Python.
+        bases = [load(info.name, Path()) for info in others]
+        met = [base for base in bases if all(_met(each, base) for each in obstacles if each.kind == "kernel")]
+        for base in met[:BASES]:
+            asked, target = self._elsewhere(base)
+            if not isinstance(self._trials.outcome(asked, target), Refusal):
+                return f'write base = "{base.name}": that image (Python {target.python_version}) has an answer as it is'
+        for base in bases:
+            asked, target = self._elsewhere(base)
+            if target.python_version >= self._target.python_version or self._trials.over:
+                continue
+            edit = Exploration(self._trials, asked, target).edit()
+            if isinstance(edit, Amendment) and not isinstance(
+                self._trials.outcome(edit.applied(asked), target), Refusal
+            ):
+                return (
+                    f'write base = "{base.name}"{f" and {edit.words(asked)}" if edit else ""}: '
+                    f"that image (Python {target.python_version}) has an answer then"
+                )
+        return ""
+
+    def _elsewhere(self, base: BaseImage) -> tuple[Environment, Target]:
+        asked = replace(self._environment, bases=(base.name,), replace=(), allow_broken=(), allow_preloaded=())
+        return asked, target_module.targets(asked, [base])[0]
+
+
+def _of_builds(obstacles: Sequence[Obstacle]) -> Iterator[str]:
+    """Yield the ways that exist for what cannot be built here."""
+    stuck = sorted({each.name for each in obstacles if each.kind == "build"})
+    if stuck:
+        quoted = ", ".join(f'"{name}"' for name in stuck)
+        yield f"give the URL or path of a prebuilt wheel of {listed(stuck)} in packages ({stuck[0]} @ https://….whl)"
+        yield (
+            f"write no-build-isolation = [{quoted}] and build where the image is: kpack notebook --relock writes a "
+            "builder notebook for Kaggle"
+        )
+
+
+def _met(obstacle: Obstacle, base: BaseImage) -> bool:
+    item = base.distributions.get(canonicalize_name(obstacle.name))
+    try:
+        wanted = Requirement(obstacle.requirement).specifier
+    except InvalidRequirement:
+        return True
+    return item is None or wanted.contains(item.version, prereleases=True)
+
+
+def _loosened(package: Package) -> Package:
+    requirement = package.requirement
+    if requirement is None or requirement.url is not None or not requirement.specifier:
+        return package
+    loose = Requirement(str(requirement))
+    loose.specifier = SpecifierSet()
+    return replace(package, requirement=loose)
+
+
+def _shortened(items: Sequence[str]) -> str:
+    shown = items[:SHOWN]
+    return listed(shown) if len(items) == len(shown) else f"{', '.join(shown)} and {len(items) - SHOWN} more"

@@ -1,0 +1,66 @@
+"""Changes of kaggle-env.toml that were tried: what they are, and in which words they are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from packaging.utils import NormalizedName
+
+    from kpack.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """Names that three keys get beside those that they have."""
+
+    replace: frozenset[NormalizedName] = frozenset()
+    allow_broken: frozenset[NormalizedName] = frozenset()
+    allow_source: frozenset[NormalizedName] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.replace or self.allow_broken or self.allow_source)
+
+    def __or__(self, other: Amendment) -> Amendment:
+        return Amendment(
+            self.replace | other.replace,
+            self.allow_broken | other.allow_broken,
+            self.allow_source | other.allow_source,
+        )
+
+    def applied(self, environment: Environment) -> Environment:
+        """Return ``environment`` as it is once the words are written."""
+        return replace(
+            environment,
+            replace=_more(environment.replace, self.replace),
+            allow_broken=_more(environment.allow_broken, self.allow_broken),
+            allow_source=_more(environment.allow_source, self.allow_source),
+        )
+
+    def words(self, environment: Environment) -> str:
+        """Return the keys as they are to be written: ``replace = ["a", "b"] and allow-source = ["c"]``."""
+        whole = self.applied(environment)
+        rows = (
+            ("replace", self.replace, whole.replace),
+            ("allow-broken", self.allow_broken, whole.allow_broken),
+            ("allow-source", self.allow_source, whole.allow_source),
+        )
+        lines = [f"{key} = [{', '.join(map(_quoted, names))}]" for key, added, names in rows if added]
+        return listed(lines)
+
+
+def _more(names: Collection[NormalizedName], added: Collection[NormalizedName]) -> tuple[NormalizedName, ...]:
+    return tuple(sorted({*names, *added}))
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def listed(items: Iterable[str]) -> str:
+    """Return ``a, b and c``."""
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,56 @@
+"""Names that are none of a distribution: of modules, and slips of the pen."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from kpack.base import load, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kpack.base import BaseImage
+    from kpack.environment import Environment
+    from kpack.resolve.wire import Obstacle
+
+SUSPICIOUS = frozenset({"unknown", "sdist", "build", "yanked", "none", "invalid"})
+"""Kinds of obstacles that a tombstone meets: a project whose name is that of another one's module."""
+
+
+SHARED = 3
+"""Distributions that may have one module; what more have is a namespace."""
+
+
+def meant(obstacles: Sequence[Obstacle], environment: Environment, base: BaseImage | None) -> str:
+    """Return what to write where requests name modules, or nothing that their index has; or nothing.
+
+    A module is known by what the distributions of the image (of the newest shipped one, without a base) have at the
+    top of site-packages.
+    """
+    asked = {canonicalize_name(each.requirement.name) for each in environment.packages if each.requirement}
+    stuck = [each for each in obstacles if each.kind in SUSPICIOUS]
+    named = sorted({canonicalize_name(each.name) for each in stuck} & asked)
+    if not any(each.kind == "unknown" for each in obstacles) and not named:
+        return ""
+    image = base if base is not None else load(shipped()[0].name, Path())
+    modules = _modules(image)
+    pairs = {name: modules[name] for name in named if name in modules and name not in image.distributions}
+    unknown = sorted({canonicalize_name(each.name) for each in obstacles if each.kind == "unknown"} - pairs.keys())
+    sentences = [f"{name} is a module of {whose}: write {whose}" for name, whose in sorted(pairs.items())]
+    for name in unknown:
+        close = difflib.get_close_matches(name, list(image.distributions), 1, 0.8)
+        sentences += [f"did you mean {close[0]}?" for _ in close]
+    return "; ".join(sentences)
+
+
+def _modules(image: BaseImage) -> Mapping[NormalizedName, NormalizedName]:
+    """Return the distribution of every module, the one with the shortest name where there are more."""
+    owners: dict[NormalizedName, list[NormalizedName]] = {}
+    for name, item in image.distributions.items():
+        for top in item.top_level or ():
+            owners.setdefault(canonicalize_name(top.removesuffix(".py")), []).append(name)
+    return {module: min(names, key=len) for module, names in owners.items() if len(names) <= SHARED}

@@ -1,0 +1,175 @@
+"""Who writes exactly what kpack prints has a lock in two rounds, or is told that it cannot be had.
+
+The requests of the long list use the real index: by default a few run, with ``KPACK_INDEX_TESTS=all`` all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kpack.cache import Cache
+from kpack.errors import NoSolution
+from kpack.fetch import Fetcher
+from kpack.project import Project, lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.resolve.scenario import Scenario
+
+BASES = ("kaggle-gpu-py312-2026-08", "kaggle-cpu-py313-2026-10-estimate", "kaggle-py311-2025-09")
+REQUESTS = (
+    "numpy==1.26.4",
+    "protobuf==3.20.3",
+    "pandas<2",
+    "keras<3",
+    "vllm==0.11.0",
+    "unsloth",
+    "autogluon.tabular",
+    "transformers<4.45",
+    "transformers==4.48.0",
+    "tokenizers==0.15.2",
+    "tensorflow==2.15",
+    "scikit-learn<1.5",
+    "scipy<1.12",
+    "pillow<10",
+    "torch==2.6.0",
+    "torchvision==0.21.0",
+    "datasets<3",
+    "huggingface-hub<0.30",
+    "accelerate<1",
+    "sentence-transformers[onnx]",
+    "transformers[timm]",
+    "fastapi[standard]<0.110",
+    "pydantic<2",
+    "sqlalchemy<2",
+    "opencv-python<4.9",
+    "albumentations==1.3.1",
+    "mediapipe",
+    "lightgbm<4",
+    "xgboost<2",
+    "langchain<0.3",
+    "openai<1",
+    "flash-attn",
+    "mambular",
+    "tensorflow-addons",
+    "pytorch-lightning==1.9.5",
+    "mmdet",
+)
+DEFAULT = {("transformers<4.45", BASES[0]), ("flash-attn", BASES[0]), ("keras<3", BASES[2])}
+
+WRITTEN = re.compile(r"write ((?:[a-z-]+ = (?:\[[^\]]*\]|\"[^\"]*\")(?:, | and )?)+)")
+KEY = re.compile(r"([a-z-]+) = (\[[^\]]*\]|\"[^\"]*\")")
+ENDS = ("it cannot be had in", "no words were found", "write no-build-isolation", "is a module of")
+
+
+def followed(folder: Path, base: str, request: str, rounds: int = 2) -> tuple[int, str]:
+    """Write what is printed, as it is printed, until there is a lock; return the rounds it took and the last words."""
+    keys: dict[str, object] = {"name": "robot", "base": base, "packages": [request]}
+    said = ""
+    for count in range(rounds + 1):
+        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+        (folder / "kaggle-env.toml").write_text(text, encoding="utf-8")
+        try:
+            lock(Project(folder / "kaggle-env.toml"), Fetcher(Cache(folder / "cache")))
+        except NoSolution as error:
+            said = error.next
+        else:
+            return count, ""
+        words = WRITTEN.search(said)
+        if words is None or words[0].startswith("write no-build-isolation"):
+            break
+        keys |= {key: json.loads(value) for key, value in KEY.findall(words[1])}
+    return -1, said
+
+
+def image(folder: Path, distributions: list[dict[str, object]], preloaded: dict[str, list[str]]) -> str:
+    """Write a probe's output and return its path."""
+    environment = {
+        "implementation_name": "cpython",
+        "implementation_version": "3.12.13",
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": "3.12.13",
+        "python_version": "3.12",
+        "sys_platform": "linux",
+    }
+    content = {
+        "kpack-base": 1,
+        "name": "robot",
+        "taken": "2026-11-01",
+        "certainty": "made up",
+        "environment": environment,
+        "glibc": "2.35",
+        "preloaded": preloaded,
+        "distributions": [{"provides-extra": [], **each} for each in distributions],
+    }
+    (folder / "probe.json").write_text(json.dumps(content), encoding="utf-8")
+    return "./probe.json"
+
+
+@pytest.fixture
+def base(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An image in which everything hangs together, and an index that has more."""
+    monkeypatch.setenv("KPACK_INDEX_URL", scenario.index.url)
+    for version in ("1.0", "2.0", "3.0"):
+        scenario.wheel("hub", version)
+        scenario.wheel("words", version)
+    scenario.wheel("models", "4.0", "hub<2", "words<2")
+    scenario.wheel("models", "5.0", "hub>=2", "words>=2")
+    scenario.wheel("sets", "3.0", "hub<3")
+    scenario.wheel("array", "1.0")
+    scenario.wheel("old-array", "1.0", "array<2")
+    distributions: list[dict[str, object]] = [
+        {"name": "hub", "version": "3.0", "requires-dist": []},
+        {"name": "words", "version": "3.0", "requires-dist": []},
+        {"name": "models", "version": "5.0", "requires-dist": ["hub>=2", "words>=2"]},
+        {"name": "sets", "version": "4.0", "requires-dist": ["hub>=3"]},
+        {"name": "stuck", "version": "1.0", "requires-dist": ["words>=3"]},
+        {"name": "array", "version": "2.0", "requires-dist": []},
+    ]
+    return image(scenario.folder, distributions, {"array": ["array"]})
+
+
+@pytest.mark.parametrize("request_", ["models<5", "hub<2", "words==1.0", "sets<4"])
+def test_words_that_are_followed_lead_to_a_lock_at_once(scenario: Scenario, base: str, request_: str) -> None:
+    assert followed(scenario.folder, base, request_) == (1, "")
+
+
+@pytest.mark.parametrize("request_", ["array<2", "old-array"])
+def test_what_no_words_can_have_is_said_to_end_there(scenario: Scenario, base: str, request_: str) -> None:
+    _, said = followed(scenario.folder, base, request_, rounds=0)
+    assert "it cannot be had in probe" in said
+    assert "array 2.0, which is imported before the first cell" in said
+
+
+@pytest.mark.index
+@pytest.mark.parametrize(
+    ("request_", "base_"),
+    [
+        pytest.param(
+            request,
+            name,
+            marks=pytest.mark.skipif(
+                (request, name) not in DEFAULT and os.environ.get("KPACK_INDEX_TESTS") != "all",
+                reason="one of the long list: KPACK_INDEX_TESTS=all",
+            ),
+        )
+        for request in REQUESTS
+        for name in BASES
+    ],
+)
+def test_real_requests_end_in_a_lock_or_in_a_sentence(
+    tmp_path: Path, request_: str, base_: str, real_worker: None
+) -> None:
+    rounds, said = followed(tmp_path, base_, request_)
+    assert rounds in {0, 1, 2} or any(words in said for words in ENDS)
