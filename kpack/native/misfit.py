@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -88,8 +88,16 @@ class NativeReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said and stops nothing."""
-        told = sentences(item for item in self.findings if not item.stops)
-        return (*(f"{said} → {advice}" if advice else said for said, advice in told), *self.unknown)
+        return (*_told(item for item in self.findings if not item.stops), *self.unknown)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """What is to be said where nothing is stopped."""
+        return (*_told(self.findings), *self.unknown)
+
+
+def _told(findings: Iterable[Misfit]) -> Iterator[str]:
+    return (f"{said} → {advice}" if advice else said for said, advice in sentences(findings))
 
 
 def sentences(findings: Iterable[Misfit]) -> list[tuple[str, str]]:

@@ -118,7 +118,7 @@ def troubles(located: Located, around: Surroundings) -> Iterator[Trouble]:
 
 def _missing(soname: str, around: Surroundings) -> Trouble | None:
     library = around.kernel.facts.library(soname)
-    if library.there or around.brings(soname):
+    if library.there or around.brings(soname) or _by_file_name(soname, around):
         return None
     if names.is_torch(soname):
         return _of_torch(soname, around)
@@ -131,6 +131,16 @@ def _missing(soname: str, around: Surroundings) -> Trouble | None:
         certain = library.there is False
         return Trouble("needs", soname, has, certain=certain, next=_other(soname, near), instead=bool(near))
     return Trouble("needs", soname, has, certain=None)
+
+
+def _by_file_name(soname: str, around: Surroundings) -> bool:
+    """Tell whether it is the file (``libgomp.so.1.0.0``) behind a library that the system has: no cache lists it."""
+    shorter, _, last = soname.rpartition(".")
+    while last.isdigit():
+        if around.kernel.facts.library(shorter).there:
+            return True
+        shorter, _, last = shorter.rpartition(".")
+    return False
 
 
 def _other(soname: str, near: list[str]) -> str:

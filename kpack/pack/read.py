@@ -246,11 +246,7 @@ def verify(
     if not proven:
         problems += _code(pack, on_note)
     problems += _restorable(pack)
-    let_in = {
-        item.wheel: Lax(record=item.lax_record, archive=item.lax_archive)
-        for target in pack.manifest.targets
-        for item in target.distributions
-    }
+    let_in = _let_in(pack)
     for member in _within(pack):
         where = member.path
         try:
@@ -290,6 +286,14 @@ def _restorable(pack: ReadPack) -> Iterator[Problem]:
         right = rules.fits(item.version, named.version) or rules.fits(named.version, item.version)
         if folder != "wheels" or normalize_name(named.name) != normalize_name(item.name) or not right:
             yield Problem(MANIFEST, f"{item.wheel:.200} is said to be {item.name:.100} {item.version:.100}")
+
+
+def _let_in(pack: ReadPack) -> dict[str, Lax]:
+    return {
+        item.wheel: Lax(record=item.lax_record, archive=item.lax_archive)
+        for target in pack.manifest.targets
+        for item in target.distributions
+    }
 
 
 def _code(pack: ReadPack, on_note: Callable[[str], object]) -> list[Problem]:
@@ -360,6 +364,27 @@ def _frame(pack: ReadPack) -> Iterator[Problem]:
         stream.seek(position)
         if length >= pack.size and stream.read(len(tarfmt.END) + 1) != tarfmt.END:
             yield Problem("end", f"the file must have {pack.size} bytes and end in zeros")
+
+
+def admitted(
+    pack: ReadPack, known: Callable[[str, str], Admitted | None] = lambda *_: None
+) -> Iterator[tuple[str, Admitted]]:
+    """Yield the file name of every wheel of a pack that may enter one, and what the gate says of it.
+
+    ``known`` is asked first, with file name and sha256. What may not enter is left out: `verify` tells why.
+    """
+    lax = _let_in(pack)
+    for member in pack.manifest.members:
+        if member.path.startswith("wheels/"):
+            filename = member.path.removeprefix("wheels/")
+            verdict = known(filename, member.sha256)
+            if verdict is None:
+                try:
+                    with _Bytes(pack, member) as window:
+                        verdict = admit_window(window, filename, lax.get(member.path, STRICT))
+                except IntegrityError:
+                    continue
+            yield filename, verdict
 
 
 def wheel_landings(pack: ReadPack) -> Iterator[tuple[str, tuple[rules.Landing, ...]]]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from kpack.errors import MachineError, UsageError
+from kpack.pack import native
+from kpack.pack.admission import Verdicts
+from kpack.pack.read import admitted
 from kpack.rehearse import interpreter as interpreters
 from kpack.rehearse import jupyter, outcome, programs, real, stubs
 from kpack.rehearse.call import WARDEN, Found, call
@@ -171,6 +174,11 @@ class _Run:
             )
         if base is not None and base.python_full_version != self.interpreter.version:
             self.notes.append(f"ran in Python {self.interpreter.version}; the image has {base.python_full_version}")
+        if base is not None:
+            # This machine's libraries are not the image's, so that an import here does not show that one works there.
+            known = Verdicts(self.cache.root / "admitted").known
+            objects = {name: verdict.objects for name, verdict in admitted(self.pack, known)}
+            self.notes += native.report([self.target], objects, {base.name: base}).all
 
     def _walls(self) -> Walls:
         """Find out what this machine lets one cut off."""

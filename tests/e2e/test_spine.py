@@ -62,7 +62,8 @@ def test_lock_build_verify_and_restore(workshop: Workshop, kernel: Path, tmp_pat
     assert built["size"] == workshop.pack.stat().st_size
     assert workshop.good("bootstrap", workshop.pack).out.strip() == built["bootstrap"]
     verified = workshop.good("verify", workshop.pack, "--expect", built["id"], "--json").json
-    assert verified == {"pack": str(workshop.pack), "id": built["id"], "ok": True, "problems": [], "notes": []}
+    empty: dict[str, object] = {"problems": [], "notes": [], "native": []}
+    assert verified == {"pack": str(workshop.pack), "id": built["id"], "ok": True, **empty}
 
     done = paste(built["bootstrap"], kernel, mounted(workshop, tmp_path), tmp_path, "import beta; beta.main()")
     assert done.returncode == 0, done.stderr

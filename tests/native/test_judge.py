@@ -85,6 +85,12 @@ def test_what_is_allowed_by_name_is_said_and_stops_nothing() -> None:
     )
 
 
+def test_the_file_behind_a_library_of_the_system_is_there_although_no_cache_lists_it() -> None:
+    cached = frozenset(["libc.so.6", "libgomp.so.1"])
+    assert lint(wheel("x", {f"x.{CP312}": module(needed=["libgomp.so.1.0.0"])}), cached=cached) == NativeReport()
+    assert len(lint(wheel("x", {f"x.{CP312}": module(needed=["libgomp.so.2.0.0"])}), cached=cached).stopping) == 1
+
+
 def test_what_another_packed_wheel_brings_is_there() -> None:
     ext = wheel("ext", {f"e.{CP312}": module(needed=["libcudart.so.13"], runpath="$ORIGIN/../nvidia/cu13/lib")})
     runtime = wheel("nvidia-cuda-runtime", {"nvidia/cu13/lib/libcudart.so.13": make_elf(soname="libcudart.so.13")})

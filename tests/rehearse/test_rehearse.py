@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import pytest
 from tests.cli.run import ROOT, kpack
 from tests.rehearse.conftest import SERIES
 from tests.support import kernels
+from tests.support.elf import make_elf
 from tests.support.index import IndexServer
 from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
@@ -325,6 +327,15 @@ def test_where_nothing_can_be_cut_off_connections_are_refused_and_it_is_said(the
     assert any("connections of Python were refused instead" in note for note in outcome.notes)
     assert any("KPACK_INPUT" in note for note in outcome.notes)
     assert theatre.left() == []
+
+
+@pytest.mark.root
+def test_native_code_that_does_not_fit_the_image_is_told_whatever_this_machine_has(theatre: Theatre) -> None:
+    files: dict[str, bytes | str] = {"fine.py": "", "fine/libfine.so": make_elf(versions={"libc.so.6": ["GLIBC_2.99"]})}
+    pack = theatre.pack([make_wheel(theatre.folder, "fine", files=files)], base="image")
+    outcome = theatre.play(pack, base=replace(kernels.base({}, python=f"{SERIES}.1"), system={"libc6": "2.35"}))
+    assert outcome.ok, outcome
+    assert any(note.startswith("fine 1.0: fine/libfine.so needs GLIBC 2.99; image has") for note in outcome.notes)
 
 
 @pytest.mark.root
