@@ -48,7 +48,7 @@ _SUM = {
 
 def _rows(findings: Iterable[Finding]) -> Iterable[str]:
     for finding in findings:
-        remark = f" ({finding.why})" if finding.why and finding.entry else finding.why
+        remark = f" ({finding.why})" if finding.why and finding.entry else f"note: {finding.why}"
         if finding.entry or finding.why:
             yield f"→ {finding.entry}{remark}" if finding.entry else remark
         if finding.write:
