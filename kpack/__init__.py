@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         verify,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 DISTRIBUTION = "kaggle-kpack"
 """What a package index knows kpack as; the distribution named ``kpack`` there is somebody else's project."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import parse_wheel_filename
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from packaging.version import Version
 
     from kpack.environment import Environment
     from kpack.fetch import Download, Fetcher
@@ -59,13 +63,16 @@ def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> 
     """
     if not any(pin.source for target in resolution.targets for pin in target.packed):
         return resolution
-    builder = _builder(environment, fetcher)
+    image = _image(resolution)
+    builder = _builder(environment, fetcher, image)
     built: dict[object, BuiltWheel] = {}
     targets = []
     for found in resolution.targets:
-        packed = tuple(_filled(pin, found.target, builder, built) for pin in found.packed)
-        targets.append(replace(found, packed=packed))
+        filled = tuple(_filled(pin, found.target, builder, built) for pin in found.packed)
+        targets.append(replace(found, packed=filled))
     notes = tuple(item.note for item in built.values() if item.note)
+    packed = {pin.name: pin for target in targets for pin in target.packed}
+    notes += tuple(note for pin in packed.values() for note in _unlike(pin, image))
     return replace(resolution, targets=tuple(targets), notes=resolution.notes + notes)
 
 
@@ -144,7 +151,28 @@ def changed(made: Lock, relative_to: Path) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _builder(environment: Environment, fetcher: Fetcher) -> Builder:
+def _image(resolution: Resolution) -> dict[str, str]:
+    """Return what the targets have; of several versions the oldest, as what is compiled for it works with newer."""
+    found: dict[str, Version] = {}
+    for target in resolution.targets:
+        for name, item in (target.target.base.distributions if target.target.base else {}).items():
+            found[name] = min(found.get(name, item.version), item.version)
+    return {name: str(version) for name, version in found.items()}
+
+
+def _unlike(pin: Pin, image: Mapping[str, str]) -> Iterator[str]:
+    """Say with which compiled package of another version than the image's a wheel was built."""
+    for wheel in pin.source.build_requires if pin.source else ():
+        name, version, _, tags = parse_wheel_filename(wheel.filename)
+        has = image.get(name)
+        if has is not None and str(version) != has and all(tag.platform != "any" for tag in tags):
+            yield (
+                f"{pin.name} was built with {name} {version}, as its build requirements ask for; the image has {name} "
+                f"{has}: see in a rehearsal that it works (kpack rehearse)"
+            )
+
+
+def _builder(environment: Environment, fetcher: Fetcher, image: Mapping[str, str] | None = None) -> Builder:
     from kpack.resolve.ask import address
     from kpack.source.build import Builder
     from kpack.source.environment import Indexes
@@ -154,4 +182,5 @@ def _builder(environment: Environment, fetcher: Fetcher) -> Builder:
         relative_to=environment.path.parent,
         indexes=Indexes(addresses=address(environment, None), exclude_newer=environment.exclude_newer),
         unisolated=environment.no_build_isolation,
+        image=image,
     )

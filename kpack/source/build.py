@@ -20,7 +20,7 @@ from kpack.source.host import this_host
 from kpack.urls import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from packaging.version import Version
@@ -35,17 +35,25 @@ class Builder:
     """Builds sources for one project.
 
     ``relative_to`` is the folder of kaggle-env.toml; ``indexes`` say where build requirements come from;
-    ``unisolated`` are the names of what is built with the packages of `interpreter.running` instead.
+    ``unisolated`` are the names of what is built with the packages of `interpreter.running` instead; ``image`` is
+    what the targets have (name → version), and what a build takes where it may choose.
     """
 
     def __init__(
-        self, fetcher: Fetcher, *, relative_to: Path, indexes: Indexes, unisolated: Collection[str] = ()
+        self,
+        fetcher: Fetcher,
+        *,
+        relative_to: Path,
+        indexes: Indexes,
+        unisolated: Collection[str] = (),
+        image: Mapping[str, str] | None = None,
     ) -> None:
         self.fetcher = fetcher
         self.cache = fetcher.cache
         self.relative_to = relative_to
         self.indexes = indexes
         self.unisolated = frozenset(unisolated)
+        self.image = dict(image or {})
         self.memory = Memory(self.cache)
 
     def build(self, source: Source, *, name: str, version: Version, expected: Wheel | None = None) -> BuiltWheel:
@@ -95,7 +103,8 @@ class Builder:
             return [interpreter.running().fingerprint]
         host, newer = this_host(), self.indexes.exclude_newer
         addresses = [address.url for address in self.indexes.addresses]
-        return [host.python_full_version, host.marker, newer.isoformat() if newer else None, addresses]
+        of_its_day = newer.isoformat() if newer else None
+        return [host.python_full_version, host.marker, of_its_day, addresses, sorted(self.image.items())]
 
     def _with_the_image(self, source: Source, project: Path, folder: Path, name: str, version: Version) -> BuiltWheel:
         image = interpreter.running()
@@ -172,12 +181,13 @@ class Builder:
             raise MachineError(
                 "--offline, and its build requirements are not locked yet", where=name, next="lock without --offline"
             )
-        found = environment.resolve(system.requires, self.indexes, self.cache, name=name)
+        found = environment.resolve(system.requires, self.indexes, self.cache, name=name, image=self.image)
         place = self._installed(found, folder / "environment", name)
         more = place.dynamic_requires(project, system)
         if not more:
             return place, found
-        found = environment.resolve([*system.requires, *more], self.indexes, self.cache, name=name)
+        everything = [*system.requires, *more]
+        found = environment.resolve(everything, self.indexes, self.cache, name=name, image=self.image)
         return self._installed(found, folder / "whole-environment", name), found
 
     def _environment(self, source: Source, folder: Path, name: str) -> BuildEnvironment:

@@ -25,7 +25,7 @@ from kpack.source.interpreter import WAYS_OUT
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from kpack.cache import Cache
@@ -73,8 +73,13 @@ class Indexes:
     exclude_newer: datetime | None = None
 
 
-def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name: str) -> tuple[Wheel, ...]:
+def resolve(
+    requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name: str, image: Mapping[str, str] | None = None
+) -> tuple[Wheel, ...]:
     """Choose the wheels of a build environment for this host, sorted by file name.
+
+    Of what ``image`` has (name → version) that version is taken where the requirements and this host allow it: what
+    is compiled against another numpy than the kernel's may not work there.
 
     Raises:
         NoSolution: they conflict, or one has no wheel.
@@ -93,6 +98,7 @@ def resolve(requirements: Sequence[str], indexes: Indexes, cache: Cache, *, name
         indexes=indexes.addresses or (IndexAddress(url=""),),
         cache_dir=str(cache.http_dir),
         accelerator="",
+        pins=dict(sorted((image or {}).items())),
     )
     wheels = []
     with cache.temporary() as scratch, Workers(1, scratch=scratch) as workers:

@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from kpack import source as sources
 from kpack.cache import Cache
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, NetworkError, NoSolution, UsageError
 from kpack.files import sha256_of
-from kpack.resolve.model import Source
+from kpack.resolve.model import Pin, Source, Wheel
 from kpack.resolve.wire import IndexAddress
 from kpack.source.build import check_target
 from kpack.source.environment import Indexes
@@ -241,6 +244,34 @@ def test_build_requirements_are_of_the_day_that_exclude_newer_names(own: Shop, t
     old = own.build(source, indexes=indexes)
     assert [wheel.filename for wheel in old.source.build_requires][1].startswith("helper-1.0")
     assert [wheel.filename for wheel in own.build(source).source.build_requires][1].startswith("helper-2.0")
+
+
+def test_build_takes_the_images_version_of_what_it_needs_where_it_may(own: Shop, tmp_path: Path) -> None:
+    for version in ("2.0", "2.4"):
+        own.index.add(make_wheel(tmp_path / version, "numbers", version))
+    free = PYPROJECT.replace('"carelessbackend"]', '"carelessbackend", "numbers"]')
+    source = own.project("free", pyproject=free)
+    for image, taken in (({"numbers": "2.0"}, "2.0"), ({"numbers": "1.9"}, "2.4"), ({}, "2.4")):
+        built = own.build(source, image=image)
+        assert f"numbers-{taken}-py3-none-any.whl" in [wheel.filename for wheel in built.source.build_requires]
+
+
+def test_compiled_requirement_of_another_version_than_the_images_is_said() -> None:
+    requires = tuple(
+        Wheel(filename=filename, sha256="0" * 64, size=1, url=None)
+        for filename in ("numbers-2.4-cp311-cp311-linux_x86_64.whl", "setuptools-80.0-py3-none-any.whl")
+    )
+    pin = Pin(
+        name=canonicalize_name("fork"),
+        version=Version("1.0"),
+        wheel=Wheel(filename="fork-1.0-cp311-cp311-linux_x86_64.whl", sha256="0" * 64, size=1, url=None),
+        needed_by=(),
+        source=Source(kind="directory", url="fork", build_requires=requires),
+    )
+    (said,) = sources._unlike(pin, {"numbers": "2.0", "setuptools": "75.0"})
+    assert "fork was built with numbers 2.4" in said
+    assert "the image has numbers 2.0" in said
+    assert not [*sources._unlike(pin, {"numbers": "2.4"})]
 
 
 def test_wheel_is_rebuilt_from_locked_requirements_though_newer_ones_came(own: Shop, tmp_path: Path) -> None:
