@@ -46,8 +46,8 @@ ROOMS = {
     "rehearse": "errors notebook pack publish restore",
     "status": "errors ledger lock pack standing",
     "library": "cache errors fetch pack project restoring",
-    "cli": "base cache drift environment errors fetch files importing ledger lock native notebook pack project publish"
-    " rehearse restore restoring status",
+    "cli": "base checkpoints cache drift environment errors fetch files importing ledger lock native notebook"
+    " pack project publish rehearse restore restoring status",
     "__main__": "cli",
 }
 """Room (a module or package of ``kpack``): the rooms that it may import when it runs, at its top or in a function.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
 HUB_FOLDER = "huggingface/hub"
 """Where repositories without a ``path`` land below the restore directory, in the layout of the Hugging Face cache."""
+
+KAGGLE_DIRECTORY = "/kaggle/tmp"
+"""Where relative checkpoint paths start on Kaggle when ``[restore] directory`` is not set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +46,14 @@ def variables(checkpoints: Iterable[LockedCheckpoint]) -> dict[str, str]:
     if any(checkpoint.path.startswith(f"{HUB_FOLDER}/") for checkpoint in checkpoints):
         return {"HF_HUB_CACHE": f"{{directory}}/{HUB_FOLDER}", "HF_HUB_OFFLINE": "1"}
     return {}
+
+
+def landing(checkpoints: Iterable[LockedCheckpoint], directory: str | None) -> dict[str, str]:
+    """Return where each checkpoint is on Kaggle after the restore, by its path in the lock.
+
+    ``directory`` is that of ``[restore]``. What is below ``~`` stays so: whose home that is, only the kernel knows.
+    """
+    start = directory or KAGGLE_DIRECTORY
+    return {
+        item.path: item.path if item.path.startswith("~") else posixpath.join(start, item.path) for item in checkpoints
+    }

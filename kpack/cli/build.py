@@ -11,6 +11,7 @@ import click
 
 from kpack import project as projects
 from kpack.cache import Cache
+from kpack.checkpoints import landing
 from kpack.cli.progress import counted, fetching
 from kpack.cli.session import Session, answer, human_size, json_option, say, say_next, tell
 from kpack.errors import CheckFailed, IntegrityError, MachineError
@@ -19,6 +20,9 @@ from kpack.files import sha256_of
 
 if TYPE_CHECKING:
     from kpack.pack import BuiltPack
+
+_SHOWN = 8
+"""Checkpoints whose place is shown; a repository has hundreds."""
 
 
 @click.command()
@@ -61,6 +65,7 @@ def build(
         made = _expected_build(project, out, expect, offline=offline, take_from=take_from)
     else:
         made = _build(project, out, offline=offline, take_from=take_from)
+    lands = landing(project.current_lock().checkpoints, project.environment.restore.directory)
     if as_json:
         answer(
             {
@@ -69,6 +74,7 @@ def build(
                 "sha256": digest or made.sha256,
                 "size": made.size,
                 "bootstrap": made.line,
+                "checkpoints": [{"path": path, "lands": place} for path, place in lands.items()],
                 "notes": list(made.notes),
             }
         )
@@ -76,6 +82,10 @@ def build(
     for note in made.notes:
         say(f"note: {note}")
     tell(f"{out}: {'the same bytes again' if check else 'built'}, {human_size(made.size)}, id {made.id}")
+    for place in list(lands.values())[:_SHOWN]:
+        tell(f"in the kernel: {place}")
+    if len(lands) > _SHOWN:
+        tell(f"and {len(lands) - _SHOWN} more checkpoints, see kpack inspect")
     tell("Paste this line in the notebook:")
     tell("")
     tell(made.line)

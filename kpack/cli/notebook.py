@@ -91,6 +91,7 @@ def notebook(
 def _plan(
     project: projects.Project, owner: str | None, accelerator: str | None, image: str | None, *, relock: bool
 ) -> PairPlan:
+    from kpack.checkpoints import landing
     from kpack.notebook import PairPlan, gather
     from kpack.publish.kernel import image_reference
 
@@ -115,7 +116,7 @@ def _plan(
         relock=relock,
         expect=pack.id if pack else None,
         line=pack.line if pack else None,
-        checkpoints=gather.landing(lock.checkpoints, environment.restore.directory) if lock else {},
+        checkpoints=landing(lock.checkpoints, environment.restore.directory) if lock else {},
         accelerator=machine,
         image=image_reference(image, machine) if image else gather.image_of(project, machine),
         variables=gather.variables(environment),

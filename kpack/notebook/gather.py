@@ -17,9 +17,8 @@ from kpack.publish.kernel import MACHINES, image_reference
 from kpack.urls import VARIABLE, has_user
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from kpack.checkpoints import LockedCheckpoint
     from kpack.environment import Environment
     from kpack.pack import ReadPack
     from kpack.project import Project
@@ -29,9 +28,6 @@ PROBED = "kaggle-base.json"
 
 _SMALL = 100_000
 """Bytes of a text file that still travels in the notebook, which may have a million."""
-
-_KAGGLE_TMP = "/kaggle/tmp"
-"""Where relative checkpoint paths start on Kaggle when [restore] directory is not set."""
 
 
 def files(project: Project, *, relock: bool) -> dict[str, str]:
@@ -118,12 +114,6 @@ def pack_of(project: Project) -> ReadPack | None:
     found = read(project.pack_path)
     lock = found.data(found.manifest.lock).decode("utf-8")
     return found if lock == relative(project.current_lock()) else None
-
-
-def landing(checkpoints: Sequence[LockedCheckpoint], directory: str | None) -> dict[str, str]:
-    """Return where each checkpoint is on Kaggle after the restore, by its path in kaggle-env.toml."""
-    start = directory or _KAGGLE_TMP
-    return {item.path: posixpath.join(start, item.path) for item in checkpoints}
 
 
 def attached(environment: Environment) -> dict[str, tuple[str, ...]]:

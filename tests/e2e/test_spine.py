@@ -219,6 +219,12 @@ def test_restores_without_network_from_a_read_only_mount(workshop: Workshop, ker
     assert done.stdout.splitlines()[-1] == "beta says hello"
 
 
+def test_build_says_where_checkpoints_will_be_in_the_kernel(workshop: Workshop) -> None:
+    (found,) = workshop.built()["checkpoints"]
+    assert found["lands"] == f"/kaggle/tmp/{found['path']}"
+    assert f"in the kernel: {found['lands']}" in workshop.good("build").out
+
+
 def test_same_lock_gives_same_bytes_elsewhere(workshop: Workshop, tmp_path: Path) -> None:
     first = workshop.built()
     elsewhere = tmp_path / "else where"
