@@ -256,6 +256,7 @@ def _native(made: Lock, project: Project, cache: Cache) -> NativeReport:
         {name: item for name, item in read.items() if item is not None},
         {base.name: base for base in project.bases},
         project.environment.allow_native,
+        project.environment.accelerator,
     )
     if found.stopping:
         raise native.error(found.stopping, NoSolution, str(project.config))
@@ -333,6 +334,7 @@ def build(
             {name: verdict.objects for name, verdict in said.items()},
             {base.name: base for base in project.bases},
             project.environment.allow_native,
+            project.environment.accelerator,
         )
         if found.stopping:
             raise native.error(found.stopping, IntegrityError, str(project.config))

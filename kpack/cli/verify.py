@@ -111,7 +111,9 @@ def _native(session: Session, found: pack.ReadPack, objects: dict[str, tuple[Sha
     names = {target.base for target in found.manifest.targets if target.base is not None}
     images = {name: image for name in sorted(names) if (image := image_of(project, name)) is not None}
     lock = loads(found.data(found.manifest.lock).decode("utf-8"), f"{found.path}: {found.manifest.lock}")
-    return lint.report(found.manifest.targets, objects, images, lock.requests.names("allow-native"))
+    accelerator = lock.requests.values["accelerator"]
+    assert accelerator is None or isinstance(accelerator, str)
+    return lint.report(found.manifest.targets, objects, images, lock.requests.names("allow-native"), accelerator)
 
 
 def _opinion(session: Session, found: pack.ReadPack | None) -> Opinion:

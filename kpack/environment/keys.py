@@ -270,6 +270,16 @@ DOCUMENT = FixedTable(
             description="Packages that are packed although their native code does not fit the image; it is said.",
         ),
         Row(
+            key="accelerator",
+            kind=word(
+                Text(
+                    pattern="P100|V100|T4|A100|L4|H100|RTX-PRO-6000",
+                    advice='write "P100", "T4", "L4", "A100", "V100", "H100" or "RTX-PRO-6000"',
+                )
+            ),
+            description="The GPU of the session: what GPU code of a wheel is not built for is said.",
+        ),
+        Row(
             key="no-deps",
             kind=NAMES,
             description="Packages whose requirements are not followed; what they miss is said.",

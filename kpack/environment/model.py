@@ -164,6 +164,8 @@ class Environment:
     lax_record: tuple[NormalizedName, ...] = ()
     lax_archive: tuple[NormalizedName, ...] = ()
     allow_native: tuple[NormalizedName, ...] = ()
+    accelerator: str | None = None
+    """The GPU of the session: ``T4``; None when the file names none."""
     no_deps: tuple[NormalizedName, ...] = ()
     substitute: Mapping[NormalizedName, NormalizedName] = field(default_factory=dict)
     """A requirement on a key counts as one on its value."""

@@ -11,9 +11,11 @@ import re
 import struct
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
+
+from kpack.native.devices import DeviceScan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,6 +73,8 @@ class SharedObject:
     """Versions of symbols that it has."""
     module: bool = False
     """It names an initialiser of a Python module."""
+    devices: tuple[str, ...] = ()
+    """GPU architectures that it has code for: ``sm_75``, ``compute_90``."""
     strings: str = ""
     """Of which std::string its calls of torch are: ``cxx11``, ``pre-cxx11``; empty without such calls."""
 
@@ -86,6 +90,7 @@ class ElfReader:
         self._path = path
         self._executable = executable
         self._kept = _Kept()
+        self._devices = DeviceScan()
         self._foreign = False
 
     def feed(self, piece: bytes) -> None:
@@ -96,13 +101,15 @@ class ElfReader:
         if self._kept.size - len(piece) < len(MAGIC):
             begin = self._kept.begin()
             self._foreign = not (begin.startswith(MAGIC) or MAGIC.startswith(begin))
+        self._devices.feed(piece)
 
     def finish(self) -> SharedObject | None:
         """Return what the file asks for; None for one that no loader of the system takes: data, device code, ``.o``."""
         if self._foreign or self._kept.begin() != MAGIC:
             return None
         try:
-            return _read(self._kept, self._path, executable=self._executable)
+            found = _read(self._kept, self._path, executable=self._executable)
+            return found and replace(found, devices=self._devices.names)
         except UnreadableError as error:
             return SharedObject(path=self._path, fault=str(error))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kpack.native import names
 from kpack.native.builds import built_for_another
+from kpack.native.devices import CAPABILITIES, runs
 from kpack.native.misfit import Certainty, Misfit, NativeReport
 from kpack.native.troubles import Surroundings, Trouble, foreign, troubles
 
@@ -46,18 +47,19 @@ class _Judge:
         return NativeReport(tuple(found), tuple(self._unknown()))
 
     def _wheel(self, wheel: NativeWheel) -> Iterator[Misfit]:
-        yield from (self._finding(wheel, item, (), Certainty.LIKELY) for item in built_for_another(wheel, self.around))
+        yield from (self._misfit(wheel, item, (), Certainty.LIKELY) for item in built_for_another(wheel, self.around))
         readable = [item for item in self.around.shelf.of(wheel.name) if not item.object.fault]
         for item in self.around.shelf.of(wheel.name):
             if item.object.fault:
                 trouble = Trouble("is", f"not readable ELF ({item.object.fault})", "", certain=False)
-                yield self._finding(wheel, trouble, (item.object.path,), Certainty.ON_DEMAND)
+                yield self._misfit(wheel, trouble, (item.object.path,), Certainty.ON_DEMAND)
         at_home = [item for item in readable if not foreign(item, self.around.kernel)]
         yield from self._foreign(wheel, readable, at_home)
         yield from self._python(wheel, at_home)
         usable = [item for item in at_home if self._imports(item)]
         yield from self._missing(wheel, usable)
         yield from self._bits(wheel, usable)
+        yield from self._devices(wheel, usable)
 
     def _foreign(self, wheel: NativeWheel, readable: list[Located], at_home: list[Located]) -> Iterator[Misfit]:
         """Tell of a wheel all of whose code is for another machine; a few such files beside others are its plug-ins."""
@@ -73,7 +75,7 @@ class _Judge:
             next=f"take a wheel of {wheel.name} for {machine}",
         )
         files = tuple(item.object.path for item in modules or readable)
-        yield self._finding(wheel, trouble, files, Certainty.SURE if modules else Certainty.LIKELY)
+        yield self._misfit(wheel, trouble, files, Certainty.SURE if modules else Certainty.LIKELY)
 
     def _python(self, wheel: NativeWheel, at_home: list[Located]) -> Iterator[Misfit]:
         """Tell of a wheel whose extension modules are all for other Pythons."""
@@ -88,7 +90,7 @@ class _Judge:
             certain=False,
             next=f"take a wheel of {wheel.name} for Python {self.around.kernel.python}",
         )
-        yield self._finding(wheel, trouble, tuple(item.object.path for item in modules), Certainty.LIKELY)
+        yield self._misfit(wheel, trouble, tuple(item.object.path for item in modules), Certainty.LIKELY)
 
     def _missing(self, wheel: NativeWheel, usable: list[Located]) -> Iterator[Misfit]:
         grouped: dict[Trouble, list[Located]] = defaultdict(list)
@@ -105,7 +107,7 @@ class _Judge:
                 continue
             certainty = self._certainty(trouble, files, modules, usable)
             if trouble.certain is not None:
-                yield self._finding(wheel, trouble, tuple(item.object.path for item in files), certainty)
+                yield self._misfit(wheel, trouble, tuple(item.object.path for item in files), certainty)
             elif certainty is not Certainty.ON_DEMAND:
                 self.unknown[trouble.wants].add(wheel.name)
 
@@ -136,7 +138,25 @@ class _Judge:
         ]
         if files:
             trouble = Trouble("is", "a program without an executable bit", "", certain=False)
-            yield self._finding(wheel, trouble, tuple(files), Certainty.ON_DEMAND)
+            yield self._misfit(wheel, trouble, tuple(files), Certainty.ON_DEMAND)
+
+    def _devices(self, wheel: NativeWheel, usable: list[Located]) -> Iterator[Misfit]:
+        """Tell of a wheel whose GPU code, all of it, is for other GPUs than the session's."""
+        name = self.around.kernel.accelerator
+        capability = CAPABILITIES.get(name)
+        items = [item for item in usable if item.object.devices]
+        built = tuple(dict.fromkeys(device for item in items for device in item.object.devices))
+        if capability is None or not items or runs(built, capability):
+            return
+        wants = ", ".join(sorted(built, key=lambda device: int(device.partition("_")[2])))
+        trouble = Trouble(
+            "has GPU code for",
+            wants,
+            f"a {name} (sm_{capability})",
+            certain=False,
+            next=f"take a version that is built for sm_{capability}, too, or a session with another GPU",
+        )
+        yield self._misfit(wheel, trouble, tuple(item.object.path for item in items), Certainty.ON_DEMAND)
 
     def _module(self, item: Located) -> bool:
         return names.is_module(item.object.path, initialiser=item.object.module)
@@ -159,7 +179,7 @@ class _Judge:
             self._reach[item] = frozenset(seen)
         return self._reach[item]
 
-    def _finding(self, wheel: NativeWheel, trouble: Trouble, files: tuple[str, ...], certainty: Certainty) -> Misfit:
+    def _misfit(self, wheel: NativeWheel, trouble: Trouble, files: tuple[str, ...], certainty: Certainty) -> Misfit:
         return Misfit(
             package=wheel.name,
             version=str(wheel.version),

@@ -24,6 +24,8 @@ class NativeKernel:
     facts: NativeFacts
     known: bool
     """An image is named; without one nothing is known but glibc."""
+    accelerator: str = ""
+    """The GPU of the session, as ``accelerator`` in kaggle-env.toml names it; empty when it does not."""
 
     @property
     def image(self) -> str:
@@ -31,12 +33,12 @@ class NativeKernel:
         return self.facts.image if self.known else self.label
 
 
-def of_image(base: BaseImage, label: str, python: str) -> NativeKernel:
+def of_image(base: BaseImage, label: str, python: str, accelerator: str = "") -> NativeKernel:
     """Return the kernel of an image."""
-    return NativeKernel(label, python, base.machine, facts_of(base), known=True)
+    return NativeKernel(label, python, base.machine, facts_of(base), known=True, accelerator=accelerator)
 
 
-def of_platform(label: str, python: str, machine: str, glibc: tuple[int, int]) -> NativeKernel:
+def of_platform(label: str, python: str, machine: str, glibc: tuple[int, int], accelerator: str = "") -> NativeKernel:
     """Return a kernel of which no more is known than what wheels are chosen by."""
     facts = NativeFacts(
         image=label,
@@ -52,4 +54,4 @@ def of_platform(label: str, python: str, machine: str, glibc: tuple[int, int]) -
         cached=None,
         brought={},
     )
-    return NativeKernel(label, python, machine, facts, known=False)
+    return NativeKernel(label, python, machine, facts, known=False, accelerator=accelerator)

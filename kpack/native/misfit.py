@@ -115,7 +115,7 @@ def _sentence(group: Sequence[Misfit]) -> str:
     if len(files) > 1:
         who = f"{files[0]} and {len(files) - 1} more "
         start, _, rest = verb.partition(" ")
-        verb = " ".join(filter(None, ({"is": "are"}.get(start, start.removesuffix("s")), rest)))
+        verb = " ".join(filter(None, ({"is": "are", "has": "have"}.get(start, start.removesuffix("s")), rest)))
     wants = _listed(item.wants for item in group)
     has = _listed(item.has for item in group)
     end = {

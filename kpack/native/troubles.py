@@ -129,7 +129,8 @@ def _missing(soname: str, around: Surroundings) -> Trouble | None:
     has = " and ".join(near) or (f"no {library.package}" if library.package else "nothing of that name")
     if library.there is False or (names.is_cuda(soname) and near):
         certain = library.there is False
-        return Trouble("needs", soname, has, certain=certain, next=_other(soname, near), instead=bool(near))
+        advice = _other(soname, near, around.kernel.facts.cuda)
+        return Trouble("needs", soname, has, certain=certain, next=advice, instead=bool(near))
     return Trouble("needs", soname, has, certain=None)
 
 
@@ -143,12 +144,15 @@ def _by_file_name(soname: str, around: Surroundings) -> bool:
     return False
 
 
-def _other(soname: str, near: list[str]) -> str:
+def _other(soname: str, near: list[str], cuda: str | None) -> str:
+    if not names.is_cuda(soname):
+        return "take a build that brings it along"
     majors = sorted({major for name in near if (major := names.cuda_major(name)) is not None})
-    if names.is_cuda(soname) and near:
-        other = f"for CUDA {majors[-1]}" if majors else "for the CUDA that is there"
-        return f"take a build {other}, or add the package that brings {soname}"
-    return "take a build that brings it along"
+    if near:
+        release = str(majors[-1]) if majors else (cuda or "").partition(".")[0]
+        other = f"CUDA {release}" if release else "the CUDA that is there"
+        return f"take a build for {other}, or add the package that brings {soname}"
+    return f"add the package that brings {soname}" if cuda else "take a build for the processor, or an image with CUDA"
 
 
 def _of_torch(soname: str, around: Surroundings) -> Trouble:

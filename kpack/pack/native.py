@@ -23,11 +23,13 @@ def report(
     objects: Mapping[str, tuple[SharedObject, ...]],
     images: Mapping[str, BaseImage],
     allowed: Collection[str] = (),
+    accelerator: str | None = None,
 ) -> NativeReport:
     """Judge the native code of every target.
 
     ``objects`` are those of the wheels that were read, by file name; the others are judged by their names. ``images``
-    are the known ones by name. ``allowed`` are the packages of ``allow-native``.
+    are the known ones by name. ``allowed`` are the packages of ``allow-native``,
+    ``accelerator`` is the GPU that kaggle-env.toml names.
     """
     findings: dict[Misfit, None] = {}
     unknown: dict[str, None] = {}
@@ -35,9 +37,9 @@ def report(
     for target in targets:
         image = images.get(target.base or "")
         if image is not None:
-            kernel = of_image(image, target.label, target.python)
+            kernel = of_image(image, target.label, target.python, accelerator or "")
         else:
-            kernel = of_platform(target.label, target.python, target.machine, target.glibc)
+            kernel = of_platform(target.label, target.python, target.machine, target.glibc, accelerator or "")
         found = judge(kernel, [_wheel(item, objects) for item in target.distributions], names)
         findings |= dict.fromkeys(found.findings)
         unknown |= dict.fromkeys(found.unknown)

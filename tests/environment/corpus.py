@@ -37,6 +37,7 @@ VALID = {
     "substitute": HEAD + '[substitute]\nOpenCV_Python_Headless = "opencv-python"\n"b.c" = "d"\n',
     "lax_archive": HEAD + 'lax-archive = ["Odd_Name"]\n',
     "allow_native": HEAD + 'allow-native = ["CuPy.cuda13x"]\n',
+    "accelerator": HEAD + 'accelerator = "T4"\n',
     "no_build_isolation": HEAD + 'no-build-isolation = ["Flash_Attn"]\n',
     "day": HEAD + "exclude-newer = 2026-11-01\n",
     "moment": HEAD + "exclude-newer = 2026-11-01T12:30:00+02:00\n",

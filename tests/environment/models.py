@@ -67,6 +67,7 @@ def documents(draw: st.DrawFn, *, needs: str = "") -> dict[str, Any]:
         "lax-record": unique(NAMES),
         "lax-archive": unique(NAMES),
         "allow-native": unique(NAMES),
+        "accelerator": st.sampled_from(["P100", "T4", "RTX-PRO-6000"]),
         "no-deps": unique(NAMES),
         "no-build-isolation": unique(NAMES),
         "exclude-newer": MOMENTS,

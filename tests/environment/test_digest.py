@@ -70,6 +70,7 @@ def test_the_place_of_the_file_is_no_part_of_the_meaning() -> None:
         ("max-size", 'lax-record = ["z"]\nmax-size'),
         ("max-size", 'lax-archive = ["z"]\nmax-size'),
         ("max-size", 'allow-native = ["z"]\nmax-size'),
+        ("max-size", 'accelerator = "T4"\nmax-size'),
         ("max-size", 'no-deps = ["z"]\nmax-size'),
         ("[restore.env]", '[substitute]\nx = "y"\n[restore.env]'),
     ],

@@ -11,7 +11,7 @@ from kpack.base.native import Level, NativeFacts
 from kpack.native import Certainty, NativeKernel, NativeReport, NativeWheel, judge, of_platform
 from kpack.native.elf import read
 from kpack.native.names import build_of
-from tests.support.elf import AARCH64, I386, make_elf
+from tests.support.elf import AARCH64, I386, containers, make_elf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -282,6 +282,23 @@ def test_a_program_needs_its_bit() -> None:
         ),
     )
     assert lint(wheel("x", {"x-1.0.data/scripts/ffmpeg": program, "x/lib/libx.so.1": program})) == NativeReport()
+
+
+def test_gpu_code_for_other_gpus_is_told_where_the_session_names_one() -> None:
+    library = make_elf(needed=["libcudart.so.12"]) + containers([(2, 75), (2, 90), (1, 90)])
+    xgboost = wheel("xgboost", {"xgboost/lib/libxgboost.so": library})
+
+    def on(accelerator: str) -> tuple[str, ...]:
+        kernel = NativeKernel("an-image", "3.12", "x86_64", FACTS, known=True, accelerator=accelerator)
+        return judge(kernel, [xgboost]).notes
+
+    said = (
+        "xgboost 1.0: xgboost/lib/libxgboost.so has GPU code for sm_75, compute_90, sm_90; an-image has a P100 "
+        "(sm_60): that matters only to who uses this part → take a version that is built for sm_60, too, or a "
+        "session with another GPU"
+    )
+    assert on("P100") == (said,)
+    assert on("T4") == on("H100") == on("RTX-PRO-6000") == on("") == ()
 
 
 def test_what_is_not_readable_is_a_note() -> None:

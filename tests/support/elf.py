@@ -90,3 +90,13 @@ def make_elf(
         f"{order}HHI{word}{word}{word}IHHHHHH", kind, machine, 1, 0, header, 0, 0, header, each, count, 0, 0, 0
     )
     return ident + rest + heads + bytes(gap) + body + dynamic
+
+
+def containers(*architectures: Sequence[tuple[int, int]], code: int = 100) -> bytes:
+    """Return containers of GPU code as NVIDIA's compiler lays them out: kind (1 assembly, 2 code) and architecture."""
+    found = b""
+    for inside in architectures:
+        heads = (struct.pack("<HHIQ12xI32x", kind, 0x101, 64, code, number) for kind, number in inside)
+        entries = b"".join(head + bytes(code) for head in heads)
+        found += struct.pack("<4sHHQ", b"\x50\xed\x55\xba", 1, 16, len(entries)) + entries
+    return found
