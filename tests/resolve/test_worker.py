@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from kpack.resolve import resolve
 from kpack.resolve.ask import question
 from kpack.resolve.child import COMMAND, Workers, surroundings
 from kpack.resolve.wire import Answer, Requested, dumps, loads
+from kpack.resolve.worker import seams
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, known, packed
 
@@ -313,3 +315,23 @@ def test_resolver_sees_the_target_and_no_candidate_of_pips_own(scenario: Scenari
     assert [str(tag) for tag in finder.target_python.get_sorted_tags()] == list(request.tags)
     assert finder.find_best_candidate.__self__ is search.finder
     search.web.close()
+
+
+@pytest.mark.skipif(not seams.DIRECT_REFERENCES, reason="this pip does not look for URLs in all requirements")
+def test_url_behind_an_extra_that_nobody_asks_for_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pip._internal.exceptions import InstallationError
+    from pip._internal.metadata import direct_references
+    from pip._internal.models.index import PyPI
+    from pip._internal.models.link import Link
+    from pip._internal.operations import prepare
+
+    # Another test of this process may have applied the seams.
+    monkeypatch.setattr(prepare, "check_pypi_direct_references", direct_references.check_pypi_direct_references)
+    requirement = SimpleNamespace(source_link=Link(f"https://{PyPI.file_storage_domain}/x-1.0.tar.gz"))
+    distribution = SimpleNamespace(
+        raw_name="x", iter_raw_dependencies=lambda: ['y @ git+https://host/y ; extra == "tests"']
+    )
+    with pytest.raises(InstallationError, match="direct URL"):
+        prepare._check_linked_requirement_metadata(requirement, distribution)
+    seams.install()
+    prepare._check_linked_requirement_metadata(requirement, distribution)

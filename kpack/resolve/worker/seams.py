@@ -23,6 +23,7 @@ from pip._internal.exceptions import MetadataInconsistent
 from pip._internal.models.candidate import InstallationCandidate
 from pip._internal.models.link import Link
 from pip._internal.models.target_python import TargetPython
+from pip._internal.operations import prepare as pip_prepare
 from pip._internal.req.constructors import install_req_from_line
 from pip._internal.resolution.resolvelib import resolver as pip_resolver
 from pip._internal.resolution.resolvelib.candidates import LinkCandidate
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 UPLOADED_PRIOR_TO = hasattr(cmdoptions, "uploaded_prior_to")
 """pip 26.0 and newer: hides files from the isolated build environment that are too new."""
 
+
+DIRECT_REFERENCES = hasattr(pip_prepare, "check_pypi_direct_references")
+"""pip 26.3 and newer: looks for URLs in Requires-Dist, whatever their markers say."""
 
 _MAKE_METADATA = "_kpack_make_metadata"
 """An attribute of pip's requirement: makes the metadata folder in pip's place, and returns its path."""
@@ -397,11 +401,15 @@ def install() -> None:
 
     pip checks each candidate's metadata by evaluating every requirement under every extra, twice; the worker's own
     readers checked name, version and requirements already, so that pass is left out. And pip would go on for
-    200,000 rounds. What ``no-build-isolation`` names is built by another interpreter than pip's.
+    200,000 rounds. What ``no-build-isolation`` names is built by another interpreter than pip's. pip 26.3 refuses an
+    sdist of its own index for a URL behind any extra; here a URL counts when the target asks for it
+    (`UrlDependency`).
     """
     SourceDistribution.prepare_distribution_metadata = _prepare_metadata
     LinkCandidate._check_metadata_consistency = lambda *_: None  # noqa: SLF001
     pip_resolver.PipReporter = _Counting
+    if DIRECT_REFERENCES:
+        pip_prepare.check_pypi_direct_references = lambda *_: None
 
 
 def open_repository(own: Finder, arguments: list[str], session: Any) -> PyPIRepository:
