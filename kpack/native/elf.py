@@ -32,6 +32,7 @@ _LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3
 _NEEDED, _STRTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 1, 5, 10, 14, 15, 29
 _VERDEF, _VERDEFNUM, _VERNEED, _VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 _WEAK = 2
+_GPU_SECTION = b".nv_fatbin"
 _BASE = 1
 _MOST = 1 << 12
 """Entries of a table, at most: more are no honest file."""
@@ -90,7 +91,7 @@ class ElfReader:
         self._path = path
         self._executable = executable
         self._kept = _Kept()
-        self._devices = DeviceScan()
+        self._devices: DeviceScan | None = None
         self._foreign = False
 
     def feed(self, piece: bytes) -> None:
@@ -101,7 +102,11 @@ class ElfReader:
         if self._kept.size - len(piece) < len(MAGIC):
             begin = self._kept.begin()
             self._foreign = not (begin.startswith(MAGIC) or MAGIC.startswith(begin))
-        self._devices.feed(piece)
+        if self._devices is not None:
+            self._devices.feed(piece)
+        elif self._kept.size - len(piece) <= HEAD + TAIL < self._kept.size and self._kept.mentions(b"cuda"):
+            # What lies in its middle will soon be gone. Where all is kept, the sections tell whether there is GPU code.
+            self._devices = self._kept.scan()
 
     def finish(self) -> SharedObject | None:
         """Return what the file asks for; None for one that no loader of the system takes: data, device code, ``.o``."""
@@ -109,9 +114,13 @@ class ElfReader:
             return None
         try:
             found = _read(self._kept, self._path, executable=self._executable)
-            return found and replace(found, devices=self._devices.names)
         except UnreadableError as error:
             return SharedObject(path=self._path, fault=str(error))
+        if found is None or _GPU_SECTION not in _section_names(self._kept):
+            return found
+        if self._devices is None and self._kept.whole:
+            self._devices = self._kept.scan()
+        return replace(found, devices=self._devices.names if self._devices is not None else ())
 
 
 def read(data: bytes, path: str, *, executable: bool = False) -> SharedObject | None:
@@ -137,6 +146,22 @@ class _Kept:
             if len(self._tail) > 1 and self.size - self._tail[1][0] > TAIL:
                 self._tail.popleft()
         self.size += len(piece)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of its middle is gone."""
+        return self.size <= HEAD + TAIL
+
+    def mentions(self, word: bytes) -> bool:
+        """Tell whether a word stands in what was kept of its begin."""
+        return any(word in piece for _, piece in self._head)
+
+    def scan(self) -> DeviceScan:
+        """Return the GPU architectures in what is kept, which must be the whole so far."""
+        found = DeviceScan()
+        for _, piece in [*self._head, *self._tail]:
+            found.feed(piece)
+        return found
 
     def begin(self) -> bytes:
         """Return as many of the first bytes as tell what sort of file it is."""
@@ -165,9 +190,11 @@ class _Shape(NamedTuple):
     bits: int
     order: str
     header: struct.Struct
-    """From e_type on, up to e_phnum."""
+    """From e_type on."""
     program: struct.Struct
     dynamic: struct.Struct
+    section: struct.Struct
+    """Offset and size alone."""
 
 
 class _Segment(NamedTuple):
@@ -214,16 +241,20 @@ class _Dynamic(NamedTuple):
 
 
 def _shape(bits: int, order: str) -> _Shape:
-    header, program, dynamic = ("HHIQQQIHHH", "IIQQQQQQ", "qQ") if bits == 64 else ("HHIIIIIHHH", "IIIIIIII", "iI")
-    return _Shape(bits, order, *(struct.Struct(order + fields) for fields in (header, program, dynamic)))
+    wide, narrow = ("HHIQQQI6H", "IIQQQQQQ", "qQ", "24xQQ24x"), ("HHIIIII6H", "IIIIIIII", "iI", "16xII16x")
+    return _Shape(bits, order, *(struct.Struct(order + fields) for fields in (wide if bits == 64 else narrow)))
 
 
-def _read(kept: _Kept, path: str, *, executable: bool) -> SharedObject | None:
+def _header(kept: _Kept) -> tuple[_Shape, tuple[int, ...]]:
     ident = kept.at(0, 16)
     if ident[4] not in (1, 2) or ident[5] not in (1, 2):
         raise UnreadableError("its header names no class or byte order")
     shape = _shape(64 if ident[4] == 2 else 32, "<" if ident[5] == 1 else ">")
-    kind, machine, _, _, table, _, _, _, each, count = shape.header.unpack(kept.at(16, shape.header.size))
+    return shape, shape.header.unpack(kept.at(16, shape.header.size))
+
+
+def _read(kept: _Kept, path: str, *, executable: bool) -> SharedObject | None:
+    shape, (kind, machine, _, _, table, _, _, _, each, count, *_) = _header(kept)
     if kind not in (_EXECUTABLE, _SHARED) or machine not in MACHINES:
         return None
     if count and each != shape.program.size:
@@ -247,6 +278,18 @@ def _read(kept: _Kept, path: str, *, executable: bool) -> SharedObject | None:
         module=b"\0PyInit_" in strings.table,
         strings=_of_torch(strings.table),
     )
+
+
+def _section_names(kept: _Kept) -> bytes:
+    """Return the names of all sections, NUL between them; nothing where there are none to be read."""
+    try:
+        shape, (*_, table, _, _, _, _, each, count, index) = _header(kept)
+        if not 0 < index < count or each != shape.section.size:
+            return b""
+        offset, size = shape.section.unpack(kept.at(table + index * each, each))
+        return kept.at(offset, size)
+    except UnreadableError:
+        return b""
 
 
 def _segment(shape: _Shape, raw: bytes) -> _Segment:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kpack.native import elf
 from kpack.native.elf import ElfReader, SharedObject, read
-from tests.support.elf import AARCH64, CUDA, I386, make_elf
+from tests.support.elf import AARCH64, CUDA, I386, containers, make_elf
 
 FULL = make_elf(
     needed=["libcudart.so.13", "libc.so.6"],
@@ -104,6 +104,26 @@ def test_of_a_very_large_file_begin_and_end_are_enough(monkeypatch: pytest.Monke
     item = reader.finish()
     assert item is not None
     assert item.fault == "its tables lie in the middle of a very large file"
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+@pytest.mark.parametrize("kept", [100, 1000, 100_000])
+def test_gpu_code_is_found_in_the_middle_of_a_very_large_file(
+    monkeypatch: pytest.MonkeyPatch, kept: int, size: int
+) -> None:
+    monkeypatch.setattr(elf, "HEAD", 1000)
+    monkeypatch.setattr(elf, "TAIL", kept)
+    data = make_elf(symbols=["cudaMalloc"], gpu=bytes(3000) + containers([(2, 75)], code=10) + bytes(3000))
+    reader = ElfReader("x.so")
+    for at in range(0, len(data), size):
+        reader.feed(data[at : at + size])
+    item = reader.finish()
+    assert item is not None
+    assert item.devices == ("sm_75",)
+
+
+def test_gpu_code_is_looked_for_only_where_a_section_is_named_after_it() -> None:
+    assert found(make_elf() + containers([(2, 75)])).devices == ()
 
 
 @given(st.binary(max_size=300), st.integers(0, 400), st.booleans())

@@ -285,7 +285,7 @@ def test_a_program_needs_its_bit() -> None:
 
 
 def test_gpu_code_for_other_gpus_is_told_where_the_session_names_one() -> None:
-    library = make_elf(needed=["libcudart.so.12"]) + containers([(2, 75), (2, 90), (1, 90)])
+    library = make_elf(needed=["libcudart.so.12"], gpu=containers([(2, 75), (2, 90), (1, 90)]))
     xgboost = wheel("xgboost", {"xgboost/lib/libxgboost.so": library})
 
     def on(accelerator: str) -> tuple[str, ...]:

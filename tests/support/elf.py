@@ -39,6 +39,7 @@ def make_elf(
     order: str = "<",
     program: bool = False,
     gap: int = 0,
+    gpu: bytes = b"",
 ) -> bytes:
     """Return an ELF file that a loader could follow to its tables; it has no sections.
 
@@ -86,10 +87,29 @@ def make_elf(
         fields = (sort, offset, offset, offset, size, size, 4, 4)
         heads += struct.pack(f"{order}IIIIIIII", *fields) if bits == 32 else b""
     ident = b"\x7fELF" + bytes([2 if bits == 64 else 1, 1 if order == "<" else 2, 1]) + bytes(9)
+    labels = b"\0.nv_fatbin\0" if gpu else b""
+    sections = (0, 0, 0)
+    behind = b""
+    if gpu:
+        end = total + len(gpu) + len(labels)
+        shape = f"{order}24xQQ24x" if bits == 64 else f"{order}16xII16x"
+        named = struct.pack(shape, end - len(labels), len(labels))
+        behind, sections = gpu + labels + bytes(len(named)) + named, (len(named), 2, 1)
     rest = struct.pack(
-        f"{order}HHI{word}{word}{word}IHHHHHH", kind, machine, 1, 0, header, 0, 0, header, each, count, 0, 0, 0
+        f"{order}HHI{word}{word}{word}IHHHHHH",
+        kind,
+        machine,
+        1,
+        0,
+        header,
+        end if gpu else 0,
+        0,
+        header,
+        each,
+        count,
+        *sections,
     )
-    return ident + rest + heads + bytes(gap) + body + dynamic
+    return ident + rest + heads + bytes(gap) + body + dynamic + behind
 
 
 def containers(*architectures: Sequence[tuple[int, int]], code: int = 100) -> bytes:
