@@ -89,8 +89,8 @@ def test_pieces_of_any_size_make_the_same(size: int) -> None:
 def test_of_a_very_large_file_begin_and_end_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elf, "HEAD", 1000)
     monkeypatch.setattr(elf, "TAIL", 5000)
-    for gap, fault in ((0, ""), (50_000, "")):
-        data = make_elf(needed=["liba.so"], gap=gap)
+    for gap, behind, fault in ((0, 0, ""), (50_000, 0, ""), (0, 50_000, "")):
+        data = make_elf(needed=["liba.so"], gap=gap) + bytes(behind)
         reader = ElfReader("x.so")
         for at in range(0, len(data), 100):
             reader.feed(data[at : at + 100])
@@ -98,7 +98,7 @@ def test_of_a_very_large_file_begin_and_end_are_enough(monkeypatch: pytest.Monke
         assert item is not None
         assert (item.fault, item.needed) == (fault, ("liba.so",))
     reader = ElfReader("x.so")
-    data = make_elf(needed=["liba.so"], gap=50_000) + bytes(50_000)
+    data = make_elf(needed=[f"lib{number}.so" for number in range(50)], gap=50_000) + bytes(50_000)
     for at in range(0, len(data), 100):
         reader.feed(data[at : at + 100])
     item = reader.finish()
