@@ -50,7 +50,7 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
         notes: list[str] = []
         objects: dict[str, tuple[SharedObject, ...]] = {}
         problems += _problems(found, expect, notes, objects)
-        native = NativeReport() if problems else _native(session, found, objects)
+        native = NativeReport() if problems else _native(session, found, objects, notes)
         notes += native.notes
         said |= {
             "pack": str(path),
@@ -103,17 +103,24 @@ def _problems(
     return problems
 
 
-def _native(session: Session, found: pack.ReadPack, objects: dict[str, tuple[SharedObject, ...]]) -> NativeReport:
+def _native(
+    session: Session, found: pack.ReadPack, objects: dict[str, tuple[SharedObject, ...]], notes: list[str]
+) -> NativeReport:
     """Judge the native code of a pack whose bytes are right."""
     from kpack.lock import loads
 
     project = project_of(session)
     names = {target.base for target in found.manifest.targets if target.base is not None}
     images = {name: image for name in sorted(names) if (image := image_of(project, name)) is not None}
-    lock = loads(found.data(found.manifest.lock).decode("utf-8"), f"{found.path}: {found.manifest.lock}")
-    accelerator = lock.requests.values["accelerator"]
+    try:
+        requests = loads(found.data(found.manifest.lock).decode("utf-8"), found.manifest.lock).requests
+    except (UnicodeDecodeError, UsageError, IntegrityError) as error:
+        # No restore reads it; what is wrong with it is no fault of the wheels.
+        notes.append(f"the pack's own lock cannot be read, so nothing that it allows is known: {error}")
+        return lint.report(found.manifest.targets, objects, images, frozenset(), None)
+    accelerator = requests.values["accelerator"]
     assert accelerator is None or isinstance(accelerator, str)
-    return lint.report(found.manifest.targets, objects, images, lock.requests.names("allow-native"), accelerator)
+    return lint.report(found.manifest.targets, objects, images, requests.names("allow-native"), accelerator)
 
 
 def _opinion(session: Session, found: pack.ReadPack | None) -> Opinion:

@@ -38,7 +38,7 @@ def test_what_is_held_back_by_a_version_that_is_not_certain_says_so(scenario: Sc
     scenario.wheel("datasets", "5.0")
     image = base_image({"datasets": doubted("4.8.5", "medium")})
     (target,) = scenario.resolve(scenario.environment("app"), image).targets
-    assert "the kernel has 4.8.5, resolved, not seen" in target.held_back[0].because
+    assert "the base image kernel has datasets 4.8.5, resolved, not seen" in target.held_back[0].because
 
 
 def test_a_wheel_for_a_glibc_that_is_only_inferred_is_passed_over_and_named(scenario: Scenario) -> None:
