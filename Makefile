@@ -32,7 +32,7 @@ else
 	$(BIN)/python -m pytest $(PYTEST)
 endif
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml kpack/__init__.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kpack needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
