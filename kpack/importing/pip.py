@@ -140,8 +140,10 @@ def declared(url: str, line: Line, sitting: Sitting, *, option: str) -> None:
 
 def _index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: str) -> None:
     """Declare an index for the names of its line; one beside the default serves only what a person says."""
-    if "pypi.org/simple" in url:
-        return
+    from pip._internal.models.index import PyPI
+
+    if urls.stable(url).rstrip("/") == str(PyPI.simple_url).rstrip("/"):
+        return  # the default, written out
     if not re.match(r"https?://", url):
         sitting.harvest.left(
             line, f"{option} {quoted(url)} is no URL", "write the wheels as ./folder/NAME.whl in packages"
