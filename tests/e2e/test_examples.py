@@ -1,6 +1,6 @@
 """The seed example, as of 2021 and as of today, and the others against today's bases.
 
-By default one of these is locked; ``KPACK_INDEX_TESTS=all`` locks all of them.
+By default ``tabular`` and today's toxic-comments are locked; ``KPACK_INDEX_TESTS=all`` locks all of them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,9 +20,8 @@ from typing import Any
 
 import pytest
 
-LONG = pytest.mark.skipif(
-    os.environ.get("KPACK_INDEX_TESTS") != "all", reason="one of the long list: KPACK_INDEX_TESTS=all"
-)
+from tests.support.long import long_list
+
 OTHERS = ("llm-adapter", "quickstart", "vision")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "toxic-comments"
 
@@ -41,6 +39,7 @@ def kpack(*words: str, cwd: Path) -> Any:
     return json.loads(done.stdout)
 
 
+@long_list
 @pytest.mark.index
 def test_article_of_2021_gets_the_versions_of_its_day_with_its_sdists_allowed(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "article-2021.toml", tmp_path)
@@ -55,7 +54,7 @@ def test_article_of_2021_gets_the_versions_of_its_day_with_its_sdists_allowed(tm
 
 
 @pytest.mark.index
-@pytest.mark.parametrize("name", ["tabular", *(pytest.param(name, marks=LONG) for name in OTHERS)])
+@pytest.mark.parametrize("name", ["tabular", *(pytest.param(name, marks=long_list) for name in OTHERS)])
 def test_example_locks_against_todays_bases(tmp_path: Path, name: str) -> None:
     shutil.copytree(EXAMPLES.parent / name, tmp_path, dirs_exist_ok=True)
     locked = kpack("lock", cwd=tmp_path)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kpack import base
+from tests.support.long import listed
 
 BASES = {
     "3.11": "kaggle-py311-2025-09",
@@ -85,16 +86,7 @@ def retried(*words: str | Path, cwd: Path) -> str:
 @pytest.mark.index
 @pytest.mark.parametrize(
     "trade",
-    [
-        pytest.param(
-            trade,
-            marks=pytest.mark.skipif(
-                trade not in DEFAULT and os.environ.get("KPACK_INDEX_TESTS") != "all",
-                reason="one of the long list: KPACK_INDEX_TESTS=all",
-            ),
-        )
-        for trade in TRADES
-    ],
+    listed(TRADES, DEFAULT.__contains__),
 )
 def test_restored_environment_works_over_the_versions_of_the_image(trade: str, tmp_path: Path) -> None:
     series = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -22,6 +22,7 @@ from tests.support import kernels
 from tests.support.elf import make_elf
 from tests.support.index import IndexServer
 from tests.support.interpreters import found
+from tests.support.long import long_list
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -338,6 +339,7 @@ def test_native_code_that_does_not_fit_the_image_is_told_whatever_this_machine_h
     assert any(note.startswith("fine 1.0: fine/libfine.so needs GLIBC 2.99; image has") for note in outcome.notes)
 
 
+@long_list
 @pytest.mark.root
 def test_base_package_can_be_made_real(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")

@@ -5,7 +5,6 @@ These use the real index. By default one runs; ``KPACK_INDEX_TESTS=all`` runs al
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from kpack.resolve import resolve
 from kpack.target import targets
 from tests.resolve.against_uv import NoAnswer, ask_uv
 from tests.resolve.scenario import packed
+from tests.support.long import listed
 
 if TYPE_CHECKING:
     from kpack.resolve.model import TargetResolution
@@ -40,18 +40,7 @@ ENVIRONMENTS = {
 }
 DEFAULT = {("nlp", BASES[0])}
 
-CASES = [
-    pytest.param(
-        key,
-        base,
-        marks=pytest.mark.skipif(
-            (key, base) not in DEFAULT and os.environ.get("KPACK_INDEX_TESTS") != "all",
-            reason="one of the long list: KPACK_INDEX_TESTS=all",
-        ),
-    )
-    for key in ENVIRONMENTS
-    for base in BASES
-]
+CASES = listed(((key, base) for key in ENVIRONMENTS for base in BASES), DEFAULT.__contains__)
 
 
 def explained(answer: TargetResolution, name: str, theirs: str | None) -> bool:

@@ -6,7 +6,6 @@ The requests of the long list use the real index: by default one runs, with ``KP
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from kpack.cache import Cache
 from kpack.errors import NoSolution
 from kpack.fetch import Fetcher
 from kpack.project import Project, lock
+from tests.support.long import listed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,18 +155,7 @@ def test_what_no_words_can_have_is_said_to_end_there(scenario: Scenario, base: s
 @pytest.mark.index
 @pytest.mark.parametrize(
     ("request_", "base_"),
-    [
-        pytest.param(
-            request,
-            name,
-            marks=pytest.mark.skipif(
-                (request, name) not in DEFAULT and os.environ.get("KPACK_INDEX_TESTS") != "all",
-                reason="one of the long list: KPACK_INDEX_TESTS=all",
-            ),
-        )
-        for request in REQUESTS
-        for name in BASES
-    ],
+    listed(((request, name) for request in REQUESTS for name in BASES), DEFAULT.__contains__),
 )
 def test_real_requests_end_in_a_lock_or_in_a_sentence(
     tmp_path: Path, request_: str, base_: str, real_worker: None

@@ -14,6 +14,7 @@ import pytest
 import tomlkit
 
 from tests.cli.run import ROOT, kpack
+from tests.support.long import long_list
 from tests.support.wheels import make_wheel
 
 PRE_COMMIT = Path(sys.executable).with_name("pre-commit")
@@ -105,7 +106,7 @@ def test_pack_that_the_lock_does_not_build_any_more_stops_a_push(repository: Pat
 
 
 @pytest.mark.index
-@pytest.mark.skipif(os.environ.get("KPACK_INDEX_TESTS") != "all", reason="installs all of kpack: KPACK_INDEX_TESTS=all")
+@long_list
 def test_pre_commit_installs_the_hooks_from_the_repository(repository: Path, tmp_path: Path) -> None:
     clone = tmp_path / "kaggle-kpack"
     skipped = shutil.ignore_patterns(".git", ".venv", "build", "dist", ".*_cache", "__pycache__", ".hypothesis")
