@@ -170,6 +170,12 @@ def undo(journal: Journal) -> List[Tuple[str, str]]:
     It goes on to the end whatever fails; returned is what was moved away and could not be moved back.
     """
     kept = _of_others(journal)
+    # A distribution counts by its METADATA: it goes first, so that a kill on the way leaves none that is not whole.
+    own = [os.path.join(path, "METADATA") for path in journal.metadata if path not in kept]
+    for path in own + [path for path in journal.files if path.endswith(".dist-info/METADATA")]:
+        if path not in kept:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
     for path in journal.files:
         if path not in kept:
             with contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import random
@@ -31,6 +32,18 @@ def sample(count: int, *, last: int = 130) -> list[int]:
     return sorted(random.Random(4).sample(range(1, last), count))
 
 
+@pytest.fixture(scope="module")
+def last(scene: kills.Scene) -> int:
+    """Return the number of the last change before the mark."""
+
+    def marked(number: int) -> bool:
+        scene.reset()
+        scene.restore(number)
+        return (scene.target / ".kpack/mark-scene.json").exists()
+
+    return bisect.bisect_left(range(1, scene.changes + 1), True, key=marked)
+
+
 def test_the_scene_has_as_many_changes_as_the_samples_think(scene: kills.Scene) -> None:
     assert scene.changes > 100
 
@@ -44,6 +57,19 @@ def test_killed_at_any_change_the_next_run_finishes(scene: kills.Scene, number: 
     if number % 2 == 0:  # and once more, while it cleans up
         scene.restore(number // 2)
         assert scene.wrong() == []
+    assert scene.unfinished() == []
+
+
+@pytest.mark.parametrize("number", [2, 4, 8, 16, 24, 32])
+def test_killed_while_it_takes_back_what_was_nearly_done_nothing_passes_for_whole(
+    scene: kills.Scene, last: int, number: int
+) -> None:
+    """Every metadata folder is in place already: each has to lose its METADATA before any of its files."""
+    scene.reset()
+    assert scene.restore(last).returncode == -signal.SIGKILL
+    assert len([*scene.target.glob("*.dist-info/METADATA")]) == 4
+    assert scene.restore(number).returncode == -signal.SIGKILL
+    assert scene.wrong() == []
     assert scene.unfinished() == []
 
 
