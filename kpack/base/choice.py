@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kpack.base.reader import parse, read
-from kpack.base.shipped import built, by_digest, shipped
+from kpack.base.shipped import DIGEST, built, by_digest, shipped
 from kpack.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.base.model import SnapshotInfo
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ def wish_of(metadata: Any, beside: Any = None) -> Wish:
         named = _table(held.get("kernelspec")).get("name")
         series = re.search(r"3\.[0-9]{1,2}(?![0-9])", named) if isinstance(named, str) else None
     images = [pushed.get("docker_image"), kaggle.get("dockerImage"), held.get("docker_image")]
-    image = next((found[0] for text in images if isinstance(text, str) and (found := _DIGEST.search(text))), None)
+    image = next((found[0] for text in images if isinstance(text, str) and (found := DIGEST.search(text))), None)
     number = kaggle.get("dockerImageVersionId")
     return Wish(
         python=series[0] if series else None,

@@ -19,7 +19,8 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 _SUFFIX = ".json.gz"
 _ROWS = '\n "distributions": ['
 """What stands before the distributions, one a line, the last key of a shipped file."""
-_DIGEST = re.compile(r"sha256:([0-9a-f]{16})[0-9a-f]{48}")
+DIGEST = re.compile(r"sha256:([0-9a-f]{16})[0-9a-f]{48}")
+"""The digest of a docker image; its first 16 digits are what the table of digests keeps."""
 _ROW = re.compile(r'^  \{"name": "([^"]+)", "version": "([^"]+)"', re.MULTILINE)
 
 
@@ -41,7 +42,7 @@ def shipped() -> tuple[SnapshotInfo, ...]:
 
 def by_digest(image: str) -> SnapshotInfo | None:
     """Return the snapshot of a docker image: ``image`` is its digest (``sha256:…``) or a reference that has it."""
-    found = re.search(r"sha256:[0-9a-f]{64}", image)
+    found = DIGEST.search(image)
     return next((info for info in shipped() if found and found[0] in info.images), None)
 
 
@@ -58,7 +59,7 @@ class DockerImage(NamedTuple):
 
 def built(image: str) -> DockerImage | None:
     """Return when an image was built and with which Python, by its digest or a reference that has it."""
-    found = _DIGEST.search(image)
+    found = DIGEST.search(image)
     return _built().get(found[1]) if found else None
 
 
