@@ -101,11 +101,10 @@ def read_wheel(
     held = _Held(pack, member, tail, where, lax=item.lax_archive)
     shape = rules.shape(held.entries, where)
     landings = rules.landing(held.entries, shape, where)
-    name, _, version = shape.info[: -len(".dist-info")].rpartition("-")
-    if normalize_name(name) != normalize_name(item.name) or not (
-        rules.fits(version, item.version) or rules.fits(item.version, version)
-    ):
-        raise _bad("it holds {}, the manifest says {:.100} {:.100}".format(shape.info, item.name, item.version), where)
+    # `shape` holds the metadata folder against the file's name; the manifest's version is that of METADATA.
+    named = tags.parse(where)
+    if normalize_name(named.name) != normalize_name(item.name) or not rules.fits(item.version, named.version):
+        raise _bad("the manifest says it is {:.100} {:.100}".format(item.name, item.version), where)
     info = shape.info
     by_name = {entry.name: entry for entry, door, _ in landings if door == rules.INFO}
     lib = scheme.purelib if rules.is_pure(held.content(by_name, info + "/WHEEL", inflater), where) else scheme.platlib

@@ -14,6 +14,7 @@ from kpack import pack as packs
 from kpack.errors import IntegrityError
 from tests.restore import kit
 from tests.restore.test_install import check_record
+from tests.support.odd_wheels import Recipe
 from tests.support.wheels import make_wheel, record_digest
 
 if TYPE_CHECKING:
@@ -70,6 +71,32 @@ def test_a_restored_wheel_with_a_local_version_in_its_name_is_there_afterwards(t
     python = kit.make_venv(series, tmp_path / "venv")
     assert kit.good(python, pack.path).report["changed"] is True
     assert kit.good(python, pack.path).report["changed"] is False
+
+
+@pytest.mark.parametrize("folder", ["1.0", "1.0_cu1", "1.0+cu1"])
+def test_a_local_version_may_stand_in_the_names_of_file_and_folder_and_not_in_metadata(
+    tmp_path: Path, series: str, folder: str
+) -> None:
+    wheel = Recipe(
+        version="1.0+cu1",
+        metadata="1.0",
+        info=f"thing-{folder}",
+        files={
+            "thing.py": b"",
+            f"thing-{folder}.dist-info/METADATA": b"Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n",
+            f"thing-{folder}.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        },
+        modes={},
+        fault="",
+        comment=b"",
+        nul=0,
+        stored=False,
+        lax_record=False,
+        lax_archive=False,
+    ).make(tmp_path)
+    pack = kit.make_pack(tmp_path / "pack", [wheel.path])
+    python = kit.make_venv(series, tmp_path / "venv")
+    assert kit.good(python, pack.path).report["installed"] == [{"name": "thing", "version": "1.0"}]
 
 
 SCRIPTS = {
