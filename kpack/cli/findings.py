@@ -48,8 +48,9 @@ _SUM = {
 
 def _rows(findings: Iterable[Finding]) -> Iterable[str]:
     for finding in findings:
-        remark = f" ({finding.why})" if finding.why and finding.entry else f"note: {finding.why}"
-        if finding.entry or finding.why:
-            yield f"→ {finding.entry}{remark}" if finding.entry else remark
+        if finding.entry:
+            yield f"→ {finding.entry} ({finding.why})" if finding.why else f"→ {finding.entry}"
+        elif finding.why:
+            yield f"note: {finding.why}"
         if finding.write:
             yield f"write: {finding.write}"

@@ -40,6 +40,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of a pyproject.toml.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="A dependency group of a pyproject.toml.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option("--schema", is_flag=True, help="Write only the schema for editors, beside a file that is there.")
 @json_option
 @click.pass_obj
 def init(
@@ -52,18 +53,20 @@ def init(
     groups: tuple[str, ...],
     *,
     force: bool,
+    schema: bool,
     as_json: bool,
 ) -> int:
     r"""Write a commented kaggle-env.toml to start from.
 
     With --from, each line of the file is accounted for: what became of it, what is left to you, what the image has.
-    Nothing in the file is run.
+    Nothing in the file is run. A JSON Schema is written beside it, from which editors complete and explain its keys.
 
     \b
     kpack init
     kpack init --from inference.ipynb
     kpack init --from requirements.txt --base kaggle-cpu-py312-2026-08
     kpack init --from pyproject.toml --extra gpu --from inference.ipynb
+    kpack init --schema
     """
     from kpack.base.about import about
     from kpack.cli.findings import print_findings
@@ -72,6 +75,8 @@ def init(
     from kpack.importing import Harvest, read, settle
 
     path = session.config or Path(FILE_NAME)
+    if schema:
+        return _schema_only(path, as_json=as_json)
     if path.exists() and not force:
         raise UsageError("the file is there already", where=str(path), next="edit it, or write it anew with --force")
     if bases and python:
@@ -100,9 +105,10 @@ def init(
     )
     parse(text, path)
     write_text(path, text)
+    beside = _write_schema(path)
     notes = [*_nothing(harvest, inputs), *(choice.notes if choice else ())]
     if as_json:
-        said = {"config": str(path), "name": title, "base": list(bases), "python": python}
+        said = {"config": str(path), "schema": str(beside), "name": title, "base": list(bases), "python": python}
         answer({**said, **_summary(harvest, notes), "because": choice.because if choice else None})
         return int(ExitCode.DONE)
     if inputs:
@@ -117,6 +123,27 @@ def init(
     following = "Next: kpack lock" if entries or not inputs else "It asks for nothing yet. Next: kpack add NAME"
     counted = f", {len(harvest.packages)} packages, {len(harvest.checkpoints)} checkpoints" if entries else ""
     tell(f"{path}: written for {', '.join(bases) or f'Python {python}'}{counted}. {following}")
+    return int(ExitCode.DONE)
+
+
+def _write_schema(path: Path) -> Path:
+    """Write the schema where the file's first line says that it is."""
+    from kpack.environment.schema import FILE_NAME as SCHEMA
+    from kpack.environment.schema import dumps
+    from kpack.files import write_text
+
+    beside = path.parent / SCHEMA
+    write_text(beside, dumps())
+    return beside
+
+
+def _schema_only(path: Path, *, as_json: bool) -> int:
+    beside = _write_schema(path)
+    line = f"#:schema ./{beside.name}"
+    if as_json:
+        answer({"config": str(path), "schema": str(beside), "line": line})
+    else:
+        tell(f"{beside}: written. Editors read it when {path} begins with this line: {line}")
     return int(ExitCode.DONE)
 
 

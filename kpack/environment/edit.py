@@ -149,7 +149,7 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
     environment = parse(text, path)
     url = urls.from_page(url)
     if lands is None and not url.startswith("hf://"):
-        name = url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2]
+        name = url.partition("?")[0].partition("#")[0].rstrip("/").removeprefix("file:").rpartition("/")[2]
         lands = f"checkpoints/{name}"
     given = {"sha256": sha256, "path": lands}
     values = {"url": url, **{key: value for key, value in given.items() if value is not None}}

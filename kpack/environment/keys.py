@@ -72,21 +72,25 @@ CHECKPOINT = FixedTable(
             attribute="urls",
             word="urls",
             description="Where the file is fetched: https, http, file, hf://org/repo@revision/path, kaggle://.",
+            example="https://host.example/model.ckpt",
         ),
         Row(
             key="urls",
             kind=Kind(shape=Texts(item=_CHECKPOINT_URL, at_least=1), meaning=_urls),
             description="Mirrors, tried in order; instead of url.",
+            example=["https://host.example/model.ckpt", "https://mirror.example/model.ckpt"],
         ),
         Row(
             key="sha256",
             kind=word(Text(pattern=SHA256, advice="write the SHA-256: 64 lower-case hexadecimal digits")),
             description="SHA-256 of the file; without it the first lock fetches the file and records it.",
+            example="4c90269c839278475532f4f3e7a2d348a65097fb05a6b288e64261f28aca3f7c",
         ),
         Row(
             key="path",
             kind=word(_PATH),
             description="Where the file lands; a relative path starts at [restore] directory. '..' is refused.",
+            example="checkpoints/model.ckpt",
         ),
         Row(
             key="attached",
@@ -100,11 +104,13 @@ CHECKPOINT = FixedTable(
             ),
             description="The file is in an input of its own: not packed, but found by size and digest (true), or taken "
             "from this path, and verified at restore.",
+            example=True,
         ),
         Row(
             key="include",
             kind=Kind(shape=Texts(item=Text()), meaning=sorted),
             description="Patterns over the files of a repository (hf, kaggle); all files when absent.",
+            example=["*.json", "*.safetensors"],
         ),
     ),
 )
@@ -116,6 +122,7 @@ INDEX = FixedTable(
             key="name",
             kind=word(Text(pattern=NAME, longest=40, advice="write letters, digits, '.', '_' and '-'")),
             description="A name for messages and the lock.",
+            example="corp",
             required=True,
         ),
         Row(
@@ -130,6 +137,7 @@ INDEX = FixedTable(
             ),
             description="URL of a Simple index or of a page of links, or path of a folder of wheels; ${NAME} is taken "
             "from the environment.",
+            example="https://${USER}:${TOKEN}@host.example/simple",
             required=True,
         ),
         Row(
@@ -137,12 +145,14 @@ INDEX = FixedTable(
             kind=Kind(shape=Texts(item=_PATTERN, at_least=1)),
             description="Names and patterns that come from this index and from no other; for a folder, when absent, "
             "what lies in it.",
+            example=["corp-*"],
         ),
         Row(
             key="format",
             kind=word(Text(pattern="simple|links", advice='write "simple", or "links" for a flat page of links')),
             description="simple: a page for each project (PEP 503); links: one flat page, or folder, of files. When "
             "absent, paths and pages that end in .html are links.",
+            example="links",
         ),
     ),
 )
@@ -153,6 +163,7 @@ RESTORE = FixedTable(
             key="directory",
             kind=Kind(shape=_PATH, read=_directory, kept="text"),
             description="Where relative checkpoint paths start; /kaggle/tmp on Kaggle when absent.",
+            example="/kaggle/tmp",
         ),
         Row(
             key="env",
@@ -164,6 +175,7 @@ RESTORE = FixedTable(
                 value=Text(empty=True, secret=True, longest=_LONGEST_VALUE),
             ),
             description="Environment variables that restore sets; LD_*, PYTHON* and PATH are refused.",
+            example={"HF_HUB_OFFLINE": "1"},
         ),
     ),
 )
@@ -180,6 +192,7 @@ PUBLISH = FixedTable(
                 )
             ),
             description="The Kaggle dataset that the pack is published as: owner/slug.",
+            example="you/my-env",
         ),
     ),
 )
@@ -196,6 +209,7 @@ DOCUMENT = FixedTable(
                 )
             ),
             description="Name of the pack: its file is <name>.kpack.bin.",
+            example="toxic-comments",
             required=True,
         ),
         Row(
@@ -204,6 +218,7 @@ DOCUMENT = FixedTable(
             attribute="bases",
             word="bases",
             description="The Kaggle image that is there already: a shipped snapshot, a probe file's path, or a list.",
+            example="kaggle-gpu-py312-2026-08",
         ),
         Row(
             key="python",
@@ -211,6 +226,7 @@ DOCUMENT = FixedTable(
                 Text(pattern=r"3\.(?:[89]|[1-9][0-9])", advice='write the series in quotes, like "3.12"; 3.8 or newer')
             ),
             description="Python series of the kernel, when there is no base.",
+            example="3.12",
         ),
         Row(
             key="platform",
@@ -218,56 +234,67 @@ DOCUMENT = FixedTable(
                 Text(pattern=r"manylinux_2_[0-9]{1,2}_(?:x86_64|aarch64)", advice=f'write it like "{DEFAULT_PLATFORM}"')
             ),
             description=f"Platform of the kernel, when there is no base; {DEFAULT_PLATFORM} when absent.",
+            example=DEFAULT_PLATFORM,
         ),
         Row(
             key="packages",
             kind=kinds.PACKAGES,
             description="What the notebook needs: requirements (PEP 508), direct URLs, local paths (./fork, ./x.whl).",
+            example=["sentence-transformers>=5", "rank-bm25"],
         ),
         Row(
             key="exclude",
             kind=kinds.EXCLUSIONS,
             description="More that the kernel has already: names, patterns (nvidia-*), pins (torch==2.10.0+cu128).",
+            example=["nvidia-*"],
         ),
         Row(
             key="replace",
             kind=BASE_NAMES,
             description="Base packages that the pack may bring in another version.",
+            example=["tokenizers"],
         ),
         Row(
             key="allow-source",
             kind=NAMES,
             description="Packages whose sdist may be built; building runs its code.",
+            example=["antlr4-python3-runtime"],
         ),
         Row(
             key="allow-broken",
             kind=BASE_NAMES,
             description="Base packages whose requirements may be broken by `replace`.",
+            example=["gradio"],
         ),
         Row(
             key="allow-preloaded",
             kind=BASE_NAMES,
             description="Packages that may be replaced although the kernel has imported them before the first cell.",
+            example=["pillow"],
         ),
         Row(
             key="lax-record",
             kind=NAMES,
             description="Packages whose wheel may enter the pack with a RECORD that is not in order.",
+            example=["decord"],
         ),
         Row(
             key="exclude-newer",
             kind=kinds.MOMENT,
             description="The index as of that moment (UTC); a date includes its whole day.",
+            example="2026-11-01",
         ),
         Row(
             key="lax-archive",
             kind=NAMES,
             description="Packages whose wheel may be an archive that is odd but can be read in one way only.",
+            example=["old-wheel"],
         ),
         Row(
             key="allow-native",
             kind=NAMES,
             description="Packages that are packed although their native code does not fit the image; it is said.",
+            example=["onnxruntime-gpu"],
         ),
         Row(
             key="accelerator",
@@ -278,26 +305,31 @@ DOCUMENT = FixedTable(
                 )
             ),
             description="The GPU of the session: what GPU code of a wheel is not built for is said.",
+            example="T4",
         ),
         Row(
             key="no-deps",
             kind=NAMES,
             description="Packages whose requirements are not followed; what they miss is said.",
+            example=["simpletransformers"],
         ),
         Row(
             key="substitute",
             kind=kinds.SUBSTITUTES,
             description="Names that another stands for: a requirement on the left counts as one on the right.",
+            example={"opencv-python-headless": "opencv-python"},
         ),
         Row(
             key="no-build-isolation",
             kind=NAMES,
             description="Packages that are built with what the kernel has (its torch), where kpack runs in it.",
+            example=["flash-attn"],
         ),
         Row(
             key="max-size",
             kind=kinds.BUILD_SIZE,
             description='Bytes that the pack may have: an integer, or a number with a unit ("10 GB", "512 MiB").',
+            example="10 GB",
         ),
         Row(
             key="restore",

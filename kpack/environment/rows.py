@@ -151,6 +151,8 @@ class Row:
     key: str
     kind: Kind
     description: str
+    example: object = None
+    """A value as JSON has it, for editors and for the reference; what a table holds has examples of its own."""
     required: bool = False
     attribute: str = ""
     """Of the model; the key with ``_`` when it is not given."""

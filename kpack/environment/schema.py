@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import TYPE_CHECKING
 
 from kpack.environment.keys import DOCUMENT
 from kpack.environment.rows import FixedTable, Moment, Shape, Size, Text, TextMap, Texts
 
+if TYPE_CHECKING:
+    from kpack.environment.rows import Row
+
+FILE_NAME = ".kaggle-env.schema.json"
+"""What `kpack init` calls its copy beside kaggle-env.toml, which the file's ``#:schema`` comment names: a relative path
+is the one address that is the same for everybody who has the project, whatever kpack they have, and without network."""
+
+_CHOICE = re.compile(r"[A-Za-z0-9-]+(?:\|[A-Za-z0-9-]+)+")
 _CONTROL = "\\u0000-\\u001f\\u007f-\\u009f"
 
 
@@ -33,7 +43,7 @@ def dumps() -> str:
 
 
 def _table(shape: FixedTable) -> dict[str, object]:
-    properties = {row.key: {"description": row.description, **_value(row.kind.shape)} for row in shape.rows}
+    properties = {row.key: {**_said(row), **_value(row.kind.shape)} for row in shape.rows}
     required = [row.key for row in shape.rows if row.required]
     table: dict[str, object] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
@@ -47,6 +57,25 @@ def _table(shape: FixedTable) -> dict[str, object]:
             {"required": ["urls"], "anyOf": [{"required": ["path"]}, {"properties": {"urls": {"items": hf}}}]},
         ]
     return table
+
+
+def _said(row: Row) -> dict[str, object]:
+    """Return what an editor shows of a key; Taplo shows no ``examples`` of its own accord."""
+    if row.example is None:
+        return {"description": row.description}
+    shown = f"{row.description}\n\n```toml\n{row.key} = {toml(row.example)}\n```"
+    return {"description": row.description, "examples": [row.example], "x-taplo": {"docs": {"main": shown}}}
+
+
+def toml(value: object) -> str:
+    """Return an example as TOML; a day stands without quotes."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return value
+    return json.dumps(value)
 
 
 def _value(shape: Shape) -> dict[str, object]:
@@ -74,6 +103,8 @@ def _value(shape: Shape) -> dict[str, object]:
 
 
 def _text(shape: Text) -> dict[str, object]:
+    if shape.pattern and _CHOICE.fullmatch(shape.pattern):  # editors offer the words of an enum
+        return {"type": "string", "enum": shape.pattern.split("|")}
     text: dict[str, object] = {"type": "string"}
     if not shape.empty:
         text["minLength"] = 1

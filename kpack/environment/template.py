@@ -7,10 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kpack.environment.schema import FILE_NAME as SCHEMA
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _TEXT = """\
+#:schema ./{schema}
 # What this notebook needs. `kpack lock` compiles it, `kpack build` packs it, one pasted line restores it offline.
 
 name = {name}  # the pack becomes dist/{plain}.kpack.bin
@@ -77,6 +80,7 @@ def render(
     if bases:
         kernel = f"base = {_quoted(bases[0])}" if len(bases) == 1 else f"base = {_list(bases)}"
     text = _TEXT.format(
+        schema=SCHEMA,
         name=_quoted(name),
         plain=name,
         kernel=kernel,

@@ -192,3 +192,10 @@ def test_permissions_links_line_ends_and_byte_order_mark_of_the_file_stay(projec
     held = real.read_bytes()
     assert held.startswith(b"\xef\xbb\xbfname")
     assert held.count(b"\r\n") == held.count(b"\n") == 3
+
+
+def test_a_checkpoint_beside_the_file_lands_under_its_own_name(tmp_path: Path) -> None:
+    path = tmp_path / "kaggle-env.toml"
+    path.write_text('name = "x"\npython = "3.12"\npackages = []\n')
+    assert kpack(tmp_path, "add", "--checkpoint", "file:words.txt").code == 0
+    assert [one.path for one in load(path).checkpoints] == ["checkpoints/words.txt"]

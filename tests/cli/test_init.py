@@ -7,6 +7,7 @@ import pytest
 
 from kpack import base
 from kpack.environment import load, parse
+from kpack.environment.schema import dumps as schema_text
 from kpack.environment.template import pack_name, render
 from tests.cli.run import kpack
 
@@ -41,6 +42,21 @@ def test_init_never_overwrites_unless_forced(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
     assert kpack(tmp_path, "init", "--force").code == 0
     assert load(path).name
+
+
+def test_init_names_a_schema_that_is_there_and_that_knows_every_key(tmp_path: Path) -> None:
+    kpack(tmp_path, "init")
+    first = (tmp_path / "kaggle-env.toml").read_text().splitlines()[0]
+    assert (tmp_path / first.removeprefix("#:schema ")).read_text(encoding="utf-8") == schema_text()
+
+
+def test_init_writes_the_schema_beside_a_file_that_was_there_and_leaves_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "kaggle-env.toml"
+    path.write_text("mine")
+    done = kpack(tmp_path, "init", "--schema", "--json")
+    assert done.json["line"] == f"#:schema ./{Path(done.json['schema']).name}"
+    assert (tmp_path / done.json["schema"]).read_text(encoding="utf-8") == schema_text()
+    assert path.read_text() == "mine"
 
 
 def notebook(path: Path, *cells: str, **metadata: object) -> None:
@@ -83,6 +99,7 @@ def test_init_ends_with_a_table_whose_sum_is_what_was_there(tmp_path: Path) -> N
     assert "left to you:\n  n.ipynb: cell 1, line 2: !conda install -y rdkit\n" in done.out
     assert 'write: kpack add "rdkit"' in done.out
     assert "already in the image:\n  n.ipynb: cell 1, line 1" in done.out
+    assert "note: \n" not in done.out
     assert "4 lines: 2 understood, 1 left to you, 0 in the image, 1 install and fetch nothing" in done.out
     assert "2 packages" in done.out
 

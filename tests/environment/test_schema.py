@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpack.environment import CheckpointRequest, Environment, Index, RestoreOptions, load
-from kpack.environment.schema import dumps, schema
+from kpack.environment.keys import DOCUMENT
+from kpack.environment.rows import FixedTable, Shape
+from kpack.environment.schema import _value, dumps, schema, toml
 from tests.environment.corpus import VALID, WRONG
 from tests.environment.models import documents
 
@@ -65,6 +67,19 @@ def test_every_example_is_valid_by_code_and_by_schema(path: Path) -> None:
 @given(documents())
 def test_schema_accepts_whatever_the_code_accepts(data: dict[str, Any]) -> None:
     VALIDATOR.validate(as_json(data))
+
+
+def examples() -> list[tuple[str, Any, Any]]:
+    """Return key, shape and example of all keys but those that hold fixed tables."""
+    tables = [row.kind.shape for row in DOCUMENT.rows if isinstance(row.kind.shape, FixedTable)]
+    rows = [row for table in (DOCUMENT, *tables) for row in table.rows]
+    return [(row.key, row.kind.shape, row.example) for row in rows if not isinstance(row.kind.shape, FixedTable)]
+
+
+@pytest.mark.parametrize(("key", "shape", "example"), examples(), ids=lambda value: value if type(value) is str else "")
+def test_every_key_has_an_example_that_its_own_schema_takes(key: str, shape: Shape, example: Any) -> None:
+    jsonschema.Draft202012Validator(_value(shape)).validate(example)
+    tomllib.loads(f"{key} = {toml(example)}")
 
 
 def properties(*path: str) -> Mapping[str, Any]:
