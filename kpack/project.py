@@ -12,7 +12,7 @@ from kpack import environment as environments
 from kpack import source
 from kpack.errors import CheckFailed, IntegrityError, NoSolution, UsageError
 from kpack.files import write_text
-from kpack.lock import from_resolution, stale, validated
+from kpack.lock import check_licenses, from_resolution, stale, validated
 from kpack.lock import load as load_lock
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def lock(
 
     Raises:
         UsageError: kaggle-env.toml is wrong.
+        CheckFailed: a distribution's licence is not among those of ``[licenses] allow``.
         NoSolution: the requirements conflict, or native code of a wheel that is in the cache cannot work in an image.
         NetworkError: an index or a checkpoint's server failed.
         IntegrityError: a checkpoint is not what its sha256 says, the old lock is damaged, or no build would take the
@@ -194,9 +195,10 @@ def lock(
         known=() if old is None or upgrade is True else old.checkpoints,
     )
     made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
+    license_notes = check_licenses(environment, resolution, made)
     text = validated(made, str(project.lock_path))
     changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
-    notes = tuple(item.note for item in found if item.note)
+    notes = (*license_notes, *(item.note for item in found if item.note))
     native: tuple[Misfit, ...] = ()
     if changed:
         notes += _planned(made, project, cache)

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "kpack"
 ROOMS = {
     "": "library",  # kpack/__init__.py, when one of its steps is used
     "errors": "",
+    "licenses": "",
     "restore": "",  # the engine: it travels, and imports nothing else of kpack
     "bootstrap": "",
     "urls": "errors",
@@ -25,14 +26,14 @@ ROOMS = {
     "tether": "",
     "files": "claims errors",
     "cache": "claims errors files",
-    "environment": "errors files urls",
+    "environment": "errors files licenses urls",
     "fetch": "claims errors files urls",
     "base": "errors",
     "native": "base",
     "target": "errors",
     "checkpoints": "claims errors fetch files tether urls",
-    "resolve": "base errors files target urls",
-    "lock": "checkpoints environment errors files resolve target urls",
+    "resolve": "base errors files licenses target urls",
+    "lock": "checkpoints environment errors files licenses resolve target urls",
     "source": "errors fetch files resolve restore tether urls",
     "pack": "checkpoints errors files lock native restore",
     "importing": "base environment errors files urls",

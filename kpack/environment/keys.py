@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kpack.environment import checkpoints, indexes, kinds
 from kpack.environment.errors import quoted
 from kpack.environment.kinds import BASE_NAMES, NAMES, word
-from kpack.environment.model import DEFAULT_PLATFORM, RestoreOptions
+from kpack.environment.model import DEFAULT_PLATFORM, LicenseRules, RestoreOptions
 from kpack.environment.rows import (
     LONGEST_NAME,
     NAME,
@@ -56,6 +56,10 @@ def _directory(text: str, at: KeyPath, reading: Reading) -> str | None:
 
 def _restore(table: Mapping[str, Any], at: KeyPath, reading: Reading) -> RestoreOptions:
     return RestoreOptions(**read(table, RESTORE.rows, at, Reading(reading.mistakes)))
+
+
+def _licenses(table: Mapping[str, Any], at: KeyPath, reading: Reading) -> LicenseRules:
+    return LicenseRules(**read(table, LICENSES.rows, at, Reading(reading.mistakes)))
 
 
 def _dataset(table: Mapping[str, Any], at: KeyPath, reading: Reading) -> str | None:
@@ -193,6 +197,22 @@ PUBLISH = FixedTable(
             ),
             description="The Kaggle dataset that the pack is published as: owner/slug.",
             example="you/my-env",
+        ),
+    ),
+)
+
+LICENSES = FixedTable(
+    rows=(
+        Row(
+            key="allow",
+            kind=kinds.SPDX,
+            description='SPDX licences that packed distributions may have, like "MIT" or "Apache-2.0"; any other is a '
+            "refusal.",
+        ),
+        Row(
+            key="unchecked",
+            kind=NAMES,
+            description="Distributions whose licence you have read and taken, whatever their metadata says.",
         ),
     ),
 )
@@ -357,6 +377,13 @@ DOCUMENT = FixedTable(
             kind=Kind(shape=PUBLISH, read=_dataset, meaning=None),
             attribute="dataset",
             description="Where the pack is published.",
+        ),
+        Row(
+            key="licenses",
+            kind=Kind(
+                shape=LICENSES, read=_licenses, meaning=lambda rules: meanings(rules, LICENSES.rows, "licenses.")
+            ),
+            description="Which licences packed distributions may have.",
         ),
     )
 )

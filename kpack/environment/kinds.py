@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kpack import urls
+from kpack import licenses, urls
 from kpack.environment import hashes, requirements
 from kpack.environment.errors import quoted
 from kpack.environment.rows import LONGEST_NAME, NAME, SIZE_UNITS, Kind, Moment, Size, Text, TextMap, Texts
@@ -54,6 +54,27 @@ BASE_NAMES = Kind(
     shape=Texts(item=_DISTRIBUTION), read=_names, meaning=_sorted, asked=_sorted, kept="names", of_base=True
 )
 """Names of distributions that a base has."""
+
+
+def _spdx(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tuple[str, ...]:
+    found = set()
+    for number, text in enumerate(entries):
+        if text is None:
+            continue
+        try:
+            found.add(licenses.expression(text))
+        except ValueError:
+            advice = licenses.identifier(text)
+            reading.say(
+                (*at, number),
+                f"{quoted(text)} is no SPDX licence expression",
+                f'write "{advice}"' if advice else 'write the identifier of spdx.org/licenses, like "BSD-3-Clause"',
+            )
+    return _sorted(tuple(found))
+
+
+SPDX = Kind(shape=Texts(item=Text(longest=LONGEST_NAME)), read=_spdx, meaning=_sorted)
+"""SPDX licence expressions."""
 
 
 def _bases(entries: Sequence[str | None], at: KeyPath, reading: Reading) -> tuple[str, ...]:

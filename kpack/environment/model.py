@@ -143,6 +143,16 @@ class RestoreOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseRules:
+    """The ``[licenses]`` table."""
+
+    allow: tuple[str, ...] = ()
+    """SPDX expressions, as SPDX spells them, sorted; empty: every licence may enter."""
+    unchecked: tuple[NormalizedName, ...] = ()
+    """Distributions whose licence somebody has read and taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """A checked kaggle-env.toml."""
 
@@ -175,6 +185,7 @@ class Environment:
     checkpoints: tuple[CheckpointRequest, ...] = ()
     indexes: tuple[Index, ...] = ()
     restore: RestoreOptions = field(default_factory=RestoreOptions)
+    licenses: LicenseRules = field(default_factory=LicenseRules)
     dataset: str | None = None
     """``[publish] dataset``: ``owner/slug``."""
     max_size: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kpack.lock.licensed import check_licenses
 from kpack.lock.make import from_resolution
 from kpack.lock.model import Lock, LockedPin, LockedTarget, filename
 from kpack.lock.read import load, loads
@@ -15,6 +16,7 @@ __all__ = [
     "LockedPin",
     "LockedTarget",
     "Requests",
+    "check_licenses",
     "dumps",
     "filename",
     "from_resolution",

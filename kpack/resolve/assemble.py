@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from kpack import urls
+from kpack import licenses, urls
 from kpack.errors import IntegrityError
 from kpack.files import is_sha256
 from kpack.resolve.ask import exclusion
@@ -140,6 +140,7 @@ def _pin(
         needed_by=needed_by,
         extras=row.extras,
         requires_dist=row.requires_dist,
+        license=licenses.read(row.license),
         source=_source(environment, row.source) if row.source else None,
         replaces=replaces,
     )

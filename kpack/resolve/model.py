@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from kpack.licenses import NOTHING, License
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -70,6 +72,7 @@ class Pin:
     extras: tuple[str, ...] = ()
     requires_dist: tuple[str, ...] = ()
     """Requires-Dist of the wheel's metadata, markers kept."""
+    license: License = NOTHING
     source: Source | None = None
     replaces: Version | None = None
     """The base's version that this one takes the place of."""

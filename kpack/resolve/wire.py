@@ -227,6 +227,8 @@ class Resolved:
     direct: bool = False
     """It was asked for by URL or path."""
     requires_dist: tuple[str, ...] = ()
+    license: tuple[str, ...] = ()
+    """Lines of `kpack.licenses.headers`."""
     file: FoundFile | None = None
     source: FoundSource | None = None
 

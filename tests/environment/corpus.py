@@ -38,6 +38,7 @@ VALID = {
     "lax_archive": HEAD + 'lax-archive = ["Odd_Name"]\n',
     "allow_native": HEAD + 'allow-native = ["CuPy.cuda13x"]\n',
     "accelerator": HEAD + 'accelerator = "T4"\n',
+    "licenses": HEAD + '[licenses]\nallow = ["MIT", "apache-2.0 or bsd-3-clause"]\nunchecked = ["Odd_Name"]\n',
     "no_build_isolation": HEAD + 'no-build-isolation = ["Flash_Attn"]\n',
     "day": HEAD + "exclude-newer = 2026-11-01\n",
     "moment": HEAD + "exclude-newer = 2026-11-01T12:30:00+02:00\n",

@@ -30,6 +30,7 @@ def make_wheel(
     requires: Sequence[str] = (),
     provides_extra: Sequence[str] = (),
     requires_python: str | None = None,
+    headers: Sequence[str] = (),
     tag: str = "py3-none-any",
     entry_points: str | None = None,
     executable: Sequence[str] = (),
@@ -40,8 +41,8 @@ def make_wheel(
 ) -> Path:
     """Write a valid wheel (unless ``record`` overrides RECORD) and return its path.
 
-    ``files`` maps archive names to content; by default one module named after the distribution with
-    ``VERSION = "<version>"``. Names in ``executable`` get mode 0755.
+    ``headers`` are more lines of METADATA. ``files`` maps archive names to content; by default one module named after
+    the distribution with ``VERSION = "<version>"``. Names in ``executable`` get mode 0755.
     """
     stem = name.replace("-", "_").replace(".", "_")
     info = f"{stem}-{version}.dist-info"
@@ -55,6 +56,7 @@ def make_wheel(
         f"Version: {version}",
         *(f"Requires-Dist: {item}" for item in requires),
         *(f"Provides-Extra: {item}" for item in provides_extra),
+        *headers,
     ]
     if requires_python:
         metadata.append(f"Requires-Python: {requires_python}")

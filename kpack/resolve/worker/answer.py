@@ -72,6 +72,7 @@ def row(search: Search, ireq: Any, computed: Mapping[str, HashedContent]) -> Res
         asks=_asks(markers, markers.active(metadata, extras)),
         direct=file is None,
         requires_dist=metadata.requires,
+        license=metadata.license,
         file=got,
         source=source,
     )

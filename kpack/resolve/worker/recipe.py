@@ -90,7 +90,7 @@ class Recipe:
             requires = [str(line) for line in self.project["dependencies"]]
         elif not requires:
             requires = list(_of_egg(self.texts.get("requires.txt", "")))
-        return Metadata(name, version, requires, extras, headers.requires_python)
+        return Metadata(name, version, requires, extras, headers.requires_python, headers.license)
 
     @property
     def is_project(self) -> bool:

@@ -10,6 +10,8 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
+from kpack import licenses
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -17,16 +19,24 @@ if TYPE_CHECKING:
 class Metadata:
     """The headers of a METADATA file that a resolution looks at."""
 
-    __slots__ = ("extras", "name", "requires", "requires_python", "version")
+    __slots__ = ("extras", "license", "name", "requires", "requires_python", "version")
 
     def __init__(
-        self, name: str, version: str, requires: Sequence[str], extras: Sequence[str], requires_python: str | None
+        self,
+        name: str,
+        version: str,
+        requires: Sequence[str],
+        extras: Sequence[str],
+        requires_python: str | None,
+        license: Sequence[str] = (),  # noqa: A002 - the header's name
     ) -> None:
         self.name = name
         self.version = version
         self.requires = tuple(repaired(line) for line in requires)
         self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in extras))
         self.requires_python = requires_python
+        self.license = tuple(license)
+        """Lines of `kpack.licenses.headers`."""
 
     @staticmethod
     def fields(content: bytes) -> dict[str, list[str]]:
@@ -55,17 +65,19 @@ class Metadata:
             fields.get("requires-dist", []),
             fields.get("provides-extra", []),
             next(iter(fields.get("requires-python", ())), None),
+            licenses.headers((key, value) for key in licenses.FIELDS for value in fields.get(key, ())),
         )
 
     def as_version(self, version: str) -> Metadata:
         """Return the same headers under another version."""
-        return Metadata(self.name, version, self.requires, self.extras, self.requires_python)
+        return Metadata(self.name, version, self.requires, self.extras, self.requires_python, self.license)
 
     def dumps(self) -> bytes:
         """Return headers that `parse` reads as the same value."""
         lines = [f"Name: {self.name}", f"Version: {self.version}"]
         if self.requires_python:
             lines.append(f"Requires-Python: {self.requires_python}")
+        lines += self.license
         lines += [f"Provides-Extra: {extra}" for extra in self.extras]
         lines += [f"Requires-Dist: {line}" for line in self.requires]
         return ("\n".join(lines) + "\n").encode()

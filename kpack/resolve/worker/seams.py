@@ -33,7 +33,7 @@ from pip._vendor.packaging.version import Version
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
-from kpack import urls
+from kpack import licenses, urls
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, invalid
@@ -297,6 +297,7 @@ class Finder:
             [str(line).strip() for line in headers.get_all("Requires-Dist", [])],
             [str(extra) for extra in headers.get_all("Provides-Extra", [])],
             headers.get("Requires-Python"),
+            licenses.headers((key, str(value)) for key, value in headers.items()),
         )
         line = invalid(metadata)
         if line is not None:
