@@ -73,8 +73,7 @@ class Accelerator:
         for entry in read_directory(data[start:], start, member.path):
             if not entry.name.startswith(_NAME + "/") or entry.is_folder:
                 continue
-            header = data[entry.offset : entry.offset + 30 + len(entry.raw_name) + 0xFFFF]
-            begin = entry.offset + data_offset(header, entry, member.path)
+            begin = entry.offset + data_offset(data, entry, member.path, entry.offset)
             raw = data[begin : begin + entry.compressed]
             content = plain.whole(raw, entry.size, entry.name) if entry.method == DEFLATED else raw
             path = os.path.join(folder, *entry.name.split("/"))

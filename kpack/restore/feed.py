@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -38,7 +37,11 @@ class Feed:
         self._workers = workers or cores()
         self._fixed = readers
         """A fixed number of readers, for measurements; None adapts."""
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+        """Workers wait for it: their span was read."""
+        self._wanted = threading.Condition(self._lock)
+        """Readers wait for it: there is a buffer to read into, or nothing left to read."""
         self._spans: Deque[Tuple[Member, Span]] = deque()
         self._copies: Deque[CopyJob] = deque()
         self._buffers: List[mmap.mmap] = []
@@ -107,11 +110,12 @@ class Feed:
         self._threads.append(thread)
 
     def _stop(self, error: Optional[BaseException]) -> None:
-        with self._change:
+        with self._lock:
             self._stopped = True
             if self._error is None:
                 self._error = error
-            self._change.notify_all()
+            self._arrived.notify_all()
+            self._wanted.notify_all()
 
     def _work(self, waiting: Deque[Job], work: Callable[[Job, Iterator[memoryview]], None]) -> None:
         while not self._stopped:
@@ -131,20 +135,20 @@ class Feed:
             return
         for span in job.spans:
             key = (job.member.path, span.offset)
-            with self._change:
+            with self._lock:
                 self._starving += 1
                 while key not in self._ready:
                     if self._stopped:
                         raise Stop
-                    self._change.wait()
+                    self._arrived.wait()
                 self._starving -= 1
                 view, buffer = self._ready.pop(key)
             yield view
             view.release()
-            with self._change:
+            with self._lock:
                 self._held -= 1
                 self._buffers.append(buffer)
-                self._change.notify_all()
+                self._wanted.notify()
 
     def _add_reader(self, copy: Callable[[CopyJob, memoryview], None]) -> None:
         self._readers += 1
@@ -152,52 +156,50 @@ class Feed:
 
     def _read(self, copy: Callable[[CopyJob, memoryview], None]) -> None:
         while True:
-            with self._change:
+            with self._lock:
                 task = self._next()
                 while task is None:
                     if self._stopped or not (self._spans or self._copies):
                         return
-                    self._change.wait()
+                    self._wanted.wait()
                     task = self._next()
-            buffer, span, item = task
-            began = time.monotonic()
+                if not (self._spans or self._copies):
+                    self._wanted.notify_all()  # for the other readers there is nothing left to do
+            buffer, member, span, item = task
+            view, seconds = self._pack.read_into(member, span, memoryview(buffer))
             if item is not None:
-                view = self._pack.read_into(item.member, item.span, memoryview(buffer))
-                seconds = time.monotonic() - began
                 copy(item, view)
                 view.release()
-            else:
-                assert span is not None
-                view = self._pack.read_into(span[0], span[1], memoryview(buffer))
-                seconds = time.monotonic() - began
-            with self._change:
+            with self._lock:
+                self.done += span.size
                 if item is not None:
                     self._buffers.append(buffer)
-                    self.done += item.span.size
-                elif span is not None:
-                    self._ready[span[0].path, span[1].offset] = (view, buffer)
-                    self.done += span[1].size
-                size = item.span.size if item is not None else span[1].size if span is not None else 0
+                    self._wanted.notify()
+                else:
+                    self._ready[member.path, span.offset] = (view, buffer)
+                    self._arrived.notify_all()
                 more = bool(
                     self._fixed is None
                     and self._readers < min(READERS, len(self._spans) + len(self._copies))
-                    and seconds * SLOW > size
+                    and seconds * SLOW > span.size
                     and (self._starving or self._copies)
                 )
-                self._change.notify_all()
             if more:
                 self._add_reader(copy)
 
-    def _next(self) -> Optional[Tuple[mmap.mmap, Optional[Tuple[Member, Span]], Optional[CopyJob]]]:
+    def _next(self) -> Optional[Tuple[mmap.mmap, Member, Span, Optional[CopyJob]]]:
         """Return a buffer and what to read into it, or None when there is nothing, or no buffer, for it now."""
         if self._stopped or (self._made >= READERS and not self._buffers):
             return None
         ahead = min(READERS if not self._copies else READERS * 5 // 8, self._workers + 2 * self._readers)
         if self._spans and self._held < ahead:
             self._held += 1
-            return self._buffer(), self._spans.popleft(), None
+            return (self._buffer(), *self._spans.popleft(), None)
         if self._copies:
-            return self._buffer(), None, self._copies.popleft()
+            item = self._copies.popleft()
+            if not self._copies:
+                self._wanted.notify_all()  # more may be read ahead now
+            return self._buffer(), item.member, item.span, item
         return None
 
     def _buffer(self) -> mmap.mmap:

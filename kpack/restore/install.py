@@ -14,6 +14,7 @@ from .feed import Feed
 from .journal import ASIDE, Journal, Places, witness
 from .moves import make_folders, relocate, remove, remove_empty
 from .parallel import cores
+from .schedule import starting_order
 from .scripts import command
 from .search import refuse_unfound
 from .state import Mark, State, refuse_planted
@@ -193,9 +194,9 @@ class Run:
             _make(folder)
 
     def _fill(self) -> None:
-        """Write every file and checkpoint that the plan names, in parallel, the heaviest parts first."""
+        """Write every file and checkpoint that the plan names, in parallel."""
         opened: List[int] = []
-        jobs = sorted((job for wheel in self.plan.wheels for job in wheel.jobs), key=lambda job: -job.weight)
+        jobs = starting_order([job for wheel in self.plan.wheels for job in wheel.jobs], cores())
         self._left = {wheel.member.path: len(wheel.jobs) for wheel in self.plan.wheels}
         self._owner = {wheel.member.path: wheel for wheel in self.plan.wheels}
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from typing import Dict, Optional, Tuple
 
 from .errors import INTEGRITY, MACHINE, RestoreError, machine_error
@@ -39,17 +40,19 @@ class Pack:
             self._opened.clear()
             self._local = threading.local()
 
-    def read_into(self, member: Member, span: Span, buffer: memoryview) -> memoryview:
-        """Read a span of a member into ``buffer`` and return the filled part of it, verified.
+    def read_into(self, member: Member, span: Span, buffer: memoryview) -> Tuple[memoryview, float]:
+        """Read a span of a member into ``buffer``; return the filled part of it, verified, and the seconds of reading.
 
         Raises RestoreError: code 5 when the bytes are not those that the manifest names, 7 when they cannot be read.
         """
         descriptor, base = self._descriptor(member)
         view = buffer[: span.size]
+        began = time.monotonic()
         self._fill(descriptor, view, base + span.offset, member)
+        seconds = time.monotonic() - began
         if hashlib.sha256(view).hexdigest() != span.sha256:
             raise damaged(member, span)
-        return view
+        return view, seconds
 
     def read(self, member: Member, spans: Tuple[Span, ...]) -> bytes:
         """Return the bytes of neighbouring spans of a member, verified; for small parts.

@@ -67,7 +67,7 @@ class Digests:
         span = spans[bisect_right([span.offset for span in spans], entry.offset) - 1]
         data = self._pack.read(wheel.member, (span,))
         begin = entry.offset - span.offset
-        begin += data_offset(data[begin : begin + 30 + len(entry.raw_name) + 0xFFFF], entry, wheel.member.path)
+        begin += data_offset(data, entry, wheel.member.path, begin)
         raw = data[begin : begin + entry.compressed]
         content = self._inflater.whole(raw, entry.size, entry.name) if entry.method == DEFLATED else raw
         return record.parse(content, wheel.member.path)

@@ -156,7 +156,7 @@ class _Held:
         span = spans[index]
         data = self.known.get(span.offset) or self._pack.read(self._member, (span,))
         begin = entry.offset - span.offset
-        begin += data_offset(data[begin : begin + 30 + len(entry.raw_name) + 0xFFFF], entry, self._where)
+        begin += data_offset(data, entry, self._where, begin)
         raw = data[begin : begin + entry.compressed]
         if len(raw) != entry.compressed:
             raise _bad("{!r} lies across spans".format(name), self._where)

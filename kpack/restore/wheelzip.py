@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import stat
 import struct
-from typing import Callable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from .errors import INTEGRITY, RestoreError
 
@@ -76,7 +76,8 @@ class Entry(NamedTuple):
     @property
     def executable(self) -> bool:
         """Tell whether any executable bit of a regular file is set: what pip goes by."""
-        return bool(self.mode & 0o111) and self.mode & _TYPE == stat.S_IFREG
+        mode = self.mode
+        return mode & 0o111 != 0 and mode & _TYPE == stat.S_IFREG
 
 
 _entry = tuple.__new__
@@ -338,31 +339,32 @@ def _no_clashes(names: List[str], where: str) -> None:
         raise _bad("{!r} is a file and a folder".format(min(both)), where)
 
 
-def data_offset(header: bytes, entry: Entry, where: str = "") -> int:
+def data_offset(data: Union[bytes, memoryview], entry: Entry, where: str = "", begin: int = 0) -> int:
     """Return the bytes from an entry's local header to its data.
 
-    `header` begins at the local header and holds at least the header, name and extra field. Raises RestoreError
-    (code 5) when the local header does not say what the directory says.
+    The local header begins at `begin` of `data`, which must reach to the end of name and extra field. Raises
+    RestoreError (code 5) when the local header does not say what the directory says.
     """
-    if len(header) < LOCAL_HEADER:
+    if begin < 0 or len(data) < begin + LOCAL_HEADER:
         raise _bad("{!r} has no local header".format(entry.name), where)
-    magic, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(header)
+    magic, _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack_from(data, begin)
     total: int = LOCAL_HEADER + name_length + extra_length
+    name = begin + LOCAL_HEADER
     if (
         magic != b"PK\3\4"
         or flags != entry.flags
         or method != entry.method
-        or header[LOCAL_HEADER : LOCAL_HEADER + name_length] != entry.raw_name
-        or len(header) < total
+        or data[name : name + name_length] != entry.raw_name
+        or len(data) < begin + total
     ):
         raise _bad("the local header of {!r} contradicts the directory".format(entry.name), where)
-    if extra_length:
-        _extra(header[LOCAL_HEADER + name_length : total], where, entry.name)
+    extra = bytes(data[name + name_length : begin + total]) if extra_length else b""
+    if extra:
+        _extra(extra, where, entry.name)
     if crc == entry.crc and compressed == entry.compressed and size == entry.size:
         return total
     if flags & 0x0008 and not crc and not compressed and not size:
         return total  # sizes follow the data in a descriptor
-    extra = header[LOCAL_HEADER + name_length : total]
     size, compressed, _ = _local_zip64(extra, size, compressed, where, entry.name)
     if (crc, compressed, size) != (entry.crc, entry.compressed, entry.size):
         if flags & 0x0008 and (crc, compressed, size) == (0, 0, 0):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from .errors import INTEGRITY, RestoreError, machine_error
 from .inflate import Inflater, Stream
@@ -69,25 +69,20 @@ class Writer:
             self._chain(job, views)
 
     def _whole(self, file: File, view: memoryview, begin: int, member: Member) -> None:
-        entry = file.entry
+        entry, path, kind = file
         begin += _data_offset(view, begin, entry, member)
         data = view[begin : begin + entry.compressed]
         if len(data) != entry.compressed:
             raise _across(entry, member)
-        if file.kind == RECORD:
-            content = self._inflater.whole(data, entry.size, entry.name) if entry.method == DEFLATED else bytes(data)
-            self.kept[file.path] = content
-        elif file.kind == SCRIPT:
-            self._script(file, file.path, iter((data,)))
-        elif entry.method == DEFLATED and len(data) <= _DIRECT:
-            content = self._inflater.whole(data, entry.size, entry.name)
-            descriptor = self._create(file, executable=entry.executable)
-            self._write(descriptor, file.path, (content,))
-        elif entry.method == DEFLATED:
+        deflated = entry.method == DEFLATED
+        if kind == SCRIPT:
+            self._script(file, path, iter((data,)))
+        elif kind == RECORD:
+            self.kept[path] = self._inflater.whole(data, entry.size, entry.name) if deflated else bytes(data)
+        elif deflated and entry.compressed > _DIRECT:
             self._streamed(file, iter((data,)))
         else:
-            descriptor = self._create(file, executable=entry.executable)
-            self._write(descriptor, file.path, (data,))
+            self._write(file, (self._inflater.whole(data, entry.size, entry.name) if deflated else data,))
 
     def _chain(self, job: Job, views: Iterator[memoryview]) -> None:
         """Write the one file of several spans, under a temporary name until all of them are verified."""
@@ -103,7 +98,7 @@ class Writer:
         elif file.entry.method == DEFLATED:
             self._streamed(part, parts)
         else:
-            self._write(self._create(part, executable=file.entry.executable), part.path, parts)
+            self._write(part, parts)
         relocate(part.path, file.path)
 
     def _script(self, file: File, final: str, parts: Iterator[memoryview]) -> None:
@@ -149,12 +144,13 @@ class Writer:
             raise machine_error(error, "write", file.path) from error
         return descriptor
 
-    def _write(self, descriptor: int, path: str, parts: Iterator[memoryview] | Tuple[bytes | memoryview, ...]) -> None:
+    def _write(self, file: File, parts: Iterable[bytes | memoryview]) -> None:
+        descriptor = self._create(file, executable=file.entry.executable)
         try:
             for part in parts:
                 _all(descriptor, part)
         except OSError as error:
-            raise machine_error(error, "write", path) from error
+            raise machine_error(error, "write", file.path) from error
         finally:
             os.close(descriptor)
 
@@ -183,8 +179,7 @@ def _data_offset(view: memoryview, begin: int, entry: Entry, member: Member) -> 
     """Return the bytes from a local header to the data behind it, after comparing it with the directory."""
     if begin < 0 or len(view) < begin + LOCAL_HEADER:
         raise _across(entry, member)
-    extra = view[begin + 28] | view[begin + 29] << 8
-    return data_offset(view[begin : begin + LOCAL_HEADER + len(entry.raw_name) + extra].tobytes(), entry, member.path)
+    return data_offset(view, entry, member.path, begin)
 
 
 def _all(descriptor: int, data: bytes | memoryview) -> None:
