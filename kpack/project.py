@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kpack.native.elf import SharedObject
     from kpack.pack import BuiltPack
     from kpack.pack.content import WheelFile
+    from kpack.pack.difference import Change
     from kpack.pack.wheel import Admitted
     from kpack.resolve.child import Listener
     from kpack.resolve.model import Fallback, Source
@@ -122,6 +123,10 @@ class Locked:
     """What native code of wheels wants and an image does not have, as far as the wheels were at hand."""
     fallbacks: tuple[Fallback, ...] = ()
     """Requests that got a version much older than the newest one."""
+    changes: tuple[Change, ...] = ()
+    """What differs from the lock that was there."""
+    before: Lock | None = None
+    """The lock that was there; None for the first one, and for one that could not be read."""
 
 
 def lock(
@@ -200,13 +205,35 @@ def lock(
     changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
     notes = (*license_notes, *(item.note for item in found if item.note))
     native: tuple[Misfit, ...] = ()
+    before = _before(project)
+    changes: tuple[Change, ...] = ()
     if changed:
+        from kpack.pack.difference import NOTHING, difference, of_lock
+
+        changes = difference(NOTHING if before is None else of_lock(before), of_lock(made))
         notes += _planned(made, project, cache)
         report = _native(made, project, cache)
         native = report.findings
         notes += report.notes
         write_text(project.lock_path, text)
-    return Locked(project.lock_path, made, changed, notes=notes, native=native, fallbacks=fallbacks)
+    return Locked(
+        project.lock_path,
+        made,
+        changed,
+        notes=notes,
+        native=native,
+        fallbacks=fallbacks,
+        changes=changes,
+        before=before,
+    )
+
+
+def _before(project: Project) -> Lock | None:
+    """Return the lock that is about to be replaced; one that cannot be read is compared with nothing."""
+    try:
+        return project.lock
+    except IntegrityError:
+        return None
 
 
 def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:

@@ -44,10 +44,11 @@ ROOMS = {
     "standing": "errors publish",
     "project": "base checkpoints environment errors fetch files lock pack resolve source target",
     "notebook": "base environment errors files lock pack publish urls",
+    "beside": "errors files notebook pack",
     "rehearse": "errors notebook pack publish restore",
     "status": "errors ledger lock pack standing",
     "library": "cache errors fetch pack project restoring",
-    "cli": "base checkpoints cache drift environment errors fetch files importing ledger lock native notebook"
+    "cli": "base beside checkpoints cache drift environment errors fetch files importing ledger lock native notebook"
     " pack project publish rehearse restore restoring status",
     "__main__": "cli",
 }

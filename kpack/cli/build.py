@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kpack import beside
 from kpack import project as projects
 from kpack.cache import Cache
 from kpack.checkpoints import landing
@@ -59,6 +60,7 @@ def build(
     project = projects.Project.find(session.config)
     out = output or project.pack_path
     digest = None
+    before = beside.standing_head(out)
     if check:
         made, digest = _checked(project, out, expect, offline=offline, take_from=take_from)
     elif expect is not None:
@@ -66,6 +68,8 @@ def build(
     else:
         made = _build(project, out, offline=offline, take_from=take_from)
     lands = landing(project.current_lock().checkpoints, project.environment.restore.directory)
+    delivered = None if check else beside.deliver(made, before, lands)
+    notes = (*made.notes, *(delivered.notes if delivered else ()))
     if as_json:
         answer(
             {
@@ -75,22 +79,36 @@ def build(
                 "size": made.size,
                 "bootstrap": made.line,
                 "checkpoints": [{"path": path, "lands": place} for path, place in lands.items()],
-                "notes": list(made.notes),
+                "notes": list(notes),
+                "before": before[0] if before else None,
+                "line_file": str(delivered.files.line) if delivered else None,
+                "notebook": str(delivered.files.notebook) if delivered else None,
             }
         )
         return
-    for note in made.notes:
+    for note in notes:
         say(f"note: {note}")
     tell(f"{out}: {'the same bytes again' if check else 'built'}, {human_size(made.size)}, id {made.id}")
     for place in list(lands.values())[:_SHOWN]:
         tell(f"in the kernel: {place}")
     if len(lands) > _SHOWN:
         tell(f"and {len(lands) - _SHOWN} more checkpoints, see kpack inspect")
-    tell("Paste this line in the notebook:")
-    tell("")
-    tell(made.line)
+    if delivered is not None:
+        if delivered.before is not None:
+            tell(_news(delivered.before, made.id))
+        files = delivered.files
+        tell(f"Paste this line in the notebook ({files.line.name} has it, {files.notebook.name} begins with it):")
+        tell("")
+        tell(made.line)
     if out == project.pack_path:
         say_next(project)
+
+
+def _news(before: str, now: str) -> str:
+    """Return what the id means for who has the pack on Kaggle already."""
+    if before == now:
+        return "same id: nothing to do, the upload and the line are still right"
+    return f"id changed (it was {before[:12]}): upload the pack, and paste the new line. kpack diff shows what changed"
 
 
 def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> BuiltPack:

@@ -10,6 +10,7 @@ import click
 from kpack import project as projects
 from kpack.base.about import about, days
 from kpack.cache import Cache
+from kpack.cli import changes
 from kpack.cli.progress import locking
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
 from kpack.errors import ExitCode, NoSolution, UsageError
@@ -73,6 +74,7 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
                     for c in done.lock.checkpoints
                 ],
                 "native": [item.to_dict() for item in done.native],
+                "changes": changes.objects(done.changes),
             }
         )
         return int(ExitCode.DONE)
@@ -81,12 +83,28 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
         return int(ExitCode.DONE)
     from kpack.cli.table import print_lock
 
+    _say_changes(done)
     print_lock(done.lock)
     _say_images(project)
     total = sum(wheel.size or 0 for wheel in done.lock.wheels())
     total += sum({c.sha256: c.size for c in done.lock.checkpoints if c.attached is None}.values())
     tell(f"{done.path}: written; the pack will have about {human_size(total)}. Next: kpack build")
     return int(ExitCode.DONE)
+
+
+def _say_changes(done: projects.Locked) -> None:
+    """Say what differs from the lock that was there, before all that the new one holds."""
+    if done.before is None:
+        return
+    if not done.changes:
+        tell("since the last lock: the same packages and checkpoints")
+        return
+    from kpack.pack.difference import of_lock
+
+    tell(f"since the last lock: {changes.total(of_lock(done.before), of_lock(done.lock))}")
+    for row in changes.rows(done.changes):
+        tell(f"  {row}")
+    tell("")
 
 
 def _upgraded(project: projects.Project, names: tuple[str, ...]) -> frozenset[NormalizedName]:

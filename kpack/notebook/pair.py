@@ -222,7 +222,7 @@ Internet is off. Attached is the output of the notebook `{builder}`; the first c
 """,
         ),
         code(LINE_CELL, plan.line or unknown_line(plan.name)),
-        code("kpack-checkpoints", _checkpoints(plan)),
+        code("kpack-checkpoints", checkpoints_cell(plan.checkpoints)),
         code("your-code", "# Your code starts here: everything that kaggle-env.toml names can be imported."),
     ]
 
@@ -235,10 +235,11 @@ def unknown_line(name: str) -> str:
     )
 
 
-def _checkpoints(plan: PairPlan) -> str:
-    if not plan.checkpoints:
+def checkpoints_cell(lands: Mapping[str, str]) -> str:
+    """Return a cell that says where each checkpoint is, by its path in kaggle-env.toml."""
+    if not lands:
         return "# kaggle-env.toml names no checkpoints."
     rows = ["# Where the checkpoints are now, by their path in kaggle-env.toml.", "import os", "", "CHECKPOINTS = {"]
-    rows += [f"    {path!r}: {place!r}," for path, place in plan.checkpoints.items()]
+    rows += [f"    {path!r}: {place!r}," for path, place in lands.items()]
     rows += ["}", "for path in CHECKPOINTS.values():", "    print(path, os.path.getsize(path), 'bytes')"]
     return "\n".join(rows)

@@ -1,23 +1,26 @@
-"""What differs between two packs."""
+"""What differs between two locks, two packs, or a lock and a pack."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from kpack.pack.read import ReadPack
+    from collections.abc import Mapping
+
+    from kpack.lock import Lock
+    from kpack.restore.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A distribution of one target, or a checkpoint, as one pack has it."""
+    """A distribution of one target, or a checkpoint, as one lock or pack has it."""
 
     version: str | None
     """None for a checkpoint."""
     sha256: str
     size: int
-    """Bytes."""
+    """Bytes; 0 where a lock does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,34 +35,73 @@ class Change:
     after: Item | None
 
 
-def difference(old: ReadPack, new: ReadPack) -> tuple[Change, ...]:
+class Inventory(NamedTuple):
+    """What a lock names or a pack holds."""
+
+    packages: Mapping[tuple[str, str], Item]
+    """By target and name."""
+    checkpoints: Mapping[str, Item]
+    """By path."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the distinct files."""
+        return sum({item.sha256: item.size for group in self for item in group.values()}.values())
+
+
+NOTHING = Inventory({}, {})
+"""What there is before the first lock."""
+
+
+def of_lock(lock: Lock) -> Inventory:
+    """Return what a lock names."""
+    return Inventory(
+        {
+            (target.label, pin.name): Item(version=str(pin.version), sha256=pin.wheel.sha256, size=pin.wheel.size or 0)
+            for target in lock.targets
+            for pin in target.packed
+        },
+        {item.path: Item(version=None, sha256=item.sha256, size=item.size) for item in lock.checkpoints},
+    )
+
+
+def of_manifest(manifest: Manifest) -> Inventory:
+    """Return what a pack holds."""
+    members = {member.path: member for member in manifest.members}
+    return Inventory(
+        {
+            (target.label, item.name): Item(
+                version=item.version, sha256=members[item.wheel].sha256, size=members[item.wheel].size
+            )
+            for target in manifest.targets
+            for item in target.distributions
+        },
+        {item.path: Item(version=None, sha256=item.sha256, size=item.size) for item in manifest.checkpoints},
+    )
+
+
+def difference(old: Inventory, new: Inventory) -> tuple[Change, ...]:
     """Return what was added, removed or changed from ``old`` to ``new``: packages by target, then checkpoints.
 
-    A target that only one pack has shows all its packages as added or removed.
+    A target that only one of them has shows all its packages as added or removed. A file is the same when its digest
+    is, whatever a lock knows of its size.
     """
-    before, after = _packages(old), _packages(new)
     changes = [
-        Change(
-            kind="package", target=target, name=name, before=before.get((target, name)), after=after.get((target, name))
-        )
-        for target, name in sorted(before.keys() | after.keys())
+        Change(kind="package", target=target, name=name, before=before, after=after)
+        for target, name in sorted(old.packages.keys() | new.packages.keys())
+        for before, after in [(old.packages.get((target, name)), new.packages.get((target, name)))]
+        if not _same(before, after)
     ]
-    stored, wanted = _checkpoints(old), _checkpoints(new)
     changes += [
-        Change(kind="checkpoint", target=None, name=path, before=stored.get(path), after=wanted.get(path))
-        for path in sorted(stored.keys() | wanted.keys())
+        Change(kind="checkpoint", target=None, name=path, before=before, after=after)
+        for path in sorted(old.checkpoints.keys() | new.checkpoints.keys())
+        for before, after in [(old.checkpoints.get(path), new.checkpoints.get(path))]
+        if not _same(before, after)
     ]
-    return tuple(change for change in changes if change.before != change.after)
+    return tuple(changes)
 
 
-def _packages(pack: ReadPack) -> dict[tuple[str, str], Item]:
-    return {
-        (target.label, item.name): Item(version=item.version, sha256=member.sha256, size=member.size)
-        for target in pack.manifest.targets
-        for item in target.distributions
-        for member in [pack.manifest.member(item.wheel)]
-    }
-
-
-def _checkpoints(pack: ReadPack) -> dict[str, Item]:
-    return {item.path: Item(version=None, sha256=item.sha256, size=item.size) for item in pack.manifest.checkpoints}
+def _same(before: Item | None, after: Item | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return (before.version, before.sha256) == (after.version, after.sha256)
