@@ -66,7 +66,8 @@ class Untrusted(Exception):
 def run(pack: str, sha256: str, size: int) -> None:
     """Restore ``pack``, a file or the folder it became, whose kpack.json has this digest and size in bytes.
 
-    Raises SystemExit with the exit code when that fails; the message is on stderr by then.
+    When that fails, the message is on stderr, and SystemExit raised with the exit code; in an interactive shell, which
+    has sys.ps1 (IPython's, too) and would say "use %tb to see the full traceback", RuntimeError, rendered as one line.
     """
     place, folder, options = pack, None, globals().get("OPTIONS", {})
     try:
@@ -81,7 +82,9 @@ def run(pack: str, sha256: str, size: int) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         put_back()
     if code:
-        raise SystemExit(code)
+        ending = (SystemExit, RuntimeError)[hasattr(sys, "ps1")](code)
+        ending._render_traceback_ = lambda: ["kpack: not restored, exit code {}".format(code)]  # type: ignore[union-attr]
+        raise ending
 
 
 def parts(pack: str, sha256: str, size: int) -> "tuple[bytes, bytes, bytes]":

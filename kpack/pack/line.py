@@ -19,32 +19,34 @@ _TAIL = re.compile(rb'\nrun\(PACK, "([0-9a-f]{64})", ([1-9][0-9]{0,11})\)\n\Z')
 
 _PROGRAM = """\
 import sys
-P=sys.path;sys.path=P[1:]
+P=sys.path;s=P.pop(0)
 import hashlib,os
-sys.path=P;g=os.getenv;t=os.path;n='{name}.kpack';w='{id}';\
-p=g('KPACK_PACK')or g('KPACK_INPUT','/kaggle/input');q=[(3e3,p)];f=[];k=7
+P[:0]=s,;g=os.getenv;t=os.path;n='{name}.kpack.bin';w='{id}';\
+p=g('KPACK_PACK')or g('KPACK_INPUT','/kaggle/input');q=[(3e3,p)];f=[f'kpack: no {{n}} of id {{w:.12}}'];k=7
 for v,x in q:
  try:
-  b=t.basename(x);y=x+'/bootstrap.py'*t.isdir(x);a=x==p or b in(n,n+'.bin')
-  if(a or'.kpack'in b)and t.isfile(y):
-   z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(z[:{size}]).hexdigest();m=h==w;k=[k,5][a];\
-f+=[x+': '+['damaged','another version, '*(1-m)+'id '+h[:12]][b'run(PACK, 'in z]]
-   if m*a:break
-  if x<y and v>1:e=[z.path for z,_ in zip(os.scandir(x),range(999))if z.is_dir()or'.kpack'in z.name];\
+  b=t.basename(x);y=x+'/bootstrap.py'*t.isdir(x);a=x==p or b in(n,n[:-4])
+  if(a or'.kp'in b)and t.isfile(y):
+   z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(z[:{size}]).hexdigest();k=[k,5][a];\
+f+=x+': '+['damaged','other '*(h!=w)+'id '+h[:12]][b'run(PACK'in z],
+   if(h==w)*a:break
+  if x<y and v>1:e=[z.path for z,_ in zip(os.scandir(x),range(999))if z.is_dir()or'.kp'in z.name];\
 q+=[(v/-~len(e),z)for z in e]
- except OSError as e:f+=[e]
-else:sys.exit(print('kpack: no '+n+'.bin of id '+w[:12],*f or['not in '+p+': attach it'],\
-'or set KPACK_PACK',sep=chr(10),file=sys.stderr)or k)
-exec(z[:{size}],{{'PACK':x,'__name__':'kpack'}})"""
+ except OSError as e:f+=e,
+else:print(*f,f'not in {{p}}: attach it or set KPACK_PACK',sep=chr(10),file=sys.stderr);\
+'ps1'in dir(sys)or sys.exit(k);e=OSError(k);e._render_traceback_=list;raise e
+PACK=x;exec(z[:{size}])"""
 """What the line does; in the line itself a bar stands for each line end.
 
-``P`` is sys.path as it was: its first entry, the folder of the script or the working folder, provides none of the
-imports. ``q`` are places to look at with their share ``v`` of the search: a folder divides its share equally among the
-folders in it, and one with a share of 1 or less is not listed. So at most some 3,000 folders are, of each at most 999
+``P`` is sys.path; its first entry, the folder of the script or the working folder, provides none of the imports.
+``q`` are places to look at with their share ``v`` of the search: a folder divides its share equally among the folders
+in it, and one with a share of 1 or less is not listed. So at most some 3,000 folders are, of each at most 999
 entries, no large input can use up the share of another one, and what Kaggle mounts is found at whatever depth: a
-dataset, a notebook's output, a model, each in the old and in the new layout, and one folder deeper in them. ``x`` is a
-pack when its name ``b`` is exactly right (or KPACK_PACK names it) and its bootstrap ``z`` has the digest ``w``. ``f``
-tells what was found instead; ``k`` is the exit code.
+dataset, a notebook's output, a model, each in the old and in the new layout, and one folder deeper in them. ``x`` is
+a pack when its name ``b`` is exactly right (or KPACK_PACK names it) and its bootstrap ``z`` has the digest ``w``.
+``f`` tells what was found instead; ``k`` is the exit code. An interactive shell (it has ``sys.ps1``: IPython and
+Jupyter kernels, too) would show an exit as ``use %tb to see the full traceback``: there it is an error that renders
+as nothing beside that message.
 """
 
 
@@ -96,4 +98,4 @@ def line(name: str, pack_id: str, size: int) -> str:
     if not is_sha256(pack_id):
         raise ValueError(f"not a pack id: {pack_id!r}")
     program = _PROGRAM.format(name=name, id=pack_id, size=size).replace("\n", "|")
-    return f"exec('''{program}'''.replace('|',chr(10)),{{}})"
+    return f"exec('''{program}'''.translate({{124:10}}),{{}})"

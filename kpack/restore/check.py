@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, AbstractSet, Dict, Iterable, List, Mapping, Se
 
 from . import foreign, record
 from .checkpoints import refuse_occupied, verify_attached
-from .errors import MACHINE, MISFIT, RestoreError
+from .errors import MACHINE, MISFIT, RestoreError, anyway, few
 from .moves import is_folder
 from .wheels import PLAIN, File, WheelPlan
 
@@ -26,14 +26,15 @@ def refuse_drift(found: Iterable[Drift]) -> None:
     """Stop when something packed cannot work with what the base has. Raises RestoreError (code 6)."""
     breaking = [item for item in found if item.breaks]
     if breaking:
-        words = "; ".join(
-            "{} {} (locked against {}): {}".format(item.name, item.found or "missing", item.locked, item.why)
-            for item in breaking
-        )
+        breaking.sort(key=lambda item: item.found is not None)  # what is missing weighs more
         raise RestoreError(
             MISFIT,
-            "the image has drifted from the one that the pack was locked for: " + words,
-            next="lock for this image and build again, or pin the notebook's image; KPACK_DRIFT=note restores anyway",
+            "the image has drifted from the one that the pack was locked for",
+            items=[
+                "{} {} (locked against {}): {}".format(item.name, item.found or "missing", item.locked, item.why)
+                for item in breaking
+            ],
+            next="lock for this image and build again, or pin the notebook's image; " + anyway("restores anyway"),
         )
 
 
@@ -42,9 +43,9 @@ def refuse_imported(modules: List[str]) -> None:
     if modules:
         raise RestoreError(
             MISFIT,
-            "this process has already imported what the pack replaces: " + ", ".join(modules),
+            "this process has already imported what the pack replaces: " + ", ".join(few(modules)),
             next="run the line before anything else in a fresh session; if it is loaded even there, it cannot be "
-            "replaced inside a notebook: KPACK_DRIFT=note replaces it for subprocesses",
+            "replaced inside a notebook: " + anyway("replaces it for subprocesses"),
         )
 
 
@@ -110,7 +111,8 @@ def refuse_folders(paths: Iterable[str]) -> None:
     if folders:
         raise RestoreError(
             MISFIT,
-            "a file belongs where a folder is: " + ", ".join(folders[:5]),
+            "a file belongs where a folder is",
+            items=folders,
             next="remove that folder, exclude the distribution that brings the file, or restore with --target DIR",
         )
 

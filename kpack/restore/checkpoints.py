@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import attached
 from .attached import sha256_of
-from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, machine_error
+from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, anyway, machine_error
 
 if TYPE_CHECKING:
     from .manifest import Manifest, Member, PackedCheckpoint, Span
@@ -189,8 +189,9 @@ def refuse_occupied(items: List[CheckpointPlan]) -> None:
     if paths:
         raise RestoreError(
             MISFIT,
-            "a different file is where a checkpoint belongs: " + ", ".join(paths),
-            next="move it away, or set another [restore] directory; KPACK_DRIFT=note overwrites it",
+            "a different file is where a checkpoint belongs",
+            items=paths,
+            next="move it away, or set another [restore] directory; " + anyway("overwrites it"),
         )
 
 

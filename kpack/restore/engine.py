@@ -7,12 +7,12 @@ import gc
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from . import check, checkpoints, drift, tags
 from .accelerator import Accelerator
 from .activate import finish, pth_files, refuse_environment, unseen
-from .errors import OPTIONS, RestoreError
+from .errors import OPTIONS, RestoreError, few
 from .install import Run
 from .installed import has_record, installed, left_over, stated, unsound
 from .journal import recorded
@@ -204,9 +204,9 @@ class _Restore:
         left = {item["name"] for item in before.installed} if before else set()
         left -= {normalize_name(item.name) for item in plan.target.distributions}
         if left:
-            notes.append("an earlier version of this pack brought these too, and they stay: " + ", ".join(sorted(left)))
+            notes.append("an earlier version of this pack brought these too, and they stay: " + _listed(left))
         if stale:
-            notes.append("already imported, so this process goes on with the old one: " + ", ".join(sorted(set(stale))))
+            notes.append("already imported, so this process goes on with the old one: " + _listed(stale))
         size = plan.unpacked
         if not self.options.dry_run:
             Run(
@@ -264,6 +264,10 @@ class _Restore:
         report.drift = found
         report.replaced = replaced
         return report
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(few(sorted(set(names))))
 
 
 def _tolerant(options: Options) -> bool:

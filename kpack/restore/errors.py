@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Union
+import sys
+from typing import Dict, List, Sequence, Union
 
 OPTIONS = 2
 """Wrong options."""
@@ -13,18 +14,31 @@ MISFIT = 6
 MACHINE = 7
 """The machine said no: disk full, permission, a file or pack not found."""
 
+FEW = 8
+"""Items of a list that a message shows."""
+
 
 class RestoreError(Exception):
     """An error of the kernel side; the numbers of ``code`` are those of ``kpack.errors.ExitCode``.
 
-    ``what`` happened, with the values on both sides; ``where`` (a path, a member, a distribution; may be
-    empty); ``next`` says what to do (may be empty).
+    ``what`` happened, with the values on both sides; ``items`` are what it is true of, those that matter first;
+    ``where`` (a path, a member, a distribution; may be empty); ``next`` says what to do (may be empty).
     """
 
-    def __init__(self, code: int, what: str, *, where: str = "", next: str = "") -> None:  # noqa: A002 - the JSON key's name
+    def __init__(
+        self,
+        code: int,
+        what: str,
+        *,
+        items: Sequence[str] = (),
+        where: str = "",
+        next: str = "",  # noqa: A002 - the JSON key's name
+    ) -> None:
         super().__init__(what)
         self.code = code
-        self.what = what
+        self._head = what
+        self._items = items
+        self.what = "{}: {}".format(what, "; ".join(items)) if items else what
         self.where = where
         self.next = next
 
@@ -34,6 +48,31 @@ class RestoreError(Exception):
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.where, self.what) if part)
+
+    def lines(self) -> List[str]:
+        """Return the message for a person: one line, with several items a line for each, and what to do."""
+        if len(self._items) > 1:
+            head = ": ".join(part for part in (self.where, self._head) if part)
+            found = ["{} ({}):".format(head, len(self._items)), *("  " + item for item in few(self._items))]
+        else:
+            found = [str(self)]
+        return found + (["  next: " + self.next] if self.next else [])
+
+
+def few(items: Sequence[str]) -> List[str]:
+    """Return the first items of a list, and how many more there are when it is long."""
+    if len(items) <= FEW:
+        return list(items)
+    return [*items[: FEW - 1], "and {} more".format(len(items) - FEW + 1)]
+
+
+def anyway(does: str) -> str:
+    """Return how to have the line go on all the same, for a place where that ``does`` something.
+
+    An interactive shell has ``sys.ps1``; IPython and Jupyter kernels do, too.
+    """
+    how = "%env KPACK_DRIFT=note in a cell before the line" if hasattr(sys, "ps1") else "KPACK_DRIFT=note"
+    return "{} {}".format(how, does)
 
 
 def machine_error(error: OSError, doing: str, where: str = "") -> RestoreError:

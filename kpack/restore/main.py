@@ -72,7 +72,4 @@ def say(error: RestoreError, options: Mapping[str, Any]) -> None:
         sys.stdout.write(json.dumps({"error": error.to_dict()}) + "\n")
         sys.stdout.flush()
         return
-    lines = ["kpack: " + printable(str(error))]
-    if error.next:
-        lines.append("  next: " + printable(error.next))
-    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.write("kpack: " + "\n".join(map(printable, error.lines())) + "\n")

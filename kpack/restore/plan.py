@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, AbstractSet, Dict, List, NamedTuple, Set, Tuple
 
 from . import drift, tags
-from .errors import MISFIT, RestoreError
+from .errors import MISFIT, RestoreError, anyway
 from .parallel import cores, each
 from .versions import normalize_name, same_version
 from .wheels import WheelPlan, read_tail, read_wheel
@@ -124,8 +124,9 @@ def sort(
     if wrong:
         raise RestoreError(
             MISFIT,
-            "another version is installed already: " + ", ".join(wrong),
-            next="start a fresh session, or name it in replace and build again; KPACK_DRIFT=note keeps what is there",
+            "another version is installed already",
+            items=wrong,
+            next="start a fresh session, or name it in replace and build again; " + anyway("keeps what is there"),
         )
     return found
 

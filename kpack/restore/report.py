@@ -7,12 +7,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
+from .errors import FEW, few
+
 if TYPE_CHECKING:
     from .drift import Drift
-
-
-FEW = 8
-"""Lines about checkpoints in the text of a report."""
 
 
 class Report:
@@ -79,10 +77,13 @@ class Report:
             said += ["copy a checkpoint of {} to {}".format(_size(size), path) for path, _, size in self.checkpoints]
         else:
             said += _landed([path for path, _, _ in self.checkpoints])
-        for item in self.drift:
-            found = "has {}".format(item.found) if item.found else "is missing"
-            said.append("drift: {} {}, locked against {} ({})".format(item.name, found, item.locked, item.why))
+        said += few([_drifted(item) for item in sorted(self.drift, key=lambda item: not item.breaks)])
         return ["  " + printable(line) for line in [*said, *self.notes]]
+
+
+def _drifted(item: Drift) -> str:
+    found = "has {}".format(item.found) if item.found else "is missing"
+    return "drift: {} {}, locked against {} ({})".format(item.name, found, item.locked, item.why)
 
 
 def _landed(paths: List[str]) -> List[str]:

@@ -8,7 +8,7 @@ import sysconfig
 from typing import TYPE_CHECKING, AbstractSet, Dict, List, Set
 
 from . import modules
-from .errors import MACHINE, MISFIT, RestoreError
+from .errors import MACHINE, MISFIT, RestoreError, anyway
 from .installed import installed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ADVICE = (
     "uninstall it there, take that folder out of PYTHONPATH (PYTHONNOUSERSITE=1 for the user's own), or restore with "
-    "--target DIR, which comes first; KPACK_DRIFT=note restores anyway"
+    "--target DIR, which comes first; "
 )
 
 
@@ -137,7 +137,12 @@ class Hidden:
     def refuse(self) -> None:
         """Stop when something is hidden in every process. Raises RestoreError (code 6)."""
         if self.wrong:
-            raise RestoreError(MISFIT, "what is restored would not be found: " + "; ".join(self.wrong), next=_ADVICE)
+            raise RestoreError(
+                MISFIT,
+                "what is restored would not be found",
+                items=self.wrong,
+                next=_ADVICE + anyway("restores anyway"),
+            )
 
 
 def _lasting() -> Set[str]:

@@ -242,7 +242,8 @@ def refuse_unfit(items: List[PackedDistribution], interpreter: tags.Interpreter)
     if unfit:
         raise RestoreError(
             MISFIT,
-            "{} of the wheels cannot run on {}: {}".format(len(unfit), interpreter, ", ".join(unfit[:5])),
+            "{} of the wheels cannot run on {}".format(len(unfit), interpreter),
+            items=unfit,
             next="lock for this image (base = ... in kaggle-env.toml), build and attach the new pack",
         )
 

@@ -134,9 +134,9 @@ def test_what_is_found_instead_is_listed_with_what_it_is(pack: BuiltPack, tmp_pa
     assert (done.returncode, done.stdout) == (5, "")
     assert sorted(done.stderr.splitlines()) == sorted([
         f"kpack: no tiny.kpack.bin of id {pack.id[:12]}",
-        f"{old}: another version, id {other.id[:12]}",
+        f"{old}: other id {other.id[:12]}",
         f"{cut}: damaged",
-        "or set KPACK_PACK",
+        f"not in {root}: attach it or set KPACK_PACK",
     ])  # fmt: skip
 
 
@@ -161,8 +161,7 @@ def test_nothing_attached_is_said_so(pack: BuiltPack, tmp_path: Path) -> None:
         assert done.returncode == 7
         assert done.stderr.splitlines() == [
             f"kpack: no tiny.kpack.bin of id {pack.id[:12]}",
-            f"not in {root}: attach it",
-            "or set KPACK_PACK",
+            f"not in {root}: attach it or set KPACK_PACK",
         ]
 
 
@@ -192,7 +191,7 @@ def test_kpack_pack_names_a_file_under_any_name_or_a_folder_that_holds_the_pack(
 
 
 def test_the_longest_line_survives_a_shell_and_stays_under_its_limit() -> None:
-    text = line("N" * 40, "f" * 64, 65_535)
+    text = line("N" * 40, "f" * 64, 9_999)
     assert len(text) < LIMIT
     assert not set(text) & set('"\\$`\n')
     # In double quotes as in single ones.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kpack.restore.report import FEW, Report
+from kpack.restore.errors import FEW
+from kpack.restore.report import Report
 
 
 def lines(*paths: str, dry_run: bool = False) -> list[str]:
