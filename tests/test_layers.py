@@ -36,6 +36,8 @@ ROOMS = {
     "lock": "checkpoints environment errors files licenses resolve target urls",
     "source": "errors fetch files resolve restore tether urls",
     "pack": "checkpoints errors files lock native restore",
+    "inventory": "errors licenses lock pack",
+    "audit": "errors tether",
     "importing": "base environment errors files urls",
     "drift": "restore",
     "restoring": "errors pack",
@@ -48,8 +50,31 @@ ROOMS = {
     "rehearse": "errors notebook pack publish restore",
     "status": "errors ledger lock pack standing",
     "library": "cache errors fetch pack project restoring",
-    "cli": "base beside checkpoints cache drift environment errors fetch files importing ledger lock native notebook"
-    " pack project publish rehearse restore restoring status",
+    "cli": """
+        audit
+        base
+        beside
+        checkpoints
+        cache
+        drift
+        environment
+        errors
+        fetch
+        files
+        importing
+        inventory
+        ledger
+        lock
+        native
+        notebook
+        pack
+        project
+        publish
+        rehearse
+        restore
+        restoring
+        status
+    """,
     "__main__": "cli",
 }
 """Room (a module or package of ``kpack``): the rooms that it may import when it runs, at its top or in a function.

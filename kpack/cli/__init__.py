@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "pack",
     "inspect": "pack",
     "diff": "pack",
+    "audit": "pack",
     "rehearse": "pack",
     "bootstrap": "kernel",
     "push": "Kaggle",

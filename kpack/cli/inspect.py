@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import pack
-from kpack.cli.session import answer, human_size, json_option, tell
+from kpack.cli.session import Session, answer, human_size, json_option, tell
 
 if TYPE_CHECKING:
     from kpack.restore.manifest import PackTarget
@@ -16,17 +16,33 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", metavar="PACK", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "cyclonedx"]),
+    default="text",
+    show_default=True,
+    help="cyclonedx: a software bill of materials, with licences, hashes and addresses.",
+)
 @json_option
-def inspect(path: Path, *, as_json: bool) -> None:
+@click.pass_obj
+def inspect(session: Session, path: Path, *, form: str, as_json: bool) -> None:
     r"""List what a pack holds, for which kernels, and what it leans on there.
 
     \b
     kpack inspect dist/toxic-comments.kpack.bin
+    kpack inspect dist/toxic-comments.kpack.bin --format cyclonedx > bom.json
     """
     found = pack.read(path)
+    if form == "cyclonedx":
+        from kpack.inventory import inventory
+        from kpack.inventory.cyclonedx import bill_of_materials
+
+        click.echo(bill_of_materials(inventory(found, _addresses(session))), nl=False)
+        return
     manifest = found.manifest
     startup = pack.startup_files(found)
-    if as_json:
+    if as_json or form == "json":
         answer(
             {
                 "pack": str(path),
@@ -59,6 +75,19 @@ def inspect(path: Path, *, as_json: bool) -> None:
         tell(f"  checkpoint {item.path}  {human_size(item.size)}{place}  sha256 {item.sha256[:12]}…")
     for wheel, names in startup.items():
         tell(f"  runs code at every start of Python: {', '.join(names)} of {wheel}")
+
+
+def _addresses(session: Session) -> dict[str, str]:
+    """Return the URLs, by sha256, that the lock beside kaggle-env.toml has; none where there is no such file."""
+    from kpack.errors import UsageError
+    from kpack.project import Project
+
+    try:
+        project = Project.find(session.config)
+    except UsageError:
+        return {}  # a pack alone, as somebody got it from somewhere
+    made = project.lock
+    return {wheel.sha256: wheel.url for wheel in made.wheels() if wheel.url} if made is not None else {}
 
 
 def _tell_target(found: pack.ReadPack, target: PackTarget) -> None:

@@ -69,7 +69,7 @@ class ReadPack:
             member = self.manifest.member(path)
         except KeyError as error:
             raise IntegrityError(f"the pack has no member {path}", where=str(self.path)) from error
-        with _Bytes(self, member) as window:
+        with MemberBytes(self, member) as window:
             data = window[0 : member.size]
         if hashlib.sha256(data).hexdigest() != member.sha256:
             raise IntegrityError("the bytes are not what the manifest says", where=f"{self.path}: {path}")
@@ -172,7 +172,7 @@ def take(pack: ReadPack, cache: Cache) -> int:
     for member in pack.manifest.members:
         if not member.path.startswith(("wheels/", "checkpoints/")) or cache.find(member.sha256, member.size):
             continue
-        with _Bytes(pack, member) as window, cache.temporary() as folder:
+        with MemberBytes(pack, member) as window, cache.temporary() as folder:
             copy = folder / "member"
             with copy.open("wb") as stream:
                 for begin in range(0, member.size, _PIECE):
@@ -182,7 +182,7 @@ def take(pack: ReadPack, cache: Cache) -> int:
     return count
 
 
-class _Bytes:
+class MemberBytes:
     """A member's bytes as a window over the open file."""
 
     def __init__(self, pack: ReadPack, member: model.Member) -> None:
@@ -250,7 +250,7 @@ def verify(
     for member in _within(pack):
         where = member.path
         try:
-            with _Bytes(pack, member) as window:
+            with MemberBytes(pack, member) as window:
                 problems += [Problem(where, what) for what in _member(member, window, on_bytes)]
                 if where.startswith("wheels/"):
                     filename = where.removeprefix("wheels/")
@@ -380,7 +380,7 @@ def admitted(
             verdict = known(filename, member.sha256)
             if verdict is None:
                 try:
-                    with _Bytes(pack, member) as window:
+                    with MemberBytes(pack, member) as window:
                         verdict = admit_window(window, filename, lax.get(member.path, STRICT))
                 except IntegrityError:
                     continue
@@ -397,7 +397,7 @@ def wheel_landings(pack: ReadPack) -> Iterator[tuple[str, tuple[rules.Landing, .
     for member in pack.manifest.members:
         if not member.path.startswith("wheels/"):
             continue
-        with _Bytes(pack, member) as window:
+        with MemberBytes(pack, member) as window:
             last = member.spans[-1]
             tail = window[last.offset : member.size]
         if hashlib.sha256(tail).hexdigest() != last.sha256:

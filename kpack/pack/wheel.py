@@ -174,7 +174,7 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
     rules.landing(entries, shape, filename)
     told = {f"{shape.info}/{item}" for item in rules.LIMITS}
     kept = {
-        entry.name.rpartition("/")[2]: b"".join(_inflated(data, entry, at, filename))
+        entry.name.rpartition("/")[2]: b"".join(inflated(data, entry, at, filename))
         for entry, at in files
         if entry.name in told
     }
@@ -300,7 +300,7 @@ def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: s
     """Inflate one entry, show it to ``reader``, check its size and CRC, and return its digest."""
     digest: hashlib._Hash = getattr(hashlib, algorithm)()
     crc = size = 0
-    for piece in _inflated(data, entry, offset, filename):
+    for piece in inflated(data, entry, offset, filename):
         size += len(piece)
         crc = zlib.crc32(piece, crc)
         digest.update(piece)
@@ -315,7 +315,7 @@ def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: s
     return digest.digest()
 
 
-def _inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator[bytes]:
+def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator[bytes]:
     """Yield the content of an entry in pieces, never more than its declared size plus one piece."""
     end = offset + entry.compressed
     if entry.method != DEFLATED:
