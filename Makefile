@@ -1,5 +1,6 @@
 # make demo   the main job on real packages: lock, build, restore offline, import
 # make test   linters, types and all tests
+# make docs   the pages of docs/ as HTML, in build/docs; a link that leads nowhere fails
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 STAMP := $(VENV)/.kpack-stamp
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo test docs lint types unit clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -31,6 +32,11 @@ ifeq ($(strip $(PYTEST)),)
 else
 	$(BIN)/python -m pytest $(PYTEST)
 endif
+
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --retries 10 --editable '.[docs]'
+	$(BIN)/python -m docs.generate
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 
 $(STAMP): pyproject.toml kpack/__init__.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kpack needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

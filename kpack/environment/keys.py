@@ -178,8 +178,9 @@ RESTORE = FixedTable(
                 ),
                 value=Text(empty=True, secret=True, longest=_LONGEST_VALUE),
             ),
-            description="Environment variables that restore sets; LD_*, PYTHON* and PATH are refused.",
-            example={"HF_HUB_OFFLINE": "1"},
+            description="Environment variables that restore sets; {directory} in a value is where relative checkpoint "
+            "paths start. LD_*, PYTHON* and PATH are refused.",
+            example={"NLTK_DATA": "{directory}/nltk_data"},
         ),
     ),
 )
@@ -208,11 +209,13 @@ LICENSES = FixedTable(
             kind=kinds.SPDX,
             description='SPDX licences that packed distributions may have, like "MIT" or "Apache-2.0"; any other is a '
             "refusal.",
+            example=["MIT", "Apache-2.0", "BSD-3-Clause"],
         ),
         Row(
             key="unchecked",
             kind=NAMES,
             description="Distributions whose licence you have read and taken, whatever their metadata says.",
+            example=["jiwer"],
         ),
     ),
 )

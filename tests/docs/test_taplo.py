@@ -84,7 +84,7 @@ def test_hover_shows_what_a_key_means_and_an_example(taplo: Path, file: Path) ->
     [key, nested] = ask(taplo, file, "replace = []\n[restore]\nenv = {}\n", "hover:0:2", "hover:2:1")
     assert "may bring in another version" in key["contents"]["value"]
     assert 'replace = ["tokenizers"]' in key["contents"]["value"]
-    assert 'HF_HUB_OFFLINE = "1"' in nested["contents"]["value"]
+    assert 'NLTK_DATA = "{directory}/nltk_data"' in nested["contents"]["value"]
 
 
 def test_completion_offers_keys_with_their_meaning_and_the_words_that_a_key_takes(taplo: Path, file: Path) -> None:

@@ -122,8 +122,9 @@ def test_pre_commit_installs_the_hooks_from_the_repository(repository: Path, tmp
 
 
 def recipe() -> list[str]:
-    """Return the commands of the README's recipe that are kpack's."""
-    block: Any = re.search(r"In CI,.*?```yaml\n(.*?)```", ROOT.joinpath("README.md").read_text(), re.DOTALL)
+    """Return the commands of the documentation's recipe that are kpack's."""
+    page = ROOT / "docs" / "how-to" / "team-and-ci.md"
+    block: Any = re.search(r"In CI\n.*?```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     return re.findall(r"^- run: kpack (.*)$", block[1], re.MULTILINE)
 
 
