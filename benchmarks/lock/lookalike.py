@@ -22,11 +22,16 @@ import re
 import sys
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import requests
 from pip._internal.models.index import PyPI
+
+if TYPE_CHECKING:
+    from kpack.resolve.worker.connection import Connection
 
 SIMPLE = "application/vnd.pypi.simple.v1+json"
 WHEEL = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(-\d[^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
@@ -75,19 +80,22 @@ class Recorder:
         answer = self.session.get(url + ".metadata", timeout=60)
         if answer.status_code == 200 and b"Metadata-Version" in answer.content[:4096]:
             return answer.content
-        from kpack.resolve.worker.metadata import MetadataStore
-        from kpack.resolve.worker.web import Response
-
-        class Plain:
-            def get(self, url: str, headers: Any = None, *, limit: int = 0) -> Response:  # noqa: ARG002
-                found = requests.get(url, headers=headers, timeout=60)
-                kind, span = found.headers.get("Content-Type", ""), found.headers.get("Content-Range", "")
-                return Response(found.status_code, found.url, kind, found.content, span)
-
-        from types import SimpleNamespace
+        from kpack.resolve.worker.metadata import BadMetadata
+        from kpack.resolve.worker.web import Unreachable
 
         file: Any = SimpleNamespace(url=url, filename=url.rpartition("/")[2], size=None)
-        return MetadataStore(Plain(), "").from_wheel(file)  # type: ignore[arg-type]
+        try:
+            return self._connection.metadata.from_wheel(file)
+        except (BadMetadata, Unreachable) as error:
+            print(f"{url}: {error}", file=sys.stderr)
+            return None
+
+    @cached_property
+    def _connection(self) -> Connection:
+        """What a worker of kpack reads with: only what the records lack is read, so it is opened when it is needed."""
+        from kpack.resolve.worker.connection import connect
+
+        return connect([], "", lambda _count: None)
 
 
 class Lookalike:
