@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from kpack.pack.content import WheelFile
     from kpack.pack.difference import Change
     from kpack.pack.wheel import Admitted
-    from kpack.resolve.child import Listener
+    from kpack.resolve.child import Listener, Workers
     from kpack.resolve.model import Fallback, Source
 
 
@@ -136,11 +137,13 @@ def lock(
     upgrade: bool | frozenset[NormalizedName] = False,
     strict: bool = False,
     on_resolve: Listener | None = None,
+    workers: Workers | None = None,
 ) -> Locked:
     """Bring the lock up to date and return it; a lock that speaks for the file is answered without the network.
 
     ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256, and
     requests that fall back to a much older version.
+    ``workers`` were started before, to load while the caller did; they stay with the caller.
     The ``fetcher`` is given the credentials that the file and its environment hold.
 
     Raises:
@@ -163,11 +166,14 @@ def lock(
     cache = fetcher.cache
     check_local_files(environment)
     check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
-    # The workers load while this process does; what comes after the resolution is imported while they work.
-    with (
-        cache.temporary() as scratch,
-        Workers(max(1, len(environment.bases)), on_resolve, scratch=scratch) as workers,
-    ):
+    # The workers load while this process does; what comes after the resolution is imported while they work (`load`).
+    with contextlib.ExitStack() as stack:
+        if workers is None:
+            scratch = stack.enter_context(cache.temporary())
+            workers = stack.enter_context(Workers(0, scratch=scratch))
+        workers.on_event = on_resolve
+        workers.meanwhile = workers.meanwhile or load
+        workers.start(max(1, len(environment.bases)))
         from kpack import resolve, target
 
         targets = target.targets(environment, project.bases)
@@ -234,6 +240,15 @@ def _before(project: Project) -> Lock | None:
         return project.lock
     except IntegrityError:
         return None
+
+
+def load() -> None:
+    """Import what a lock needs once it is resolved."""
+    import kpack.checkpoints.locking
+    import kpack.pack.admission
+    import kpack.pack.difference
+    import kpack.pack.layout
+    import kpack.pack.native  # noqa: F401
 
 
 def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:

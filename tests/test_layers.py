@@ -23,10 +23,11 @@ ROOMS = {
     "bootstrap": "",
     "urls": "errors",
     "claims": "",
+    "places": "",
     "tether": "",
     "files": "claims errors",
     "cache": "claims errors files",
-    "environment": "errors files licenses urls",
+    "environment": "errors files licenses places urls",
     "fetch": "claims errors files urls",
     "base": "errors",
     "native": "base",
@@ -68,9 +69,11 @@ ROOMS = {
         native
         notebook
         pack
+        places
         project
         publish
         rehearse
+        resolve
         restore
         restoring
         status

@@ -145,8 +145,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _fail(session, {"code": 130, "what": "stopped", "where": "", "next": ""})
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _stopped(session, error)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return int(ExitCode.USAGE)
@@ -161,6 +161,14 @@ def run(arguments: list[str]) -> int:
             raise
         return _fail(session, _told(error))
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _stopped(session: Session, error: BaseException) -> int:
+    from kpack.cli import interrupt
+
+    if isinstance(error, interrupt.Interrupted) and not interrupt.first():
+        return interrupt.CODE
+    return _fail(session, {"code": interrupt.CODE, "what": "stopped", "where": "", "next": getattr(error, "next", "")})
 
 
 def _config_first(arguments: list[str]) -> list[str]:

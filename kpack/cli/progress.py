@@ -13,13 +13,11 @@ from kpack.cli.session import human_size, plain, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import Progress, TaskID
-
     from kpack.fetch import Download, Event
     from kpack.fetch.model import Listener
-    from kpack.resolve.wire import Requested
+    from kpack.resolve.wire import Underway
 
-_EVERY = 10.0
+_EVERY = 5.0
 """Seconds between two lines of a log."""
 
 
@@ -38,14 +36,21 @@ def fetching(total: int) -> Iterator[Listener]:
 
 
 @contextlib.contextmanager
-def locking() -> Iterator[tuple[Callable[[str, Requested], None], Listener]]:
+def locking() -> Iterator[tuple[Callable[[str, Underway], None], Listener]]:
     """Yield who hears what the resolver says, and a listener for a fetcher of files that nobody knows yet."""
     with _shown("resolving", 0) as shown:
 
-        def resolving(label: str, said: Requested) -> None:
-            shown.retitle(f"resolving for {label}, {said.count} questions to the index")
+        def resolving(label: str, said: Underway) -> None:
+            shown.retitle(f"{label}: {course(said)}")
 
         yield resolving, _Fetching(shown, grows=True)
+
+
+def course(said: Underway) -> str:
+    """Return how far a search is, for people."""
+    what = "trying words that may help" if said.trying else "resolving"
+    back = f", going back over {said.back} ({said.rejected} versions do not fit)" if said.back else ""
+    return f"{what}, {said.known} known{back}, {said.requests} questions to the index"
 
 
 class _Fetching:
@@ -110,49 +115,36 @@ class _Shown(Protocol):
         """Say what is being done."""
 
 
-def _shown(title: str, total: int) -> contextlib.AbstractContextManager[_Shown]:
-    return _bar(title, total) if sys.stderr.isatty() else contextlib.nullcontext(_Log(title, total))
-
-
 @contextlib.contextmanager
-def _bar(title: str, total: int) -> Iterator[_Shown]:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+def _shown(title: str, total: int) -> Iterator[_Shown]:
+    if sys.stderr.isatty():
+        from kpack.cli.bars import bar
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        yield _Bar(progress, progress.add_task(title, total=total or None), total)
-
-
-class _Bar:
-    """A bar of rich's."""
-
-    def __init__(self, progress: Progress, task: TaskID, total: int) -> None:
-        self.progress, self.task, self.total = progress, task, total
-
-    def advance(self, count: int) -> None:
-        self.progress.advance(self.task, count)
-
-    def grow(self, count: int) -> None:
-        self.total += count
-        self.progress.update(self.task, total=self.total)
-
-    def retitle(self, title: str) -> None:
-        self.progress.update(self.task, description=plain(title))
+        with bar(title, total) as shown:
+            yield shown
+        return
+    log = _Log(title, total)
+    over = threading.Event()
+    speaker = threading.Thread(target=log.speak, args=[over], daemon=True)
+    speaker.start()
+    try:
+        yield log
+    finally:
+        over.set()
+        speaker.join()
 
 
 class _Log:
-    """Says how far it is when it takes long."""
+    """Says how far it is when it takes long, whether anything has happened or not."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total, self.done = title, total, 0
-        self.begun = self.last = time.monotonic()
+        self.begun = time.monotonic()
         self.lock = threading.Lock()
 
     def advance(self, count: int) -> None:
         with self.lock:
             self.done += count
-            self._now_and_then()
 
     def grow(self, count: int) -> None:
         with self.lock:
@@ -161,19 +153,22 @@ class _Log:
     def retitle(self, title: str) -> None:
         with self.lock:
             self.title = title
-            self._now_and_then()
 
-    def _now_and_then(self) -> None:
-        now = time.monotonic()
-        if now - self.last < _EVERY:
-            return
-        self.last = now
+    def speak(self, over: threading.Event) -> None:
+        """Say a line every `_EVERY` seconds until it is ``over``."""
+        while not over.wait(_EVERY):
+            with self.lock:
+                line = self.line()
+            say(line)
+
+    def line(self) -> str:
+        """Return how far it is."""
+        seconds = time.monotonic() - self.begun
         if not self.total:
-            say(f"{self.title} …")
-            return
-        rate = self.done / (now - self.begun)
+            return f"{self.title} … ({seconds:.0f} s)"
+        rate = self.done / seconds
         left = f", {(self.total - self.done) / rate:.0f} s left" if self.total > self.done and rate else ""
-        say(f"{self.title}: {human_size(self.done)} of {human_size(self.total)}, {human_size(int(rate))}/s{left}")
+        return f"{self.title}: {human_size(self.done)} of {human_size(self.total)}, {human_size(int(rate))}/s{left}"
 
 
 @contextlib.contextmanager

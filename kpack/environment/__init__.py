@@ -11,7 +11,8 @@ from kpack.environment.model import (
     Package,
     RestoreOptions,
 )
-from kpack.environment.read import FILE_NAME, find, load, parse
+from kpack.environment.read import find, load, parse
+from kpack.places import FILE_NAME
 
 __all__ = [
     "DEFAULT_PLATFORM",

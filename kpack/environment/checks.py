@@ -7,7 +7,6 @@ import os.path
 from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from kpack.environment import errors, folders
 from kpack.environment.errors import MOST, Mistake, quoted
@@ -114,6 +113,8 @@ def _path(entry: Package) -> str | None:
     url = entry.requirement.url if entry.requirement else None
     if url is None or not url.startswith("file:"):
         return entry.path
+    from urllib.request import url2pathname  # loads HTTP, too, and few files need it
+
     return url2pathname(urlsplit(url).path)
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from kpack import urls
 from kpack.environment import hashes
+from kpack.places import lock_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,11 @@ class Index:
 
     def path(self, folder: Path) -> Path:
         """Return where a `local` index lies; ``folder`` is that of kaggle-env.toml."""
-        plain = url2pathname(urlsplit(self.url).path) if self.url.startswith("file:") else self.url
+        plain = self.url
+        if plain.startswith("file:"):
+            from urllib.request import url2pathname  # loads HTTP, too, and few files need it
+
+            plain = url2pathname(urlsplit(plain).path)
         # Links in it stay as they are: a lock speaks of the path that was written.
         return Path(os.path.normpath(folder.resolve() / plain))
 
@@ -196,11 +200,6 @@ class Environment:
             object.__setattr__(self, "platform", DEFAULT_PLATFORM)
 
     @property
-    def stem(self) -> str:
-        """The middle of the lock's name: the file's stem, its dots turned to ``-`` (PEP 751 allows none)."""
-        return self.path.stem.replace(".", "-")
-
-    @property
     def lock_path(self) -> Path:
         """``pylock.<stem>.toml`` beside the file."""
-        return self.path.with_name(f"pylock.{self.stem}.toml")
+        return lock_beside(self.path)

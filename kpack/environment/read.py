@@ -6,6 +6,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from kpack import places
 from kpack.environment import errors, rows, toml, validate
 from kpack.environment.checkpoints import digest_advice
 from kpack.environment.errors import EnoughMistakesError, EnvironmentFileError, Mistake, Mistakes, quoted
@@ -15,15 +16,13 @@ from kpack.environment.patterns import Names
 from kpack.environment.rows import SHA256, Reading
 from kpack.errors import MachineError, UsageError
 from kpack.files import OddFileError, read_bounded
+from kpack.places import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from kpack.environment.model import Exclusion
-
-FILE_NAME = "kaggle-env.toml"
-"""The name that `find` looks for."""
 
 LARGEST = 1 << 20
 """Bytes of the largest kaggle-env.toml that is read."""
@@ -36,11 +35,8 @@ def find(start: Path) -> Path:
         UsageError: there is none.
 
     """
-    folder = start.absolute()
-    for candidate in (folder, *folder.parents):
-        path = candidate / FILE_NAME
-        if path.is_file():
-            return path
+    if (path := places.nearest(start)) is not None:
+        return path
     raise UsageError(
         f"there is no {FILE_NAME} here or in a folder above",
         where=str(start.absolute()),

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Self
 
 from kpack import urls
 from kpack.errors import IntegrityError, KpackError, MachineError, MisfitError, NetworkError, NoSolution
-from kpack.resolve.wire import Answer, Failure, Requested, RequiresAnswer, dumps, loads
+from kpack.resolve.wire import Answer, Failure, RequiresAnswer, Underway, dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from kpack.resolve.wire import Question, RequiresQuestion
 
-    Listener = Callable[[str, Requested], object]
+    Listener = Callable[[str, Underway], object]
     """Called from other threads with a question's label and what its worker said on the way."""
 
 KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT", "PYTHONPATH"})
@@ -68,9 +68,12 @@ class Workers:
             MachineError: a process could not be started.
 
         """
-        self._on_event = on_event
+        self.on_event = on_event
+        self.meanwhile: Callable[[], object] | None = None
+        """What the next wait for answers has time for: imports, say."""
         self._scratch = scratch
-        self._idle = [_Child(scratch) for _ in range(count)]
+        self._idle: list[_Child] = []
+        self.start(count)
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +82,16 @@ class Workers:
         for child in self._idle:
             child.end()
         self._idle.clear()
+
+    def start(self, count: int) -> None:
+        """Have ``count`` of them that are free.
+
+        Raises:
+            MachineError: a process could not be started.
+
+        """
+        while len(self._idle) < count:
+            self._idle.append(_Child(self._scratch))
 
     def ask(self, questions: Sequence[Question]) -> list[Answer | Failure]:
         """Return the answer to each question, in order; several are worked on at the same time.
@@ -89,7 +102,16 @@ class Workers:
         """
         children = [self._take() for _ in questions]
         with ThreadPoolExecutor(max(1, len(questions))) as pool:
-            found = list(pool.map(self._talk, children, questions))
+            try:
+                talks = [pool.submit(self._talk, *each) for each in zip(children, questions, strict=True)]
+                if self.meanwhile is not None:
+                    self.meanwhile()
+                    self.meanwhile = None
+                found = [talk.result() for talk in talks]
+            except BaseException:  # Ctrl-C, or one of them failed: nobody waits for the others
+                for child in children:
+                    child.kill()
+                raise
         assert all(isinstance(each, Answer | Failure) for each in found)
         return typing.cast("list[Answer | Failure]", found)
 
@@ -116,12 +138,12 @@ class Workers:
         try:
             child.say(question)
             for message in child.messages():
-                if not isinstance(message, Requested):
+                if not isinstance(message, Underway):
                     answered = True
                     self._idle.append(child)
                     return message
-                if self._on_event is not None:
-                    self._on_event(question.label, message)
+                if self.on_event is not None:
+                    self.on_event(question.label, message)
             raise child.silence(question.label)
         finally:
             if not answered:
@@ -161,7 +183,7 @@ class _Child:
             self.process.stdin.write(dumps(question) + "\n")
             self.process.stdin.flush()
 
-    def messages(self) -> Iterator[Requested | Answer | RequiresAnswer | Failure]:
+    def messages(self) -> Iterator[Underway | Answer | RequiresAnswer | Failure]:
         """Yield what it sends, until it ends."""
         assert self.process.stdout is not None
         return map(loads, self.process.stdout)
@@ -178,16 +200,20 @@ class _Child:
             next="run again with --debug and report it",
         )
 
-    def end(self) -> None:
-        """End it and what it has started."""
-        with contextlib.suppress(OSError):  # BrokenPipeError: it is gone
-            assert self.process.stdin is not None
-            self.process.stdin.close()
+    def kill(self) -> None:
+        """Stop it and what it has started, from any thread; whoever reads from it comes to the end."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name == "posix":
                 os.killpg(self.process.pid, signal.SIGKILL)
             else:
                 self.process.kill()
+
+    def end(self) -> None:
+        """End it and what it has started."""
+        with contextlib.suppress(OSError):  # BrokenPipeError: it is gone
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+        self.kill()
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()

@@ -1,6 +1,6 @@
 """What travels between kpack and its worker, a process with pip in it: one message a line, as JSON.
 
-kpack sends a `Question` or a `RequiresQuestion`; the worker sends any number of `Requested` and then `Answer`,
+kpack sends a `Question` or a `RequiresQuestion`; the worker sends any number of `Underway` and then `Answer`,
 `RequiresAnswer` or `Failure`. The end of what kpack sends is the end of the worker.
 """
 
@@ -321,13 +321,22 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requested:
-    """The worker is at work: so many HTTP requests were sent up to now."""
+class Underway:
+    """How far the worker is."""
 
-    count: int
+    requests: int
+    """HTTP requests that were sent up to now, for all its questions."""
+    known: int = 0
+    """Distributions that have a version in the search under way."""
+    back: str = ""
+    """The name of which version after version is given up just now: the search backtracks there; empty for none."""
+    rejected: int = 0
+    """Its versions that were given up."""
+    trying: bool = False
+    """Words are being tried, and not the requests themselves."""
 
 
-Message = Question | RequiresQuestion | Answer | RequiresAnswer | Failure | Requested
+Message = Question | RequiresQuestion | Answer | RequiresAnswer | Failure | Underway
 _MESSAGES = {each.__name__: each for each in typing.get_args(Message)}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import queue
+import re
 import typing
 
 import pytest
 
-from kpack.cli.progress import _Fetching, locking
+from kpack.cli.progress import _Fetching, _Log, course, locking
 from kpack.fetch import (
     Cached,
     Download,
@@ -19,7 +21,7 @@ from kpack.fetch import (
     Started,
     Waiting,
 )
-from kpack.resolve.wire import Requested
+from kpack.resolve.wire import Underway
 
 ONE = Download(name="one", urls=(), sha256=None)
 TWO = Download(name="two", urls=(), sha256=None, size=50)
@@ -69,5 +71,29 @@ def test_every_kind_of_event_is_heard(kind: type, capsys: pytest.CaptureFixture[
 
 def test_lock_hears_resolver_and_downloads_alike() -> None:
     with locking() as (resolving, hear):
-        resolving("python-3.12", Requested(count=7))
+        resolving("python-3.12", Underway(requests=7))
         hear(Cached(download=TWO, size=50))
+
+
+def test_backtracking_is_said_aloud() -> None:
+    said = Underway(requests=40, known=12, back="numpy", rejected=5)
+    assert (
+        course(said) == "resolving, 12 known, going back over numpy (5 versions do not fit), 40 questions to the index"
+    )
+    assert course(Underway(requests=0, trying=True)).startswith("trying words")
+
+
+def test_log_tells_rate_and_time_left() -> None:
+    log = _Log("fetching", 100)
+    log.begun -= 10
+    log.advance(50)
+    assert re.fullmatch("fetching: 50 B of 100 B, [0-9] B/s, [0-9]+ s left", log.line())
+    assert _Log("resolving", 0).line() == "resolving … (0 s)"
+
+
+def test_log_speaks_although_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    monkeypatch.setattr("kpack.cli.progress._EVERY", 0.0)
+    monkeypatch.setattr("kpack.cli.progress.say", said.put)
+    with locking():
+        assert said.get(timeout=60).startswith("resolving …")

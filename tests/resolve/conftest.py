@@ -24,6 +24,9 @@ class InProcess:
     """Answers like `child.Workers`, in this process: the same words travel, but pip is loaded once for all tests."""
 
     def __init__(self, _count: int, _on_event: Any = None, *, scratch: Path | None = None) -> None:
+        self.on_event = self.meanwhile = None
+
+    def start(self, count: int) -> None:
         pass
 
     def __enter__(self) -> Self:

@@ -20,7 +20,7 @@ from kpack.errors import MachineError
 from kpack.resolve import resolve
 from kpack.resolve.ask import question
 from kpack.resolve.child import COMMAND, Workers, surroundings
-from kpack.resolve.wire import Answer, Requested, dumps, loads
+from kpack.resolve.wire import Answer, Underway, dumps, loads
 from kpack.resolve.worker import seams
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, known, packed
@@ -174,11 +174,11 @@ def test_progress_is_told_while_it_works(scenario: Scenario, real_worker: None) 
     scenario.wheel("top", "1.0", "one")
     scenario.wheel("one", "1.0", "two")
     scenario.wheel("two", "1.0")
-    events: list[tuple[str, Requested]] = []
+    events: list[tuple[str, Underway]] = []
     with Workers(1, lambda label, event: events.append((label, event))) as workers:
         scenario.resolve(scenario.environment("top"), base_image({}), workers=workers)
     assert {label for label, _ in events} == {"kernel"}
-    counts = [event.count for _, event in events]
+    counts = [event.requests for _, event in events]
     assert counts == sorted(counts)
 
 

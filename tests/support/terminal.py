@@ -152,6 +152,7 @@ def _main() -> None:
 
     for command in COMMANDS:
         importlib.import_module(f"kpack.cli.{command}")
+    importlib.import_module("kpack.cli.locking")
     for row in questions:
         child = os.fork()
         if child == 0:

@@ -8,17 +8,14 @@ import queue
 import signal
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
-from kpack.resolve.wire import Question, Requested, RequiresQuestion, dumps, loads
+from kpack.resolve.wire import Question, RequiresQuestion, dumps, loads
+from kpack.resolve.worker.course import Course
 
 if TYPE_CHECKING:
     from kpack.resolve.wire import Answer, Failure, Message, RequiresAnswer
     from kpack.resolve.worker.connection import Connection
-
-TOLD_EVERY = 0.1
-"""Seconds between two words on progress."""
 
 
 def main() -> None:
@@ -53,7 +50,6 @@ class Answers:
     def __init__(self, stream: object) -> None:
         self._stream = stream
         self._one_at_a_time = threading.Lock()
-        self._told = 0.0
 
     def send(self, message: Message) -> None:
         """Write ``message``."""
@@ -61,19 +57,13 @@ class Answers:
             self._stream.write(dumps(message) + "\n")  # type: ignore[attr-defined]
             self._stream.flush()  # type: ignore[attr-defined]
 
-    def requested(self, count: int) -> None:
-        """Tell now and then how many requests were sent."""
-        now = time.monotonic()
-        if now - self._told > TOLD_EVERY:
-            self._told = now
-            self.send(Requested(count=count))
-
 
 class Worker:
     """Answers one question after another; those that ask the same indexes share connections."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
+        self._course = Course(answers.send)
         self._connection: Connection | None = None
         self._connected: object = None
 
@@ -81,6 +71,7 @@ class Worker:
         """Find the answer and send it."""
         connection = self._connect(question)
         found: Answer | RequiresAnswer | Failure
+        self._course.begin(trying=isinstance(question, Question) and question.read_sources)
         if isinstance(question, RequiresQuestion):
             from kpack.resolve.worker import requires
 
@@ -93,7 +84,7 @@ class Worker:
             # pip's resolver takes its time to load; the first pages come meanwhile.
             from kpack.resolve.worker.solve import run
 
-            found = run(readers)
+            found = run(readers, self._course)
         self._answers.send(found)
 
     def _connect(self, question: Question | RequiresQuestion) -> Connection:
@@ -101,7 +92,7 @@ class Worker:
 
         wanted = (question.indexes, question.cache_dir)
         if self._connection is None or self._connected != wanted:
-            self._connection = connect(question.indexes, question.cache_dir, self._answers.requested)
+            self._connection = connect(question.indexes, question.cache_dir, self._course.requested)
             self._connected = wanted
         return self._connection
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.specifiers import SpecifierSet
 
     from kpack.resolve.wire import Question, Unisolated
+    from kpack.resolve.worker.course import Course
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.metadata import MetadataStore
     from kpack.resolve.worker.pages import TargetPages
@@ -73,8 +74,9 @@ class Lost(TimeoutError):
 
 
 class _Counting(pip_resolver.PipReporter):  # type: ignore[misc] # pip is not typed
-    """Ends a search that lost its way."""
+    """Ends a search that lost its way, and tells how far one is."""
 
+    course: Course | None = None
     rounds = ROUNDS
     until: float | None = None
     """Moment of `time.monotonic` at which words that are being tried are given up."""
@@ -83,6 +85,16 @@ class _Counting(pip_resolver.PipReporter):  # type: ignore[misc] # pip is not ty
         super().starting_round(index)
         if index > self.rounds or (self.until is not None and time.monotonic() > self.until):
             raise Lost
+
+    def ending_round(self, index: int, state: Any) -> None:
+        super().ending_round(index, state)
+        if self.course is not None:
+            self.course.known(len(state.mapping))
+
+    def rejecting_candidate(self, _criterion: Any, candidate: Any) -> None:
+        """Count it; pip's own method describes it for a log that nobody reads."""
+        if self.course is not None:
+            self.course.rejected(str(candidate.name))
 
 
 class OldPip(Exception):
@@ -432,14 +444,21 @@ def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:
     return install_req_from_line(line, comes_from=comes_from, constraint=constraint)
 
 
-def solve(repository: PyPIRepository, asked: Iterable[Any], pins: dict[str, Any], request: Question) -> set[Any]:
-    """Run pip-tools' backtracking resolver and return its pinned InstallRequirements.
+def solve(
+    repository: PyPIRepository,
+    asked: Iterable[Any],
+    pins: dict[str, Any],
+    request: Question,
+    course: Course | None = None,
+) -> set[Any]:
+    """Run pip-tools' backtracking resolver and return its pinned InstallRequirements; ``course`` hears how far it is.
 
     Raises:
         DistributionNotFound: there is no solution; ``__cause__`` is resolvelib's ResolutionImpossible.
         Lost: none was found in as many rounds or seconds as ``request`` grants.
 
     """
+    _Counting.course = course
     _Counting.rounds = request.rounds
     _Counting.until = time.monotonic() + request.seconds if request.seconds else None
     resolver = BacktrackingResolver(

@@ -11,13 +11,15 @@ from kpack.resolve.worker import seams
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kpack.resolve.worker.course import Course
     from kpack.resolve.worker.readers import Readers
 
 
 class Search:
     """The worker's readers and pip-tools' repository, open for one target."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, course: Course | None = None) -> None:
+        self.course = course
         self.request = readers.request
         self.web = readers.web
         self.markers = readers.markers
@@ -45,5 +47,6 @@ class Search:
             for name, version in sorted(pins.items())
         }
         return sorted(
-            seams.solve(self.repository, constraints, existing, self.request), key=lambda ireq: str(ireq.name)
+            seams.solve(self.repository, constraints, existing, self.request, self.course),
+            key=lambda ireq: str(ireq.name),
         )

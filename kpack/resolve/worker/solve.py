@@ -19,6 +19,7 @@ from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
     from kpack.resolve.wire import FoundFile, Resolved
+    from kpack.resolve.worker.course import Course
     from kpack.resolve.worker.readers import Readers
 
 
@@ -26,10 +27,10 @@ NO_SOLUTION = (DistributionNotFound, UnsupportedPythonVersion, InstallationError
 """What pip raises when the requests, and not the network or kpack, are at fault."""
 
 
-def run(readers: Readers) -> Answer | Failure:
-    """Answer the question of ``readers``."""
+def run(readers: Readers, course: Course | None = None) -> Answer | Failure:
+    """Answer the question of ``readers``; ``course`` hears how far it is."""
     try:
-        return _run(Search(readers))
+        return _run(Search(readers, course))
     except Unreachable as error:
         return failures.unreachable(error)
     except UrlDependency as error:
