@@ -182,6 +182,13 @@ RESTORE = FixedTable(
             "paths start. LD_*, PYTHON* and PATH are refused.",
             example={"NLTK_DATA": "{directory}/nltk_data"},
         ),
+        Row(
+            key="link",
+            kind=kinds.FLAG,
+            description="Link checkpoints that have a relative path from the working folder, so that the code finds "
+            "them there as it does at home.",
+            example=True,
+        ),
     ),
 )
 

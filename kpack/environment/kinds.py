@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from kpack import licenses, urls
 from kpack.environment import hashes, requirements
 from kpack.environment.errors import quoted
-from kpack.environment.rows import LONGEST_NAME, NAME, SIZE_UNITS, Kind, Moment, Size, Text, TextMap, Texts
+from kpack.environment.rows import LONGEST_NAME, NAME, SIZE_UNITS, Flag, Kind, Moment, Size, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,6 +170,10 @@ MOMENT = Kind(
     shape=Moment(), read=_moment, meaning=lambda moment: moment.isoformat() if moment else None, kept="moment"
 )
 """A moment in UTC; a date stands for its whole day, so for the moment at which it ends."""
+
+
+FLAG = Kind(shape=Flag(), asked=lambda value: value or None, kept="flag")
+"""A boolean, false when it is absent."""
 
 
 def _size(value: int | str, at: KeyPath, reading: Reading) -> int:

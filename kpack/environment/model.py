@@ -144,6 +144,8 @@ class RestoreOptions:
 
     directory: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    link: bool = False
+    """Whether checkpoints with a relative path are linked from the working folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,11 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """A boolean."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """A TOML date or date-time."""
 
@@ -98,9 +103,9 @@ class FixedTable:
     many: bool = False
 
 
-Shape = Text | Texts | Moment | Size | TextMap | FixedTable
+Shape = Text | Texts | Flag | Moment | Size | TextMap | FixedTable
 
-Asked = str | datetime | tuple[str, ...] | Mapping[str, str] | None
+Asked = str | datetime | bool | tuple[str, ...] | Mapping[str, str] | None
 """What a lock keeps of a key's value."""
 
 
@@ -138,7 +143,7 @@ class Kind:
     """What the digest sees of the model's value: JSON, the same for every spelling. None: no lock depends on it."""
     asked: Callable[[Any], Asked] = _itself
     """What the lock keeps of it."""
-    kept: Literal["text", "texts", "names", "moment", "mapping"] | None = None
+    kept: Literal["text", "texts", "names", "flag", "moment", "mapping"] | None = None
     """How the lock keeps it in ``[tool.kpack.requests]``. None: not there."""
     of_base: bool = False
     """Whether its items are names that a base has to have."""

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kpack.environment.keys import DOCUMENT
-from kpack.environment.rows import FixedTable, Moment, Shape, Size, Text, TextMap, Texts
+from kpack.environment.rows import FixedTable, Flag, Moment, Shape, Size, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     from kpack.environment.rows import Row
@@ -86,6 +86,8 @@ def _value(shape: Shape) -> dict[str, object]:
         if shape.at_least:
             array["minItems"] = shape.at_least
         return {"anyOf": [_text(shape.item), array]} if shape.single else array
+    if isinstance(shape, Flag):
+        return {"type": "boolean"}
     if isinstance(shape, Moment):
         return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?$"}
     if isinstance(shape, Size):

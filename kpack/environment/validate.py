@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kpack.environment.errors import Mistake, quoted, unprintable
 from kpack.environment.keys import DOCUMENT
-from kpack.environment.rows import FixedTable, Moment, Row, Shape, Size, Text, TextMap, Texts
+from kpack.environment.rows import FixedTable, Flag, Moment, Row, Shape, Size, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,6 +132,8 @@ class _Check:
             return True if shape.or_true and value is True else self.text(value, shape, at)
         if isinstance(shape, Texts):
             return self.texts(value, shape, at)
+        if isinstance(shape, Flag):
+            return self.flag(value, at)
         if isinstance(shape, Moment):
             return self.moment(value, at)
         if isinstance(shape, Size):
@@ -178,6 +180,12 @@ class _Check:
             self.say(at, "must not be an empty array", shape.item.advice)
             return None
         return [self.text(item, shape.item, (*at, number)) for number, item in enumerate(value)]
+
+    def flag(self, value: object, at: KeyPath) -> bool | None:
+        if not isinstance(value, bool):
+            self.wrong_type(value, "a boolean", at, "write true or false, without quotes")
+            return None
+        return value
 
     def moment(self, value: object, at: KeyPath) -> date | None:
         if not isinstance(value, date):

@@ -20,6 +20,7 @@ _READ: Mapping[str, Callable[[Table, str], Asked]] = {
     "text": lambda table, key: table.optional(key, str),
     "texts": lambda table, key: table.texts(key),
     "names": lambda table, key: table.names(key),
+    "flag": lambda table, key: table.optional(key, bool) or None,
     "moment": lambda table, key: table.optional(key, datetime),
     "mapping": lambda table, key: table.mapping(key),
 }
@@ -60,6 +61,7 @@ def read_restore(table: Table | None) -> RestoreOptions:
     if table is None:
         return RestoreOptions()
     taken: dict[str, Any] = _taken(table, RESTORE.rows)
+    taken["link"] = bool(taken["link"])
     return RestoreOptions(**{row.attribute: taken[row.word] for row in kept(RESTORE.rows)})
 
 

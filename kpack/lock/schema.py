@@ -121,6 +121,7 @@ _KEPT: dict[str, Schema] = {
     "text": _TEXT,
     "texts": {"type": "array", "items": _TEXT},
     "names": {"type": "array", "items": _NAME},
+    "flag": {"const": True},
     "moment": _TIME,
     "mapping": {"type": "object", "additionalProperties": _TEXT},
 }

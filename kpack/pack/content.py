@@ -55,3 +55,4 @@ class Content:
     checkpoints: tuple[PackedCheckpoint, ...] = ()
     directory: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    link: bool = False

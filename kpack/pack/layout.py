@@ -48,6 +48,7 @@ def content_of(
         ),
         directory=lock.restore.directory,
         env={**variables(lock.checkpoints), **lock.restore.env},
+        link=lock.restore.link,
     )
 
 

@@ -42,7 +42,11 @@ def dumps(manifest: model.Manifest) -> bytes:
             for target in manifest.targets
         ],
         "checkpoints": [item._asdict() for item in manifest.checkpoints],
-        "restore": {"directory": manifest.directory, "env": dict(manifest.env)},
+        "restore": {
+            "directory": manifest.directory,
+            "env": dict(manifest.env),
+            **({"link": True} if manifest.link else {}),
+        },
         "members": [
             {
                 "path": member.path,

@@ -255,6 +255,7 @@ def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, b
             members=members,
             directory=content.directory,
             env=content.env,
+            link=content.link,
         )
     )
     code = line.generate(hashlib.sha256(manifest).hexdigest(), len(manifest))

@@ -30,6 +30,7 @@ from .wheels import refuse_unfit
 if TYPE_CHECKING:
     from .inflate import Inflater
     from .installed import Installed
+    from .links import Link
     from .manifest import Manifest, PackTarget
     from .scheme import Scheme
 
@@ -108,6 +109,9 @@ class _Restore:
         self.state = State(self.scheme)
         self.notes: List[str] = []
         self.start = ""
+        self.linked: List[Link] = []
+        self.links: List[Link] = []
+        """Those of `linked` that are not there yet."""
 
     def run(self) -> Report:
         if not sys.executable:
@@ -162,8 +166,9 @@ class _Restore:
             kaggle=self.kaggle,
             allow_absolute=self.options.allow_absolute,
         )
+        self._plan_links(planned)
         self.notes += unseen(self._env())
-        done = not sorted_.install and all(item.present for item in planned)
+        done = not sorted_.install and all(item.present for item in planned) and not self.links
         if done and mark is not None and mark.id == self.id:
             report = self._report(target, [], planned, found)
             report.notes = self.notes
@@ -182,8 +187,23 @@ class _Restore:
                 sorted_.replaced,
                 planned,
                 found,
+                self.links,
             )
             return self._carry_out(plan, inflater)
+
+    def _plan_links(self, planned: List[checkpoints.CheckpointPlan]) -> None:
+        if not self.manifest.link or self.scheme.target is not None:
+            return
+        from . import links
+
+        self.linked = links.plan(self.manifest, planned, os.getcwd(), self.start)
+        if not self.tolerant:
+            links.refuse_occupied(self.linked)
+        kept = [link.path for link in self.linked if link.occupied]
+        if kept:
+            self.notes.append("what is there stays, and is no link to a checkpoint: " + ", ".join(few(kept)))
+        self.linked = [link for link in self.linked if not link.occupied]
+        self.links = [link for link in self.linked if not link.present]
 
     def _carry_out(self, plan: Plan, inflater: Inflater) -> Report:
         check.check_checkpoints(plan, tolerant=self.tolerant)
@@ -261,6 +281,7 @@ class _Restore:
         report = Report(self.pack.path, self.manifest.name, self.id, where, dry_run=self.options.dry_run)
         report.installed = sorted((item.name, item.version) for item in target.distributions)
         report.checkpoints = [(item.path, item.sha256, item.size) for item in planned]
+        report.links = [(link.path, link.target) for link in self.linked]
         report.drift = found
         report.replaced = replaced
         return report

@@ -75,6 +75,10 @@ class Run:
                 if self._late(wheel):
                     self._metadata(wheel)
             self._commit(journal)
+            if self.plan.links:
+                from . import links
+
+                links.make(self.plan.links)
             hidden = self.prepared.hidden
             refuse_unfound([wheel for wheel in self.plan.wheels if wheel.name not in hidden], self.plan.scheme)
             mark = self._mark()
@@ -115,6 +119,7 @@ class Run:
         for item in plan.checkpoints:
             if not item.present:
                 files += [item.path, item.part(prepared.run)]
+        files += [link.path for link in plan.links]
         return Journal(
             prepared.run,
             self._id,
@@ -142,6 +147,7 @@ class Run:
         """Return the folders outside the scheme where checkpoints are written."""
         places = Places(self.plan.scheme)
         written = [item.path for item in self.plan.checkpoints if not item.present]
+        written += [link.path for link in self.plan.links]
         return sorted({os.path.dirname(path) for path in written if not places.holds(path)})
 
     def _stage(self, wheel: WheelPlan, only: Optional[Set[str]]) -> None:

@@ -103,6 +103,8 @@ class Manifest(NamedTuple):
     members: Tuple[Member, ...]
     directory: Optional[str] = None
     env: Mapping[str, str] = {}
+    link: bool = False
+    """Whether relative checkpoint paths are linked from the working folder."""
 
     def member(self, path: str) -> Member:
         """Return the member of that path.
@@ -254,6 +256,7 @@ def _manifest(table: _Table) -> Manifest:
         members=table.tables("members", _member),
         directory=restore.optional_text("directory"),
         env={key: env.text(key) for key in sorted(env.raw)},
+        link=restore.flag("link"),
     )
     restore.done()
     table.done()

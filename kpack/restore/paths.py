@@ -107,6 +107,7 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
     folders |= {scheme.scripts} if prepared.scripts else set()
     folders.add(scheme.purelib)
     for_checkpoints = {os.path.dirname(item.path) for item in plan.checkpoints if not item.present}
+    for_checkpoints.update(os.path.dirname(link.path) for link in plan.links)
     leaving = prepared.leaving
     missing = {*missing_folders(folders, leaving), *missing_folders(for_checkpoints)}
     folders |= for_checkpoints

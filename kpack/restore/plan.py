@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .checkpoints import CheckpointPlan
     from .inflate import Inflater
     from .installed import Installed
+    from .links import Link
     from .manifest import Manifest, PackedDistribution, PackTarget
     from .pack import Pack
     from .scheme import Scheme
@@ -36,6 +37,8 @@ class Plan(NamedTuple):
     """By name: what makes room for a distribution to install."""
     checkpoints: List[CheckpointPlan]
     drift: Tuple[drift.Drift, ...]
+    links: List[Link]
+    """Those that are to be made."""
 
     @property
     def unpacked(self) -> int:

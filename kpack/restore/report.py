@@ -26,6 +26,8 @@ class Report:
         """(name, version) of everything the pack brings for this target and that is now there."""
         self.checkpoints: List[Tuple[str, str, int]] = []
         """(path, sha256, bytes)."""
+        self.links: List[Tuple[str, str]] = []
+        """(link in the working folder, where it leads)."""
         self.seconds = 0.0
         self.bytes = 0
         """Written, unpacked."""
@@ -47,6 +49,7 @@ class Report:
             "target": self.target,
             "installed": [{"name": name, "version": version} for name, version in self.installed],
             "checkpoints": [{"path": path, "sha256": digest, "size": size} for path, digest, size in self.checkpoints],
+            "links": [{"path": path, "to": to} for path, to in self.links],
             "seconds": round(self.seconds, 3),
             "bytes": self.bytes,
             "drift": [item.to_dict() for item in self.drift],
@@ -77,6 +80,9 @@ class Report:
             said += ["copy a checkpoint of {} to {}".format(_size(size), path) for path, _, size in self.checkpoints]
         else:
             said += _landed([path for path, _, _ in self.checkpoints])
+        if self.links:
+            verb = "would be linked" if self.dry_run else "linked"
+            said += few(["{} as {}".format(verb, path) for path, _ in self.links])
         said += few([_drifted(item) for item in sorted(self.drift, key=lambda item: not item.breaks)])
         return ["  " + printable(line) for line in [*said, *self.notes]]
 

@@ -59,6 +59,7 @@ VALID = {
     + '[[indexes]]\nname = "pyg"\nurl = "https://host/whl/torch-2.10.0+cu128.html"\npackages = ["torch-scatter"]\n'
     + '[[indexes]]\nname = "flat"\nurl = "https://host/whl"\npackages = ["mmcv"]\nformat = "links"\n',
     "indexes": HEAD + INDEX + INDEX.replace("corp", "team").replace("https://", "https://me:${TOKEN}@"),
+    "restore_link": HEAD + "[restore]\nlink = true\n",
     "restore": HEAD + '[restore]\ndirectory = "/kaggle/tmp"\nenv = { HF_HUB_OFFLINE = "1", EMPTY = "" }\n',
     "publish": HEAD + '[publish]\ndataset = "me_2/toxic-comments-env"\n',
 }
@@ -413,6 +414,7 @@ WRONG = {
     "env_is_list": after(
         "[restore]\nenv = []\n", line=1, key="restore.env", what="must be a table of strings, is an array"
     ),
+    "link_text": after('[restore]\nlink = "yes"\n', line=1, key="restore.link", what="must be a boolean, is a string"),
     "env_number": after("[restore.env]\nA = 1\n", line=1, key="restore.env.A", what="must be a string, is an integer"),
     "env_preload": after('[restore.env]\nLD_PRELOAD = "x"\n', line=1, key="restore.env.LD_PRELOAD", what="not right"),
     "env_python": after('[restore.env]\nPYTHONPATH = "x"\n', line=1, key="restore.env.PYTHONPATH", what="not right"),
