@@ -7,8 +7,12 @@ from typing import Any, Callable
 
 from .errors import INTEGRITY, RestoreError
 
-PIECE = 1 << 18
-"""Bytes that are inflated at a time from large entries."""
+PIECE = 1 << 21
+"""Bytes that a large entry is inflated to at a time, at most."""
+
+_STEP = 1 << 18
+"""Compressed bytes that are given to the library at a time. Each time the interpreter's lock is taken again, for which
+other threads may have to be woken up, so it is not less."""
 
 _WHOLE = 1 << 16
 """Compressed bytes up to which an entry is inflated in one call; deflate cannot make more than 66 MB of them."""
@@ -71,17 +75,22 @@ class Stream:
         Raises RestoreError (code 5) when the data is damaged or goes on behind its end.
         """
         inflate = self._inflate
-        step = PIECE >> 2
         try:
-            for start in range(0, len(data), step):
-                if inflate.eof:
-                    raise _bad(self._where, "it goes on behind its end")
-                piece = inflate.decompress(data[start : start + step], self._left + 1)
-                self._left -= len(piece)
-                if self._left < 0 or inflate.unconsumed_tail:
-                    raise _bad(self._where, "it is larger than it declares")
-                if piece:
-                    self._sink(piece)
+            for start in range(0, len(data), _STEP):
+                part = data[start : start + _STEP]
+                while True:
+                    if inflate.eof:
+                        raise _bad(self._where, "it goes on behind its end")
+                    limit = min(PIECE, self._left + 1)
+                    piece = inflate.decompress(part, limit)
+                    self._left -= len(piece)
+                    if self._left < 0:
+                        raise _bad(self._where, "it is larger than it declares")
+                    if piece:
+                        self._sink(piece)
+                    if len(piece) < limit or inflate.eof:
+                        break  # all of the part was taken
+                    part = inflate.unconsumed_tail
         except self._errors as error:
             raise _bad(self._where, str(error)) from error
 
