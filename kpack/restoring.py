@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from kpack import __version__, pack
 from kpack.errors import IntegrityError, MachineError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _DRIVER = """
@@ -73,25 +75,26 @@ def run_engine(
             "restore into which interpreter?",
             next="name one with --python PATH, or a folder with --target DIR; the pasted line restores into its own",
         )
-    found = pack.read(path)
-    if expect is not None and expect != found.id:
-        raise IntegrityError(f"the pack's id is {found.id}, {expect} was expected", where=str(path))
-    if expect is None and found.manifest.kpack == __version__ and (foreign := pack.foreign_code(found)):
-        raise IntegrityError(
-            f"{' and '.join(foreign)} is not the code of kpack {__version__}, and it would be run",
-            where=str(path),
-            next=f"build or download the pack again; --expect {found.id} runs it all the same",
-        )
-    wanted = {
-        "target": str(options.target) if options.target is not None else None,
-        "dry_run": options.dry_run,
-        "compile": options.compile,
-        "allow_absolute": options.allow_absolute,
-        "obey_managed": True,
-        "json": as_json,
-    }
-    words = [_interpreter(options.python), "-c", _DRIVER, str(path.absolute()), json.dumps(wanted)]
-    code = pack.bootstrap_of(found)
+    with _asked(options.python) as interpreter:  # it starts while the pack is read
+        found = pack.read(path)
+        if expect is not None and expect != found.id:
+            raise IntegrityError(f"the pack's id is {found.id}, {expect} was expected", where=str(path))
+        if expect is None and found.manifest.kpack == __version__ and (foreign := pack.foreign_code(found)):
+            raise IntegrityError(
+                f"{' and '.join(foreign)} is not the code of kpack {__version__}, and it would be run",
+                where=str(path),
+                next=f"build or download the pack again; --expect {found.id} runs it all the same",
+            )
+        wanted = {
+            "target": str(options.target) if options.target is not None else None,
+            "dry_run": options.dry_run,
+            "compile": options.compile,
+            "allow_absolute": options.allow_absolute,
+            "obey_managed": True,
+            "json": as_json,
+        }
+        words = [interpreter(), "-c", _DRIVER, str(path.absolute()), json.dumps(wanted)]
+        code = pack.bootstrap_of(found)
     answers = as_json or capture
     # What the interpreter prints when it starts (sitecustomize, .pth files) does not belong into the answer.
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as course:
@@ -135,14 +138,30 @@ def _refuse_silent_end(python: str, code: int, course: bytes) -> None:
     )
 
 
-def _interpreter(python: str | None) -> str:
-    if python is None:
-        return sys.executable
-    if (program := shutil.which(python)) is None:
-        raise MachineError("there is no such interpreter", where=python, next="name the python of a venv or kernel")
-    asked = subprocess.run(
-        [program, "-I", "-S", "-c", "print('Python')"], stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    if asked.stdout.strip() != b"Python":
-        raise MachineError("this is no Python interpreter", where=python, next="name the python of a venv or kernel")
-    return program
+@contextlib.contextmanager
+def _asked(python: str | None) -> Iterator[Callable[[], str]]:
+    """Ask a program whether it is Python; yield what returns its path, or raises MachineError when it is not."""
+    name = python or sys.executable
+    program = shutil.which(name) if python is not None else name
+    asked = None
+    if python is not None and program is not None:
+        asked = subprocess.Popen(
+            [program, "-I", "-S", "-c", "print('Python')"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def interpreter() -> str:
+        if program is None:
+            raise MachineError("there is no such interpreter", where=name, next="name the python of a venv or kernel")
+        if asked is not None and asked.communicate()[0].strip() != b"Python":
+            raise MachineError("this is no Python interpreter", where=name, next="name the python of a venv or kernel")
+        return program
+
+    try:
+        yield interpreter
+    finally:
+        if asked is not None:
+            with asked:
+                asked.kill()

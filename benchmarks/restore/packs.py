@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from kpack.pack.content import BlobFile, Content, WheelFile
-from kpack.pack.write import write
+from kpack.pack.writer import write
 from kpack.restore.manifest import PackedCheckpoint, PackedDistribution, PackTarget
 
 if TYPE_CHECKING:

@@ -10,6 +10,10 @@ import tarfile
 
 from kpack.restore.manifest import padded
 
+BOOTSTRAP = "bootstrap.py"
+MANIFEST = "kpack.json"
+"""The first two members."""
+
 BLOCK = tarfile.BLOCKSIZE
 """512 bytes."""
 

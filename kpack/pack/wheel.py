@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import email.parser
 import hashlib
-import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 from kpack.errors import IntegrityError, MachineError
 from kpack.native.elf import ElfReader, SharedObject
 from kpack.pack.manifest import SPAN
+from kpack.pack.window import Window
 from kpack.restore import record, rules
 from kpack.restore.entry_points import entry_points
 from kpack.restore.errors import RestoreError
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _PIECE = 1 << 17
-_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,34 +95,6 @@ class Lax:
 
 
 STRICT = Lax()
-
-
-class Window:
-    """``size`` bytes from ``offset`` of an open file, read by slices as if they were a file of their own.
-
-    Not a mapping: pages of a mapped file count as this process's memory, and a pack has room for gigabytes. Small
-    slices are taken out of a block that is kept, since neighbours mostly follow. For one thread.
-    """
-
-    def __init__(self, descriptor: int, offset: int, size: int) -> None:
-        self.size = size
-        self._descriptor = descriptor
-        self._offset = offset
-        self._block = b""
-        self._start = 0
-        """Where the block begins."""
-
-    def __getitem__(self, part: slice) -> bytes:
-        begin, end, _ = part.indices(self.size)
-        if end - begin > _BLOCK >> 1:
-            return self._read(begin, end)
-        at = begin - self._start
-        if at < 0 or end - self._start > len(self._block):
-            self._block, self._start, at = self._read(begin, min(begin + _BLOCK, self.size)), begin, 0
-        return self._block[at : max(at, end - self._start)]
-
-    def _read(self, begin: int, end: int) -> bytes:
-        return os.pread(self._descriptor, end - begin, self._offset + begin)
 
 
 def admit(path: Path, filename: str | None = None, lax: Lax = STRICT) -> Admitted:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kpack.pack.read import ReadPack
-    from kpack.pack.wheel import Window
+    from kpack.pack.window import Window
     from kpack.restore.manifest import Member
 
 

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from kpack.errors import MachineError, UsageError
 from kpack.pack import native
 from kpack.pack.admission import Verdicts
-from kpack.pack.read import admitted
+from kpack.pack.verification import admitted
 from kpack.rehearse import interpreter as interpreters
 from kpack.rehearse import jupyter, outcome, programs, real, stubs
 from kpack.rehearse.call import WARDEN, Found, call

@@ -20,7 +20,7 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kpack.pack.write import BuiltPack
+    from kpack.pack.writer import BuiltPack
 
 SOURCE = kit.REPOSITORY / "kpack" / "bootstrap.py"
 

@@ -11,7 +11,7 @@ import pytest
 
 from kpack import cli
 from kpack.pack import line, tarfmt
-from kpack.pack.write import BOOTSTRAP, MANIFEST
+from kpack.pack.tarfmt import BOOTSTRAP, MANIFEST
 from tests.restore import kit
 from tests.support.wheels import make_wheel
 

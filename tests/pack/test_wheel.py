@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from kpack.errors import IntegrityError
 from kpack.pack.manifest import SPAN
-from kpack.pack.wheel import Lax, Window, admit, cuts
+from kpack.pack.wheel import Lax, admit, cuts
+from kpack.pack.window import Window
 from kpack.restore.wheelzip import Entry
 from tests.support.wheels import make_wheel, record_digest
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from kpack.pack.write import BuiltPack
+    from kpack.pack.writer import BuiltPack
     from tests.support.index import IndexServer
     from tests.support.terminal import Done
 

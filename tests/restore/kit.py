@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from kpack.pack.content import BlobFile, Content, WheelFile
 from kpack.pack.wheel import Lax
-from kpack.pack.write import write
+from kpack.pack.writer import write
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
 from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
@@ -24,7 +24,7 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kpack.pack.write import BuiltPack
+    from kpack.pack.writer import BuiltPack
 
 REPOSITORY = Path(__file__).parents[2]
 MACHINE = sysconfig.get_platform().partition("-")[2] or platform.machine()

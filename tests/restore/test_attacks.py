@@ -17,7 +17,7 @@ import pytest
 from packaging.version import Version
 
 from kpack.pack.wheel import Admitted
-from kpack.pack.write import write
+from kpack.pack.writer import write
 from tests.restore import kills, kit
 from tests.restore.test_install import check_record
 from tests.support.wheels import make_wheel
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kpack.pack.content import Content, WheelFile
-    from kpack.pack.write import BuiltPack
+    from kpack.pack.writer import BuiltPack
 
 INFO = "thing-1.0.dist-info"
 

@@ -67,7 +67,7 @@ def quick() -> Iterator[None]:
     """Make the engine's archive once, and keep what a restore does to this process apart."""
     with pytest.MonkeyPatch.context() as patch:
         made = engine_archive()
-        patch.setattr(sys.modules["kpack.pack.write"], "engine", lambda: made)
+        patch.setattr(sys.modules["kpack.pack.writer"], "engine", lambda: made)
         patch.setattr(engine, "finish", lambda *_: None)
         yield
 

@@ -19,6 +19,7 @@ from kpack.pack import line, tarfmt
 from kpack.pack.copy import MemberCopy, SpanMemory, copy_all
 from kpack.pack.engine import engine
 from kpack.pack.manifest import SPAN, dumps
+from kpack.pack.tarfmt import BOOTSTRAP, MANIFEST
 from kpack.pack.wheel import Admitted, WrongRecord, admit
 from kpack.restore import manifest as model
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from kpack.pack.content import Content, WheelFile
 
 ENGINE = "restore.bin"
-MANIFEST = "kpack.json"
-BOOTSTRAP = "bootstrap.py"
 
 _NO_DIGEST = "0" * 64
 
