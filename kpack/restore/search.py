@@ -195,7 +195,8 @@ def refuse_unfound(wheels: List[WheelPlan], scheme: Scheme) -> None:
     found = installed(order(scheme))
     for wheel in wheels:
         there = found.get(wheel.name)
-        if there is None or os.path.realpath(there.info) != os.path.realpath(wheel.final):
+        same = there is not None and there.info == wheel.final  # mostly, and no link needs to be looked at
+        if there is None or not (same or os.path.realpath(there.info) == os.path.realpath(wheel.final)):
             what = "{} {} in {}".format(there.name, there.version, there.info) if there else "nothing"
             raise RestoreError(
                 MACHINE,

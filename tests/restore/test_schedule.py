@@ -28,7 +28,7 @@ def test_every_job_is_begun_once(workers: int) -> None:
 
 
 def test_one_worker_begins_with_the_largest_file_and_ends_with_the_smallest_ones() -> None:
-    jobs = [_job("small", 1000, 10), _job("large", 1, 100_000_000), _job("middle", 10, 1_000_000)]
+    jobs = [_job("small", 1000, 10_000), _job("large", 1, 100_000_000), _job("middle", 10, 1_000_000)]
     assert _names(starting_order(jobs, 1)) == ["large", "middle", "small"]
 
 
@@ -41,3 +41,10 @@ def test_of_two_workers_one_writes_small_files_while_the_other_writes_large_ones
         assert min(kinds) > 0
     assert order.index("large 0") == 0
     assert order.index("large 3") > order.index("small 8")
+
+
+def test_the_lightest_jobs_are_begun_last_and_the_heavier_of_them_first() -> None:
+    heavy = [_job(f"heavy {number}", 1 + 100 * number, 10_000_000 // (1 + 100 * number)) for number in range(8)]
+    light = [_job(f"light {number}", 2, 10_000 * (9 - number)) for number in range(8)]
+    order = _names(starting_order([*light[::-1], *heavy], 2))
+    assert order[8:] == _names(light)
