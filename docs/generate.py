@@ -17,7 +17,7 @@ import click
 from kpack import errors
 from kpack.cli import COMMANDS, group
 from kpack.environment.keys import DOCUMENT
-from kpack.environment.rows import FixedTable, Moment, Row, Shape, Size, Text, TextMap, Texts
+from kpack.environment.rows import FixedTable, Flag, Moment, Row, Shape, Size, Text, TextMap, Texts
 from kpack.environment.schema import toml
 from kpack.lock.schema import SCHEMA as LOCK
 
@@ -107,6 +107,8 @@ def _shape(shape: Shape) -> str:
         return "a date or a date with time"
     if isinstance(shape, Size):
         return "a number of bytes, or a string with a unit"
+    if isinstance(shape, Flag):
+        return "`true` or `false`"
     assert isinstance(shape, TextMap)
     return "a table of strings"
 
