@@ -17,13 +17,15 @@ from kpack.lock import check_licenses, from_resolution, stale, validated
 from kpack.lock import load as load_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
     from kpack.base import BaseImage
     from kpack.cache import Cache
+    from kpack.debian import LockedSystem
+    from kpack.debian.content import DebContent
     from kpack.environment import Environment
     from kpack.fetch import Download, Fetched, Fetcher
     from kpack.lock import Lock
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from kpack.pack.wheel import Admitted
     from kpack.resolve.child import Listener, Workers
     from kpack.resolve.model import Fallback, Source
+    from kpack.target import Target
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ def lock(
         from kpack.checkpoints import locking
 
         resolution = source.fill(environment, resolution, fetcher)
+        system, said = _system(project, targets, None if upgrade is True else old, fetcher, scratch)
     found = locking.lock(
         environment.checkpoints,
         fetcher,
@@ -205,11 +209,11 @@ def lock(
         strict=strict,
         known=() if old is None or upgrade is True else old.checkpoints,
     )
-    made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found)
+    made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found, system=system)
     license_notes = check_licenses(environment, resolution, made)
     text = validated(made, str(project.lock_path))
     changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
-    notes = (*license_notes, *(item.note for item in found if item.note))
+    notes = (*said, *license_notes, *(item.note for item in found if item.note))
     native: tuple[Misfit, ...] = ()
     before = _before(project)
     changes: tuple[Change, ...] = ()
@@ -249,6 +253,24 @@ def load() -> None:
     import kpack.pack.difference
     import kpack.pack.layout
     import kpack.pack.native  # noqa: F401
+
+
+def _system(
+    project: Project, targets: Sequence[Target], old: Lock | None, fetcher: Fetcher, scratch: Path
+) -> tuple[dict[str, LockedSystem], tuple[str, ...]]:
+    """Return the system packages of every target, by label, and what there is to say of them."""
+    if not project.environment.apt:
+        return {}, ()
+    from kpack.debian import locking
+
+    fetcher.check_online("apt")
+    return locking.lock(
+        project.environment,
+        {target.label: target.base for target in targets},
+        markers={target.label: target.marker for target in targets},
+        known={target.label: target.system for target in old.targets if target.system} if old is not None else {},
+        scratch=scratch / "apt",
+    )
 
 
 def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:
@@ -346,6 +368,7 @@ def build(
     """
     from kpack import pack
     from kpack.checkpoints import fetching
+    from kpack.debian.content import notes_of
     from kpack.pack import native, plan
     from kpack.pack.admission import Judges, Verdicts
     from kpack.pack.content import WheelFile
@@ -369,7 +392,9 @@ def build(
     weights = fetching.fetch(made.checkpoints, fetcher, folder=project.config.parent)
     files |= {digest: item.path for digest, item in weights.items()}
     images = {base.name: base.images for base in project.bases}
-    content = content_of(made, project.lock_path.name, files, images)
+    debs = _debs(made, files)
+    unpacked = {name: item.unpacked for name, item in debs.items()}
+    content = content_of(made, project.lock_path.name, files, images, unpacked)
     wheels = {f"wheels/{wheel.filename}": wheel.path for wheel in content.wheels}
 
     def planned(said: Mapping[str, Admitted]) -> tuple[str, ...]:
@@ -379,10 +404,12 @@ def build(
             {base.name: base for base in project.bases},
             project.environment.allow_native,
             project.environment.accelerator,
+            {f"debs/{name}": item.libraries for name, item in debs.items()},
         )
         if found.stopping:
             raise native.error(found.stopping, IntegrityError, str(project.config))
-        return (*plan.notes(content.targets, wheels, project.bases), *found.notes)
+        notes = (*plan.notes(content.targets, wheels, project.bases), *found.notes)
+        return (*notes, *notes_of(debs, project.environment.restore.apt))
 
     return pack.write(
         content,
@@ -395,6 +422,25 @@ def build(
     )
 
 
+def _debs(made: Lock, files: Mapping[str, Path]) -> dict[str, DebContent]:
+    """Return what is in the system packages of ``made``, by file name; ``files`` has their places by digest.
+
+    Raises:
+        IntegrityError: one is another package than the lock says, or none.
+
+    """
+    packages = made.system()
+    if not packages:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    from kpack.debian import content
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda item: content.read(files[item.sha256], item), packages)
+        return dict(zip((item.filename for item in packages), found, strict=True))
+
+
 def _with_credentials(fetcher: Fetcher, environment: Environment) -> Fetcher:
     """Return the fetcher that knows what a lock of ``environment`` leaves out."""
     from kpack.resolve.ask import credentials_of
@@ -403,11 +449,11 @@ def _with_credentials(fetcher: Fetcher, environment: Environment) -> Fetcher:
 
 
 def _downloads(made: Lock) -> list[Download]:
-    """Return what to fetch of the index."""
+    """Return what to fetch of indexes and archives."""
     from kpack.fetch import Download
 
     return [
         Download(name=wheel.filename, urls=(wheel.url,), sha256=wheel.sha256, size=wheel.size)
         for wheel in made.wheels()
         if wheel.url is not None
-    ]
+    ] + [Download(name=item.filename, urls=(item.url,), sha256=item.sha256, size=item.size) for item in made.system()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -112,6 +112,10 @@ class NativeFacts:
     """Names that the loader finds by itself, as a probe read them; None for a list that nobody probed."""
     brought: Mapping[str, tuple[NormalizedName, ...]]
     """Distributions of the image by the name of a library that they bring, wherever in them it lies."""
+    added: Mapping[str, str] = field(default_factory=dict)
+    """Version by name of system packages that a pack adds."""
+    added_libraries: Mapping[str, str] = field(default_factory=dict)
+    """The package among `added` by the name of a library that it brings, as far as their files were read."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -127,6 +131,8 @@ class NativeFacts:
     def library(self, soname: str) -> Library:
         """Tell whether the system provides ``soname``: what wheels bring does not count, see `wheels`."""
         names = tuple(packages_of(soname))
+        if bringer := self.added_libraries.get(soname) or _installed(names, self.added):
+            return Library(soname, True, f"{bringer} {self.added[bringer]} is packed with it", bringer)
         if soname in DRIVER and soname not in (self.cached or ()):
             there = {"gpu": True, "cpu": False, "tpu": False}.get(self.accelerator)
             return Library(soname, there, "it comes with the driver of a GPU, not with the image")

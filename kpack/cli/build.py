@@ -113,8 +113,7 @@ def _news(before: str, now: str) -> str:
 
 def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> BuiltPack:
     made = project.current_lock()
-    total = sum(wheel.size or 0 for wheel in made.wheels())
-    total += sum({c.sha256: c.size for c in made.checkpoints if c.attached is None}.values())
+    total = made.size
     with fetching(total) as on_fetch, counted("packing", total) as on_bytes:
         return projects.build(
             project,

@@ -68,6 +68,7 @@ def lock(
                     for c in done.lock.checkpoints
                 ],
                 "native": [item.to_dict() for item in done.native],
+                "apt": [_system(target) for target in done.lock.targets if target.system],
                 "changes": changes.objects(done.changes),
             }
         )
@@ -80,9 +81,7 @@ def lock(
     _say_changes(done)
     print_lock(done.lock)
     _say_images(project)
-    total = sum(wheel.size or 0 for wheel in done.lock.wheels())
-    total += sum({c.sha256: c.size for c in done.lock.checkpoints if c.attached is None}.values())
-    tell(f"{done.path}: written; the pack will have about {human_size(total)}. Next: kpack build")
+    tell(f"{done.path}: written; the pack will have about {human_size(done.lock.size)}. Next: kpack build")
     return int(ExitCode.DONE)
 
 
@@ -183,6 +182,24 @@ def _target(target: LockedTarget) -> dict[str, object]:
         ],
         "dropped": list(target.dropped),
         "notes": list(target.notes),
+    }
+
+
+def _system(target: LockedTarget) -> dict[str, object]:
+    packages = target.system.packages if target.system else ()
+    return {
+        "base": target.base,
+        "packed": [
+            {
+                "name": item.name,
+                "version": item.version,
+                "file": item.filename,
+                "url": item.url,
+                "size": item.size,
+                "sha256": item.sha256,
+            }
+            for item in packages
+        ],
     }
 
 

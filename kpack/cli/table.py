@@ -28,6 +28,7 @@ def print_lock(lock: Lock) -> None:
         _packed(console, target)
         _base(console, target)
         _held_back(console, target)
+        _system(console, target)
         for name in target.dropped:
             console.print(_text(f"  left out by exclude: {name}"))
         for note in (*target.notes, *lock.notes):
@@ -72,6 +73,15 @@ def _base(console: Console, target: LockedTarget) -> None:
     if target.leans:
         names = ", ".join(f"{use.name} {use.version}" for use in target.leans)
         console.print(_text(f"  from the base: {names}"))
+
+
+def _system(console: Console, target: LockedTarget) -> None:
+    packages = target.system.packages if target.system else ()
+    if packages:
+        names = ", ".join(f"{item.name} {item.version}" for item in packages[:_SHOWN])
+        more = f" and {len(packages) - _SHOWN} more" if len(packages) > _SHOWN else ""
+        size = human_size(sum(item.size for item in packages))
+        console.print(_text(f"  system packages: {len(packages)}, {size}: {names}{more}"))
 
 
 def _text(text: str, style: str = "") -> Text:

@@ -4,6 +4,8 @@ from kpack.environment.digest import meaning_digest
 from kpack.environment.errors import EnvironmentFileError
 from kpack.environment.model import (
     DEFAULT_PLATFORM,
+    UNSIGNED,
+    AptSource,
     CheckpointRequest,
     Environment,
     Exclusion,
@@ -17,6 +19,8 @@ from kpack.places import FILE_NAME
 __all__ = [
     "DEFAULT_PLATFORM",
     "FILE_NAME",
+    "UNSIGNED",
+    "AptSource",
     "CheckpointRequest",
     "Environment",
     "EnvironmentFileError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kpack.environment import checkpoints, indexes, kinds
+from kpack.environment import apt, checkpoints, indexes, kinds
 from kpack.environment.errors import quoted
 from kpack.environment.kinds import BASE_NAMES, NAMES, word
 from kpack.environment.model import DEFAULT_PLATFORM, LicenseRules, RestoreOptions
@@ -188,6 +188,67 @@ RESTORE = FixedTable(
             description="Link checkpoints that have a relative path from the working folder, so that the code finds "
             "them there as it does at home.",
             example=True,
+        ),
+        Row(
+            key="apt",
+            kind=word(Text(pattern="dpkg|prefix", advice='write "dpkg" or "prefix"')),
+            description="How system packages are installed: by dpkg, or unpacked to a folder of their own; when "
+            "absent, by dpkg in Kaggle's kernel and to a folder elsewhere.",
+            example="prefix",
+        ),
+    ),
+)
+
+APT_SOURCE = FixedTable(
+    many=True,
+    rows=(
+        Row(
+            key="url",
+            kind=word(
+                Text(
+                    pattern=r"https?://[^\s]+|file:/[^\s]*",
+                    secret=True,
+                    advice="write the https:// or file:/ URL of the archive, the folder above dists",
+                )
+            ),
+            description="URL of an archive of packages; {snapshot} in it stands for the moment of exclude-newer.",
+            example="https://host.example/ubuntu",
+            required=True,
+        ),
+        Row(
+            key="suites",
+            kind=Kind(
+                shape=Texts(
+                    item=Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._~+/-]*|\./", advice='write it like "jammy-updates"'),
+                    at_least=1,
+                ),
+                asked=tuple,
+            ),
+            description="Which of its releases, in the order of preference: jammy, jammy-updates; a flat archive's "
+            "folder ends in '/'.",
+            example=["jammy", "jammy-updates"],
+            required=True,
+        ),
+        Row(
+            key="components",
+            kind=Kind(
+                shape=Texts(item=Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]*", advice='write it like "universe"'))
+            ),
+            description="Which parts of a release; main when absent.",
+            example=["main", "universe"],
+        ),
+        Row(
+            key="signed-by",
+            kind=word(
+                Text(
+                    pattern=r".*\.(?:gpg|pgp|asc)|nobody",
+                    longest=1000,
+                    advice='write the path of a keyring (.gpg, .pgp, .asc), or "nobody" to trust an unsigned index',
+                )
+            ),
+            description="The keys (.gpg, .pgp, .asc) that sign its index; those of the image's distribution when "
+            'absent; "nobody" takes an index that is not signed.',
+            example="/usr/share/keyrings/ubuntu-archive-keyring.gpg",
         ),
     ),
 )
@@ -381,6 +442,22 @@ DOCUMENT = FixedTable(
             key="indexes",
             kind=Kind(shape=INDEX, read=indexes.indexes, meaning=indexes.meaning),
             description="Other package indexes; a name belongs to exactly one index.",
+        ),
+        Row(
+            key="apt",
+            kind=apt.PACKAGES,
+            description="System packages that the notebook needs: names, or name=version, of Debian or Ubuntu.",
+            example=["ffmpeg", "tesseract-ocr-deu"],
+        ),
+        Row(
+            key="apt-sources",
+            kind=Kind(
+                shape=APT_SOURCE,
+                read=apt.sources,
+                meaning=lambda entries: [apt.meaning(entry) for entry in entries],
+            ),
+            description="Archives that system packages come from; this machine's own when absent, where it runs the "
+            "image's distribution.",
         ),
         Row(
             key="publish",

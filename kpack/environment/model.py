@@ -138,6 +138,25 @@ class Index:
         return names_in(self.path(folder))
 
 
+UNSIGNED = "nobody"
+"""What ``signed-by`` says of an archive whose index nobody has signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AptSource:
+    """One ``[[apt-sources]]`` table: an archive of system packages."""
+
+    url: str
+    """As written: https, http, ``file:``; ``{snapshot}`` in it is the moment of ``exclude-newer``. May hold
+    credentials and ``${NAME}``: never shown, logged or locked so."""
+    suites: tuple[str, ...]
+    """``jammy``, ``jammy-updates``; one that ends in ``/`` is a flat archive's folder."""
+    components: tuple[str, ...] = ("main",)
+    """``main``, ``universe``; of no use to a flat archive."""
+    signed_by: str | None = None
+    """A file of keys, relative to kaggle-env.toml; `UNSIGNED`; None for the keyring of the image's distribution."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOptions:
     """The ``[restore]`` table."""
@@ -146,6 +165,8 @@ class RestoreOptions:
     env: Mapping[str, str] = field(default_factory=dict)
     link: bool = False
     """Whether checkpoints with a relative path are linked from the working folder."""
+    apt: str | None = None
+    """How system packages are installed: ``dpkg`` or ``prefix``; None: by dpkg where the kernel may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +211,10 @@ class Environment:
     """Files uploaded at or after this UTC moment do not exist (a date in the file includes its whole day)."""
     checkpoints: tuple[CheckpointRequest, ...] = ()
     indexes: tuple[Index, ...] = ()
+    apt: tuple[str, ...] = ()
+    """System packages: names, or ``name=version``; sorted."""
+    apt_sources: tuple[AptSource, ...] = ()
+    """Archives that they come from; empty for that of the image's distribution."""
     restore: RestoreOptions = field(default_factory=RestoreOptions)
     licenses: LicenseRules = field(default_factory=LicenseRules)
     dataset: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -15,9 +16,10 @@ from kpack.lock.model import Lock, LockedPin, LockedTarget
 from kpack.lock.requests import requests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kpack.checkpoints import LockedCheckpoint
+    from kpack.debian import LockedSystem
     from kpack.environment.model import Environment
     from kpack.resolve.model import Pin, Resolution, Source, TargetResolution, Wheel
 
@@ -34,10 +36,11 @@ def from_resolution(
     *,
     meaning: str,
     checkpoints: Sequence[LockedCheckpoint] = (),
+    system: Mapping[str, LockedSystem] = MappingProxyType({}),
 ) -> Lock:
     """Return the lock of ``resolution``.
 
-    ``meaning`` is the digest of `kpack.environment.digest`.
+    ``meaning`` is the digest of `kpack.environment.digest`, ``system`` has system packages by the target's label.
 
     Raises:
         NoSolution: two bases that no marker tells apart need different packages.
@@ -49,7 +52,7 @@ def from_resolution(
         name=environment.name,
         meaning=meaning,
         requests=requests_of(environment),
-        targets=tuple(_target(environment, found) for found in resolution.targets),
+        targets=tuple(_target(environment, found, system) for found in resolution.targets),
         restore=environment.restore,
         checkpoints=tuple(
             replace(c, urls=tuple(urls.stable(url, fragment=True) for url in c.urls), note=None)
@@ -78,7 +81,7 @@ def _clean_source(source: Source | None) -> Source | None:
     )
 
 
-def _target(environment: Environment, found: TargetResolution) -> LockedTarget:
+def _target(environment: Environment, found: TargetResolution, system: Mapping[str, LockedSystem]) -> LockedTarget:
     target = found.target
     # In the image in a version that nobody knows, and opened: whatever is there gives way.
     blind = frozenset(target.base.unknown if target.base else ()) & frozenset(environment.replace)
@@ -102,6 +105,7 @@ def _target(environment: Environment, found: TargetResolution) -> LockedTarget:
         notes=found.notes,
         preloaded=target.base.preloaded if target.base else (),
         accelerator=None if found.accelerator is None else _clean(found.accelerator),
+        system=system.get(target.label),
     )
 
 
@@ -150,6 +154,11 @@ def check_files(lock: Lock, where: str = "") -> None:
                     where=f"{at}{wheel.filename}",
                     next="lock the targets in two files, or take the package from one index",
                 )
+        for item in target.system.packages if target.system else ():
+            if problem := item.problem():
+                raise IntegrityError(problem, where=f"{at}{target.label}")
+            if not is_sha256(item.sha256) or digests.setdefault(item.filename, item.sha256) != item.sha256:
+                raise IntegrityError("one name, two files, or a digest that is none", where=f"{at}{item.filename}")
         for pin in target.packed:
             if built.setdefault(pin.wheel.filename, pin.source is not None) != (pin.source is not None):
                 raise IntegrityError(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from kpack.checkpoints import LockedCheckpoint
+    from kpack.debian import LockedSystem, SystemPackage
     from kpack.lock.requests import Requests
     from kpack.resolve.model import BaseUse, HeldBack, Need, Source, Wheel
 
@@ -83,6 +84,8 @@ class LockedTarget:
     preloaded: tuple[str, ...] = ()
     """Top-level modules that the image imports before the first cell."""
     accelerator: Wheel | None = None
+    system: LockedSystem | None = None
+    """System packages; None when kaggle-env.toml asks for none."""
 
     @property
     def label(self) -> str:
@@ -120,3 +123,15 @@ class Lock:
         found = {pin.wheel.filename: pin.wheel for target in self.targets for pin in target.packed}
         found |= {t.accelerator.filename: t.accelerator for t in self.targets if t.accelerator is not None}
         return tuple(found[name] for name in sorted(found))
+
+    def system(self) -> tuple[SystemPackage, ...]:
+        """Return every distinct system package of the pack, sorted by file name."""
+        found = {item.filename: item for target in self.targets if target.system for item in target.system.packages}
+        return tuple(found[name] for name in sorted(found))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files that are packed, as far as they are known."""
+        blobs = {item.sha256: item.size for item in self.checkpoints if item.attached is None}
+        wheels = sum(item.size or 0 for item in self.wheels())
+        return wheels + sum(item.size for item in self.system()) + sum(blobs.values())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
+from kpack.debian import LockedSystem, SystemPackage
 from kpack.environment import toml
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.files import OddFileError, read_bounded
@@ -155,11 +156,31 @@ def _target(table: Table, files: Files, used: set[tuple[NormalizedName, Version,
         notes=table.texts("notes"),
         preloaded=table.texts("preloaded"),
         accelerator=file_of(accelerator) if accelerator else None,
+        system=_system(table) if table.has("system-asked") else None,
     )
     if marker != target.marker:
         raise table.error(f"{target.marker!r} is needed, not {marker!r:.200}", "marker")
     table.done()
     return target
+
+
+def _system(table: Table) -> LockedSystem:
+    asked = table.sha256("system-asked")
+    packages = []
+    for item in table.tables("system"):
+        packages.append(
+            SystemPackage(
+                name=item.text("name"),
+                version=item.text("version"),
+                architecture=item.text("architecture"),
+                url=item.text("url"),
+                size=item.needed_size("size"),
+                sha256=item.sha256("sha256"),
+                stage=item.size("stage") or 0,
+            )
+        )
+        item.done()
+    return LockedSystem(asked=asked, packages=tuple(packages))
 
 
 def _pin(table: Table, files: Files, used: set[tuple[NormalizedName, Version, str]]) -> LockedPin:

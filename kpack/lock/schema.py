@@ -98,6 +98,18 @@ _HELD_BACK = _table(
     because=_TEXT,
 )
 
+_SYSTEM = _table(
+    "A package of Debian or Ubuntu.",
+    ("name", "version", "architecture", "url", "size", "sha256"),
+    name={"type": "string", "pattern": "^[a-z0-9][a-z0-9+.-]{1,199}$"},
+    version=_said(_TEXT, "As Debian Policy spells it."),
+    architecture={"enum": ["amd64", "arm64", "all"]},
+    url=_TEXT,
+    size=_SIZE,
+    sha256=_SHA256,
+    stage=_said(_SIZE, "What is of one stage is unpacked, then configured, before the next one; 0 when absent."),
+)
+
 _TARGET = _table(
     "One interpreter on one platform.",
     ("python", "python-full-version", "machine", "glibc", "marker"),
@@ -115,7 +127,9 @@ _TARGET = _table(
     notes=_list(_TEXT, "Sentences for the user."),
     preloaded=_list(_TEXT, "Modules that the image imports before the first cell."),
     accelerator=_said(_FILE, "The wheel that inflates faster during a restore."),
-) | {"dependentRequired": {"base": ["fingerprint"], "fingerprint": ["base"]}}
+    system_asked=_said(_SHA256, "Of the system packages asked for, their archives, and what the image has of them."),
+    system=_list(_SYSTEM, "System packages that the image lacks, in the order in which they are installed."),
+) | {"dependentRequired": {"base": ["fingerprint"], "fingerprint": ["base"], "system": ["system-asked"]}}
 
 _KEPT: dict[str, Schema] = {
     "text": _TEXT,

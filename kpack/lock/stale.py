@@ -34,6 +34,15 @@ def stale(
     for base in bases:
         if base.name in locked and locked[base.name] != base.fingerprint:
             reasons.append(f"the base image {base.name} is another one than when it was locked")
+    if environment.apt and not reasons:
+        from kpack.debian import locking
+
+        asked = {target.base: target.system.asked for target in lock.targets if target.system}
+        reasons += [
+            f"the system packages of {base.name} are others than when it was locked"
+            for base in bases
+            if asked.get(base.name) != locking.asked(environment, base)
+        ]
     return tuple(reasons)
 
 

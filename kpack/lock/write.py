@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from kpack.debian import SystemPackage
     from kpack.lock.model import Lock, LockedPin, LockedTarget
     from kpack.resolve.model import BaseUse, Need, Source, Wheel
 
@@ -272,6 +273,20 @@ def _target_table(target: LockedTarget) -> dict[str, object]:
         "notes": target.notes,
         "preloaded": target.preloaded,
         "accelerator": None if target.accelerator is None else _file_table(target.accelerator),
+        "system-asked": target.system.asked if target.system else None,
+        "system": tuple(_system_table(item) for item in target.system.packages) if target.system else (),
+    }
+
+
+def _system_table(item: SystemPackage) -> dict[str, object]:
+    return {
+        "name": item.name,
+        "version": item.version,
+        "architecture": item.architecture,
+        "url": item.url,
+        "size": item.size,
+        "sha256": item.sha256,
+        "stage": item.stage or None,
     }
 
 

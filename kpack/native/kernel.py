@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kpack.base.native import Level, NativeFacts, facts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kpack.base import BaseImage
+
+
+@dataclass(frozen=True, slots=True)
+class AddedPackages:
+    """System packages that a pack adds to an image."""
+
+    versions: Mapping[str, str]
+    """By name."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """The package by the name of a library that it brings; empty while nobody has read their files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +45,14 @@ class NativeKernel:
         return self.facts.image if self.known else self.label
 
 
-def of_image(base: BaseImage, label: str, python: str, accelerator: str = "") -> NativeKernel:
-    """Return the kernel of an image."""
-    return NativeKernel(label, python, base.machine, facts_of(base), known=True, accelerator=accelerator)
+def of_image(
+    base: BaseImage, label: str, python: str, accelerator: str = "", added: AddedPackages | None = None
+) -> NativeKernel:
+    """Return the kernel of an image; ``added`` are system packages that come with the pack."""
+    facts = facts_of(base)
+    if added is not None:
+        facts = replace(facts, added=added.versions, added_libraries=added.libraries)
+    return NativeKernel(label, python, base.machine, facts, known=True, accelerator=accelerator)
 
 
 def of_platform(label: str, python: str, machine: str, glibc: tuple[int, int], accelerator: str = "") -> NativeKernel:

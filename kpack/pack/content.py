@@ -39,6 +39,17 @@ class BlobFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DebFile:
+    """A system package on this machine, packed under the name that archives give its file."""
+
+    filename: str
+    sha256: str
+    size: int
+    """Bytes."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """Everything of a pack but the parts that the writer makes (bootstrap, manifest, engine)."""
 
@@ -56,3 +67,6 @@ class Content:
     directory: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     link: bool = False
+    debs: tuple[DebFile, ...] = ()
+    apt: str | None = None
+    """How system packages are installed, as kaggle-env.toml says it."""

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 from kpack.checkpoints import variables
 from kpack.lock import relative, requirements
-from kpack.pack.content import BlobFile, Content, WheelFile
+from kpack.pack.content import BlobFile, Content, DebFile, WheelFile
 from kpack.pack.order import installation_order
 from kpack.pack.wheel import STRICT, Lax
-from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
+from kpack.restore.manifest import (
+    Lean,
+    PackedCheckpoint,
+    PackedDistribution,
+    PackedSystem,
+    PackTarget,
+    Requirer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +31,13 @@ def content_of(
     lock_name: str,
     files: Mapping[str, Path],
     images: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    unpacked: Mapping[str, int] = MappingProxyType({}),
 ) -> Content:
     """Return the content of the pack of ``lock``.
 
     ``lock_name`` is the lock's file name; ``files`` maps the sha256 of every wheel and packed checkpoint to its place,
-    ``images`` a base's name to the digests of the docker images that it stands for.
+    ``images`` a base's name to the digests of the docker images that it stands for, ``unpacked`` the file name of a
+    system package to the bytes of its files.
     """
     let_in = _let_in(lock)
     blobs = {item.sha256: item for item in lock.checkpoints if item.attached is None}
@@ -38,7 +47,7 @@ def content_of(
         lock_text=relative(lock),
         requirements=requirements(lock),
         targets=tuple(
-            target_of(target, let_in)._replace(images=images.get(target.label, ())) for target in lock.targets
+            target_of(target, let_in, unpacked)._replace(images=images.get(target.label, ())) for target in lock.targets
         ),
         wheels=wheel_files(lock, files),
         blobs=tuple(BlobFile(sha256=item.sha256, size=item.size, path=files[item.sha256]) for item in blobs.values()),
@@ -49,6 +58,25 @@ def content_of(
         directory=lock.restore.directory,
         env={**variables(lock.checkpoints), **lock.restore.env},
         link=lock.restore.link,
+        debs=tuple(
+            DebFile(filename=item.filename, sha256=item.sha256, size=item.size, path=files[item.sha256])
+            for item in lock.system()
+        ),
+        apt=lock.restore.apt,
+    )
+
+
+def _system(target: LockedTarget, unpacked: Mapping[str, int]) -> tuple[PackedSystem, ...]:
+    return tuple(
+        PackedSystem(
+            name=item.name,
+            version=item.version,
+            architecture=item.architecture,
+            member=f"debs/{item.filename}",
+            unpacked=unpacked.get(item.filename, 0),
+            stage=item.stage,
+        )
+        for item in (target.system.packages if target.system else ())
     )
 
 
@@ -77,8 +105,14 @@ def _let_in(lock: Lock) -> dict[str, Lax]:
     }
 
 
-def target_of(target: LockedTarget, let_in: Mapping[str, Lax] = MappingProxyType({})) -> PackTarget:
+def target_of(
+    target: LockedTarget,
+    let_in: Mapping[str, Lax] = MappingProxyType({}),
+    unpacked: Mapping[str, int] = MappingProxyType({}),
+) -> PackTarget:
     """Return a target as the manifest says it, from the lock; ``let_in`` says by distribution what was let in by name.
+
+    ``unpacked`` has the bytes of the files of a system package by its file name, as far as they were read.
 
     A version is the file name's here; the pack's writer puts in its place what METADATA says.
     """
@@ -109,4 +143,5 @@ def target_of(target: LockedTarget, let_in: Mapping[str, Lax] = MappingProxyType
         ),
         preloaded=target.preloaded,
         accelerator=f"wheels/{target.accelerator.filename}" if target.accelerator else None,
+        system=_system(target, unpacked),
     )

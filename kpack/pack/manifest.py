@@ -38,6 +38,7 @@ def dumps(manifest: model.Manifest) -> bytes:
                 "preloaded": list(target.preloaded),
                 "accelerator": target.accelerator,
                 **({"images": list(target.images)} if target.images else {}),
+                **({"system": [_system(item) for item in target.system]} if target.system else {}),
             }
             for target in manifest.targets
         ],
@@ -46,6 +47,7 @@ def dumps(manifest: model.Manifest) -> bytes:
             "directory": manifest.directory,
             "env": dict(manifest.env),
             **({"link": True} if manifest.link else {}),
+            **({"apt": manifest.apt} if manifest.apt is not None else {}),
         },
         "members": [
             {
@@ -59,6 +61,13 @@ def dumps(manifest: model.Manifest) -> bytes:
         ],
     }
     return (json.dumps(raw, sort_keys=True, separators=(",", ":")) + "\n").encode("ascii")
+
+
+def _system(item: model.PackedSystem) -> dict[str, Any]:
+    raw = item._asdict()
+    if not item.stage:
+        del raw["stage"]
+    return raw
 
 
 def _distribution(item: model.PackedDistribution) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from kpack.native import NativeReport, NativeWheel, judge, of_image, of_platform, sentences
+from kpack.native import AddedPackages, NativeReport, NativeWheel, judge, of_image, of_platform, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -24,12 +25,14 @@ def report(
     images: Mapping[str, BaseImage],
     allowed: Collection[str] = (),
     accelerator: str | None = None,
+    debs: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> NativeReport:
     """Judge the native code of every target.
 
     ``objects`` are those of the wheels that were read, by file name; the others are judged by their names. ``images``
     are the known ones by name. ``allowed`` are the packages of ``allow-native``,
-    ``accelerator`` is the GPU that kaggle-env.toml names.
+    ``accelerator`` is the GPU that kaggle-env.toml names, ``debs`` the libraries of the system packages that were
+    read, by member.
     """
     findings: dict[Misfit, None] = {}
     unknown: dict[str, None] = {}
@@ -37,13 +40,20 @@ def report(
     for target in targets:
         image = images.get(target.base or "")
         if image is not None:
-            kernel = of_image(image, target.label, target.python, accelerator or "")
+            kernel = of_image(image, target.label, target.python, accelerator or "", _added(target, debs))
         else:
             kernel = of_platform(target.label, target.python, target.machine, target.glibc, accelerator or "")
         found = judge(kernel, [_wheel(item, objects) for item in target.distributions], names)
         findings |= dict.fromkeys(found.findings)
         unknown |= dict.fromkeys(found.unknown)
     return NativeReport(tuple(findings), tuple(unknown))
+
+
+def _added(target: PackTarget, debs: Mapping[str, Iterable[str]]) -> AddedPackages:
+    return AddedPackages(
+        {item.name: item.version for item in target.system},
+        {library: item.name for item in target.system for library in debs.get(item.member, ())},
+    )
 
 
 def _wheel(item: PackedDistribution, objects: Mapping[str, tuple[SharedObject, ...]]) -> NativeWheel:

@@ -46,7 +46,7 @@ def take(pack: ReadPack, cache: Cache) -> int:
     """
     count = 0
     for member in pack.manifest.members:
-        if not member.path.startswith(("wheels/", "checkpoints/")) or cache.find(member.sha256, member.size):
+        if not member.path.startswith(("wheels/", "checkpoints/", "debs/")) or cache.find(member.sha256, member.size):
             continue
         with MemberBytes(pack, member) as window, cache.temporary() as folder:
             copy = folder / "member"

@@ -203,6 +203,10 @@ def _plan(content: Content, verdicts: Mapping[str, Admitted]) -> list[_Planned]:
     for wheel in sorted(content.wheels, key=lambda item: item.filename):
         verdict = verdicts[wheel.filename]
         planned.append(_Planned(f"wheels/{wheel.filename}", verdict.size, verdict.cuts, wheel.sha256, wheel.path))
+    planned += [
+        _Planned(f"debs/{deb.filename}", deb.size, tuple(range(0, deb.size, SPAN)), deb.sha256, deb.path)
+        for deb in sorted(content.debs, key=lambda item: item.filename)
+    ]
     for blob in sorted(content.blobs, key=lambda item: item.sha256):
         cuts = tuple(range(0, blob.size, SPAN))
         planned.append(_Planned(f"checkpoints/{blob.sha256}", blob.size, cuts, blob.sha256, blob.path))
@@ -255,6 +259,7 @@ def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, b
             directory=content.directory,
             env=content.env,
             link=content.link,
+            apt=content.apt,
         )
     )
     code = line.generate(hashlib.sha256(manifest).hexdigest(), len(manifest))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from kpack import urls
 from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question
 from kpack.urls import Credentials, at_commit
 
@@ -222,5 +223,6 @@ def credentials_of(environment: Environment) -> Credentials:
             *(index.url for index in address(environment, None)),
             *direct,
             *(url for checkpoint in environment.checkpoints for url in checkpoint.urls),
+            *(urls.expanded(source.url, of="apt-sources") for source in environment.apt_sources),
         ]
     )

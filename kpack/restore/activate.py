@@ -6,7 +6,8 @@ import importlib
 import os
 import site
 import sys
-from typing import TYPE_CHECKING, Iterable, List, Mapping, Set
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Iterable, List, Mapping, Sequence, Set
 
 from .errors import INTEGRITY, MACHINE, RestoreError
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .scheme import Scheme
 
 _REFUSED = ("LD_", "PYTHON")
+_DEFAULTS = {"XDG_DATA_DIRS": "/usr/local/share:/usr/share"}
+"""What a variable that is not set stands for (XDG base directories)."""
 
 
 def refuse_environment(env: Mapping[str, str]) -> None:
@@ -36,12 +39,22 @@ def unseen(env: Mapping[str, str]) -> List[str]:
     ]
 
 
-def finish(scheme: Scheme, env: Mapping[str, str], pth: Mapping[str, str]) -> None:
+def finish(
+    scheme: Scheme,
+    env: Mapping[str, str],
+    pth: Mapping[str, str],
+    folders: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
     """Set variables and paths, run the hooks of new ``.pth`` files, drop import caches.
 
-    ``pth`` says by absolute path who brings such a file.
+    ``pth`` says by absolute path who brings such a file, ``folders`` what goes before what a variable holds.
     Raises RestoreError (code 7) when one of them ends the interpreter.
     """
+    for name, paths in folders.items():
+        if name in _DEFAULTS and not os.environ.get(name):
+            os.environ[name] = _DEFAULTS[name]
+        for path in reversed(paths):
+            _variable(name, path)
     os.environ.update(env)
     before = list(sys.path)
     if scheme.target is not None:

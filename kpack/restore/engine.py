@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, ContextManager, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from . import check, checkpoints, drift, tags
 from .accelerator import Accelerator
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .links import Link
     from .manifest import Manifest, PackTarget
     from .scheme import Scheme
+    from .system import SystemPlan
 
 
 class Options(NamedTuple):
@@ -108,6 +109,7 @@ class _Restore:
         self.interpreter = tags.running()
         self.state = State(self.scheme)
         self.notes: List[str] = []
+        self.system: Optional[SystemPlan] = None
         self.start = ""
         self.linked: List[Link] = []
         self.links: List[Link] = []
@@ -168,7 +170,9 @@ class _Restore:
         )
         self._plan_links(planned)
         self.notes += unseen(self._env())
-        done = not sorted_.install and all(item.present for item in planned) and not self.links
+        self.system = self._system(target)
+        missing = self.system is not None and self.system.install
+        done = not (sorted_.install or missing or self.links) and all(item.present for item in planned)
         if done and mark is not None and mark.id == self.id:
             report = self._report(target, [], planned, found)
             report.notes = self.notes
@@ -205,11 +209,22 @@ class _Restore:
         self.linked = [link for link in self.linked if not link.occupied]
         self.links = [link for link in self.linked if not link.present]
 
+    def _system(self, target: PackTarget) -> Optional[SystemPlan]:
+        """Return what is done about system packages; few packs have any, and none other loads what that takes."""
+        if not target.system:
+            return None
+        from . import system
+
+        planned = system.plan(
+            self.manifest, target, self.scheme, kaggle=self.kaggle, disposable=not self.options.obey_managed
+        )
+        self.notes += planned.notes
+        return planned
+
     def _carry_out(self, plan: Plan, inflater: Inflater) -> Report:
         check.check_checkpoints(plan, tolerant=self.tolerant)
-        run = os.urandom(16).hex()
         digests = Digests(self.pack, inflater)
-        prepared = prepare(plan, digests, run, sys.executable, tolerant=self.tolerant)
+        prepared = prepare(plan, digests, os.urandom(16).hex(), sys.executable, tolerant=self.tolerant)
         stale = check.imported(prepared.given_up, check.loaded_modules()) if prepared.given_up else []
         if not self.tolerant and self.scheme.target is None:
             check.refuse_imported(stale)
@@ -227,9 +242,9 @@ class _Restore:
             notes.append("an earlier version of this pack brought these too, and they stay: " + _listed(left))
         if stale:
             notes.append("already imported, so this process goes on with the old one: " + _listed(stale))
-        size = plan.unpacked
+        size = plan.unpacked + (self.system.unpacked if self.system is not None else 0)
         if not self.options.dry_run:
-            Run(
+            run = Run(
                 prepared,
                 self.pack,
                 self.state,
@@ -238,7 +253,9 @@ class _Restore:
                 executable=sys.executable,
                 compile=self.options.compile,
                 on_progress=self.on_progress,
-            ).carry_out()
+            )
+            with self._installing():
+                run.carry_out()
             self._finish()
         replaced = [
             (wheel.name, plan.replaced[normalize_name(wheel.name)].version, wheel.version)
@@ -252,9 +269,16 @@ class _Restore:
         report.changed = True
         return report
 
+    def _installing(self) -> ContextManager[None]:
+        if self.system is None or not self.system.install:
+            return contextlib.nullcontext()
+        from . import system
+
+        return system.installing(self.system, self.pack, self.scheme)
+
     def _finish(self) -> None:
         if not self.options.dry_run:
-            finish(self.scheme, self._env(), self._pth())
+            finish(self.scheme, self._env(), self._pth(), self.system.variables if self.system is not None else {})
 
     def _env(self) -> Dict[str, str]:
         """Return the variables to set: one may point below the folder where checkpoints land, known only here."""
@@ -284,6 +308,8 @@ class _Restore:
         report.links = [(link.path, link.target) for link in self.linked]
         report.drift = found
         report.replaced = replaced
+        report.system = [(item.name, item.version) for item in target.system]
+        report.road = self.system.road if self.system is not None else ""
         return report
 
 

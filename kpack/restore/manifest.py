@@ -48,6 +48,19 @@ class PackedDistribution(NamedTuple):
     """Whether the wheel was let in by name although its archive is odd (a comment, NUL bytes at the end)."""
 
 
+class PackedSystem(NamedTuple):
+    """A system package of a target and the member that is its file."""
+
+    name: str
+    version: str
+    architecture: str
+    member: str
+    unpacked: int
+    """Bytes of its files."""
+    stage: int = 0
+    """Packages of one stage are unpacked together, then configured."""
+
+
 class Requirer(NamedTuple):
     """Who leans on a base distribution, in which words (a PEP 508 requirement without marker)."""
 
@@ -77,6 +90,8 @@ class PackTarget(NamedTuple):
     accelerator: Optional[str] = None
     images: Tuple[str, ...] = ()
     """Digests (``sha256:…``) of the docker images that the base stands for."""
+    system: Tuple[PackedSystem, ...] = ()
+    """System packages that the image lacks, in the order in which they are installed."""
 
 
 class PackedCheckpoint(NamedTuple):
@@ -105,6 +120,8 @@ class Manifest(NamedTuple):
     env: Mapping[str, str] = {}
     link: bool = False
     """Whether relative checkpoint paths are linked from the working folder."""
+    apt: Optional[str] = None
+    """How system packages are installed: ``dpkg`` or ``prefix``; None: as fits where the pack is restored."""
 
     def member(self, path: str) -> Member:
         """Return the member of that path.
@@ -257,7 +274,10 @@ def _manifest(table: _Table) -> Manifest:
         directory=restore.optional_text("directory"),
         env={key: env.text(key) for key in sorted(env.raw)},
         link=restore.flag("link"),
+        apt=restore.optional_text("apt"),
     )
+    if manifest.apt not in (None, "dpkg", "prefix"):
+        raise _bad("kpack.json.restore.apt", "expected dpkg or prefix")
     restore.done()
     table.done()
     return manifest
@@ -297,7 +317,26 @@ def _target(table: _Table) -> PackTarget:
         preloaded=_texts(table.items("preloaded")),
         accelerator=table.optional_text("accelerator"),
         images=_texts(table.items("images")) if "images" in table.raw else (),
+        system=table.tables("system", _system) if "system" in table.raw else (),
     )
+
+
+def _system(table: _Table) -> PackedSystem:
+    from .deb import NAME, VERSION, filename
+
+    item = PackedSystem(
+        name=table.text("name"),
+        version=table.text("version"),
+        architecture=table.text("architecture"),
+        member=table.text("member"),
+        unpacked=table.size("unpacked"),
+        stage=table.size("stage") if "stage" in table.raw else 0,
+    )
+    if not NAME.match(item.name) or not VERSION.match(item.version):
+        raise _bad(table.where, "not the name and version of a package")
+    if item.member != "debs/" + filename(item.name, item.version, item.architecture):
+        raise _bad(table.where + ".member", "not the file of this package")
+    return item
 
 
 def _member(table: _Table) -> Member:
@@ -350,6 +389,7 @@ def _check(manifest: Manifest) -> None:
         wanted += [item.wheel for item in target.distributions]
         if target.accelerator:
             wanted.append(target.accelerator)
+        wanted += [item.member for item in target.system]
     wanted += ["checkpoints/" + item.sha256 for item in manifest.checkpoints if item.attached is None]
     for path in wanted:
         if path not in names:

@@ -37,6 +37,10 @@ class Report:
         """(name, version before, version now)."""
         self.notes: List[str] = []
         self.dry_run = dry_run
+        self.system: List[Tuple[str, str]] = []
+        """(name, version) of the system packages that the pack brings for this target."""
+        self.road = ""
+        """``dpkg`` or ``prefix``: how they are installed; empty without any."""
         self.planned: List[Tuple[str, str, str]] = []
         """(name, version, folder) of what is not there yet."""
 
@@ -50,6 +54,7 @@ class Report:
             "installed": [{"name": name, "version": version} for name, version in self.installed],
             "checkpoints": [{"path": path, "sha256": digest, "size": size} for path, digest, size in self.checkpoints],
             "links": [{"path": path, "to": to} for path, to in self.links],
+            "system": [{"name": name, "version": version, "by": self.road} for name, version in self.system],
             "seconds": round(self.seconds, 3),
             "bytes": self.bytes,
             "drift": [item.to_dict() for item in self.drift],
@@ -64,6 +69,8 @@ class Report:
         what = _count(len(self.installed), "package")
         if self.checkpoints:
             what += ", " + _count(len(self.checkpoints), "checkpoint")
+        if self.system:
+            what += ", " + _count(len(self.system), "system package")
         head = "kpack: {} {}".format(self.name, self.id[:12])
         if self.dry_run:
             return "{} would restore {} ({})".format(head, what, _size(self.bytes))
@@ -77,6 +84,9 @@ class Report:
         said = ["{} {} {} with {}".format(verb, name, old, new) for name, old, new in self.replaced]
         if self.dry_run:
             said += ["install {} {} to {}".format(*item) for item in self.planned]
+            if self.system:
+                names = ", ".join("{} {}".format(*item) for item in self.system)
+                said.append("install system packages ({}): {}".format(self.road, names))
             said += ["copy a checkpoint of {} to {}".format(_size(size), path) for path, _, size in self.checkpoints]
         else:
             said += _landed([path for path, _, _ in self.checkpoints])

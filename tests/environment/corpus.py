@@ -39,6 +39,12 @@ VALID = {
     "allow_native": HEAD + 'allow-native = ["CuPy.cuda13x"]\n',
     "accelerator": HEAD + 'accelerator = "T4"\n',
     "licenses": HEAD + '[licenses]\nallow = ["MIT", "apache-2.0 or bsd-3-clause"]\nunchecked = ["Odd_Name"]\n',
+    "apt": HEAD
+    + 'apt = ["ffmpeg", "libstdc++6", "tesseract-ocr-deu=1:4.1.0-2~x+b1"]\n'
+    + '[restore]\napt = "prefix"\n'
+    + '[[apt-sources]]\nurl = "https://me:${TOKEN}@host/debian"\nsuites = ["jammy", "jammy-updates"]\n'
+    + '[[apt-sources]]\nurl = "file:/srv/debs"\nsuites = ["./"]\nsigned-by = "nobody"\n'
+    + '[[apt-sources]]\nurl = "http://host/u"\nsuites = ["x"]\ncomponents = ["main", "b"]\nsigned-by = "./k.asc"\n',
     "no_build_isolation": HEAD + 'no-build-isolation = ["Flash_Attn"]\n',
     "day": HEAD + "exclude-newer = 2026-11-01\n",
     "moment": HEAD + "exclude-newer = 2026-11-01T12:30:00+02:00\n",
@@ -421,6 +427,39 @@ WRONG = {
     "env_path": after('[restore.env]\nPATH = "x"\n', line=1, key="restore.env.PATH", what="not right"),
     "env_name": after('[restore.env]\n"A=B" = "x"\n', line=1, key="restore.env.'A=B'", what="not right"),
     "env_control": after('[restore.env]\nA = "x\\u0000"\n', line=1, key="restore.env.A", what="(2 characters) holds"),
+    "apt_is_option": after('apt = ["-oDir=/"]\n', line=0, key="apt[0]", what='"-oDir=/" is not right', next="ffmpeg"),
+    "apt_twice": after('apt = ["ffmpeg", "ffmpeg=1"]\n', line=0, key="apt[1]", what="twice", schema=False),
+    "apt_road": after('[restore]\napt = "apt"\n', line=1, key="restore.apt", what="not right", next='"prefix"'),
+    "apt_source_without_suites": after(
+        '[[apt-sources]]\nurl = "https://host/debian"\n', line=0, key="apt-sources[0]", what='"suites" is missing'
+    ),
+    "apt_source_breaks_line": after(
+        '[[apt-sources]]\nurl = "https://host/d"\nsuites = ["x y"]\n',
+        line=2,
+        key="apt-sources[0].suites[0]",
+        what="not right",
+    ),
+    "apt_source_of_no_component": after(
+        '[[apt-sources]]\nurl = "https://host/d"\nsuites = ["x"]\ncomponents = []\n',
+        line=3,
+        key="apt-sources[0].components",
+        what="empty",
+        schema=False,
+    ),
+    "apt_snapshot_of_no_day": after(
+        '[[apt-sources]]\nurl = "https://host/{snapshot}/"\nsuites = ["x"]\n',
+        line=1,
+        key="apt-sources[0].url",
+        what="no exclude-newer",
+        schema=False,
+    ),
+    "apt_signed_by_word": after(
+        '[[apt-sources]]\nurl = "https://host/d"\nsuites = ["x"]\nsigned-by = "no"\n',
+        line=3,
+        key="apt-sources[0].signed-by",
+        what="not right",
+        next='"nobody"',
+    ),
     "dataset_without_owner": after(
         '[publish]\ndataset = "x"\n', line=1, key="publish.dataset", what="not right", next="owner/"
     ),

@@ -68,6 +68,9 @@ def documents(draw: st.DrawFn, *, needs: str = "") -> dict[str, Any]:
         "lax-archive": unique(NAMES),
         "allow-native": unique(NAMES),
         "accelerator": st.sampled_from(["P100", "T4", "RTX-PRO-6000"]),
+        "apt": st.lists(
+            st.from_regex(r"[a-z][a-z0-9+.-]{1,9}(=[0-9]:[0-9]\.[0-9]~x)?", fullmatch=True), max_size=2
+        ).map(lambda entries: list({entry.partition("=")[0]: entry for entry in entries}.values())),
         "no-deps": unique(NAMES),
         "no-build-isolation": unique(NAMES),
         "exclude-newer": MOMENTS,

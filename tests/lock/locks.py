@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack.checkpoints import LockedCheckpoint
+from kpack.debian import LockedSystem, SystemPackage
 from kpack.environment.model import RestoreOptions
 from kpack.lock import Lock, from_resolution
 from kpack.resolve.model import BaseUse, HeldBack, Need, Pin, Resolution, Source, TargetResolution
@@ -63,6 +64,24 @@ def pins(draw: st.DrawFn, python: str, machine: str, name: str) -> Pin:
         source=source,
         replaces=draw(st.none() | versions.map(Version)),
     )
+
+
+@st.composite
+def systems(draw: st.DrawFn) -> LockedSystem:
+    packages = [
+        SystemPackage(
+            name=name,
+            version=draw(st.sampled_from(("1", "2:1.0~rc1+b1", "7:4.4.2-0ubuntu0.22.04.1"))),
+            architecture=draw(st.sampled_from(("amd64", "all"))),
+            url=f"http://127.0.0.1/{name}.deb",
+            size=draw(st.integers(0, 2**40)),
+            sha256=f"{position:064x}",
+            stage=draw(st.integers(0, 3)),
+        )
+        for position, name in enumerate(("ffmpeg", "libstdc++6"))
+        if draw(st.booleans())
+    ]
+    return LockedSystem(asked=draw(digests), packages=tuple(packages))
 
 
 @st.composite
@@ -125,4 +144,5 @@ def locks(draw: st.DrawFn) -> Lock:
             )
             for n in range(draw(st.integers(0, 2)))
         ],
+        system={"image-0": draw(systems())} if draw(st.booleans()) else {},
     )

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from kpack.pack.content import BlobFile, Content, WheelFile
 from kpack.pack.wheel import Lax
 from kpack.pack.writer import write
-from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackTarget, Requirer
+from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackedSystem, PackTarget, Requirer
 from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
 
@@ -85,6 +85,7 @@ def make_pack(
     lax: Sequence[str] = (),
     odd: Sequence[str] = (),
     extra_checkpoints: Sequence[PackedCheckpoint] = (),
+    system: Sequence[PackedSystem] = (),
     **facts: Any,
 ) -> BuiltPack:
     """Write ``<name>.kpack.bin`` for Pythons of ``series`` and return it.
@@ -119,6 +120,7 @@ def make_pack(
             ),
             accelerator=f"wheels/{accelerator.name}" if accelerator else None,
             images=tuple(images),
+            system=tuple(system),
         )
         for python in series
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,7 @@ long_list = pytest.mark.skipif(not ALL, reason="one of the long list: KPACK_INDE
 """Marks a test of the long list."""
 
 
-def listed(cases: Iterable[object], default: Callable[[object], bool]) -> list[object]:
+def listed(cases: Iterable[object], default: Callable[[Any], bool]) -> list[object]:
     """Return parameters of which those that ``default`` does not take are of the long list; a tuple is several."""
     return [
         pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=() if default(case) else (long_list,))

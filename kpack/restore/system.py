@@ -1,0 +1,268 @@
+"""System packages of a pack: installed by dpkg where the machine is disposable, else unpacked to a folder of their own.
+
+dpkg's own database is the journal of the first road: it is consistent whenever dpkg is killed, and a later run installs
+what it does not list as whole. The folder of the second is filled beside and renamed, so that it is there whole or not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
+
+from . import check, prefix, temporary
+from .errors import MACHINE, MISFIT, RestoreError, machine_error
+
+if TYPE_CHECKING:
+    from .manifest import Manifest, PackedSystem, PackTarget
+    from .pack import Pack
+    from .scheme import Scheme
+
+DPKG, PREFIX = "dpkg", "prefix"
+
+_PATIENCE = 600.0
+"""Seconds to wait for another dpkg."""
+_OPTIONS = ("--force-unsafe-io", "--force-confdef", "--force-confold")
+_SAID = 12
+"""Lines of dpkg's that an error repeats."""
+
+
+class SystemPlan(NamedTuple):
+    """What a restore does about system packages."""
+
+    road: str
+    """`DPKG` or `PREFIX`."""
+    install: List[PackedSystem]
+    """In the order in which they are installed."""
+    there: Dict[str, str]
+    """Version by name of what dpkg knows to be installed, whole or not, of the packages to install."""
+    folder: str
+    """The folder to unpack to, absolute; empty for `DPKG`."""
+    notes: List[str]
+
+    @property
+    def unpacked(self) -> int:
+        """Bytes to be written."""
+        return sum(item.unpacked for item in self.install)
+
+    @property
+    def variables(self) -> Dict[str, List[str]]:
+        """Folders to put before what variables of the environment hold, for packages in a folder of their own."""
+        return prefix.variables(self.folder) if self.folder else {}
+
+
+def plan(manifest: Manifest, target: PackTarget, scheme: Scheme, *, kaggle: bool, disposable: bool) -> SystemPlan:
+    """Find out what is missing here, and how it is installed.
+
+    ``disposable`` says that the machine's own packages may be changed when the pack asks for it.
+    Raises RestoreError (code 7) when it must be dpkg and may not be, or when another dpkg does not end.
+    """
+    notes: List[str] = []
+    road = _road(manifest, scheme, kaggle=kaggle, disposable=disposable, notes=notes)
+    if road == DPKG:
+        _wait()
+    known = _installed()
+    install = []
+    for item in target.system:
+        whole, version = known.get(item.name, (False, ""))
+        if whole and (version == item.version or _newer(version, item.version)):
+            if version != item.version:
+                notes.append("{} {} is there and stays; the pack brings {}".format(item.name, version, item.version))
+        else:
+            install.append(item)
+    there = {item.name: known[item.name][1] for item in install if item.name in known}
+    folder = ""
+    if road == PREFIX and install:
+        members = [manifest.member(item.member) for item in install]
+        folder = prefix.place(scheme, manifest.name, [member.sha256 for member in members])
+        if prefix.whole(folder):
+            install = []
+    return SystemPlan(road, install, there, folder, notes)
+
+
+def _road(manifest: Manifest, scheme: Scheme, *, kaggle: bool, disposable: bool, notes: List[str]) -> str:
+    if manifest.apt == PREFIX or scheme.target is not None:
+        return PREFIX
+    # A virtual environment is somebody's, on a machine that is somebody's: a kernel has the system's Python.
+    disposable = disposable and sys.prefix == sys.base_prefix
+    able = os.geteuid() == 0 and shutil.which("dpkg") is not None
+    if manifest.apt != DPKG:
+        return DPKG if able and kaggle and disposable else PREFIX
+    if not disposable:
+        notes.append("this machine's own packages are left alone: system packages are unpacked to a folder")
+        return PREFIX
+    if not able:
+        raise RestoreError(
+            MACHINE,
+            "system packages are to be installed by dpkg, which {}".format(
+                "needs root" if os.geteuid() else "is not on this machine"
+            ),
+            where="[restore] apt",
+            next='write apt = "prefix" in [restore] and build again',
+        )
+    return DPKG
+
+
+@contextlib.contextmanager
+def installing(planned: SystemPlan, pack: Pack, scheme: Scheme) -> Iterator[None]:
+    """Install before the block; when that raises, what this run has added is taken away again.
+
+    Raises RestoreError: code 5 for damage, 6 when dpkg finds something unfit, 7 when the machine refuses.
+    """
+    home = scheme.purelib if planned.road == PREFIX else "/usr"
+    check.refuse_unwritable([home])
+    check.refuse_too_full({home: (planned.unpacked, 0)})
+    folder, held = temporary.make()
+    try:
+        debs = ((item, _extracted(pack, item, folder)) for item in planned.install)
+        if planned.road == PREFIX:
+            prefix.fill(planned.folder, debs)
+        else:
+            _by_dpkg(planned, list(debs))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+    try:
+        yield
+    except BaseException:
+        if planned.road == PREFIX:
+            prefix.remove_tree(planned.folder)
+        else:
+            _purge(planned)
+        raise
+    if planned.road == PREFIX:
+        prefix.remove_others(planned.folder)
+
+
+def _extracted(pack: Pack, item: PackedSystem, folder: str) -> str:
+    """Write a package's verified bytes to a file and return its path."""
+    member = pack.manifest.member(item.member)
+    path = os.path.join(folder, os.path.basename(item.member))
+    buffer = memoryview(bytearray(max((span.size for span in member.spans), default=0)))
+    try:
+        with open(path, "xb") as stream:
+            stream.writelines(pack.read_into(member, span, buffer)[0] for span in member.spans)
+    except OSError as error:
+        raise machine_error(error, "write", path) from error
+    return path
+
+
+def _by_dpkg(planned: SystemPlan, debs: List[Tuple[PackedSystem, str]]) -> None:
+    try:
+        for stage in sorted({item.stage for item, _ in debs}):
+            _dpkg([path for item, path in debs if item.stage == stage])
+    except BaseException as error:
+        lost = _purge(planned)
+        if lost and isinstance(error, RestoreError):
+            error.next = "{}; {}".format(lost, error.next)
+        raise
+
+
+def _dpkg(paths: List[str]) -> None:
+    done = _run(["dpkg", "--install", *_OPTIONS, *paths])
+    if done.returncode:
+        raise _refused(done.stdout.decode("utf-8", "replace"))
+
+
+def _purge(planned: SystemPlan) -> str:
+    """Remove what this run has installed; return what could not be put back."""
+    known = _installed()
+    ours = [item.name for item in planned.install if item.name not in planned.there and item.name in known]
+    if ours:
+        _run(["dpkg", "--purge", "--force-depends", *reversed(ours)])
+    left = sorted(set(ours).intersection(_installed()))
+    renewed = [
+        "{} {}".format(name, known[name][1])
+        for name, version in planned.there.items()
+        if name in known and known[name][1] != version
+    ]
+    said = ["{} could not be removed again".format(", ".join(left))] if left else []
+    said += ["{} took the place of an older one and stays".format(", ".join(renewed))] if renewed else []
+    return "; ".join(said)
+
+
+def _refused(said: str) -> RestoreError:
+    lines = [line for line in said.split("\n") if line.strip() and not line.startswith(("(Reading", "Selecting"))]
+    unfit = "dependency problems" in said or "conflict" in said
+    return RestoreError(
+        MISFIT if unfit else MACHINE,
+        "dpkg did not install the system packages: " + " / ".join(line.strip() for line in lines[-_SAID:]),
+        where="dpkg",
+        next="lock for this image (a probe knows its packages) and build again"
+        if unfit
+        else 'see what dpkg says, or write apt = "prefix" in [restore] and build again',
+    )
+
+
+def _run(words: List[str]) -> subprocess.CompletedProcess[bytes]:
+    environ = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C")
+    environ.pop("LD_LIBRARY_PATH", None)  # of packages that are unpacked somewhere
+    environ["PATH"] = os.pathsep.join([environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+    program = shutil.which(words[0], path=environ["PATH"])
+    if program is None:
+        raise RestoreError(MACHINE, "{} is not on this machine".format(words[0]), where="PATH")
+    try:
+        return subprocess.run(
+            [program, *words[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environ,
+            check=False,
+        )
+    except OSError as error:
+        raise machine_error(error, "run", program) from error
+
+
+def _installed() -> Dict[str, Tuple[bool, str]]:
+    """Return, by name, whether a package that dpkg knows is installed whole, and its version."""
+    if shutil.which("dpkg-query") is None:
+        return {}
+    done = _run(["dpkg-query", "-W", "-f", "${Package}\\t${db:Status-Abbrev}\\t${Version}\\n"])
+    rows: Dict[str, Tuple[bool, str]] = {}
+    for line in done.stdout.decode("utf-8", "replace").split("\n"):
+        name, _, rest = line.partition("\t")
+        state, _, version = rest.partition("\t")
+        if state[1:2] not in ("", "n", "c"):  # not installed, and gone but for its settings
+            rows[name] = (state[1:].strip() == "i" or rows.get(name, (False, ""))[0], version)
+    return rows
+
+
+def _newer(left: str, right: str) -> bool:
+    return _run(["dpkg", "--compare-versions", left, "gt", right]).returncode == 0
+
+
+def _wait() -> None:
+    """Wait for another dpkg, such as one that a killed restore has left behind. Raises RestoreError (code 7)."""
+    end = time.monotonic() + _PATIENCE
+    while any(_held()):
+        if time.monotonic() > end:
+            raise RestoreError(
+                MACHINE,
+                "another dpkg has been at work for {:.0f} s".format(_PATIENCE),
+                where="/var/lib/dpkg/lock",
+                next="wait for it, or end it, and run this again",
+            )
+        time.sleep(0.2)
+
+
+def _held() -> Iterator[bool]:
+    import fcntl
+
+    for name in ("lock-frontend", "lock"):
+        try:
+            descriptor = os.open(os.path.join("/var/lib/dpkg", name), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise machine_error(error, "read", "/var/lib/dpkg") from error
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield True
+        finally:
+            os.close(descriptor)

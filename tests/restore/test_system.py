@@ -1,0 +1,283 @@
+"""System packages of a pack, unpacked to a folder of their own."""
+
+from __future__ import annotations
+
+import bz2
+import dataclasses
+import gzip
+import lzma
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kpack.pack.content import DebFile
+from kpack.pack.read import read
+from kpack.restore import deb, prefix, system
+from kpack.restore.errors import INTEGRITY, MISFIT, RestoreError
+from kpack.restore.manifest import PackedSystem
+from kpack.restore.pack import Pack
+from kpack.restore.scheme import for_target
+from tests.restore import kit
+from tests.support.debs import Deb, ar, tar
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from kpack.pack.writer import BuiltPack
+    from kpack.restore.scheme import Scheme
+
+TOOL = Deb(
+    name="tool",
+    version="1:2.0~rc1+b1",
+    files={
+        "usr/bin/tool*": b"#!/bin/sh\necho tool $TESSDATA_PREFIX\n",
+        "lib/x86_64-linux-gnu/libtool.so.5.1": b"\x7fELF",
+        "usr/share/tesseract-ocr/5/tessdata/deu.traineddata": b"deu",
+    },
+    links={
+        "lib/x86_64-linux-gnu/libtool.so.5": "libtool.so.5.1",
+        "usr/bin/tool2": "/bin/tool",
+        "usr/share/elsewhere": "/usr/share/doc",
+    },
+    scripts={"postinst": "touch /kpack-was-here"},
+)
+
+
+def pack(folder: Path, *debs: Deb, name: str = "tiny", apt: str | None = None, wheel: str = "one") -> BuiltPack:
+    """Make a pack of system packages and one wheel."""
+    files = [(item, item.write(folder / "debs")) for item in debs]
+    packed = tuple(
+        PackedSystem(item.name, item.version, item.architecture, f"debs/{path.name}", 100) for item, path in files
+    )
+    return kit.make_pack(
+        folder,
+        [make_wheel(folder / "w", wheel)],
+        name=name,
+        system=packed,
+        apt=apt,
+        debs=tuple(
+            DebFile(filename=path.name, sha256=kit.sha256(path.read_bytes()), size=path.stat().st_size, path=path)
+            for _, path in files
+        ),
+    )
+
+
+def test_a_folder_of_its_own_has_programs_libraries_and_data_found(tmp_path: Path) -> None:
+    made = pack(tmp_path, TOOL)
+    after = (
+        "import subprocess; print(os.environ['LD_LIBRARY_PATH']);"
+        "print(subprocess.run(['tool'], stdout=-1).stdout.decode());"
+        "print(os.path.realpath(__import__('shutil').which('tool2')))"
+    )
+    done = kit.good(sys.executable, made.path, target=str(tmp_path / "t"), after=after)
+    home = next((tmp_path / "t/.kpack/system/tiny").iterdir())
+    assert done.report["system"] == [{"name": "tool", "version": TOOL.version, "by": "prefix"}]
+    assert done.printed == [
+        str(home / "usr/lib/x86_64-linux-gnu"),
+        f"tool {home}/usr/share/tesseract-ocr/5/tessdata",
+        "",
+        str(home / "usr/bin/tool"),
+    ]
+    assert (home / "usr/share/elsewhere").readlink().as_posix() == "/usr/share/doc"
+    assert not os.path.lexists("/kpack-was-here")
+    again = kit.good(sys.executable, made.path, target=str(tmp_path / "t"), after=after)
+    assert not again.report["changed"]
+    assert again.printed == done.printed
+
+
+def test_a_folder_that_lost_a_file_is_filled_again(tmp_path: Path) -> None:
+    made = pack(tmp_path, TOOL)
+    kit.good(sys.executable, made.path, target=str(tmp_path / "t"))
+    home = next((tmp_path / "t/.kpack/system/tiny").iterdir())
+    (home / "usr/bin/tool").unlink()
+    assert kit.good(sys.executable, made.path, target=str(tmp_path / "t")).report["changed"]
+    assert (home / "usr/bin/tool").exists()
+
+
+def test_a_newer_pack_takes_the_place_of_an_older_ones_folder(tmp_path: Path) -> None:
+    target = str(tmp_path / "t")
+    kit.good(sys.executable, pack(tmp_path / "old", TOOL).path, target=target)
+    newer = dataclasses.replace(TOOL, version="1:3.0")
+    kit.good(sys.executable, pack(tmp_path / "new", newer).path, target=target)
+    assert len(list((tmp_path / "t/.kpack/system/tiny").iterdir())) == 1
+
+
+def planned(made: BuiltPack, target: Path) -> tuple[Pack, Scheme, system.SystemPlan]:
+    manifest = read(made.path).manifest
+    scheme = for_target(str(target))
+    found = system.plan(manifest, manifest.targets[0], scheme, kaggle=True, disposable=True)
+    return Pack(str(made.path), manifest), scheme, found
+
+
+def test_what_was_unpacked_goes_again_when_the_rest_of_the_restore_fails(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    opened, scheme, plan = planned(pack(tmp_path, TOOL), tmp_path / "t")
+
+    def fail() -> None:
+        with system.installing(plan, opened, scheme):
+            assert (Path(plan.folder) / "usr/bin/tool").exists()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    opened.close()
+    assert not (tmp_path / "t/.kpack/system").exists()
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode = kind, target, mode
+    return info
+
+
+@pytest.mark.parametrize(
+    ("entries", "code", "what"),
+    [
+        ([entry("../out")], INTEGRITY, "would write to"),
+        ([entry("/etc/out")], INTEGRITY, "would write to"),
+        ([entry("a\nb")], INTEGRITY, "would write to"),
+        ([entry("dev/null", tarfile.CHRTYPE)], MISFIT, "only dpkg can make"),
+        ([entry("pipe", tarfile.FIFOTYPE)], MISFIT, "only dpkg can make"),
+        ([entry("x", tarfile.SYMTYPE, "../../../etc")], INTEGRITY, "link out of the folder"),
+        ([entry("x", tarfile.LNKTYPE, "../etc/passwd")], INTEGRITY, "would write to"),
+        ([entry("x", tarfile.LNKTYPE, "y")], INTEGRITY, "is not there"),
+    ],
+)
+def test_nothing_leaves_the_folder(tmp_path: Path, entries: list[tarfile.TarInfo], code: int, what: str) -> None:
+    item = Deb(name="odd", more=entries)
+    with pytest.raises(RestoreError, match=what) as caught:
+        unpacked(tmp_path, item)
+    assert caught.value.code == code
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "in"]
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+def unpacked(folder: Path, *items: Deb) -> Path:
+    debs = [(PackedSystem(i.name, i.version, "amd64", "", 1), str(i.write(folder / "in"))) for i in items]
+    (folder / "home").mkdir()
+    prefix.fill(str(folder / "home/x"), debs)
+    return folder / "home/x"
+
+
+def test_a_link_leads_no_later_entry_away_and_bits_of_other_users_are_left_out(tmp_path: Path) -> None:
+    first = Deb(name="first", more=[entry("usr/a", tarfile.SYMTYPE, str(tmp_path)), entry("usr/s", mode=0o4755)])
+    second = Deb(name="second", files={"usr/a/b": b"x"}, links={"usr/a/c": "b"})
+    home = unpacked(tmp_path, first, second)
+    assert (home / "usr/a/b").read_bytes() == b"x"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "in"]
+    assert (home / "usr/s").stat().st_mode & 0o7777 == 0o755
+
+
+def test_of_two_files_of_one_name_the_later_packages_stays(tmp_path: Path) -> None:
+    home = unpacked(tmp_path, Deb(name="a", files={"bin/x": b"1"}), Deb(name="b", files={"usr/bin/x": b"22"}))
+    assert (home / "usr/bin/x").read_bytes() == b"22"
+    assert prefix.whole(str(home))
+
+
+GOOD = Deb(name="good", files={"usr/share/" + "long/" * 40 + "name": b"x" * 3000})
+
+
+@pytest.mark.parametrize(
+    ("compress", "suffix"), [(gzip.compress, ".gz"), (lzma.compress, ".xz"), (bz2.compress, ".bz2"), (bytes, "")]
+)
+def test_reads_what_the_standard_library_decompresses(tmp_path: Path, compress: Any, suffix: str) -> None:
+    path = tmp_path / GOOD.filename
+    path.write_bytes(GOOD.build(compress, suffix))
+    assert deb.control(str(path)).fields["Version"] == "1.0"
+    with deb.entries(str(path)) as found:
+        sizes = {item.path: len(b"".join(pieces())) for item, pieces in found if item.kind == deb.FILE}
+    assert sizes == {next(iter(GOOD.files)): 3000}
+
+
+@pytest.mark.skipif(
+    shutil.which("zstd") is None or shutil.which("dpkg-deb") is None, reason="zstd or dpkg-deb is not here"
+)
+def test_reads_zstd_by_dpkg_deb(tmp_path: Path) -> None:
+    def compress(data: bytes) -> bytes:
+        return subprocess.run(["zstd", "-c"], input=data, capture_output=True, check=True).stdout
+
+    path = tmp_path / GOOD.filename
+    path.write_bytes(GOOD.build(compress, ".zst"))
+    assert deb.control(str(path)).fields["Package"] == "good"
+    with deb.entries(str(path)) as found:
+        assert sum(entry.size for entry, _ in found) == 3000
+
+
+CONTROL = tar([(entry("./control"), b"")])
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"PK\3\4", "does not begin as an ar"),
+        (b"!<arch>\nx", "none of an ar archive"),
+        (ar({"debian-binary": b"3.0\n", "control.tar": CONTROL, "data.tar": CONTROL}), "format is not 2"),
+        (ar({"debian-binary": b"2.0\n", "data.tar": CONTROL}), "0 control archives"),
+        (ar({"debian-binary": b"2.0\n", "control.tar": CONTROL, "control.tar.gz": b""}), "2 control archives"),
+        (ar({"debian-binary": b"2.0\n", "control.tar.gz": b"nothing of it"}), "cannot be read"),
+        (ar({"debian-binary": b"2.0\n", "control.tar.xz": lzma.compress(CONTROL)[:-20]}), "cut short|cannot be read"),
+        (ar({"debian-binary": b"2.0\n", "control.tar": CONTROL[:700]}), "cut short"),
+        (ar({"debian-binary": b"2.0\n", "control.tar": b"x" + CONTROL[1:]}), "header in its archive is damaged"),
+        (ar({"debian-binary": b"2.0\n", "control.tar": tar([(entry("x"), b"")])}), "no control file"),
+        (ar({"debian-binary": b"2.0\n", "control.tar": tar([(entry("x", b"x"), b"")])}), "an entry of kind"),
+        (GOOD.build()[:-200], "stands twice or is cut short"),
+    ],
+)
+def test_refuses_what_dpkg_deb_would_not_have_written(tmp_path: Path, data: bytes, what: str) -> None:
+    path = tmp_path / "odd.deb"
+    path.write_bytes(data)
+    with pytest.raises(RestoreError, match=what) as caught:
+        deb.control(str(path))
+    assert caught.value.code == INTEGRITY
+
+
+def test_refuses_a_path_longer_than_any(tmp_path: Path) -> None:
+    path = Deb(name="long", more=[entry("a/" * 3000)]).write(tmp_path)
+    with pytest.raises(RestoreError, match=r"has 60\d\d bytes"), deb.entries(str(path)) as found:
+        list(found)
+
+
+@pytest.mark.parametrize(
+    ("apt", "disposable", "root", "road"),
+    [
+        (None, True, True, "dpkg"),
+        (None, False, True, "prefix"),
+        (None, True, False, "prefix"),
+        ("prefix", True, True, "prefix"),
+        ("dpkg", False, True, "prefix"),
+        ("dpkg", True, False, ""),
+    ],
+)
+def test_dpkg_changes_only_a_disposable_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apt: str | None, disposable: bool, root: bool, road: str
+) -> None:
+    made = pack(tmp_path, TOOL, apt=apt)
+    manifest = read(made.path).manifest
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(system, "_wait", lambda: None)
+    monkeypatch.setattr(system, "_installed", dict)
+    monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
+    scheme = for_target(str(tmp_path))._replace(target=None)
+    if not road:
+        with pytest.raises(RestoreError, match="needs root"):
+            system.plan(manifest, manifest.targets[0], scheme, kaggle=True, disposable=disposable)
+        return
+    found = system.plan(manifest, manifest.targets[0], scheme, kaggle=True, disposable=disposable)
+    assert found.road == road
+
+
+def test_a_virtual_environment_is_on_somebodys_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = read(pack(tmp_path, TOOL, apt="dpkg").path).manifest
+    monkeypatch.setattr(sys, "prefix", "/venv")
+    scheme = for_target(str(tmp_path))._replace(target=None)
+    found = system.plan(manifest, manifest.targets[0], scheme, kaggle=True, disposable=True)
+    assert (found.road, found.notes) == (
+        "prefix",
+        ["this machine's own packages are left alone: system packages are unpacked to a folder"],
+    )
