@@ -17,7 +17,7 @@ from kpack.resolve import consistency, names
 from kpack.resolve.amendment import Amendment, listed
 from kpack.resolve.child import error_of
 from kpack.resolve.explore import Exploration
-from kpack.resolve.trial import Refusal
+from kpack.resolve.trial import JUDGED, Refusal
 from kpack.resolve.wire import Failure
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ class Advice:
             edit |= found
         if not edit:
             return ""
-        self._gets = [self._trials.outcome(edit.applied(self._environment), target) for target in self._targets]
+        asked = edit.applied(self._environment)
+        self._gets = [self._trials.outcome(asked, target, JUDGED) for target in self._targets]
         refused = next((each for each in self._gets if isinstance(each, Refusal)), None)
         if refused is None:
             return edit

@@ -39,6 +39,9 @@ SECONDS = 30.0
 LEAST = 1.0
 """Seconds that a question gets all the same."""
 
+JUDGED = 10.0
+"""Seconds that the words which were found get all the same: what a long search ends with is not lost by its length."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trials:
@@ -76,18 +79,23 @@ class Trials:
             for target, answer in zip(targets, answers, strict=True)
         ]
 
-    def outcome(self, environment: Environment, target: Target) -> TargetResolution | Refusal:
-        """Return what ``target`` would get for changed words, without the old lock; sources are read and not built."""
-        (answer,) = self.workers.ask([self._question(environment, target, self._allowance())])
+    def outcome(self, environment: Environment, target: Target, least: float = LEAST) -> TargetResolution | Refusal:
+        """Return what ``target`` would get for changed words, without the old lock; sources are read and not built.
+
+        ``least`` are the seconds that it gets when the time for words is over.
+        """
+        (answer,) = self.workers.ask([self._question(environment, target, self._allowance(1, least))])
         return self._judged(environment, target, answer)
 
     def explored(self, environment: Environment, target: Target, freedom: Freedom) -> TargetResolution | Failure:
         """Return what ``target`` would get with ``freedom``; nothing is judged yet."""
-        (answer,) = self.workers.ask([self._question(environment, target, self._allowance(), freedom)])
+        (answer,) = self.workers.ask([self._question(environment, target, self._allowance(0.5), freedom)])
         return answer if isinstance(answer, Failure) else assemble(environment, target, answer, {})
 
-    def _allowance(self) -> Allowance:
-        return Allowance(rounds=ROUNDS, seconds=max(LEAST, min(SECONDS, self.until - time.monotonic())))
+    def _allowance(self, share: float, least: float = LEAST) -> Allowance:
+        """Return what a question gets that may use up ``share`` of the time that is left."""
+        left = min(SECONDS, self.until - time.monotonic())
+        return Allowance(rounds=ROUNDS, seconds=max(least, left * share))
 
     def _question(
         self,

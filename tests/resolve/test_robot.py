@@ -15,11 +15,14 @@ from kpack.cache import Cache
 from kpack.errors import NoSolution
 from kpack.fetch import Fetcher
 from kpack.project import Project, lock
+from kpack.resolve import child, trial
 from tests.support.long import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from kpack.resolve.wire import Answer, Failure, Question
     from tests.resolve.scenario import Scenario
 
 BASES = ("kaggle-gpu-py312-2026-08", "kaggle-cpu-py313-2026-10-estimate", "kaggle-py311-2025-09")
@@ -150,6 +153,22 @@ def test_what_no_words_can_have_is_said_to_end_there(scenario: Scenario, base: s
     _, said = followed(scenario.folder, base, request_, rounds=0)
     assert "it cannot be had in probe" in said
     assert "array 2.0, which is imported before the first cell" in said
+
+
+def test_what_a_search_finds_in_its_last_second_is_judged_all_the_same(
+    scenario: Scenario, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted = []
+    ask = child.Workers.ask
+
+    def recorded(self: child.Workers, questions: Sequence[Question]) -> list[Answer | Failure]:
+        granted.extend(question.seconds for question in questions)
+        return ask(self, questions)
+
+    monkeypatch.setattr(child.Workers, "ask", recorded)
+    monkeypatch.setattr(trial, "SECONDS", 0.0)
+    assert followed(scenario.folder, base, "models<5", rounds=0)[1].startswith("write ")
+    assert set(granted) == {0.0, trial.LEAST, trial.JUDGED}
 
 
 @pytest.mark.index

@@ -56,7 +56,7 @@ def _run(search: Search) -> Answer | Failure:
     except stepwise.Unsolvable as part:
         return Diagnosis(search, part.asked).failure(part.error)
     except stepwise.Stuck as stuck:
-        return _no_answer(stuck.last)
+        return _no_answer(search, stuck.last)
     named = answer.requests(search, found)
     if other := answer.misnamed(named, found):
         return other
@@ -98,10 +98,11 @@ def _url_dependency(error: UrlDependency) -> Failure:
     )
 
 
-def _no_answer(last: str) -> Failure:
+def _no_answer(search: Search, last: str) -> Failure:
+    tries = f"{ROUNDS:,} tries" if search.request.rounds >= ROUNDS else "the time that words are given"
     return Failure(
         kind="no-solution",
-        text=f"no versions that fit together were found in {ROUNDS:,} tries once {last} was added to the requests",
+        text=f"no versions that fit together were found in {tries} once {last} was added to the requests",
         next="give it, or what it needs, a tighter range of versions; or put it in an environment of its own",
         because="too-many-tries",
     )
