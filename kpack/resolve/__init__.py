@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -103,8 +104,19 @@ def _resolve(
             from kpack.resolve.fallback import explained
 
             outcome = explained(trials, environment, targets, outcome, older)
-        found.append(outcome)
+        found.append(_noted(environment, outcome))
     return Resolution(targets=tuple(found), notes=tuple(_needless(environment, found)))
+
+
+def _noted(environment: Environment, found: TargetResolution) -> TargetResolution:
+    """Return ``found`` with what there is to say of names that are asked for."""
+    base = found.target.base
+    if base is None or not found.packed:
+        return found
+    from kpack.resolve import names
+
+    said = names.doubtful(environment, base, {pin.name for pin in found.packed})
+    return replace(found, notes=(*found.notes, *said))
 
 
 def _needless(environment: Environment, found: Sequence[TargetResolution]) -> Iterator[str]:

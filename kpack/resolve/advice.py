@@ -14,7 +14,7 @@ from kpack import target as target_module
 from kpack.base import load, shipped
 from kpack.errors import NoSolution
 from kpack.resolve import consistency, names
-from kpack.resolve.amendment import Amendment, listed
+from kpack.resolve.amendment import Amendment, listed, pinned
 from kpack.resolve.child import error_of
 from kpack.resolve.explore import Exploration
 from kpack.resolve.trial import JUDGED, Refusal
@@ -72,7 +72,7 @@ class Advice:
         advice = list(self._advice(obstacles, names_may_help=names_may_help))
         if not advice and not general and any(each.kind == "unknown" for each in obstacles):
             general = "check the spelling, or add its index under [[indexes]]"
-        return NoSolution(what, where=where, next="; or ".join([*advice, *filter(None, [general])]))
+        return NoSolution(what, where=where, next="; or ".join(dict.fromkeys([*advice, *filter(None, [general])])))
 
     def words(self, refusal: Refusal) -> str:
         """Return the words that help, or what else can be done; nothing when there is nothing."""
@@ -97,20 +97,59 @@ class Advice:
             edit = self._edit()
         if isinstance(edit, Amendment):
             yield self._words(edit)
-        elif isinstance(edit, Failure):
-            if self._target.base is not None:
-                yield f"it cannot be had in {self._target.label}: {self._why(edit)}"
-            yield from _of_builds(edit.obstacles)
+            yield from filter(None, [self._nearest(obstacles)])
+            return
+        against = edit.obstacles if isinstance(edit, Failure) else ()
+        if all_the_same := self._yanked([*obstacles, *against]):
+            yield all_the_same
+            return
+        if isinstance(edit, Failure):
+            yield from self._impossible(edit)
         elif edit:
             yield edit
-        if isinstance(edit, Failure):
-            obstacles = obstacles or edit.obstacles
-        if fits := self._nearest(obstacles):
-            yield fits
-        if not isinstance(edit, Amendment) and (other := self._other_base(obstacles)):
-            yield other
+        obstacles = obstacles or against
+        yield from filter(None, [self._nearest(obstacles), self._other_base(obstacles)])
+        yield from _apart([*against, *obstacles])
+        yield from self._excluded(obstacles)
         if isinstance(edit, Failure) and (words := self._over_preloaded(edit)):
             yield words
+
+    def _impossible(self, failure: Failure) -> Iterator[str]:
+        """Yield what stands against every set of names, and what can be done about that itself."""
+        if self._target.base is not None:
+            yield f"it cannot be had in {self._target.label}: {self._why(failure)}"
+        yield from _of_builds(failure.obstacles)
+        if failure.next and any(each.kind == "exclude-newer" for each in failure.obstacles):
+            yield failure.next
+
+    def _yanked(self, obstacles: Sequence[Obstacle]) -> str:
+        """Return the pins that take yanked files all the same (PEP 592: only ``==`` does), if that has an answer."""
+        pins = {each.name: each.version for each in obstacles if each.kind == "yanked"}
+        asked = self._environment
+        for name, version in pins.items():
+            asked = pinned(asked, canonicalize_name(name), version)
+        if not pins:
+            return ""
+        words = " and ".join(f'"{name}=={version}"' for name, version in sorted(pins.items()))
+        sentence = f"write {words} in packages to take what was yanked all the same"
+        if not any(isinstance(self._trials.outcome(asked, target), Refusal) for target in self._targets):
+            return sentence
+        edit = Exploration(self._trials, asked, self._target).edit()
+        if isinstance(edit, Failure) or any(
+            isinstance(self._trials.outcome(edit.applied(asked), target, JUDGED), Refusal) for target in self._targets
+        ):
+            return ""
+        return f"{sentence}, and write {edit.words(asked)}"
+
+    def _excluded(self, obstacles: Sequence[Obstacle]) -> Iterator[str]:
+        """Yield the pin of ``exclude`` that stands in the way, if there is an answer without it."""
+        names = {canonicalize_name(each.name) for each in obstacles if each.kind == "kernel"}
+        items = self._environment.exclude
+        left = [item for item in items if item.version is not None and canonicalize_name(item.pattern) in names]
+        asked = replace(self._environment, exclude=tuple(item for item in items if item not in left))
+        if left and not any(isinstance(self._trials.outcome(asked, each), Refusal) for each in self._targets):
+            quoted = listed(f'"{item.pattern}=={item.version}"' for item in left)
+            yield f"take {quoted} out of exclude: there is an answer then"
 
     def _why(self, failure: Failure) -> str:
         """Return what stands against every set of names."""
@@ -121,8 +160,10 @@ class Advice:
             return first
         name = fixed[0]
         module = base.preloaded_by.get(name)
-        why = consistency.stays(base, name) if module is None else "is imported before the first cell"
-        return f"{first}, which {why}, so that nothing can take its place" if why else first
+        if module is not None:
+            return f"{first}, which is imported before the first cell, so that nothing can take its place"
+        why = consistency.stays(base, name)
+        return f"{first}, and {why}" if why else first
 
     def _over_preloaded(self, failure: Failure) -> str:
         """Return the words that replace a preloaded module all the same."""
@@ -241,6 +282,13 @@ def _of_builds(obstacles: Sequence[Obstacle]) -> Iterator[str]:
             f"write no-build-isolation = [{quoted}] and build where the image is: kpack notebook --relock writes a "
             "builder notebook for Kaggle"
         )
+
+
+def _apart(obstacles: Sequence[Obstacle]) -> Iterator[str]:
+    """Yield what to do about two requests that no environment can have together."""
+    clash = next((each for each in obstacles if each.against and each.request), None)
+    if clash is not None and clash.against != clash.request:
+        yield f"leave {clash.request} or {clash.against} out of packages: an environment of its own can have it"
 
 
 def _met(obstacle: Obstacle, base: BaseImage) -> bool:

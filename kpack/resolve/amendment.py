@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -50,6 +53,23 @@ class Amendment:
         )
         lines = [f"{key} = [{', '.join(map(_quoted, names))}]" for key, added, names in rows if added]
         return listed(lines)
+
+
+def pinned(environment: Environment, name: NormalizedName, version: str) -> Environment:
+    """Return ``environment`` with its requests for ``name`` held to ``version``, or with one more that does so."""
+    line = Requirement(f"{name}=={version}")
+    packages, known = [], False
+    for package in environment.packages:
+        requirement = package.requirement
+        if requirement is not None and requirement.url is None and canonicalize_name(requirement.name) == name:
+            held = Requirement(str(requirement))
+            held.specifier = line.specifier
+            package = replace(package, text=str(held), requirement=held)
+            known = True
+        packages.append(package)
+    if not known:
+        packages.append(replace(packages[0], text=str(line), requirement=line, path=None, extras=(), hashes=()))
+    return replace(environment, packages=tuple(packages))
 
 
 def _more(names: Collection[NormalizedName], added: Collection[NormalizedName]) -> tuple[NormalizedName, ...]:

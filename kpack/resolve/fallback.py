@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack.resolve.advice import Advice
+from kpack.resolve.amendment import pinned
 from kpack.resolve.model import Fallback
 from kpack.resolve.trial import Refusal
 
@@ -66,30 +66,22 @@ def _looked_into(
 ) -> Iterator[Fallback]:
     for each in suspects(environment, found, older)[:MOST]:
         name = canonicalize_name(each.name)
-        pinned = asking_for(environment, name, each.candidate)
-        outcome = trials.outcome(pinned, found.target)
+        asked = pinned(environment, name, each.candidate)
+        outcome = trials.outcome(asked, found.target)
         if not isinstance(outcome, Refusal):
             continue  # nothing stands in its way but the old lock, or what else was asked for
         refused = outcome.error(found.target.label)
         first = refused.what.partition("\n")[0]
-        words = Advice(trials, pinned, targets, found.target).words(outcome)
+        words = Advice(trials, asked, targets, found.target).words(outcome)
         yield Fallback(
             name=name,
             version=Version(each.version),
             newest=Version(each.candidate),
-            because=first.removeprefix(f"kaggle-env.toml needs {name}=={each.candidate}, but "),
+            because=_without(first, f"kaggle-env.toml needs {name}=={each.candidate}"),
             words=words,
         )
 
 
-def asking_for(environment: Environment, name: NormalizedName, version: str) -> Environment:
-    """Return ``environment`` with the request for ``name`` held to ``version``."""
-    packages = []
-    for package in environment.packages:
-        requirement = package.requirement
-        if requirement is not None and requirement.url is None and canonicalize_name(requirement.name) == name:
-            pinned = type(requirement)(str(requirement))
-            pinned.specifier = SpecifierSet(f"=={version}")
-            package = replace(package, text=str(pinned), requirement=pinned)
-        packages.append(package)
-    return replace(environment, packages=tuple(packages))
+def _without(sentence: str, pin: str) -> str:
+    """Return ``sentence`` without ``pin``, which nobody wrote: the version was only tried."""
+    return sentence.removeprefix(f"{pin}, but ").removesuffix(f", but {pin}")

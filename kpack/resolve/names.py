@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from packaging.utils import NormalizedName, canonicalize_name
 
 from kpack.base import load, shipped
+from kpack.resolve.import_names import IMPORT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from kpack.base import BaseImage
     from kpack.environment import Environment
@@ -28,8 +29,8 @@ SHARED = 3
 def meant(obstacles: Sequence[Obstacle], environment: Environment, base: BaseImage | None) -> str:
     """Return what to write where requests name modules, or nothing that their index has; or nothing.
 
-    A module is known by what the distributions of the image (of the newest shipped one, without a base) have at the
-    top of site-packages.
+    A module is known by what the distributions of the image and of the newest shipped one have at the top of
+    site-packages.
     """
     asked = {canonicalize_name(each.requirement.name) for each in environment.packages if each.requirement}
     stuck = [each for each in obstacles if each.kind in SUSPICIOUS]
@@ -37,7 +38,7 @@ def meant(obstacles: Sequence[Obstacle], environment: Environment, base: BaseIma
     if not any(each.kind == "unknown" for each in obstacles) and not named:
         return ""
     image = base if base is not None else load(shipped()[0].name, Path())
-    modules = _modules(image)
+    modules = _known(image)
     pairs = {name: modules[name] for name in named if name in modules and name not in image.distributions}
     unknown = sorted({canonicalize_name(each.name) for each in obstacles if each.kind == "unknown"} - pairs.keys())
     sentences = [f"{name} is a module of {whose}: write {whose}" for name, whose in sorted(pairs.items())]
@@ -45,6 +46,28 @@ def meant(obstacles: Sequence[Obstacle], environment: Environment, base: BaseIma
         close = difflib.get_close_matches(name, list(image.distributions), 1, 0.8)
         sentences += [f"did you mean {close[0]}?" for _ in close]
     return "; ".join(sentences)
+
+
+def doubtful(environment: Environment, base: BaseImage, packed: Collection[NormalizedName]) -> Iterator[str]:
+    """Yield a note for every request that is packed, although the module of its name comes with something else."""
+    asked = {canonicalize_name(each.requirement.name) for each in environment.packages if each.requirement}
+    modules = _known(base)
+    for name in sorted(asked & set(packed) - base.distributions.keys()):
+        other = modules.get(name, name)
+        if other not in {name, *asked}:
+            has = (
+                f", and the image has {other} {base.distributions[other].version}"
+                if other in base.distributions
+                else ""
+            )
+            yield f"{name} is a project of its own: the module {name} that most people mean comes with {other}{has}"
+
+
+def _known(image: BaseImage) -> Mapping[NormalizedName, NormalizedName]:
+    """Return the distribution of every module that ``image``, the newest shipped one or the table knows."""
+    others = {} if image.shipped else _modules(load(shipped()[0].name, Path()))
+    table = {canonicalize_name(module): canonicalize_name(name) for module, name in IMPORT_NAMES.items()}
+    return {**table, **others, **_modules(image)}
 
 
 def _modules(image: BaseImage) -> Mapping[NormalizedName, NormalizedName]:

@@ -296,6 +296,8 @@ class Obstacle:
     """An sdist of it exists."""
     newest: str = ""
     """Newest version that the target can take, whatever was asked."""
+    against: str = ""
+    """For ``two``: the request of kaggle-env.toml that leads to the other requirement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -281,7 +281,12 @@ def _made(place: BuildEnvironment, project: Path, room: Path, name: str, version
 def _check_name(filename: str, name: str, version: Version) -> None:
     found, number, _, _ = parse_wheel_filename(filename)
     if (found, number) != (canonicalize_name(name), version):
-        raise IntegrityError(f"the build gives {found} {number}, not {name} {version}", where=name)
+        raise IntegrityError(
+            f"the build gives {found} {number}, not {name} {version} as its index says",
+            where=name,
+            next="its own files are at odds with their index: take another version, or the URL of its repository "
+            f"at that tag ({name} @ git+https://…@TAG), or give the path of a wheel of it in packages",
+        )
 
 
 def check_target(built: BuiltWheel, target: Target, *, name: str) -> None:

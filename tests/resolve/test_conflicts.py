@@ -179,6 +179,68 @@ def test_source_that_cannot_be_built_here_is_not_advised(scenario: Scenario, tex
     assert 'no-build-isolation = ["attn"]' in caught.value.next
 
 
+def test_sources_behind_a_source_are_told_in_the_same_words(scenario: Scenario) -> None:
+    headers = "Metadata-Version: 2.1\nName: {}\nVersion: 1.0\n{}"
+    sdist(scenario, "top", "1.0", PKG_INFO=headers.format("top", "Requires-Dist: mid\n"))
+    sdist(scenario, "mid", "1.0", PKG_INFO=headers.format("mid", "Requires-Dist: leaf\n"))
+    sdist(scenario, "leaf", "1.0")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top", base={})
+    assert caught.value.next.startswith('write allow-source = ["leaf", "mid", "top"] to let kpack build them')
+
+
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [
+        ({}, 'write "dep==1.0" in packages to take what was yanked all the same'),
+        (
+            {"dep": "0.9"},
+            'write "dep==1.0" in packages to take what was yanked all the same, and write replace = ["dep"]',
+        ),
+    ],
+)
+def test_a_yanked_dependency_gives_the_pin_that_takes_it(scenario: Scenario, base: dict[str, str], words: str) -> None:
+    scenario.wheel("dep", "1.0", yanked="broken")
+    scenario.wheel("top", "1.0", "dep>=1")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top", base=base)
+    assert caught.value.next == words
+    replace = ["dep"] if base else []
+    assert packed(scenario.lock("top", "dep==1.0", base=base, replace=replace)) == {"dep": "1.0", "top": "1.0"}
+
+
+def test_requests_that_cannot_stand_together_are_both_named(scenario: Scenario) -> None:
+    for version in ("1.0", "2.0"):
+        scenario.wheel("dep", version)
+    scenario.wheel("one", "1.0", "dep<2")
+    scenario.wheel("other", "1.0", "dep>=2")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("one", "other", base={"dep": "1.0"})
+    assert "leave other or one out of packages: an environment of its own can have it" in caught.value.next
+
+
+def test_a_pin_of_exclude_that_stands_in_the_way_is_named(scenario: Scenario) -> None:
+    scenario.wheel("dep", "1.0")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("dep>=1", base={}, exclude=["dep==0.1"])
+    assert 'take "dep==0.1" out of exclude: there is an answer then' in caught.value.next
+
+
+def test_names_of_modules_that_a_made_up_image_does_not_tell_are_known_all_the_same(scenario: Scenario) -> None:
+    sdist(scenario, "sklearn", "0.0")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("sklearn", base={})
+    assert caught.value.next == "sklearn is a module of scikit-learn: write scikit-learn"
+
+
+def test_a_project_that_has_the_name_of_another_ones_module_gets_a_note(scenario: Scenario) -> None:
+    scenario.wheel("cv2", "1.0")
+    found = scenario.lock("cv2", base={"opencv-python": "4.10"})
+    (note,) = found.notes
+    assert note.startswith("cv2 is a project of its own: ")
+    assert note.endswith("comes with opencv-python, and the image has opencv-python 4.10")
+
+
 def test_nothing_of_a_source_runs_while_words_are_tried(scenario: Scenario) -> None:
     sdist(scenario, "attn", "2.8", setup_py=f"open({str(scenario.folder / 'ran')!r}, 'w')\n")
     with pytest.raises(NoSolution) as caught:

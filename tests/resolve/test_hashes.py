@@ -87,3 +87,16 @@ def test_extras_behind_a_local_path_are_asked_for(scenario: Scenario, kind: str)
     assert packed(answer) == {"dep": "1.0", "fork": "1.0", "more": "1.0"}
     assert {str(pin.name): pin.extras for pin in answer.packed}["fork"] == ("all",)
     assert packed(scenario.lock(f"./{path.name}")) == {"dep": "1.0", "fork": "1.0"}
+
+
+def test_a_digest_for_what_the_image_has_is_said_to_be_of_no_use(scenario: Scenario) -> None:
+    found = scenario.lock(f"dep==1.0 --hash=sha256:{'0' * 64}", base={"dep": "1.0"})
+    assert found.notes == ("dep 1.0 is the image's own: there is no file whose --hash could be checked",)
+
+
+def test_a_fallback_does_not_name_the_pin_that_was_only_tried(scenario: Scenario) -> None:
+    for version in ("1.0", "2.0"):
+        scenario.wheel("dep", version)
+    scenario.wheel("one", "1.0", "dep<2")
+    found = scenario.lock("dep", "one", base={})
+    assert [str(each) for each in found.fallbacks] == ["dep 1.0 and not 2.0: one 1.0 needs dep<2"]

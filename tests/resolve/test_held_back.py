@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from kpack.resolve.model import TargetResolution
     from tests.resolve.scenario import Scenario
 
+NO_PROJECT = "has an sdist that is no Python project: neither pyproject.toml nor setup.py is in it"
+
 
 def held(answer: TargetResolution) -> dict[str, tuple[str, str, str]]:
     return {item.name: (str(item.version), str(item.newest), item.because) for item in answer.held_back}
@@ -58,7 +60,7 @@ def test_missing_wheel_and_the_reason_of_the_newest_usable_one(scenario: Scenari
     with tarfile.open(path, "w:gz"):
         pass
     scenario.index.add(path)
-    assert held(scenario.lock("top")) == {"top": ("1.0", "3.0", "top 3.0 exists as an sdist only")}
+    assert held(scenario.lock("top")) == {"top": ("1.0", "3.0", f"top 3.0 {NO_PROJECT}")}
 
 
 def test_dependency_that_is_an_sdist_only(scenario: Scenario) -> None:
@@ -68,9 +70,7 @@ def test_dependency_that_is_an_sdist_only(scenario: Scenario) -> None:
     with tarfile.open(path, "w:gz"):
         pass
     scenario.index.add(path)
-    assert held(scenario.lock("top")) == {
-        "top": ("1.0", "2.0", "top 2.0 needs antlr, but antlr 4.9 exists as an sdist only")
-    }
+    assert held(scenario.lock("top")) == {"top": ("1.0", "2.0", f"top 2.0 needs antlr, but antlr 4.9 {NO_PROJECT}")}
 
 
 def test_requires_python_and_exclude_newer(scenario: Scenario) -> None:

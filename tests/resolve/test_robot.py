@@ -158,7 +158,7 @@ def test_what_no_words_can_have_is_said_to_end_there(scenario: Scenario, base: s
 def test_what_a_search_finds_in_its_last_second_is_judged_all_the_same(
     scenario: Scenario, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    granted = []
+    granted: list[float] = []
     ask = child.Workers.ask
 
     def recorded(self: child.Workers, questions: Sequence[Question]) -> list[Answer | Failure]:

@@ -7,6 +7,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -299,3 +300,15 @@ def test_source_of_another_name_is_not_taken_for_the_one_asked_for(scenario: Sce
         scenario.lock(f"top @ {url}")
     assert caught.value.next == "write other @ …, or another URL"
     assert packed(scenario.lock(f"other @ {url}")) == {"other": "1.0"}
+
+
+def test_a_project_below_the_top_of_an_archive_is_named(scenario: Scenario) -> None:
+    path = scenario.folder / "main.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("proj-main/PythonAPI/setup.py", "")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock(f"top @ {path.as_uri()}")
+    assert caught.value.what == (
+        "top: no Python project: neither pyproject.toml nor setup.py is at its top; projects below it: PythonAPI"
+    )
+    assert caught.value.next.startswith("write #subdirectory=PythonAPI at the end of its URL")

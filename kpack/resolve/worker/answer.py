@@ -121,7 +121,7 @@ def _asks(markers: Markers, lines: Iterable[str]) -> tuple[Ask, ...]:
 
 
 def notes(
-    search: Search, found: Iterable[Any], rows: Sequence[Resolved], computed: Mapping[str, HashedContent]
+    search: Search, found: Sequence[Any], rows: Sequence[Resolved], computed: Mapping[str, HashedContent]
 ) -> Iterator[str]:
     """Yield what the user should hear of although it is no error."""
     finder = search.finder
@@ -139,8 +139,11 @@ def notes(
     for file in map(finder.files.__getitem__, computed):
         if not file.local:
             yield f"the index gives no sha256 for {file.filename}: it was computed from the download"
+    hashed = {item.name for item in requests(search, found) if item.hashes}
     for item in rows:
         name, asked = item.name, set(item.extras)
+        if item.kernel and name in hashed:
+            yield f"{name} {item.version} is the image's own: there is no file whose --hash could be checked"
         file = files.get(name)
         if file is not None and file.yanked is not None:
             reason = f": {file.yanked}" if file.yanked else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
@@ -87,8 +87,7 @@ class ClashSearch:
             wanted.setdefault(name, []).append((requirement.specifier, chain))
             version, metadata, clash = self._choose(name, wanted[name])
             if clash is not None:
-                clashes[name] = clash
-                continue
+                clashes[name], version, metadata = self._behind(clash)
             extras = tuple(sorted(canonicalize_name(extra) for extra in requirement.extras))
             if metadata is None or (name, str(version), extras) in followed:
                 continue
@@ -140,6 +139,21 @@ class ClashSearch:
         unusable = {verdict.version for verdict in flaws}
         usable = [version for version in usable if version not in unusable]
         return None, None, self._nothing(name, wanted, usable, flaws)
+
+    def _behind(self, clash: Clash) -> tuple[Clash, Version | None, Metadata | None]:
+        """Return ``clash``, and the version and metadata of the sdist that is no use while its name is not allowed.
+
+        Where sources may be read, what they need of other sources is found in the same walk.
+        """
+        verdict = clash.verdict
+        if verdict is None or not verdict.sdist or not self._finder.request.read_sources:
+            return clash, None, None
+        files = self._finder.pages.page(clash.name).files
+        sdists = [file for file in files if file.version == verdict.version and not file.is_wheel and not file.flaw]
+        try:
+            return clash, verdict.version, self._finder.read_source(clash.name, sdists[0])
+        except BadMetadata as error:
+            return replace(clash, verdict=Unusable(verdict.version, error.kind, error.words)), None, None
 
     def _of_kernel(self, name: str) -> Metadata | None:
         kernel = self._kernel

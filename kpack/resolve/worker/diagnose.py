@@ -32,10 +32,14 @@ class Diagnosis:
         self._label = search.request.label
         self._walk = ClashSearch(search.finder, search.markers, asked)
 
+    def obstacles(self) -> tuple[Obstacle, ...]:
+        """Return what cannot be met on the way of the newest versions."""
+        return tuple(map(_obstacle, self._walk.clashes()))
+
     def failure(self, error: Exception) -> Failure:
         """Return what is wrong, and what of it no other words in kaggle-env.toml could change."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
-            return failed_build.failure(error, self._finder.building, self._kernel)
+            return failed_build.failure(error, self._finder.building, self._kernel, self._finder.inner)
         causes = list(getattr(error.__cause__, "causes", ()))
         names = {str(canonicalize_name(cause.requirement.project_name)) for cause in causes}
         blamed = names | {str(canonicalize_name(cause.parent.project_name)) for cause in causes if cause.parent}
@@ -91,9 +95,7 @@ class Diagnosis:
         changes = []
         for clash in clashes:
             kind = _kind(clash)
-            if kind == "yanked" and clash.verdict is not None:
-                changes.append(f"write {clash.name}=={clash.verdict.version} to take it all the same")
-            elif kind in {"damaged", "invalid"}:
+            if kind in {"damaged", "invalid"}:
                 changes.append("take another version, or the file from another index: its owner has to mend this one")
             elif kind == "exclude-newer":
                 changes.append("move exclude-newer to a later day")
@@ -118,6 +120,7 @@ def _obstacle(clash: Clash) -> Obstacle:
         version=str(verdict.version) if verdict is not None else "",
         sdist=verdict is not None and verdict.sdist,
         newest=str(clash.newest or ""),
+        against=clash.other[0][1] if clash.other and not clash.other[0][0] else "",
     )
 
 

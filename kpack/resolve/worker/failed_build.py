@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import InstallationSubprocessError
 from pip._vendor.packaging.utils import canonicalize_name
 
+from kpack.resolve.import_names import IMPORT_NAMES
 from kpack.resolve.wire import Failure
 from kpack.resolve.worker.unisolated import Unbuildable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kpack.resolve.worker.provided import ProvidedDistributions
 
 LAST_WORDS = 4
 """Lines of a failed build that are shown."""
-IMPORT_NAMES = {
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python",
-    "faiss": "faiss-cpu",
-    "fitz": "pymupdf",
-    "osgeo": "gdal",
-    "pil": "pillow",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-"""Modules whose distribution has another name, for "did you mean"."""
+PROJECT_FILES = ("pyproject.toml", "setup.py")
 
 _TEMPORARY = re.compile(r" (?:of|from|in) \S*[/\\]pip-[^/\\\s]+[/\\]\S+")
 """Where pip works: of no use to the reader."""
+_NO_PROJECT = re.compile(r"does not appear to be a Python project")
 _NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w*)")
 
 
-def failure(error: Exception, building: str, kernel: ProvidedDistributions) -> Failure:
-    """Describe trouble with the source of ``building``, a name or a URL."""
+def projects_below(folder: str | None) -> tuple[str, ...]:
+    """Return the folders of ``folder`` (as pip unpacked it) that are projects, those next to the top first."""
+    if folder is None:
+        return ()
+    top = Path(folder)
+    found = {path.parent.relative_to(top) for name in PROJECT_FILES for path in top.glob(f"*/{name}")}
+    found = found or {path.parent.relative_to(top) for name in PROJECT_FILES for path in top.glob(f"*/*/{name}")}
+    return tuple(sorted(path.as_posix() for path in found))
+
+
+def failure(error: Exception, building: str, kernel: ProvidedDistributions, inner: Sequence[str] = ()) -> Failure:
+    """Describe trouble with the source of ``building``, a name or a URL; ``inner`` are projects below its top."""
+    if _NO_PROJECT.search(str(error)):
+        return _no_project(building, inner)
     if isinstance(error, Unbuildable):
         return Failure(kind="no-solution", text=str(error), next=error.next, name=building, because="source")
     output = _output(error)
@@ -50,6 +55,24 @@ def failure(error: Exception, building: str, kernel: ProvidedDistributions) -> F
         kind="no-solution",
         text="\n".join([named, *(f"  {line}" for line in output[-LAST_WORDS:])]),
         next="take another version or file of it" if output else source,
+    )
+
+
+def _no_project(building: str, inner: Sequence[str]) -> Failure:
+    """Say that there is nothing to build at the top, and where there is."""
+    if inner:
+        shown = ", ".join(inner[:LAST_WORDS])
+        what = f"projects below it: {shown}"
+        advice = f"write #subdirectory={inner[0]} at the end of its URL (./FOLDER/{inner[0]} for a folder)"
+    else:
+        what = "nor in a folder below it"
+        advice = "name a wheel, or a folder, repository, .zip or .tar.gz with a pyproject.toml or setup.py at its top"
+    return Failure(
+        kind="no-solution",
+        text=f"{building}: no Python project: neither pyproject.toml nor setup.py is at its top; {what}",
+        next=advice,
+        name=building,
+        because="source",
     )
 
 

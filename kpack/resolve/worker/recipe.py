@@ -43,6 +43,9 @@ COMPILERS = frozenset({
 })  # fmt: skip
 """Build requirements that are there to compile."""
 
+BROUGHT = {"oldest-supported-numpy": "numpy"}
+"""Build requirements that are there to bring another one."""
+
 EXTENSIONS = frozenset({"CMakeExtension", "CUDAExtension", "CppExtension", "Extension", "RustExtension", "cythonize"})
 """What setup.py calls to have something compiled."""
 
@@ -103,6 +106,7 @@ class Recipe:
             return "has an sdist that is no Python project: neither pyproject.toml nor setup.py is in it"
         tree = self._setup()
         declared = {canonicalize_name(name) for name in map(_name, self._build_requires()) if name}
+        declared |= {BROUGHT[name] for name in declared & BROUGHT.keys()}
         local = sorted(name for name in declared if (has := kernel.version(name)) is not None and has.local)
         if local:
             return f"exists as an sdist only, whose build needs {local[0]}, which is in the image in a build of its own"

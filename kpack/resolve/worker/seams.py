@@ -19,7 +19,7 @@ import piptools.repositories.pypi as piptools_repository
 from pip._internal.cli import cmdoptions
 from pip._internal.commands.install import InstallCommand
 from pip._internal.distributions.sdist import SourceDistribution
-from pip._internal.exceptions import MetadataInconsistent
+from pip._internal.exceptions import InstallationError, MetadataInconsistent
 from pip._internal.models.candidate import InstallationCandidate
 from pip._internal.models.link import Link
 from pip._internal.models.target_python import TargetPython
@@ -35,6 +35,7 @@ from piptools.resolver import BacktrackingResolver
 
 from kpack import licenses, urls
 from kpack.resolve.worker.distribution import TargetDistribution
+from kpack.resolve.worker.failed_build import projects_below
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, invalid
 from kpack.resolve.worker.unisolated import metadata_folder
@@ -183,6 +184,8 @@ class Finder:
     """Metadata of what pip prepared itself, by URL."""
     building: str = ""
     """What pip was last asked to prepare from source."""
+    inner: tuple[str, ...] = ()
+    """Folders of a source that are projects, where it is none at its top."""
     known: dict[str, Choice] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
     """Why sdists of a name cannot be built here, as far as their texts tell."""
@@ -301,7 +304,11 @@ class Finder:
         how = self._unisolated(ireq)
         if how is not None:
             setattr(ireq, _MAKE_METADATA, lambda: metadata_folder(how, ireq.unpacked_source_directory, self.building))
-        distribution = original(ireq, parallel_builds=True)
+        try:
+            distribution = original(ireq, parallel_builds=True)
+        except InstallationError:
+            self.inner = projects_below(ireq.source_dir)  # pip takes it away soon
+            raise
         headers = distribution.metadata
         metadata = Metadata(
             str(headers.get("Name")),

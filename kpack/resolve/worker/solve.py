@@ -56,7 +56,7 @@ def _run(search: Search) -> Answer | Failure:
     except stepwise.Unsolvable as part:
         return Diagnosis(search, part.asked).failure(part.error)
     except stepwise.Stuck as stuck:
-        return _no_answer(search, stuck.last)
+        return _no_answer(search, asked, stuck.last)
     named = answer.requests(search, found)
     if other := answer.misnamed(named, found):
         return other
@@ -98,13 +98,16 @@ def _url_dependency(error: UrlDependency) -> Failure:
     )
 
 
-def _no_answer(search: Search, last: str) -> Failure:
-    tries = f"{ROUNDS:,} tries" if search.request.rounds >= ROUNDS else "the time that words are given"
+def _no_answer(search: Search, asked: list[tuple[str, str]], last: str) -> Failure:
+    tried = search.request.rounds < ROUNDS
+    tries = "the time that words are given" if tried else f"{ROUNDS:,} tries"
     return Failure(
         kind="no-solution",
         text=f"no versions that fit together were found in {tries} once {last} was added to the requests",
         next="give it, or what it needs, a tighter range of versions; or put it in an environment of its own",
         because="too-many-tries",
+        # Who looks for words can do something about them; a person has read what was tried.
+        obstacles=Diagnosis(search, asked).obstacles() if tried else (),
     )
 
 
