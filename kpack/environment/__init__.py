@@ -13,7 +13,7 @@ from kpack.environment.model import (
     Package,
     RestoreOptions,
 )
-from kpack.environment.read import find, load, parse
+from kpack.environment.read import find, load, mistakes_in, parse
 from kpack.places import FILE_NAME
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "find",
     "load",
     "meaning_digest",
+    "mistakes_in",
     "parse",
 ]

@@ -100,14 +100,24 @@ def parse(text: str, path: Path) -> Environment:
             where=errors.shown_path(path),
             next=f"name the {FILE_NAME} with --config",
         )
-    mistakes = Mistakes()
-    environment = None
-    with contextlib.suppress(EnoughMistakesError):
-        environment = _Reader(validate.check(data, mistakes), data, path, Reading(mistakes)).environment()
+    environment, mistakes = _checked(data, path)
     if mistakes:
         raise errors.error(mistakes, path=path, text=text)
     assert environment is not None
     return environment
+
+
+def mistakes_in(data: Mapping[str, Any], path: Path) -> Sequence[Mistake]:
+    """Return what is wrong with ``data`` as the parsed content of ``path``, which need not exist."""
+    return _checked(data, path)[1]
+
+
+def _checked(data: Mapping[str, Any], path: Path) -> tuple[Environment | None, Mistakes]:
+    mistakes = Mistakes()
+    environment = None
+    with contextlib.suppress(EnoughMistakesError):
+        environment = _Reader(validate.check(data, mistakes), data, path, Reading(mistakes)).environment()
+    return environment, mistakes
 
 
 def _toml(text: str, path: Path) -> dict[str, Any]:

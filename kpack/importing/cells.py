@@ -96,9 +96,12 @@ def translated(rows: list[str]) -> tuple[str, list[Magic]]:
             continue
         indent, target, name, text = magic
         first = number
-        while text.endswith("\\") and number + 1 < len(rows):
+        parts = [text]
+        while parts[-1].endswith("\\") and number + 1 < len(rows):
             number += 1
-            text = f"{text[:-1].rstrip()} {rows[number].strip()}"
+            parts[-1] = parts[-1][:-1].rstrip()
+            parts.append(rows[number].strip())
+        text = " ".join(parts)
         out.append(f"{indent}{target}{MARK}({len(lines)})")
         out += [""] * (number - first)
         lines.append(Magic(name, text, first + 1, number + 1))

@@ -214,6 +214,7 @@ def _moves(command: Command, at: _At) -> None:
 def written(into: str, text: str, line: Line, sitting: Sitting, *, more: bool = False) -> None:
     """Remember a file that a cell writes (or adds to), for whatever uses it below."""
     path = sitting.path(into)
+    sitting.written.add(posixpath.basename(path))
     sitting.files[path] = (sitting.files.get(path, "") if more else "") + text
     if re.search(r"require.*\.(?:txt|in)$", into):
         sitting.unused[path] = line

@@ -34,7 +34,7 @@ class _DownloadParser(argparse.ArgumentParser):
 
 
 def _parser(values: str, flags: str, *, output: Sequence[str] = (), folder: Sequence[str] = ()) -> _DownloadParser:
-    parser = _DownloadParser(add_help=False, prefix_chars="-")
+    parser = _DownloadParser(add_help=False, prefix_chars="-", usage="")  # else it is made anew for each line
     parser.add_argument("urls", nargs="*")
     if output:
         parser.add_argument(*output, dest="output")

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.utils import NormalizedName, canonicalize_name
 
 from kpack import urls
-from kpack.environment import EnvironmentFileError, parse
+from kpack.environment import mistakes_in
 from kpack.environment.errors import quoted
+from kpack.environment.positions import dotted
 from kpack.environment.requirements import NotAPackageError, package
-from kpack.environment.template import CheckpointEntry, IndexEntry, tables
+from kpack.environment.template import CheckpointEntry, IndexEntry
+from kpack.errors import UsageError
 from kpack.importing.finding import Finding, Lines, Outcome
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 160
 """Characters of a line that are shown."""
+
+MOST = 5000
+"""Findings of a list of an environment: who asks for more means something else."""
 
 
 class Import(NamedTuple):
@@ -68,9 +73,15 @@ class Harvest:
     """CodeCell and number of each input's lines that are neither empty nor a comment."""
     python: str | None = None
     """Python series that an environment or Pipfile names, ``3.12``."""
+    most: int = MOST
+    """Findings that there may be."""
     _landed: set[str] = field(default_factory=set)
     _keys: dict[str, dict[str, None]] = field(default_factory=dict)
     """By name: the keys of ``packages`` that it has, or had."""
+    _hosts: dict[str, int] = field(default_factory=dict)
+    """How many of ``indexes`` are named after each host."""
+    _names: set[str] = field(default_factory=set)
+    """The names of ``indexes``."""
 
     def understood(self, line: Line, entry: str = "", why: str = "") -> None:
         """Say that a line became ``entry``, or why nothing is to be written for it."""
@@ -135,6 +146,14 @@ class Harvest:
     def _asked(self, line: Line, name: NormalizedName, entry: str, why: str, *, upgrade: bool) -> None:
         self._found(line, Outcome.UNDERSTOOD, f"packages {quoted(entry)}", why, about=name, upgrade=upgrade)
 
+    def keys_of(self, name: str) -> list[str]:
+        """Return the keys of ``packages`` that ask for a normalised name."""
+        return [key for key in self._keys.get(name, ()) if key in self.packages]
+
+    def lands(self, path: str) -> bool:
+        """Tell whether a checkpoint lands at a path, or in a folder there."""
+        return path in self._landed or f"{path}/" in self._landed
+
     def remove(self, name: str, line: Line, why: str) -> None:
         """Add a name or pattern to ``exclude``; a package of that name is not asked for any more."""
         plain = re.sub(r"[-_.]+", "-", name).lower()
@@ -156,11 +175,18 @@ class Harvest:
         """Let an index (or a page of links) serve these packages."""
         held = self.indexes.get(url)
         every = list(dict.fromkeys([*(held.packages if held else ()), *names]))
-        host = re.sub(r"[^a-z0-9]+", "-", url.rpartition("://")[2].lower()).strip("-")[:34].strip("-") or "folder"
-        taken = {entry.name for other, entry in self.indexes.items() if other != url}
-        name = next(one for one in (host, *(f"{host}-{n}" for n in range(2, 99))) if one not in taken)
+        name = held.name if held else self._index_name(url)
         self.indexes[url] = IndexEntry(name=name, url=url, packages=tuple(every), links=links)
         self.understood(line, f"[[indexes]] {url} for {', '.join(names)}")
+
+    def _index_name(self, url: str) -> str:
+        host = re.sub(r"[^a-z0-9]+", "-", url.rpartition("://")[2].lower()).strip("-")[:34].strip("-") or "folder"
+        name = ""
+        while not name or name in self._names:
+            number = self._hosts[host] = self._hosts.get(host, 0) + 1
+            name = host if number == 1 else f"{host}-{number}"
+        self._names.add(name)
+        return name
 
     def fetch(self, entry: CheckpointEntry, line: Line, why: str = "", env: dict[str, str] | None = None) -> None:
         """Add a checkpoint, or say what is wrong with it."""
@@ -180,12 +206,11 @@ class Harvest:
         self.understood(line, shown, why)
 
     def _fault(self, entry: CheckpointEntry) -> str:
-        text = 'name = "x"\npython = "3.12"\n' + tables(checkpoints=[entry])
-        try:
-            parse(text, self.folder / "kaggle-env.toml")
-        except EnvironmentFileError as error:
-            _, key, what, _ = error.mistakes[0]
-            return f"{key.rpartition('.')[2]}: {what}"
+        asked = {"url": entry.url, "sha256": entry.sha256, "path": entry.path, "include": list(entry.include) or None}
+        table = {key: value for key, value in asked.items() if value is not None}
+        data = {"name": "x", "python": "3.12", "checkpoints": [table]}
+        for mistake in mistakes_in(data, self.folder / "kaggle-env.toml"):
+            return f"{dotted(mistake.key).rpartition('.')[2]}: {mistake.what}"
         if entry.path is None:
             return ""
         parts = entry.path.split("/")
@@ -200,13 +225,16 @@ class Harvest:
 
         ``nothing`` are the lines that install and download nothing: ``total`` is the sum of the others.
         """
-        verdicts: dict[tuple[str, int, int], Outcome] = {}
         rank = [Outcome.IN_IMAGE, Outcome.UNDERSTOOD, Outcome.LEFT]
-        for finding in self.findings:
-            place = finding.place
+        places: dict[Lines, Outcome] = {}
+        for finding in self.findings:  # a script that a cell runs has one place, however many lines it has
+            held = places.get(finding.place, Outcome.IN_IMAGE)
+            places[finding.place] = max(finding.verdict, held, key=rank.index)
+        verdicts: dict[tuple[str, int, int], Outcome] = {}
+        for place, verdict in places.items():
             for line in range(place.line, place.last + 1):
                 key = place.file, place.cell, line
-                verdicts[key] = max(finding.verdict, verdicts.get(key, Outcome.IN_IMAGE), key=rank.index)
+                verdicts[key] = max(verdict, verdicts.get(key, Outcome.IN_IMAGE), key=rank.index)
         code = {key: verdict for key, verdict in verdicts.items() if self.code_line(*key)}
         total = sum(map(len, self.code.values()))
         counted = {str(verdict): sum(held is verdict for held in code.values()) for verdict in Outcome}
@@ -227,6 +255,12 @@ class Harvest:
         *,
         upgrade: bool = False,
     ) -> None:
+        if len(self.findings) >= self.most:
+            raise UsageError(
+                f"asks for more than {self.most:,} things up to here: this is no list for one environment",
+                where=str(line.place),
+                next="take the lines over that the kernel needs, kpack init --from a file with these alone",
+            )
         said = urls.redacted(" ".join(line.said[: 10 * _LONGEST].split()), "***@")
         said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
         finding = Finding(

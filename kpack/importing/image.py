@@ -90,7 +90,7 @@ def settle(harvest: Harvest, images: Sequence[BaseImage]) -> None:
 def _constrain(harvest: Harvest) -> None:
     """Add each constraint to the requirement that it constrains."""
     for name, (specifiers, line) in harvest.constraints.items():
-        touched = [key for key in harvest.packages if key.partition(";")[0] == name]
+        touched = harvest.keys_of(name)
         for key in touched:
             held = package(harvest.packages[key])
             if held.requirement is not None and held.requirement.url is None:
@@ -105,7 +105,9 @@ def _constrain(harvest: Harvest) -> None:
 
 def _requests(harvest: Harvest, images: Sequence[BaseImage]) -> None:
     verdicts = {key: _verdict(entry, images) for key, entry in harvest.packages.items()} if images else {}
+    named: dict[str, list[tuple[bool, str]]] = {}
     for key, (there, held) in verdicts.items():
+        named.setdefault(key.partition(";")[0], []).append((there, held))
         name = canonicalize_name(key.partition(";")[0])
         if there:
             del harvest.packages[key]
@@ -115,7 +117,7 @@ def _requests(harvest: Harvest, images: Sequence[BaseImage]) -> None:
     for entry in list(harvest.exclude):
         if images and all(entry in image.distributions for image in images):
             del harvest.exclude[entry]
-    harvest.findings[:] = [_judged(finding, harvest, images, verdicts) for finding in harvest.findings]
+    harvest.findings[:] = [_judged(finding, harvest, images, named) for finding in harvest.findings]
 
 
 def _verdict(entry: str, images: Sequence[BaseImage]) -> tuple[bool, str]:
@@ -135,7 +137,7 @@ def _verdict(entry: str, images: Sequence[BaseImage]) -> tuple[bool, str]:
 
 
 def _judged(
-    finding: Finding, harvest: Harvest, images: Sequence[BaseImage], verdicts: Mapping[str, tuple[bool, str]]
+    finding: Finding, harvest: Harvest, images: Sequence[BaseImage], named: Mapping[str, Sequence[tuple[bool, str]]]
 ) -> Finding:
     name = finding.package
     if name is None or not images:
@@ -150,9 +152,9 @@ def _judged(
     if finding.verdict is Outcome.LEFT:
         there = all(name in image.distributions for image in images)
         return replace(finding, verdict=Outcome.IN_IMAGE, why=name, write="") if there else finding
-    keys = [key for key in verdicts if key.partition(";")[0] == name]
-    there = bool(keys) and all(verdicts[key][0] for key in keys)
-    versions = verdicts[keys[0]][1] if keys else ""
+    verdicts = named.get(name, ())
+    there = bool(verdicts) and all(fits for fits, _ in verdicts)
+    versions = verdicts[0][1] if verdicts else ""
     if there:
         why = f"{name} {versions}"
         write = f"kpack add {name} --replace {name}, for a newer one" if finding.upgrade else ""

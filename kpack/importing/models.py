@@ -96,10 +96,9 @@ def repository(
 
 def pretrained(name: str, line: Line, sitting: Sitting, *, revision: str = "", filename: str = "") -> None:
     """Add what ``from_pretrained("org/model")`` loads: a name on the Hub, or a folder that is there."""
-    landed = {path for _, path in sitting.harvest.checkpoints if path}
-    if name.startswith(("/", "./", "../", "~")) or sitting.local(name) or sitting.lands(name) in landed:
+    if not name or name.startswith(("/", "./", "../", "~")) or sitting.local(name):
         return
-    if not name or any(one.startswith(f"{sitting.lands(name)}/") for one in landed):
+    if sitting.harvest.lands(sitting.lands(name)):
         return
     if "/" not in name:
         owner = _MOVED.get(name.partition("-")[0]) or _MOVED.get(name)

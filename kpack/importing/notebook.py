@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _DEEPEST = 200
 """Levels of a notebook's JSON, at most; the format needs six."""
 
+_NEAR = 50
+"""Lines after an entry in which the next one is looked for; further on, its place is that of the one before."""
+
 _METADATA = re.compile(r"(?m)^# /// script[ \t]*$\n((?:^#(?:| .*)$\n)+?)^# ///[ \t]*$")
 """The block of PEP 723."""
 
@@ -94,8 +97,11 @@ def _metadata(text: str, first: int, where: str, sitting: Sitting) -> None:
         ) from error
     rows = text.split("\n")
     listed = held.get("dependencies", [])
+    begin = 0
     for entry in listed if isinstance(listed, list) else ():
-        at = next((number for number, row in enumerate(rows, start=1) if str(entry) in row), 0)
+        near = enumerate(rows[begin : begin + _NEAR], start=begin + 1)
+        at = next((number for number, row in near if str(entry) in row), begin + 1)
+        begin = at - 1
         pip.entry(str(entry), Line(Lines(where, 0, first + at, first + at), str(entry)), sitting, Arguments())
     series = re.search(r"3\.[0-9]+", str(held.get("requires-python", "")))
     if series:

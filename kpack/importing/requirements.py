@@ -90,7 +90,7 @@ def _named_file(word: str, line: Line, sitting: Sitting, depth: int, *, constrai
 def _read_file(path: Path, sitting: Sitting, depth: int, *, constraints: bool = False) -> None:
     """Read a file that is here; what it names is looked for beside it."""
     path = Path(os.path.normpath(path))
-    inner = Sitting(sitting.harvest, path.parent, files=sitting.files, unused=sitting.unused)
+    inner = Sitting(sitting.harvest, path.parent, files=sitting.files, written=sitting.written, unused=sitting.unused)
     _read(read(path), shown_path(path), inner, depth, constraints=constraints)
 
 

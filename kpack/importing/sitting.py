@@ -43,6 +43,8 @@ class Sitting:
     """By folder in the kernel."""
     files: dict[str, str] = field(default_factory=dict)
     """Texts that cells wrote, by path in the kernel."""
+    written: set[str] = field(default_factory=set)
+    """The names of the files that cells wrote, without their folders."""
     unused: dict[str, Line] = field(default_factory=dict)
     """Lists of requirements among them that nothing has used, and where they were written."""
     wheels: set[str] = field(default_factory=set)
@@ -80,15 +82,17 @@ class Sitting:
     def clone_of(self, word: str) -> tuple[Clone, str] | None:
         """Return the repository that a path of the kernel lies in, and the path within it."""
         whole = self.path(word)
-        for folder, clone in self.clones.items():
-            if whole == folder or whole.startswith(f"{folder}/"):
-                return clone, posixpath.relpath(whole, folder).removeprefix(".")
-        return None
+        folder = whole
+        while folder not in self.clones:
+            above = posixpath.dirname(folder)
+            if above == folder:
+                return None
+            folder = above
+        return self.clones[folder], posixpath.relpath(whole, folder).removeprefix(".")
 
     def brings(self, module: str) -> bool:
         """Tell whether a module lies beside the input, or was written by a cell."""
-        beside = any(path.endswith(f"/{module}.py") for path in self.files)
-        return beside or self.local(f"{module}.py") is not None or self.local(module) is not None
+        return f"{module}.py" in self.written or self.local(f"{module}.py") is not None or self.local(module) is not None
 
     def finish(self) -> None:
         """Say what became of the repositories and lists that the input made."""

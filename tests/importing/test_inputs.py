@@ -348,3 +348,45 @@ def test_any_requirements_file_is_read_or_refused(tmp_path_factory: pytest.TempP
         read(path, Harvest(folder=path.parent))
     except UsageError as error:
         assert error.next  # noqa: PT017 - which of both is the example's own matter
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "!wget https://example.org/f{0}",
+        "M.from_pretrained('o/m{0}')",
+        "!pip install --index-url https://example.org/{0} p{0}",
+        "!pip install p{0}",
+        "import m{0}",
+        "!git clone https://example.org/a/b{0} && pip install ./b{0}",
+    ],
+)
+def test_a_notebook_may_ask_for_a_stated_number_of_things(tmp_path: Path, line: str) -> None:
+    most = 200
+    harvest = Harvest(folder=tmp_path, most=most)
+    below = notebook(tmp_path / "below.ipynb", ["\n".join(map(line.format, range(most // 2)))])
+    read(below, harvest)
+    settle(harvest, [])
+    above = notebook(tmp_path / "above.ipynb", ["\n".join(map(line.format, range(most + 1)))])
+    harvest = Harvest(folder=tmp_path, most=most)
+    with pytest.raises(UsageError, match="asks for more than 200 things") as raised:  # noqa: PT012
+        read(above, harvest)
+        settle(harvest, [])
+    assert "above.ipynb: cell 1, line " in raised.value.where
+
+
+def test_indexes_of_one_host_have_names_of_their_own(tmp_path: Path) -> None:
+    urls = [f"https://h.example/{number}" for number in range(120)]
+    urls.insert(1, "https://h.example/x-2")
+    lines = [f"!pip install --index-url {url} p{number}" for number, url in enumerate(urls)]
+    harvest = Harvest(folder=tmp_path)
+    read(notebook(tmp_path / "n.ipynb", lines), harvest)
+    names = [index.name for index in harvest.indexes.values()]
+    assert len(set(names)) == len(names) == len(urls)
+
+
+def test_what_a_script_of_a_cell_asks_for_stands_at_that_cell(tmp_path: Path) -> None:
+    calls = "\n".join(f"os.system('pip install a{number}')" for number in range(50))
+    harvest = Harvest(folder=tmp_path)
+    read(notebook(tmp_path / "n.ipynb", [f"%%bash\npython - <<EOF\nimport os\n{calls}\nEOF"]), harvest)
+    assert harvest.counts()["understood"] == 53
