@@ -27,10 +27,9 @@ STRANGE = strange()
 def take_out() -> "dict[str, object]":
     """Take modules out of sys.modules that came from there in place of Python's own, and return them."""
     folders = set(STRANGE.values())
-    standard = getattr(sys, "stdlib_module_names", None)  # since 3.10
-    if standard is None:
-        places = filter(os.path.isdir, (LIBRARY, os.path.join(LIBRARY, "lib-dynload")))
-        standard = {name.partition(".")[0] for place in places for name in os.listdir(place)}
+    places = filter(os.path.isdir, (LIBRARY, os.path.join(LIBRARY, "lib-dynload")))
+    standard = getattr(sys, "stdlib_module_names", ())  # since 3.10
+    standard = standard or {name.partition(".")[0] for place in places for name in os.listdir(place)}
     found = set()
     for name in standard if folders else ():
         path = getattr(sys.modules.get(name), "__file__", None)
@@ -44,8 +43,8 @@ def take_out() -> "dict[str, object]":
 TAKEN_OUT = take_out()
 PATH, sys.path[:] = sys.path[:], [item for item in sys.path if item not in STRANGE]
 try:
+    import fcntl
     import hashlib
-    import importlib
     import importlib.machinery
     import json
     import shutil
@@ -91,22 +90,20 @@ def parts(pack: str, sha256: str, size: int) -> "tuple[bytes, bytes, bytes]":
     """Return bootstrap.py, kpack.json and the engine; the last two verified."""
     if sys.version_info < (3, 8):
         raise Untrusted("the pack needs Python 3.8 or newer, this is " + sys.version.split()[0], 6)
-    whole = os.path.isfile(pack)
-    names = [os.path.join(pack, name) for name in ("bootstrap.py", "kpack.json")]
-    if whole:
+    if os.path.isfile(pack):
         # A tar header is one block of 512 bytes; the size in it is octal. Data is padded to whole blocks.
         digits = read(pack, 124, 11)
         if digits.strip(b"01234567") or not 0 < int(digits or b"0", 8) < 1 << 20:
             raise Untrusted("the first header is damaged")
-        length = int(digits, 8)
-        start = 512 + (length + 511) // 512 * 512 + 512
-        boot, manifest = read(pack, 512, length), read(pack, start, size)
+        start = 512 + (int(digits, 8) + 511) // 512 * 512 + 512
+        boot, manifest = read(pack, 512, int(digits, 8)), read(pack, start, size)
     else:
-        boot, manifest = read(names[0]), read(names[1])
+        start = -1
+        boot, manifest = (read(os.path.join(pack, name)) for name in ("bootstrap.py", "kpack.json"))
     check("kpack.json", manifest, sha256)
     table = json.loads(manifest.decode("ascii"))
     member = next(item for item in table["members"] if item["path"] == table["engine"])
-    if whole:
+    if start > 0:
         engine = read(pack, start + (size + 511) // 512 * 512 + member["offset"], member["size"])
     else:
         engine = read(os.path.join(pack, member["path"]))
@@ -128,11 +125,10 @@ def check(name: str, data: bytes, sha256: str) -> None:
         raise Untrusted("{} is damaged: sha256 is {}, expected {}".format(name, found, sha256))
 
 
-def hand_over(
-    folder: str, engine: bytes, pack: str, manifest: bytes, identity: str, options: "dict[str, object]"
-) -> int:
+def hand_over(folder: str, engine: bytes, pack: str, manifest: bytes, mark: str, options: "dict[str, object]") -> int:
     """Import the engine from ``folder`` under a name of its own and run it; return the exit code."""
-    path = os.path.join(folder, "restore.zip")
+    held, path = os.open(folder, os.O_RDONLY), os.path.join(folder, "restore.zip")
+    fcntl.flock(held, fcntl.LOCK_EX)  # what has content and is held by nobody other restores remove
     with open(path, "xb") as stream:
         stream.write(engine)
     forget()
@@ -146,12 +142,13 @@ def hand_over(
             main = importlib.import_module(ENGINE + ".main").main
         finally:
             sys.path[:] = before
-        code: int = main(pack, manifest, identity, options)
+        code: int = main(pack, manifest, mark, options)
     finally:
         sys.meta_path[:] = [item for item in sys.meta_path if not isinstance(item, Safe)]
         for place in finders:
             sys.path_importer_cache.pop(place, None)
         forget()
+        os.close(held)
     return code
 
 

@@ -450,10 +450,18 @@ def _with_credentials(fetcher: Fetcher, environment: Environment) -> Fetcher:
 
 def _downloads(made: Lock) -> list[Download]:
     """Return what to fetch of indexes and archives."""
+    from packaging.utils import parse_wheel_filename
+
     from kpack.fetch import Download
 
     return [
-        Download(name=wheel.filename, urls=(wheel.url,), sha256=wheel.sha256, size=wheel.size)
+        Download(
+            name=wheel.filename,
+            urls=(wheel.url,),
+            sha256=wheel.sha256,
+            size=wheel.size,
+            page=wheel.index and f"{wheel.index.rstrip('/')}/{parse_wheel_filename(wheel.filename)[0]}/",
+        )
         for wheel in made.wheels()
         if wheel.url is not None
     ] + [Download(name=item.filename, urls=(item.url,), sha256=item.sha256, size=item.size) for item in made.system()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 _DRIVER = """
 import sys
 sys.path[:] = [path for path in sys.path if path]
-import json, os
+import json, os, threading
+def look():
+    os.read(int(sys.argv[5]), 1)
+    os.kill(os.getpid(), 9)
+threading.Thread(target=look, daemon=True).start()
 sys.stdout = os.fdopen(int(sys.argv[3]), "w", closefd=False) if sys.argv[3] != "1" else sys.stdout
 code = sys.stdin.buffer.read()
 os.write(int(sys.argv[4]), b"began ")
@@ -37,7 +42,8 @@ os.write(int(sys.argv[4]), b"ended")
 """Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing.
 
 It says to a file when the bootstrap began and when it ended, having told what came of it: any code that the
-interpreter runs at its start may end it instead, with whatever exit code.
+interpreter runs at its start may end it instead, with whatever exit code. It dies with kpack, which holds the other
+end of a pipe (`kpack.tether` would keep Ctrl-C from it): the next restore takes back what it had begun.
 """
 
 
@@ -96,15 +102,21 @@ def run_engine(
         words = [interpreter(), "-c", _DRIVER, str(path.absolute()), json.dumps(wanted)]
         code = pack.bootstrap_of(found)
     answers = as_json or capture
+    watched, held = os.pipe()
     # What the interpreter prints when it starts (sitecustomize, .pth files) does not belong into the answer.
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as course:
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as course,
+        os.fdopen(held, "wb"),
+        os.fdopen(watched, "rb"),
+    ):
         done = subprocess.run(
-            [*words, str(said.fileno()) if answers else "1", str(course.fileno())],
+            [*words, str(said.fileno()) if answers else "1", str(course.fileno()), str(watched)],
             input=code,
             check=False,
             stdout=subprocess.PIPE if capture else sys.stderr.fileno() if answers else None,
             stderr=subprocess.PIPE if capture else None,
-            pass_fds=(said.fileno(), course.fileno()),
+            pass_fds=(said.fileno(), course.fileno(), watched),
         )
         said.seek(0)
         course.seek(0)

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from kpack import tether
 from kpack.errors import KpackError
 
 PATIENCE = 8.0
@@ -33,15 +34,7 @@ class DatasetAnswer:
 def ask(pack: Path, ref: str, patience: float = PATIENCE) -> DatasetAnswer:
     """Ask Kaggle what it has of the dataset ``ref``; ``patience`` in seconds."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "kpack.standing", str(pack), ref],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=patience,
-            check=False,
-        )
+        done = tether.run([sys.executable, "-P", "-m", "kpack.standing", str(pack), ref], timeout=patience)
         return DatasetAnswer(**json.loads(done.stdout))
     except subprocess.TimeoutExpired:
         return DatasetAnswer(error=f"Kaggle did not answer within {patience:g} s")

@@ -36,6 +36,7 @@ def run(
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
     umask: int = -1,
+    timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return what it said, as text.
 
@@ -44,6 +45,7 @@ def run(
 
     Raises:
         OSError: it cannot be started.
+        subprocess.TimeoutExpired: it did not end within ``timeout`` seconds, and was killed.
 
     """
     if os.name != "posix":
@@ -56,6 +58,7 @@ def run(
             text=True,
             encoding="utf-8",
             errors="replace",
+            timeout=timeout,
             check=False,
         )
     watched, held = os.pipe()
@@ -80,7 +83,7 @@ def run(
     finally:
         os.close(watched)
     try:
-        out, err = process.communicate(stdin)
+        out, err = process.communicate(stdin, timeout)
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

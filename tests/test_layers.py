@@ -45,11 +45,11 @@ ROOMS = {
     "restoring": "errors pack",
     "publish": "environment errors pack",
     "ledger": "files pack",
-    "standing": "errors publish",
+    "standing": "errors publish tether",
     "project": "base checkpoints debian environment errors fetch files lock pack resolve source target",
     "notebook": "base environment errors files lock pack publish urls",
     "beside": "errors files notebook pack",
-    "rehearse": "errors notebook pack publish restore",
+    "rehearse": "errors notebook pack publish restore tether",
     "status": "errors ledger lock pack standing",
     "library": "cache errors fetch pack project restoring",
     "cli": """

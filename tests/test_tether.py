@@ -46,11 +46,11 @@ def test_a_program_and_what_it_started_end_with_a_parent_that_is_killed(tmp_path
     parent.kill()
     parent.wait()
     for pid in map(int, pids.read_text().split()):
-        while _runs(pid):
+        while runs(pid):
             time.sleep(0.02)
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat") as stream:  # noqa: PTH123
             return stream.read().rpartition(")")[2].split()[0] != "Z"

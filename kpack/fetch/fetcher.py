@@ -123,4 +123,5 @@ class Fetcher:
                 self.credentials.on(url) if urlsplit(url).scheme in {"http", "https"} and url not in own else url
                 for url in download.urls
             ),
+            page=download.page and self.credentials.on(download.page),
         )

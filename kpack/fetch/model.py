@@ -31,6 +31,8 @@ class Download:
     """Bytes."""
     headers: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
     """(URL, name, value): request headers for one of the URLs, such as an Authorization; sent to no other host."""
+    page: str | None = field(default=None, repr=False)
+    """The index page that lists the file: asked for a fresh signature where a URL is refused without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from kpack.errors import NetworkError
+from kpack.fetch import signature
 from kpack.fetch.client import Client, RangeTrouble, Refused, Transient
 from kpack.fetch.content import HEAD, instead
 from kpack.fetch.errors import mismatch, verdict, where
@@ -73,6 +75,10 @@ class Remote:
                 next="check the network and run again: what was complete is not fetched again",
             ) from None
         except Refused as refusal:
+            if download.page is not None and _unauthorised(refusal.reason):
+                address = signature.fresh(self.client, download.page, url)
+                if address is not None:
+                    return self.bring(replace(download, page=None), address, part, tell)
             raise NetworkError(
                 f"cannot fetch: {refusal.reason}", where=where(download, url), next=advice_on(refusal.reason)
             ) from None
@@ -148,6 +154,10 @@ def advice_on(reason: str) -> str:
     """Return what to do about a URL that does not give its file."""
     if "certificate" in reason:
         return "set REQUESTS_CA_BUNDLE to your organisation's certificates"
-    if "401" in reason or "403" in reason or "407" in reason:
+    if _unauthorised(reason):
         return "check the credentials (in netrc, or in the URL of the index)"
     return "check the URL, or give a mirror (urls = […])"
+
+
+def _unauthorised(reason: str) -> bool:
+    return "401" in reason or "403" in reason or "407" in reason

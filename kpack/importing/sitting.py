@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HOME = "/kaggle/working"
 """The folder that a notebook starts in on Kaggle: the folder of its file, here."""
 
+_LONGEST = 4096
+"""Bytes of a path, at most."""
+
 
 @dataclass(slots=True)
 class Clone:
@@ -53,8 +56,9 @@ class Sitting:
     """The last text (or list of texts) that each variable was given in plain words."""
 
     def enter(self, word: str) -> None:
-        """Change the folder."""
-        self.cwd = self.path(word)
+        """Change the folder; one whose path is too long for Linux cannot be entered."""
+        whole = self.path(word)
+        self.cwd = whole if len(whole) < _LONGEST else self.cwd
 
     def path(self, word: str) -> str:
         """Return a path in the kernel, absolute; one in the home folder keeps its ``~``."""
@@ -92,7 +96,9 @@ class Sitting:
 
     def brings(self, module: str) -> bool:
         """Tell whether a module lies beside the input, or was written by a cell."""
-        return f"{module}.py" in self.written or self.local(f"{module}.py") is not None or self.local(module) is not None
+        return (
+            f"{module}.py" in self.written or self.local(f"{module}.py") is not None or self.local(module) is not None
+        )
 
     def finish(self) -> None:
         """Say what became of the repositories and lists that the input made."""

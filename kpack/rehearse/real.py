@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from kpack import tether
 from kpack.errors import MachineError, NetworkError, NoSolution
 
 if TYPE_CHECKING:
@@ -113,15 +113,7 @@ def _pip(
         options += ["--index-url", index]
     for pair in indexes:
         options += pair
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", str(python), *words, *options],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    done = tether.run([sys.executable, "-m", "pip", "--python", str(python), *words, *options])
     if done.returncode:
         raise _failed(done.stderr)
     return done.stdout

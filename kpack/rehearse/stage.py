@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpack import tether
 from kpack.errors import MachineError
 
 if TYPE_CHECKING:
@@ -54,13 +54,8 @@ class Stage:
             MachineError: the interpreter cannot make one.
 
         """
-        made = subprocess.run(
-            [self.interpreter.path, "-I", "-m", "venv", "--without-pip", "--symlinks", str(self.env)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["-I", "-m", "venv", "--without-pip", "--symlinks", str(self.env)]
+        made = tether.run([str(self.interpreter.path), *words])
         if made.returncode:
             raise MachineError(
                 f"it cannot make a virtual environment: {made.stderr.strip().rpartition(chr(10))[2]}",

@@ -48,16 +48,15 @@ def _run(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
     chosen: Dict[str, Any] = {key: options[key] for key in _FIELDS if key in options}
     progress = Progress()
     try:
-        with temporary.holding(__file__):
-            temporary.sweep()
-            return restore(
-                pack,
-                loads(manifest),
-                id=pack_id,
-                options=Options(**chosen),
-                on_progress=None if options.get("json") else progress,
-                on_wait=_waiting,
-            )
+        temporary.sweep()
+        return restore(
+            pack,
+            loads(manifest),
+            id=pack_id,
+            options=Options(**chosen),
+            on_progress=None if options.get("json") else progress,
+            on_wait=_waiting,
+        )
     finally:
         progress.close()
 

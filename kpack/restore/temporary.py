@@ -8,38 +8,18 @@ import os
 import shutil
 import stat
 import tempfile
-import time
-from typing import Iterator, Tuple
+from typing import Tuple
 
 PREFIX = "kpack-restore-"
-"""How the folders are called, the bootstrap's too."""
-
-_YOUNG = 10
-"""Seconds in which a folder may be made and not locked yet."""
+"""How the folders are called, the bootstrap's too: it locks its own in the same way."""
 
 
 def make() -> Tuple[str, int]:
     """Make a private folder; return it and the descriptor that holds its lock until it is closed."""
     folder = tempfile.mkdtemp(prefix=PREFIX)
-    return folder, _locked(folder)
-
-
-@contextlib.contextmanager
-def holding(module: str) -> Iterator[None]:
-    """Lock the folder that the bootstrap has unpacked the engine to; ``module`` is the path of a module of it."""
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(module)))
-    held = _locked(folder) if os.path.basename(folder).startswith(PREFIX) else -1
-    try:
-        yield
-    finally:
-        if held >= 0:
-            os.close(held)
-
-
-def _locked(folder: str) -> int:
     held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     fcntl.flock(held, fcntl.LOCK_EX)
-    return held
+    return folder, held
 
 
 def sweep() -> None:
@@ -57,12 +37,9 @@ def _sweep(folder: str) -> None:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             status = os.fstat(held)
-            if (
-                stat.S_ISDIR(status.st_mode)
-                and status.st_uid == os.geteuid()
-                and time.time() - status.st_mtime > _YOUNG
-            ):
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
+                if os.listdir(folder):  # an empty one may have been made this moment, and not be locked yet
+                    shutil.rmtree(folder)
         finally:
             os.close(held)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from kpack import tether
 from kpack.errors import MachineError, NoSolution
 
 if TYPE_CHECKING:
@@ -100,9 +101,8 @@ def described(executable: str) -> RunningPython:
 
     """
     try:
-        done = subprocess.run(
-            [executable, "-c", _DESCRIBE], capture_output=True, text=True, encoding="utf-8", check=True, timeout=300
-        )
+        done = tether.run([executable, "-c", _DESCRIBE], timeout=300)
+        done.check_returncode()
         said = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise MachineError(

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kpack import tether
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.files import sha256_of
 from kpack.urls import has_user, redacted, shown
@@ -83,20 +84,16 @@ def check_out(url: str, commit: str, folder: Path) -> Path:
 
 
 def _git(command: list[str], url: str) -> None:
-    environment = {**_without_git(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, errors="replace", env=environment)
-    except FileNotFoundError as error:
-        raise MachineError(
-            "git is not installed", where=shown(url), next="install git, or give an archive's URL"
-        ) from error
-    except subprocess.CalledProcessError as error:
-        said = [row for row in error.stderr.strip().splitlines() if row] or ["it said nothing"]
+    if shutil.which(command[0]) is None:
+        raise MachineError("git is not installed", where=shown(url), next="install git, or give an archive's URL")
+    done = tether.run(command, env={**_without_git(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"})
+    if done.returncode:
+        said = [row for row in done.stderr.strip().splitlines() if row] or ["it said nothing"]
         raise NetworkError(
             f"git failed: {redacted(said[-1])}",
             where=shown(url),
             next="check the URL, the ref and your credentials (git's own: ssh agent, credential store)",
-        ) from error
+        )
 
 
 def copy_folder(source: Path, folder: Path) -> Path:

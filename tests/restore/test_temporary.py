@@ -25,11 +25,8 @@ def test_only_what_nobody_holds_is_swept(tmp_path: Path) -> None:
     place.mkdir()
     precious = tmp_path / "precious"
     precious.mkdir()
-    for name in ("kpack-restore-left", "kpack-restore-held", "kpack-restore-young", "kpack-rehearse-kept"):
+    for name in ("kpack-restore-left", "kpack-restore-held", "kpack-rehearse-kept"):
         (place / name / "inner").mkdir(parents=True)
-    for folder in (*place.iterdir(), precious):
-        if not folder.name.endswith("young"):
-            os.utime(folder, (1, 1))
     (place / "kpack-restore-link").symlink_to(precious)
     (place / "kpack-restore-file").touch()
     pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")], series=HERE).path
@@ -44,18 +41,20 @@ def test_only_what_nobody_holds_is_swept(tmp_path: Path) -> None:
         "kpack-restore-file",
         "kpack-restore-held",
         "kpack-restore-link",
-        "kpack-restore-young",
     ]
     assert precious.is_dir()
 
 
-def test_the_folder_that_the_engine_runs_from_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_this_moment_is_left_to_who_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is locked before there is anything in it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    folder = tmp_path / "kpack-restore-own"
-    folder.mkdir()
-    os.utime(folder, (1, 1))
-    with temporary.holding(str(folder / "restore.zip/kpack_restore/main.py")):
-        temporary.sweep()
-        assert folder.is_dir()
+    young = tmp_path / "kpack-restore-made-and-not-locked-yet"
+    young.mkdir()
+    folder, held = temporary.make()
+    (tmp_path / folder / "engine").touch()
     temporary.sweep()
-    assert not folder.exists()
+    assert young.is_dir()
+    assert (tmp_path / folder / "engine").exists()
+    os.close(held)
+    temporary.sweep()
+    assert list(tmp_path.iterdir()) == [young]

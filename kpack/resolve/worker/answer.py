@@ -134,7 +134,12 @@ def notes(
         if urls.signed(each.url):
             yield (
                 f"the URL of {each.filename} on its index is signed, and the lock keeps it without: if its server "
-                "wants a signature at build, put a URL with a fresh one in KPACK_URLS"
+                "wants a signature at build, "
+                + (
+                    "the index is asked for a fresh one"
+                    if each.index and each.filename.endswith(".whl")
+                    else "put a URL with a fresh one in KPACK_URLS"
+                )
             )
     for file in map(finder.files.__getitem__, computed):
         if not file.local:
