@@ -108,7 +108,7 @@ def neighbours(path: Path) -> dict[str, bool]:
     """Return which of pip and uv (where it is here) take a wheel."""
     pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--ignore-requires-python"]
     found = {"pip": installs(pip, path)}
-    if uv := shutil.which("uv", path=f"{Path(sys.executable).parent}:{shutil.os.environ.get('PATH', '')}"):
+    if uv := shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"):
         found["uv"] = installs([uv, "pip", "install", "--offline", "--no-index", "--no-deps", "--quiet"], path)
     return found
 
