@@ -86,26 +86,28 @@ def make_pack(
     odd: Sequence[str] = (),
     extra_checkpoints: Sequence[PackedCheckpoint] = (),
     system: Sequence[PackedSystem] = (),
+    elsewhere: Mapping[str, Sequence[Path]] | None = None,
     **facts: Any,
 ) -> BuiltPack:
     """Write ``<name>.kpack.bin`` for Pythons of ``series`` and return it.
 
     ``checkpoints`` gives content by path, ``leans`` base distributions: ``{"torch": ("2.10", [("who", "torch>=2")])}``.
+    ``elsewhere`` has Pythons with wheels of their own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    distributions = []
-    for path in wheels:
+
+    def packed_of(path: Path) -> PackedDistribution:
         project, version, _, _ = parse_wheel_filename(path.name)
-        distributions.append(
-            PackedDistribution(
-                project,
-                str(version),
-                f"wheels/{path.name}",
-                replaces=(replaces or {}).get(project),
-                lax_record=project in lax,
-                lax_archive=project in odd,
-            )
+        return PackedDistribution(
+            project,
+            str(version),
+            f"wheels/{path.name}",
+            replaces=(replaces or {}).get(project),
+            lax_record=project in lax,
+            lax_archive=project in odd,
         )
+
+    other = elsewhere or {}
     targets = tuple(
         PackTarget(
             label=f"python-{python}",
@@ -113,7 +115,7 @@ def make_pack(
             python=python,
             machine=MACHINE,
             glibc=(2, 17),
-            distributions=tuple(distributions),
+            distributions=tuple(map(packed_of, other.get(python, wheels))),
             leans=tuple(
                 Lean(canonicalize_name(key), version, tuple(Requirer(by, text) for by, text in needs))
                 for key, (version, needs) in (leans or {}).items()
@@ -122,7 +124,7 @@ def make_pack(
             images=tuple(images),
             system=tuple(system),
         )
-        for python in series
+        for python in (*series, *other)
     )
     blobs: list[BlobFile] = []
     packed = []
@@ -148,7 +150,11 @@ def make_pack(
                     archive=parse_wheel_filename(path.name)[0] in odd,
                 ),
             )
-            for path in [*wheels, *([accelerator] if accelerator else [])]
+            for path in [
+                *wheels,
+                *(one for each in other.values() for one in each),
+                *([accelerator] if accelerator else []),
+            ]
         ),
         blobs=tuple(blobs),
         checkpoints=(*packed, *extra_checkpoints),
