@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.support.index import IndexServer
 
 _PLATFORM = "manylinux_2_17_x86_64"
+BASE = 'base = "kaggle-cpu-py312-2026-08"'
 LOOKALIKES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("rank-bm25", "0.2.2", ("numpy",), "py3-none-any"),
     ("jiwer", "4.0.0", ("click>=8.1.8", "rapidfuzz>=3.9.7"), "py3-none-any"),
@@ -31,7 +32,8 @@ LOOKALIKES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("rapidfuzz", "3.14.6", (), f"cp313-cp313-{_PLATFORM}"),
     ("rapidfuzz", "3.14.6", (), f"cp311-cp311-{_PLATFORM}"),
     ("tokenizers", "0.22.9", (), f"cp39-abi3-{_PLATFORM}"),
-    ("our-metrics", "1.2", (), "py3-none-any"),
+    ("numpy", "2.0.2", (), "py3-none-any"),
+    ("click", "8.3.3", (), "py3-none-any"),
 )
 """Name, version, requirements, tag."""
 
@@ -114,12 +116,15 @@ def _installs(words: str) -> Done:
 
 def prepare(stage: Stage, project: str) -> None:
     """Put into the folder what the reader of a page has."""
+    wheels = stage.folder.parent / "wheels"
+    wheels.mkdir()
+    make_wheel(wheels, "our-metrics", "1.2")
     if project == "notebook":
         shutil.copy(ROOT / "docs" / "tutorial" / "search.ipynb", stage.folder)
-    elif project in {"built", "locked"}:
-        (stage.folder / "kaggle-env.toml").write_text(
-            'name = "search"\nbase = "kaggle-cpu-py312-2026-08"\npackages = ["rank-bm25", "jiwer>=3"]\n'
-        )
+    elif project in {"built", "locked", "bare"}:
+        kernel = f'python = "{sys.version_info[0]}.{sys.version_info[1]}"' if project == "bare" else BASE
+        packages = '["rank-bm25", "jiwer>=3"]'
+        (stage.folder / "kaggle-env.toml").write_text(f'name = "search"\n{kernel}\npackages = {packages}\n')
         for words in (["lock"], ["build"])[: 1 if project == "locked" else 2]:
             done = terminal().run(words, stage.folder, stage.environ)
             assert done.code == 0, done.err
