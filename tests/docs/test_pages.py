@@ -6,6 +6,7 @@ By default the README and the tutorial are run, without what takes many seconds;
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -21,9 +22,9 @@ from docs import generate
 from kpack import cli
 from kpack.environment import parse
 from tests.docs import stage as stages
-from tests.docs.blocks import COMMANDS, LANGUAGES, PAGES, ROOT, Block, blocks, project
+from tests.docs.blocks import COMMANDS, EXAMPLES, LANGUAGES, PAGES, ROOT, Block, blocks, project
 from tests.support.index import IndexServer
-from tests.support.long import ALL, listed
+from tests.support.long import ALL, listed, long_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,17 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, stage: stages.Stage)
             assert done.returncode == 0, f"{block}: {done.stderr.decode()}"
 
 
+@long_list
+@pytest.mark.index
+@pytest.mark.parametrize("page", [page for page in RUN if name(page) in DEFAULT], ids=name)
+def test_the_commands_of_a_page_do_what_it_says_with_the_real_packages(page: Path, stage: stages.Stage) -> None:
+    del stage.environ["KPACK_INDEX_URL"]
+    stages.prepare(stage, project(page))
+    for block in blocks(page):
+        if block.language == COMMANDS and not block.why_not:
+            stage.run(block)
+
+
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "toml"], ids=str)
 def test_a_block_of_toml_is_a_kaggle_env_toml_or_a_piece_of_one(block: Block, tmp_path: Path) -> None:
     """The reference's own pieces are held against the schema where that is tested."""
@@ -108,6 +120,29 @@ def test_every_block_says_what_it_is_and_few_are_not_run() -> None:
     assert {why: reasons.count(why) for why in set(reasons) if reasons.count(why) > REASONS[why]} == {}
 
 
+LINKS = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)\s]*)?\)")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"], ids=name)
+def test_a_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    links = LINKS.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@long_list
+def test_the_built_pages_have_no_broken_link_and_fetch_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="Sphinx is not installed: make docs")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", str(tmp_path / "html")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = [path for path in (tmp_path / "html").rglob("*") if path.suffix in {".html", ".css"}]
+    assert len(made) > 30
+    fetched = re.compile(
+        r"<(?:script|img|iframe|source)[^>]*src=\"(?:https?:)?//|<link[^>]*href=\"(?:https?:)?//|url\(['\"]?https?:|@import"
+    )
+    assert [path.name for path in made if fetched.search(path.read_text(encoding="utf-8"))] == []
+
+
 def takes(words: list[str]) -> None:
     """Fail when ``kpack`` does not take these words; nothing is run."""
     with cli.group.make_context("kpack", cli._config_first(words)) as context:
@@ -117,8 +152,10 @@ def takes(words: list[str]) -> None:
 
 
 def unrun() -> list[str]:
-    held = [block for block in BLOCKS if block.language == COMMANDS and (block.why_not or block.page not in RUN)]
-    return [command.words.partition("  #")[0] for block in held for command in block.commands()]
+    held = [block for block in BLOCKS if block.language == COMMANDS and block.why_not]
+    held += [block for page in EXAMPLES for block in blocks(page) if block.language == COMMANDS]
+    shown = [command.words.partition("  #")[0] for block in held for command in block.commands()]
+    return [part for words in shown for part in words.split(" && ")]
 
 
 @pytest.mark.parametrize(
