@@ -171,8 +171,8 @@ def lock(
     check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
     # The workers load while this process does; what comes after the resolution is imported while they work (`load`).
     with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(cache.temporary())
         if workers is None:
-            scratch = stack.enter_context(cache.temporary())
             workers = stack.enter_context(Workers(0, scratch=scratch))
         workers.on_event = on_resolve
         workers.meanwhile = workers.meanwhile or load
