@@ -13,6 +13,7 @@ from . import check, checkpoints, drift, tags
 from .accelerator import Accelerator
 from .activate import finish, pth_files, refuse_environment, unseen
 from .errors import OPTIONS, RestoreError, few
+from .feed import Feed
 from .install import Run
 from .installed import has_record, installed, left_over, stated, unsound
 from .journal import recorded
@@ -179,7 +180,10 @@ class _Restore:
             self._finish()
             return report
         refuse_unfit(sorted_.install, self.interpreter)
-        with Accelerator(self.pack, target.accelerator, self.interpreter) as inflater:
+        accelerator = Accelerator(self.pack, target.accelerator, self.interpreter)
+        with contextlib.closing(Feed(self.pack)) as feed, accelerator as inflater:
+            if not self.options.dry_run:
+                feed.begin(self.pack.members[item.wheel] for item in sorted_.install)
             wheels = plan_wheels(self.pack, sorted_.install, self.scheme, inflater)
             plan = Plan(
                 self.manifest,
@@ -193,7 +197,7 @@ class _Restore:
                 found,
                 self.links,
             )
-            return self._carry_out(plan, inflater)
+            return self._carry_out(plan, inflater, feed)
 
     def _plan_links(self, planned: List[checkpoints.CheckpointPlan]) -> None:
         if not self.manifest.link or self.scheme.target is not None:
@@ -221,7 +225,7 @@ class _Restore:
         self.notes += planned.notes
         return planned
 
-    def _carry_out(self, plan: Plan, inflater: Inflater) -> Report:
+    def _carry_out(self, plan: Plan, inflater: Inflater, feed: Feed) -> Report:
         check.check_checkpoints(plan, tolerant=self.tolerant)
         digests = Digests(self.pack, inflater)
         prepared = prepare(plan, digests, os.urandom(16).hex(), sys.executable, tolerant=self.tolerant)
@@ -246,9 +250,9 @@ class _Restore:
         if not self.options.dry_run:
             run = Run(
                 prepared,
-                self.pack,
                 self.state,
                 inflater,
+                feed,
                 pack_id=self.id,
                 executable=sys.executable,
                 compile=self.options.compile,

@@ -10,7 +10,7 @@ import contextlib
 import mmap
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .parallel import Stop, cores
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 READERS = 16
 """Readers of a slow source, and buffers (of one span each) in all."""
 
+EARLY = READERS * 3 // 4
+"""Spans that are read before it is known what for: the other buffers are enough for those that are wanted first."""
+
 SLOW = 400e6
 """Bytes per second of one reader below which another one is added."""
 
@@ -30,7 +33,10 @@ _Key = Tuple[str, int]
 
 
 class Feed:
-    """Works through jobs and copies with readers and workers; the first error stops all of them."""
+    """Works through jobs and copies with readers and workers; the first error stops all of them.
+
+    `close` it: no thread of it outlives that.
+    """
 
     def __init__(self, pack: Pack, *, workers: Optional[int] = None, readers: Optional[int] = None) -> None:
         self._pack = pack
@@ -55,9 +61,26 @@ class Feed:
         """Workers that wait for a span."""
         self._stopped = False
         self._error: Optional[BaseException] = None
-        self._largest = 0
+        self._largest = max((span.size for member in pack.manifest.members for span in member.spans), default=0)
+        self._copy: Optional[Callable[[CopyJob, memoryview], None]] = None
+        self._early: Set[_Key] = set()
+        """Spans that `begin` lets be read; they are not counted as held."""
+        self._unwanted: Set[_Key] = set()
+        """Those of them that no job needs."""
         self.done = 0
         """Bytes read and verified."""
+
+    def begin(self, members: Iterable[Member]) -> None:
+        """Read some spans of the largest members, while another thread plans what to do with them.
+
+        What is wrong with them is an error of `run`.
+        """
+        largest = sorted(members, key=lambda member: -member.size)
+        # The last two are the directory and mostly the metadata, which planning reads.
+        self._spans.extend([(member, span) for member in largest for span in member.spans[:-2]][:EARLY])
+        self._early.update((member.path, span.offset) for member, span in self._spans)
+        for _ in range(min(self._workers, len(self._spans))):
+            self._add_reader()
 
     def run(
         self,
@@ -72,16 +95,26 @@ class Feed:
         Jobs are begun in the order given. ``tick`` is called about ten times a second in the calling thread. Raises the
         first error, or what is raised in the calling thread (KeyboardInterrupt), after everything has stopped.
         """
-        self._spans.extend(reading_order(jobs, self._workers))
-        self._copies.extend(copies)
-        sizes = [span.size for _, span in self._spans] + [item.span.size for item in copies]
-        self._largest = max(sizes, default=0)
+        order = reading_order(jobs, self._workers)
+        with self._lock:
+            unread = {(member.path, span.offset) for member, span in self._spans}
+            wanted = {(member.path, span.offset) for member, span in order}
+            self._early -= unread
+            self._unwanted = self._early - wanted
+            for key in self._unwanted & self._ready.keys():
+                view, buffer = self._ready.pop(key)
+                view.release()
+                self._buffers.append(buffer)
+            self._spans = deque(item for item in order if (item[0].path, item[1].offset) not in self._early)
+            self._copies.extend(copies)
+            self._copy = copy
+            readers = (self._fixed or self._workers) - self._readers
         waiting = deque(jobs)
         try:
             for _ in range(min(self._workers, len(jobs))):
                 self._start(lambda: self._work(waiting, work))
-            for _ in range(self._fixed or self._workers):
-                self._add_reader(copy)
+            for _ in range(readers):
+                self._add_reader()
             while any(thread.is_alive() for thread in self._threads):
                 for thread in self._threads:
                     if thread.is_alive():
@@ -90,11 +123,15 @@ class Feed:
                 if tick is not None:
                     tick()
         finally:
-            self._stop(None)
-            for thread in self._threads:
-                thread.join()
+            self.close()
         if self._error is not None:
             raise self._error
+
+    def close(self) -> None:
+        """Stop every reader and worker, and return when they have ended."""
+        self._stop(None)
+        for thread in self._threads:
+            thread.join()
 
     def _start(self, loop: Callable[[], None]) -> None:
         def guarded() -> None:
@@ -146,20 +183,21 @@ class Feed:
             yield view
             view.release()
             with self._lock:
-                self._held -= 1
+                self._held -= key not in self._early
                 self._buffers.append(buffer)
                 self._wanted.notify()
 
-    def _add_reader(self, copy: Callable[[CopyJob, memoryview], None]) -> None:
+    def _add_reader(self) -> None:
         self._readers += 1
-        self._start(lambda: self._read(copy))
+        self._start(self._read)
 
-    def _read(self, copy: Callable[[CopyJob, memoryview], None]) -> None:
+    def _read(self) -> None:
         while True:
             with self._lock:
                 task = self._next()
                 while task is None:
                     if self._stopped or not (self._spans or self._copies):
+                        self._readers -= 1
                         return
                     self._wanted.wait()
                     task = self._next()
@@ -168,15 +206,17 @@ class Feed:
             buffer, member, span, item = task
             view, seconds = self._pack.read_into(member, span, memoryview(buffer))
             if item is not None:
-                copy(item, view)
-                view.release()
+                assert self._copy is not None
+                self._copy(item, view)
+            key = (member.path, span.offset)
             with self._lock:
                 self.done += span.size
-                if item is not None:
+                if item is not None or key in self._unwanted:
+                    view.release()
                     self._buffers.append(buffer)
                     self._wanted.notify()
                 else:
-                    self._ready[member.path, span.offset] = (view, buffer)
+                    self._ready[key] = (view, buffer)
                     self._arrived.notify_all()
                 more = bool(
                     self._fixed is None
@@ -185,16 +225,20 @@ class Feed:
                     and (self._starving or self._copies)
                 )
             if more:
-                self._add_reader(copy)
+                self._add_reader()
 
     def _next(self) -> Optional[Tuple[mmap.mmap, Member, Span, Optional[CopyJob]]]:
         """Return a buffer and what to read into it, or None when there is nothing, or no buffer, for it now."""
         if self._stopped or (self._made >= READERS and not self._buffers):
             return None
         ahead = min(READERS if not self._copies else READERS * 5 // 8, self._workers + 2 * self._readers)
-        if self._spans and self._held < ahead:
-            self._held += 1
-            return (self._buffer(), *self._spans.popleft(), None)
+        if self._spans:
+            member, span = self._spans[0]
+            early = (member.path, span.offset) in self._early
+            if early or self._held < ahead:
+                self._held += not early
+                self._spans.popleft()
+                return self._buffer(), member, span, None
         if self._copies:
             item = self._copies.popleft()
             if not self._copies:

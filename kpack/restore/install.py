@@ -10,7 +10,6 @@ from . import record
 from .bytecode import cached_names, compile_files
 from .checkpoints import CheckpointPlan, CopyJob, copy, vouched
 from .errors import RestoreError, machine_error
-from .feed import Feed
 from .journal import ASIDE, Journal, Places, witness
 from .moves import make_folders, relocate, remove, remove_empty
 from .parallel import cores
@@ -22,8 +21,8 @@ from .wheels import METADATA, RECORD, Job, WheelPlan, staging
 from .write import Writer, in_parts
 
 if TYPE_CHECKING:
+    from .feed import Feed
     from .inflate import Inflater
-    from .pack import Pack
     from .paths import Prepared
 
 INSTALLER = b"kpack\n"
@@ -35,9 +34,9 @@ class Run:
     def __init__(
         self,
         prepared: Prepared,
-        pack: Pack,
         state: State,
         inflater: Inflater,
+        feed: Feed,
         *,
         pack_id: str,
         executable: str,
@@ -50,7 +49,7 @@ class Run:
         self._id = pack_id
         self._compile = compile
         self._on_progress = on_progress
-        self._feed = Feed(pack)
+        self._feed = feed
         self._writer = Writer(inflater, executable)
         self._bytecode: Dict[str, List[str]] = {}
         self._waiting: List[str] = []

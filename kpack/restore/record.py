@@ -51,7 +51,7 @@ def read(raw: bytes, where: str) -> Record:
     notes: List[str] = []
     try:
         text = raw.decode("utf-8")
-        rows = list(csv.reader(io.StringIO(text, newline="")))
+        rows = _rows(text)
     except (UnicodeDecodeError, csv.Error) as error:
         raise RestoreError(
             INTEGRITY, "its RECORD cannot be read: {}".format(error), where=where, next="exclude this distribution"
@@ -70,13 +70,29 @@ def read(raw: bytes, where: str) -> Record:
     return Record(found, tuple(faults), tuple(notes))
 
 
+def _rows(text: str) -> List[List[str]]:
+    """Return the rows of CSV. Mostly nothing in it is quoted, and splitting takes a third of the time.
+
+    Raises csv.Error.
+    """
+    lines = text.split("\n")
+    if _quoted(text) or len(max(lines, key=len)) > csv.field_size_limit():
+        return list(csv.reader(io.StringIO(text, newline="")))
+    return [line.split(",") if line else [] for line in lines]
+
+
+def _quoted(text: str) -> bool:
+    """Tell whether there may be more to CSV than commas and line feeds."""
+    return '"' in text or "\r" in text or "\0" in text
+
+
 def parse(raw: bytes, where: str) -> Dict[str, RecordEntry]:
     """Return the rows of a RECORD by path.
 
     Raises RestoreError (code 5) when it is not the CSV of three columns that it must be.
     """
     try:
-        rows = [row for row in csv.reader(io.StringIO(raw.decode("utf-8"), newline="")) if row]
+        rows = [row for row in _rows(raw.decode("utf-8")) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise RestoreError(INTEGRITY, "RECORD cannot be read: {}".format(error), where=where) from error
     if any(len(row) != 3 for row in rows):
@@ -86,9 +102,13 @@ def parse(raw: bytes, where: str) -> Dict[str, RecordEntry]:
 
 def dumps(rows: Iterable[RecordEntry]) -> bytes:
     """Return the bytes of a RECORD, rows sorted by path."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(sorted(rows, key=_path))
-    return text.getvalue().encode("utf-8")
+    listed = sorted(rows, key=_path)
+    text = "".join(["%s,%s,%s\n" % row for row in listed])
+    if _quoted(text) or text.count(",") != 2 * len(listed) or text.count("\n") != len(listed):
+        stream = io.StringIO(newline="")
+        csv.writer(stream, lineterminator="\n").writerows(listed)
+        text = stream.getvalue()
+    return text.encode("utf-8")
 
 
 def digest(data: bytes) -> str:
