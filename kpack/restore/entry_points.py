@@ -42,11 +42,14 @@ def entry_points(raw: bytes, where: str) -> List[EntryPoint]:
         raise _bad("entry_points.txt is not UTF-8: {}".format(error), where) from error
     if broken_lines(text):
         raise _bad("entry_points.txt has characters at which some readers break lines and others do not", where)
-    found: Dict[str, EntryPoint] = {}
+    console: Dict[str, EntryPoint] = {}
+    graphical: Dict[str, EntryPoint] = {}
     for group, name, value in _pairs(text, where):
         if group in _GROUPS:
-            found[name] = _command(name, value, where)
-    return versioned(list(found.values()))
+            (console if group == "console_scripts" else graphical)[name] = _command(name, value, where)
+    found = {point.name: point for point in versioned(list(console.values()))}
+    found.update(graphical)  # pip writes them last, and under the names that they have
+    return list(found.values())
 
 
 def _pairs(text: str, where: str) -> List[Tuple[str, str, str]]:
@@ -100,7 +103,7 @@ def _command(name: str, value: str, where: str) -> EntryPoint:
 
 
 def versioned(points: List[EntryPoint]) -> List[EntryPoint]:
-    """Name the commands of pip and easy_install after the running Python, as pip does.
+    """Name the console commands of pip and easy_install after the running Python, as pip does.
 
     Their wheels name them after the Python that built the wheel.
     """

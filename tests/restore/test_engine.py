@@ -344,5 +344,8 @@ def test_entry_points_are_read_as_the_specification_says() -> None:
     ]
     pip = entry_points(b"[console_scripts]\npip = pip:main\npip3 = pip:main\npip3.99 = pip:main\n", "x")
     assert sorted(point.name for point in pip) == ["pip", f"pip{sys.version_info[0]}", f"pip{kills.series()}"]
+    assert entry_points(b"[gui_scripts]\npip = a:b\n", "x") == [EntryPoint("pip", "a", "b")]
+    both = b"[gui_scripts]\nsame = a:graphical\n[console_scripts]\nsame = a:console\n"
+    assert entry_points(both, "x") == [EntryPoint("same", "a", "graphical")]
     with pytest.raises(RestoreError, match="is not UTF-8"):
         entry_points(b"\xff", "x")
