@@ -201,7 +201,7 @@ def lock(
         from kpack.checkpoints import locking
 
         resolution = source.fill(environment, resolution, fetcher)
-        system, said = _system(project, targets, None if upgrade is True else old, fetcher, scratch)
+        system, said = _system(project, targets, None if upgrade is True else old, fetcher)
     found = locking.lock(
         environment.checkpoints,
         fetcher,
@@ -256,7 +256,7 @@ def load() -> None:
 
 
 def _system(
-    project: Project, targets: Sequence[Target], old: Lock | None, fetcher: Fetcher, scratch: Path
+    project: Project, targets: Sequence[Target], old: Lock | None, fetcher: Fetcher
 ) -> tuple[dict[str, LockedSystem], tuple[str, ...]]:
     """Return the system packages of every target, by label, and what there is to say of them."""
     if not project.environment.apt:
@@ -264,13 +264,14 @@ def _system(
     from kpack.debian import locking
 
     fetcher.check_online("apt")
-    return locking.lock(
-        project.environment,
-        {target.label: target.base for target in targets},
-        markers={target.label: target.marker for target in targets},
-        known={target.label: target.system for target in old.targets if target.system} if old is not None else {},
-        scratch=scratch / "apt",
-    )
+    with fetcher.cache.temporary() as scratch:
+        return locking.lock(
+            project.environment,
+            {target.label: target.base for target in targets},
+            markers={target.label: target.marker for target in targets},
+            known={} if old is None else {target.label: target.system for target in old.targets if target.system},
+            scratch=scratch,
+        )
 
 
 def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:

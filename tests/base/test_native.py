@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import runpy
@@ -29,6 +30,18 @@ def test_a_package_list_says_which_libraries_are_there_and_which_are_surely_not(
     assert (vips.there, vips.package) == (False, "libvips42")
     assert (other.there, other.package) == (None, "libnobody-knows7")
     assert gpu.library("libMagickWand-6.Q16.so.6").because == "libmagickwand-6.q16-6"  # in a version nobody wrote down
+
+
+def test_system_packages_of_a_pack_bring_their_libraries() -> None:
+    gpu = facts("kaggle-gpu-py312-2026-08")
+    named = dataclasses.replace(gpu, added={"libvips42": "8.12.1-1build1", "odd": "1"})
+    assert named.library("libvips.so.42").because == "libvips42 8.12.1-1build1 is packed with it"
+    read = dataclasses.replace(named, added_libraries={"libother.so.7": "odd"})
+    assert read.library("libother.so.7").package == "odd"
+    # Names follow Debian's rules, mostly: before the files are read nobody can say what a probe's loader will not find.
+    kernel = probed(libraries=["libc.so.6"])
+    assert kernel.library("libother.so.7").there is False
+    assert dataclasses.replace(kernel, added={"odd": "1"}).library("libother.so.7").there is None
 
 
 def test_cuda_of_the_image_is_told_from_the_next_one() -> None:
