@@ -140,7 +140,7 @@ class NativeFacts:
             if soname in self.cached:
                 return Library(soname, True, "the image's loader finds it", _installed(names, self.packages) or "")
             if self.added and not self.added_libraries and soname not in table():
-                return Library(soname, None, "the system packages that come with it are not read yet", next(iter(names), ""))
+                return Library(soname, None, "the packed system packages are not read yet", next(iter(names), ""))
             return Library(soname, False, "the image's loader does not find it", next(iter(names), ""))
         if found := _installed(names, self.packages):
             return Library(soname, True, f"{found} {self.packages[found]}".removesuffix(" ?"), found)
