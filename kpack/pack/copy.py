@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError, MachineError
 from kpack.files import write_text
+from kpack.positioned import pread, pwrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -169,7 +170,7 @@ class _Copy:
             data = self.job.source
             return self._streamed(lambda begin, end: data[begin:end])
         with _opened(self.job) as source:
-            return self._streamed(lambda begin, end: os.pread(source, end - begin, begin))
+            return self._streamed(lambda begin, end: pread(source, end - begin, begin))
 
     def _streamed(self, read: Callable[[int, int], bytes]) -> CopiedDigests:
         whole, spans, written = hashlib.sha256(), [], 0
@@ -190,10 +191,10 @@ class _Copy:
         spans = []
         for begin, end in self.job.ranges[first : first + _TOGETHER]:
             span = hashlib.sha256()
-            for piece in self._pieces(lambda at, to: os.pread(source, to - at, at), begin, end):
+            for piece in self._pieces(lambda at, to: pread(source, to - at, at), begin, end):
                 span.update(piece)
             spans.append(span.hexdigest())
-        if first + _TOGETHER >= len(self.job.ranges) and os.pread(source, 1, self.job.size):
+        if first + _TOGETHER >= len(self.job.ranges) and pread(source, 1, self.job.size):
             raise self._wrong("more than it should have", self.job.size + 1)
         return spans
 
@@ -205,7 +206,7 @@ class _Copy:
             ranges = self.job.ranges[number * _TOGETHER : (number + 1) * _TOGETHER]
             at, end = ranges[0][0], ranges[-1][1]
             while at < end:
-                piece = os.pread(self.descriptor, min(_PIECE, end - at), self.job.position + at)
+                piece = pread(self.descriptor, min(_PIECE, end - at), self.job.position + at)
                 assert piece
                 digest.update(piece)
                 at += len(piece)
@@ -227,7 +228,7 @@ class _Copy:
                 raise self._wrong("cut short", begin)
             at, view = self.job.position + begin, memoryview(piece)
             while view:
-                count = os.pwrite(self.descriptor, view, at)
+                count = pwrite(self.descriptor, view, at)
                 at, view = at + count, view[count:]
             begin += len(piece)
             if self.on_bytes is not None:

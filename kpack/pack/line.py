@@ -28,8 +28,8 @@ for v,x in q:
   b=t.basename(x);y=x+'/bootstrap.py'*t.isdir(x);a=x==p or b in(n,n[:-4])
   if(a or'.kp'in b)and t.isfile(y):
    z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(z[:{size}]).hexdigest();k=[k,5][a];\
-f+=x+': '+['damaged','other '*(h!=w)+'id '+h[:12]][b'run(PACK'in z],
-   if(h==w)*a:break
+o=h==w;f+=x+': '+['damaged','other '[6*o:]+'id '+h[:12]][b'run(PACK'in z],
+   if o*a:break
   if x<y and v>1:e=[z.path for z,_ in zip(os.scandir(x),range(999))if z.is_dir()or'.kp'in z.name];\
 q+=[(v/-~len(e),z)for z in e]
  except OSError as e:f+=e,

@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, cast
 
 from kpack.errors import IntegrityError, MachineError
+from kpack.positioned import pread
 from kpack.restore.errors import RestoreError
 from kpack.restore.inflate import Inflater
 from kpack.restore.manifest import Member, Span
@@ -124,11 +125,11 @@ class _Shelf:
             with path.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
 
-                def pread(count: int, offset: int) -> bytes:
-                    return os.pread(stream.fileno(), count, offset)
+                def at(count: int, offset: int) -> bytes:
+                    return pread(stream.fileno(), count, offset)
 
-                start = find_directory(size, pread, filename, odd)
-                entries = read_directory(pread(size - start, start), start, filename, odd)
+                start = find_directory(size, at, filename, odd)
+                entries = read_directory(at(size - start, start), start, filename, odd)
         except OSError as error:
             raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
         except RestoreError as error:
@@ -141,4 +142,4 @@ class _Shelf:
         """Return the bytes of neighbouring spans; that the file is the locked one is shown where it is packed."""
         first, last = spans[0].offset, spans[-1].offset + spans[-1].size
         with self._paths[member.path].open("rb") as stream:
-            return os.pread(stream.fileno(), last - first, first)
+            return pread(stream.fileno(), last - first, first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from kpack.positioned import pread
 
 _BLOCK = 1 << 16
 """Bytes that are read at a time for small slices."""
@@ -33,4 +33,4 @@ class Window:
         return self._block[at : max(at, end - self._start)]
 
     def _read(self, begin: int, end: int) -> bytes:
-        return os.pread(self._descriptor, end - begin, self._offset + begin)
+        return pread(self._descriptor, end - begin, self._offset + begin)

@@ -21,6 +21,7 @@ from kpack.pack.engine import engine
 from kpack.pack.manifest import SPAN, dumps
 from kpack.pack.tarfmt import BOOTSTRAP, MANIFEST
 from kpack.pack.wheel import Admitted, WrongRecord, admit
+from kpack.positioned import pwrite
 from kpack.restore import manifest as model
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ def write(
             assert len(head) == origin
             for item, offset in zip(planned, offsets, strict=True):
                 block = tarfmt.header(item.path, item.size)
-                os.pwrite(descriptor, block, origin + offset - len(block))
-            os.pwrite(descriptor, head, 0)
+                pwrite(descriptor, block, origin + offset - len(block))
+            pwrite(descriptor, head, 0)
     identity = hashlib.sha256(code).hexdigest()
     return BuiltPack(
         path=out,

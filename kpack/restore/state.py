@@ -8,7 +8,6 @@ What is read here may have been written by anybody: see `foreign` and `journal`.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import stat
@@ -93,6 +92,8 @@ class State:
             os.close(descriptor)
 
     def _acquire(self, path: str, made: List[str], on_wait: Optional[Callable[[], None]]) -> int:
+        import fcntl  # Windows, where packs are made and not restored, has none
+
         waited = False
         while True:
             refuse_planted(self.folder)

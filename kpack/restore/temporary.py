@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -16,6 +15,8 @@ PREFIX = "kpack-restore-"
 
 def make() -> Tuple[str, int]:
     """Make a private folder; return it and the descriptor that holds its lock until it is closed."""
+    import fcntl  # Windows, where packs are made and not restored, has none
+
     folder = tempfile.mkdtemp(prefix=PREFIX)
     held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     fcntl.flock(held, fcntl.LOCK_EX)
@@ -32,6 +33,8 @@ def sweep() -> None:
 
 
 def _sweep(folder: str) -> None:
+    import fcntl
+
     # What is another user's, in use, or gone already stays.
     with contextlib.suppress(OSError):
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
