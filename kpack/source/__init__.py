@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.version import Version
@@ -64,7 +64,7 @@ def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> 
     if not any(pin.source for target in resolution.targets for pin in target.packed):
         return resolution
     image = _image(resolution)
-    builder = _builder(environment, fetcher, image)
+    builder = _builder(environment, fetcher, image, {found.target.python_version for found in resolution.targets})
     built: dict[object, BuiltWheel] = {}
     targets = []
     for found in resolution.targets:
@@ -172,7 +172,12 @@ def _unlike(pin: Pin, image: Mapping[str, str]) -> Iterator[str]:
             )
 
 
-def _builder(environment: Environment, fetcher: Fetcher, image: Mapping[str, str] | None = None) -> Builder:
+def _builder(
+    environment: Environment,
+    fetcher: Fetcher,
+    image: Mapping[str, str] | None = None,
+    pythons: Collection[str] = (),
+) -> Builder:
     from kpack.resolve.ask import address
     from kpack.source.build import Builder
     from kpack.source.environment import Indexes
@@ -183,4 +188,5 @@ def _builder(environment: Environment, fetcher: Fetcher, image: Mapping[str, str
         indexes=Indexes(addresses=address(environment, None), exclude_newer=environment.exclude_newer),
         unisolated=environment.no_build_isolation,
         image=image,
+        pythons=pythons,
     )

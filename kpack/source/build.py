@@ -30,13 +30,20 @@ if TYPE_CHECKING:
     from kpack.source.environment import Indexes
     from kpack.target import Target
 
+HEAVY = 300_000_000
+"""Bytes of build requirements that are not fetched for a Python that no target has: torch, and what it brings."""
+
+NAMED = 3
+"""Wheels that are named as the largest."""
+
 
 class Builder:
     """Builds sources for one project.
 
     ``relative_to`` is the folder of kaggle-env.toml; ``indexes`` say where build requirements come from;
     ``unisolated`` are the names of what is built with the packages of `interpreter.running` instead; ``image`` is
-    what the targets have (name → version), and what a build takes where it may choose.
+    what the targets have (name → version), and what a build takes where it may choose; ``pythons`` are the series of
+    their interpreters.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class Builder:
         indexes: Indexes,
         unisolated: Collection[str] = (),
         image: Mapping[str, str] | None = None,
+        pythons: Collection[str] = (),
     ) -> None:
         self.fetcher = fetcher
         self.cache = fetcher.cache
@@ -54,6 +62,7 @@ class Builder:
         self.indexes = indexes
         self.unisolated = frozenset(unisolated)
         self.image = dict(image or {})
+        self.pythons = frozenset(pythons)
         self.memory = Memory(self.cache)
 
     def build(self, source: Source, *, name: str, version: Version, expected: Wheel | None = None) -> BuiltWheel:
@@ -182,13 +191,30 @@ class Builder:
                 "--offline, and its build requirements are not locked yet", where=name, next="lock without --offline"
             )
         found = environment.resolve(system.requires, self.indexes, self.cache, name=name, image=self.image)
+        self._weigh(found, name)
         place = self._installed(found, folder / "environment", name)
         more = place.dynamic_requires(project, system)
         if not more:
             return place, found
         everything = [*system.requires, *more]
         found = environment.resolve(everything, self.indexes, self.cache, name=name, image=self.image)
+        self._weigh(found, name)
         return self._installed(found, folder / "whole-environment", name), found
+
+    def _weigh(self, wheels: tuple[Wheel, ...], name: str) -> None:
+        """Refuse to fetch what is large and for another Python than the targets': what it compiles would not fit."""
+        here, size = this_host().python, sum(wheel.size or 0 for wheel in wheels)
+        others = sorted(self.pythons - {here})
+        if size < HEAVY or not others:
+            return
+        largest = sorted(wheels, key=lambda wheel: wheel.size or 0, reverse=True)[:NAMED]
+        named = ", ".join(f"{wheel.filename} ({(wheel.size or 0) / 1e6:,.0f} MB)" for wheel in largest)
+        raise MisfitError(
+            f"its build needs {size / 1e9:.1f} GB of wheels for Python {here}, and the target has {others[0]}; nothing "
+            f"of them was fetched: {named}",
+            where=name,
+            next=interpreter.WAYS_OUT,
+        )
 
     def _environment(self, source: Source, folder: Path, name: str) -> BuildEnvironment:
         """Make the environment of the locked requirements."""

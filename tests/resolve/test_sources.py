@@ -312,3 +312,15 @@ def test_a_project_below_the_top_of_an_archive_is_named(scenario: Scenario) -> N
         "top: no Python project: neither pyproject.toml nor setup.py is at its top; projects below it: PythonAPI"
     )
     assert caught.value.next.startswith("write #subdirectory=PythonAPI at the end of its URL")
+
+
+def test_a_torch_that_only_the_image_has_is_not_fetched_for_a_build(scenario: Scenario) -> None:
+    build = '[build-system]\nrequires = ["setuptools", "torch"]\n'
+    path = scenario.index.add(sdist(scenario.folder, "top", "1.0", {"pyproject.toml": build, "setup.py": ""}))
+    scenario.wheel("torch", "2.11.0")
+    words = "top: its build needs torch, and the image has torch 2.10.0.cu128, which no index here has"
+    for request in ("top", f"top @ {path.as_uri()}"):
+        with pytest.raises(NoSolution, match=words) as caught:
+            scenario.lock(request, base={"torch": "2.10.0+cu128"}, allow_source=["top"])
+        assert 'no-build-isolation = ["top"]' in caught.value.next
+    assert not any("torch-2.11.0" in each for each in scenario.index.requests)

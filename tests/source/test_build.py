@@ -21,6 +21,7 @@ from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError,
 from kpack.files import sha256_of
 from kpack.resolve.model import Pin, Source, Wheel
 from kpack.resolve.wire import IndexAddress
+from kpack.source import environment
 from kpack.source.build import check_target
 from kpack.source.environment import Indexes
 from kpack.source.host import this_host
@@ -42,6 +43,15 @@ def target(python: str = "3.12", machine: str = "x86_64", glibc: tuple[int, int]
         environment=marker_environment(f"{python}.0", machine),
         tags=supported_tags(python, machine, glibc),
     )
+
+
+def test_gigabytes_for_another_python_than_the_targets_are_named_and_not_fetched(
+    own: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = Wheel(filename="torch-2.11.0-cp38-cp38-linux_x86_64.whl", sha256="0" * 64, size=900_000_000, url=None)
+    monkeypatch.setattr(environment, "resolve", lambda *_, **_more: (torch,))
+    with pytest.raises(MisfitError, match=r"needs 0\.9 GB of wheels for Python .*the target has 3\.7; .*torch.*900 MB"):
+        own.builder(pythons={"3.7"}).build(own.project(), name="fork", version=Version("1.0"))
 
 
 def platform_tag() -> str:

@@ -32,9 +32,10 @@ class Diagnosis:
         self._label = search.request.label
         self._walk = ClashSearch(search.finder, search.markers, asked)
 
-    def obstacles(self) -> tuple[Obstacle, ...]:
-        """Return what cannot be met on the way of the newest versions."""
-        return tuple(map(_obstacle, self._walk.clashes()))
+    def newest(self) -> tuple[str, tuple[Obstacle, ...]]:
+        """Return the first thing that cannot be met on the way of the newest versions, in words, and all of them."""
+        clashes = self._walk.clashes()
+        return self._first(clashes[0]) if clashes else "", tuple(map(_obstacle, clashes))
 
     def failure(self, error: Exception) -> Failure:
         """Return what is wrong, and what of it no other words in kaggle-env.toml could change."""

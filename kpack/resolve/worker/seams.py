@@ -38,7 +38,7 @@ from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, invalid
-from kpack.resolve.worker.unisolated import metadata_folder
+from kpack.resolve.worker.unisolated import admit_build, metadata_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +60,9 @@ UPLOADED_PRIOR_TO = hasattr(cmdoptions, "uploaded_prior_to")
 
 DIRECT_REFERENCES = hasattr(pip_prepare, "check_pypi_direct_references")
 """pip 26.3 and newer: looks for URLs in Requires-Dist, whatever their markers say."""
+
+_ADMIT_BUILD = "_kpack_admit_build"
+"""An attribute of pip's requirement: called with what [build-system] requires, before anything of that is fetched."""
 
 _MAKE_METADATA = "_kpack_make_metadata"
 """An attribute of pip's requirement: makes the metadata folder in pip's place, and returns its path."""
@@ -304,6 +307,8 @@ class Finder:
         how = self._unisolated(ireq)
         if how is not None:
             setattr(ireq, _MAKE_METADATA, lambda: metadata_folder(how, ireq.unpacked_source_directory, self.building))
+        else:
+            setattr(ireq, _ADMIT_BUILD, lambda lines: admit_build(self.building, lines, self.kernel, self.pages.best))
         try:
             distribution = original(ireq, parallel_builds=True)
         except InstallationError:
@@ -409,6 +414,10 @@ def _prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
     """Stand for `SourceDistribution.prepare_distribution_metadata`."""
     make = getattr(own.req, _MAKE_METADATA, None)
     if make is None:
+        admit = getattr(own.req, _ADMIT_BUILD, None)
+        if admit is not None:
+            own.req.load_pyproject_toml()
+            admit(own.req.pyproject_requires or ())
         _PIPS_PREPARE_METADATA(own, *args, **more)
         return
     own.req.metadata_directory = make()
@@ -421,7 +430,8 @@ def install() -> None:
 
     pip checks each candidate's metadata by evaluating every requirement under every extra, twice; the worker's own
     readers checked name, version and requirements already, so that pass is left out. And pip would go on for
-    200,000 rounds. What ``no-build-isolation`` names is built by another interpreter than pip's. pip 26.3 refuses an
+    200,000 rounds. What ``no-build-isolation`` names is built by another interpreter than pip's; for what is built in
+    isolation nothing is fetched that only the image has. pip 26.3 refuses an
     sdist of its own index for a URL behind any extra; here a URL counts when the target asks for it
     (`UrlDependency`).
     """

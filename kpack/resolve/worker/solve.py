@@ -99,15 +99,21 @@ def _url_dependency(error: UrlDependency) -> Failure:
 
 
 def _no_answer(search: Search, asked: list[tuple[str, str]], last: str) -> Failure:
-    tried = search.request.rounds < ROUNDS
-    tries = "the time that words are given" if tried else f"{ROUNDS:,} tries"
+    if search.request.rounds < ROUNDS:
+        # Who looks for words can do something about what the newest versions meet.
+        first, obstacles = Diagnosis(search, asked).newest()
+        text = "no versions that fit together were found in the time that words are given"
+        return Failure(
+            kind="no-solution",
+            text="\n".join(filter(None, [first, text])),
+            because="too-many-tries",
+            obstacles=obstacles,
+        )
     return Failure(
         kind="no-solution",
-        text=f"no versions that fit together were found in {tries} once {last} was added to the requests",
+        text=f"no versions that fit together were found in {ROUNDS:,} tries once {last} was added to the requests",
         next="give it, or what it needs, a tighter range of versions; or put it in an environment of its own",
         because="too-many-tries",
-        # Who looks for words can do something about them; a person has read what was tried.
-        obstacles=Diagnosis(search, asked).obstacles() if tried else (),
     )
 
 

@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import InstallationError
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.errors import UsageError
 from kpack.resolve.build_system import build_system
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pip._vendor.packaging.version import Version
+
     from kpack.resolve.wire import Unisolated
+    from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.provided import ProvidedDistributions
 
 LAST_WORDS = 4
 """Lines of a failed build that are shown."""
@@ -48,6 +56,37 @@ class Unbuildable(InstallationError):  # type: ignore[misc] # pip is not typed
     def __init__(self, what: str, next: str) -> None:  # noqa: A002 - as `kpack.errors` names it
         super().__init__(what)
         self.next = next
+
+
+def admit_build(
+    building: str,
+    lines: Iterable[str],
+    kernel: ProvidedDistributions,
+    usable: Callable[[str], Mapping[Version, IndexFile]],
+) -> None:
+    """Refuse a build in isolation whose requirements the image alone has; nothing of them was fetched yet.
+
+    ``lines`` are those of [build-system]; ``usable`` gives what the indexes have of a name. A torch of the index is
+    gigabytes, and another one than the image's ``2.10.0+cu128``: what is compiled against it does not fit.
+
+    Raises:
+        Unbuildable: one of them is in the image in a build of its own.
+
+    """
+    for line in lines:
+        try:
+            name = str(canonicalize_name(Requirement(line).name))
+        except InvalidRequirement:
+            continue  # pip says what is wrong with it
+        has = kernel.version(name)
+        if has is None or not has.local or has in usable(name):
+            continue
+        raise Unbuildable(
+            f"{building}: its build needs {name}, and the image has {name} {has}, which no index here has: what is "
+            "built with another one may not work there",
+            f'give the URL or path of a prebuilt wheel of it in packages; or write no-build-isolation = ["{building}"] '
+            "and build it where the image is: kpack notebook --relock writes a builder notebook for Kaggle",
+        )
 
 
 def metadata_folder(how: Unisolated, project: str, name: str) -> str:
