@@ -19,6 +19,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _CLAIM = ".claim"
+_HELD: set[str] = set()
+"""Temporary files and folders of this process."""
+
+
+@contextlib.contextmanager
+def held(path: str | Path) -> Iterator[None]:
+    """Remember ``path`` as a temporary file or folder of this process while the block runs."""
+    name = str(path)
+    _HELD.add(name)
+    try:
+        yield
+    finally:
+        _HELD.discard(name)
+
+
+def drop() -> None:
+    """Remove the temporary files and folders of this process, which ends without a chance to do it in order."""
+    for path in map(Path, list(_HELD)):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @contextlib.contextmanager
@@ -66,7 +89,8 @@ def folder(root: Path) -> Iterator[Path]:
             place = Path(name).with_suffix("")
             place.mkdir(mode=0o700)
             try:
-                yield place
+                with held(place), held(name):
+                    yield place
             finally:
                 shutil.rmtree(place, ignore_errors=True)
                 Path(name).unlink(missing_ok=True)

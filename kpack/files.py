@@ -104,7 +104,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
             f"cannot write: {error.strerror}", where=str(path), next="choose a folder that can be written"
         ) from error
     try:
-        with stream:
+        with stream, claims.held(name):
             yield stream
             stream.flush()
             # Still claimed: nobody takes it for a left-over.

@@ -7,13 +7,14 @@ what goes wrong is raised as a `KpackError`, which says what happened, where, an
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpack import beside, project, restoring
 from kpack import pack as packs
-from kpack import project, restoring
 from kpack.cache import Cache
+from kpack.checkpoints import landing
 from kpack.errors import (
     CheckFailed,
     ExitCode,
@@ -134,6 +135,8 @@ def build(
 ) -> BuiltPack:
     """Make the pack of a lock, as ``kpack build`` does; the answer holds the line to paste.
 
+    Beside the pack lie the line as a file, a notebook that begins with it, and the head of the pack that was there.
+
     ``config`` is the kaggle-env.toml (None: the nearest upwards), ``out`` the file to write (None:
     ``dist/<name>.kpack.bin`` beside it), ``take_from`` older packs whose files are used instead of the network.
 
@@ -145,12 +148,15 @@ def build(
         MachineError: no space, no permission.
 
     """
-    return project.build(
-        _project(config),
-        _fetcher(cache, offline=offline),
-        out=None if out is None else Path(out),
-        take_from=[Path(older) for older in take_from],
+    found = _project(config)
+    place = found.pack_path if out is None else Path(out)
+    before = beside.standing_head(place)
+    made = project.build(
+        found, _fetcher(cache, offline=offline), out=place, take_from=[Path(older) for older in take_from]
     )
+    lands = landing(found.current_lock().checkpoints, found.environment.restore.directory)
+    delivered = beside.deliver(made, before, lands)
+    return replace(made, notes=(*made.notes, *delivered.notes))
 
 
 def verify(path: str | os.PathLike[str]) -> Verified:

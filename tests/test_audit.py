@@ -12,6 +12,7 @@ import pytest
 from kpack import project as projects
 from kpack.cli import run
 from kpack.lock import from_resolution
+from tests.support.answers import checked
 from tests.support.kernels import base, environment, pin, resolution, target
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def test_a_known_vulnerability_is_exit_1_with_its_names_and_the_version_that_has
     assert "3 distributions asked about, 1 known vulnerabilities" in out
     assert ("torch", "2.10.0") in asked, "a local version is the public one to the service"
     assert run(["audit", "--osv-url", url, "--ignore", "PYSEC-2026-1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"asked": 3, "found": [], "unknown": []}
+    assert checked(["audit"], capsys.readouterr().out) == {"asked": 3, "found": [], "unknown": []}
 
 
 @pytest.mark.usefixtures("locked")

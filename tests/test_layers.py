@@ -50,15 +50,17 @@ ROOMS = {
     "project": "base checkpoints debian environment errors fetch files lock pack resolve source target",
     "notebook": "base environment errors files lock pack publish urls",
     "beside": "errors files notebook pack",
+    "page": "errors licenses lock pack",
     "rehearse": "errors notebook pack publish restore tether",
     "status": "errors ledger lock pack standing",
-    "library": "cache errors fetch pack project restoring",
+    "library": "beside cache checkpoints errors fetch pack project restoring",
     "cli": """
         audit
         base
         beside
         checkpoints
         cache
+        claims
         drift
         environment
         errors
@@ -71,6 +73,7 @@ ROOMS = {
         native
         notebook
         pack
+        page
         places
         project
         publish

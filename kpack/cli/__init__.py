@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import click
 
 from kpack import __version__
-from kpack.cli.session import Session, plain
+from kpack.cli.completion import VARIABLE
+from kpack.cli.session import SCREEN, Session, warn
 from kpack.errors import ExitCode, KpackError, MachineError, UsageError
 from kpack.restore.errors import RestoreError
 
@@ -38,6 +39,7 @@ COMMANDS = {
     "restore": "kernel",
     "drift": "kernel",
     "cache": "machine",
+    "completion": "machine",
 }
 """Every command and the heading it stands under; each lives in the module of its name, imported when it is used."""
 
@@ -61,6 +63,10 @@ _ELSEWHERE = {
     "new": "init",
 }
 """What other tools call it, and what it is called here."""
+
+
+_FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
+"""Options of the group that take no value."""
 
 
 class _Commands(click.Group):
@@ -106,16 +112,21 @@ class _Commands(click.Group):
 @click.option(
     "--config", type=click.Path(path_type=Path), help="Another kaggle-env.toml; default: the nearest upwards."
 )
+@click.option("-q", "--quiet", is_flag=True, help="Print the answer and what goes wrong, and nothing else.")
+@click.option("-v", "--verbose", is_flag=True, help="Print all of every list, and what becomes of each file.")
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 @click.pass_context
-def group(ctx: click.Context, config: Path | None, *, debug: bool) -> None:
+def group(ctx: click.Context, config: Path | None, *, quiet: bool, verbose: bool, debug: bool) -> None:
     r"""Carry a Python environment and its checkpoints into a Kaggle notebook without internet.
 
     \b
     kpack init     write a kaggle-env.toml
     kpack lock     compile it for the kernel's Python and image
     kpack build    make the pack, and the line to paste in the notebook
+
+    The options below may stand behind the command, too.
     """
+    SCREEN.volume = verbose - quiet
     ctx.obj = Session(config=config, debug=debug)
 
 
@@ -133,14 +144,19 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter stops nothing
+    if instruction := os.environ.get(VARIABLE):
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(group, {}, "kpack", VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; what goes wrong is said on stderr, or as JSON on stdout."""
     session = Session(debug="--debug" in arguments, json="--json" in arguments)
+    SCREEN.volume = 0
     try:
-        with group.make_context("kpack", _config_first(arguments)) as ctx:
+        with group.make_context("kpack", _group_first(arguments)) as ctx:
             result = group.invoke(ctx)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
@@ -171,13 +187,14 @@ def _stopped(session: Session, error: BaseException) -> int:
     return _fail(session, {"code": interrupt.CODE, "what": "stopped", "where": "", "next": getattr(error, "next", "")})
 
 
-def _config_first(arguments: list[str]) -> list[str]:
-    """Return the words with ``--config`` before the command: it may stand behind it, too."""
+def _group_first(arguments: list[str]) -> list[str]:
+    """Return the words with the group's options before the command: they may stand behind it, too."""
     words, front = list(arguments), []
     end = words.index("--") if "--" in words else len(words)
     place = 0
     while place < end:
-        count = 2 if words[place] == "--config" else 1 if words[place].startswith("--config=") else 0
+        word = words[place]
+        count = 2 if word == "--config" else 1 if word in _FLAGS or word.startswith("--config=") else 0
         if count and place + count <= end:
             front += words[place : place + count]
             del words[place : place + count]
@@ -214,10 +231,10 @@ def _fail(session: Session, error: dict[str, object]) -> int:
         click.echo(json.dumps({"error": error}))
     else:
         where = f"{error['where']}: " if error["where"] else ""
-        click.echo(plain(f"kpack: {where}{error['what']}"), err=True)
+        warn(f"kpack: {where}{error['what']}")
         if error["next"]:
             for row in str(error["next"]).splitlines():
-                click.echo(plain(f"  → {row}"), err=True)
+                warn(f"  → {row}")
     code = error["code"]
     assert isinstance(code, int)
     return code

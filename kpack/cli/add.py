@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kpack.cli import complete
 from kpack.cli.session import Session, answer, json_option, say, tell
 from kpack.errors import ExitCode, UsageError
 
@@ -28,7 +29,12 @@ def list_options(verb: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for key in ("allow-source", "allow-broken", "replace", "exclude"):
             option = click.option(
-                f"--{key}", key.replace("-", "_"), multiple=True, metavar="NAME", help=f"{verb} `{key}`."
+                f"--{key}",
+                key.replace("-", "_"),
+                multiple=True,
+                metavar="NAME",
+                help=f"{verb} `{key}`.",
+                shell_complete=complete.known if verb.startswith("Add") else complete.of_file(key),
             )
             command = option(command)
         return click.option("--dry-run", is_flag=True, help="Show the change and write nothing.")(command)
@@ -154,7 +160,7 @@ def finish(path: Path, text: str, edits: list[Edit], *, dry_run: bool = False, a
     if dry_run:
         name = shown_path(path)
         for row in difflib.unified_diff(text.splitlines(), edits[-1].text.splitlines(), name, name, lineterm=""):
-            tell(row)
+            tell(row, wrap=False)
         tell(f"{name}: nothing was written (--dry-run)" if changed else f"{name}: nothing would change")
         return int(ExitCode.DONE)
     for entry in added:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,22 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from kpack.cli.session import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import RenderableType
     from rich.progress import Task, TaskID
+
+
+SOON = 0.5
+"""Seconds before a bar is drawn."""
+_TITLE = 12
+"""Columns that a title has at least, so that bars below each other begin at the same place."""
 
 
 class _OfBytes(ProgressColumn):
@@ -60,13 +68,32 @@ class Bar:
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Bar]:
-    """Yield a bar that is there until the work is done; ``total`` in bytes, 0 for none yet."""
+def bars() -> Iterator[Callable[[str, int], Bar]]:
+    """Yield what adds a bar, by its title and its bytes (0: none yet); all are drawn together until the work is done.
+
+    They are drawn when it takes longer: what is over in half a second needs none.
+    """
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(min_width=_TITLE, no_wrap=True)),
         TimeElapsedColumn(),
         *map(_OfBytes, (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield Bar(progress, progress.add_task(title, total=total or None), total)
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    over, turn = threading.Event(), threading.Lock()
+
+    def draw() -> None:
+        with turn:
+            if not over.is_set():
+                progress.start()
+
+    timer = threading.Timer(SOON, draw)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda title, total: Bar(progress, progress.add_task(title, total=total or None), total)
+    finally:
+        timer.cancel()
+        with turn:
+            over.set()
+            progress.stop()

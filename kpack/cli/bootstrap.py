@@ -25,7 +25,7 @@ def bootstrap(path: Path, *, copy: bool, as_json: bool) -> None:
     if as_json:
         answer({"pack": str(path), "id": found.id, "bootstrap": found.line})
     else:
-        tell(found.line)
+        tell(found.line, wrap=False)
     if copy:
         from kpack.cli.clipboard import copy as put
 

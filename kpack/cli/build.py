@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kpack import beside
+from kpack import beside, claims
 from kpack import project as projects
 from kpack.cache import Cache
 from kpack.checkpoints import landing
-from kpack.cli.progress import counted, fetching
-from kpack.cli.session import Session, answer, human_size, json_option, say, say_next, tell
+from kpack.cli.interrupt import stoppable
+from kpack.cli.progress import building
+from kpack.cli.session import SCREEN, Session, answer, describe, human_size, json_option, note, say_next, tell
 from kpack.errors import CheckFailed, IntegrityError, MachineError
 from kpack.fetch import Fetcher
 from kpack.files import sha256_of
@@ -22,6 +23,7 @@ from kpack.files import sha256_of
 if TYPE_CHECKING:
     from kpack.pack import BuiltPack
 
+GOING_ON = "the pack that was there still stands, and what was fetched is kept: kpack build goes on from there"
 _SHOWN = 8
 """Checkpoints whose place is shown; a repository has hundreds."""
 
@@ -86,20 +88,21 @@ def build(
             }
         )
         return
-    for note in notes:
-        say(f"note: {note}")
+    for text in notes:
+        note(text)
     tell(f"{out}: {'the same bytes again' if check else 'built'}, {human_size(made.size)}, id {made.id}")
-    for place in list(lands.values())[:_SHOWN]:
-        tell(f"in the kernel: {place}")
-    if len(lands) > _SHOWN:
-        tell(f"and {len(lands) - _SHOWN} more checkpoints, see kpack inspect")
+    shown = len(lands) if SCREEN.volume > 0 else _SHOWN
+    for place in list(lands.values())[:shown]:
+        describe(f"in the kernel: {place}")
+    if len(lands) > shown:
+        describe(f"and {len(lands) - shown} more checkpoints; kpack -v build lists all")
     if delivered is not None:
         if delivered.before is not None:
-            tell(_news(delivered.before, made.id))
+            describe(_news(delivered.before, made.id))
         files = delivered.files
-        tell(f"Paste this line in the notebook ({files.line.name} has it, {files.notebook.name} begins with it):")
-        tell("")
-        tell(made.line)
+        describe(f"Paste this line in the notebook ({files.line.name} has it, {files.notebook.name} begins with it):")
+        describe("")
+        tell(made.line, wrap=False)
     if out == project.pack_path:
         say_next(project)
 
@@ -113,8 +116,7 @@ def _news(before: str, now: str) -> str:
 
 def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> BuiltPack:
     made = project.current_lock()
-    total = made.size
-    with fetching(total) as on_fetch, counted("packing", total) as on_bytes:
+    with stoppable(GOING_ON), building(made.size) as (on_fetch, on_bytes):
         return projects.build(
             project,
             Fetcher(Cache(), offline, listener=on_fetch),
@@ -131,7 +133,7 @@ def _checked(
     from kpack import pack
 
     before = pack.read(out).id if expect is None else expect
-    with _beside(out) as place:
+    with _beside(out) as place, claims.held(place):
         made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
         _expected(made, before, out)
         digest = made.sha256
@@ -144,7 +146,7 @@ def _expected_build(
     project: projects.Project, out: Path, expect: str, *, offline: bool, take_from: tuple[Path, ...]
 ) -> BuiltPack:
     """Build beside, and let the pack take its place only when it is the expected one."""
-    with _beside(out) as place:
+    with _beside(out) as place, claims.held(place):
         made = _build(project, Path(place) / out.name, offline=offline, take_from=take_from)
         _expected(made, expect, out)
         made.path.replace(out)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import project as projects
+from kpack.cli import complete
 from kpack.cli.session import Session, answer, json_option, tell
 from kpack.errors import ExitCode
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", metavar="[LOCK|PACK]", required=False, type=click.Path(path_type=Path))
-@click.option("--base", "ref", required=True, metavar="NEW", help="A shipped snapshot's name, or a probe file.")
+@click.option(
+    "--base",
+    "ref",
+    required=True,
+    metavar="NEW",
+    help="A shipped snapshot's name, or a probe file.",
+    shell_complete=complete.images,
+)
 @json_option
 @click.pass_obj
 def drift(session: Session, path: Path | None, ref: str, *, as_json: bool) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kpack.cli.session import Session, answer, json_option, say, tell
+from kpack.cli import complete
+from kpack.cli.session import SCREEN, Session, answer, json_option, note, say, tell
 from kpack.environment import FILE_NAME, parse
 from kpack.errors import ExitCode, UsageError
 
@@ -24,7 +25,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.option("--name", help="Name of the pack; default: the notebook's or the folder's.")
-@click.option("--base", "bases", multiple=True, metavar="NAME", help="The kernel's image; may be given more than once.")
+@click.option(
+    "--base",
+    "bases",
+    multiple=True,
+    metavar="NAME",
+    help="The kernel's image; may be given more than once.",
+    shell_complete=complete.images,
+)
 @click.option("--python", metavar="3.N", help="Python of a kernel without a known image.")
 @click.option(
     "--from",
@@ -111,10 +119,10 @@ def init(
         said = {"config": str(path), "schema": str(beside), "name": title, "base": list(bases), "python": python}
         answer({**said, **_summary(harvest, notes), "because": choice.because if choice else None})
         return int(ExitCode.DONE)
-    if inputs:
+    if inputs and SCREEN.volume >= 0:
         print_findings(harvest)
-    for note in notes:
-        say(f"note: {note}")
+    for text in notes:
+        note(text)
     for image in images:
         say(f"image: {about(image, dt.datetime.now(dt.UTC).date())}")
     if choice is not None:

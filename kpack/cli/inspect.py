@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import pack
-from kpack.cli.session import Session, answer, human_size, json_option, tell
+from kpack.cli.session import Session, answer, human_size, json_option, plain, tell
+from kpack.files import write_text
 
 if TYPE_CHECKING:
     from kpack.restore.manifest import PackTarget
@@ -24,16 +25,26 @@ if TYPE_CHECKING:
     show_default=True,
     help="cyclonedx: a software bill of materials, with licences, hashes and addresses.",
 )
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write one page that shows all of it: sizes, who brings what, licences; it fetches nothing.",
+)
 @json_option
 @click.pass_obj
-def inspect(session: Session, path: Path, *, form: str, as_json: bool) -> None:
+def inspect(session: Session, path: Path, html: Path | None, *, form: str, as_json: bool) -> None:
     r"""List what a pack holds, for which kernels, and what it leans on there.
 
     \b
     kpack inspect dist/toxic-comments.kpack.bin
+    kpack inspect dist/toxic-comments.kpack.bin --html pack.html
     kpack inspect dist/toxic-comments.kpack.bin --format cyclonedx > bom.json
     """
     found = pack.read(path)
+    if html is not None:
+        _write_page(found, html, as_json=as_json)
+        return
     if form == "cyclonedx":
         from kpack.inventory import inventory
         from kpack.inventory.cyclonedx import bill_of_materials
@@ -88,6 +99,16 @@ def _addresses(session: Session) -> dict[str, str]:
         return {}  # a pack alone, as somebody got it from somewhere
     made = project.lock
     return {wheel.sha256: wheel.url for wheel in made.wheels() if wheel.url} if made is not None else {}
+
+
+def _write_page(found: pack.ReadPack, html: Path, *, as_json: bool) -> None:
+    from kpack.page import page_of, render
+
+    write_text(html, render(page_of(found), plain=plain, size=human_size))
+    if as_json:
+        answer({"pack": str(found.path), "id": found.id, "html": str(html)})
+    else:
+        tell(f"{html}: written, {human_size(html.stat().st_size)}; it opens in any browser, without the network")
 
 
 def _tell_target(found: pack.ReadPack, target: PackTarget) -> None:

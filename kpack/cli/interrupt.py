@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
+
+from kpack import claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +72,14 @@ def first() -> bool:
 
 def _end(going_on: str) -> NoReturn:
     if first():
-        shown = f"\r{_SHOW_CURSOR}" if os.isatty(2) else ""
-        os.write(2, f"{shown}kpack: stopped\n  → {going_on}\n".encode())  # a thread may hold the lock of sys.stderr
+        # A thread may hold the locks of sys.stdout and sys.stderr.
+        if "--json" in sys.argv:
+            error = {"code": CODE, "what": "stopped", "where": "", "next": going_on}
+            os.write(1, json.dumps({"error": error}).encode() + b"\n")
+        else:
+            shown = f"\r{_SHOW_CURSOR}" if os.isatty(2) else ""
+            os.write(2, f"{shown}kpack: stopped\n  → {going_on}\n".encode())
+    cleaning = threading.Thread(target=claims.drop, daemon=True)
+    cleaning.start()
+    cleaning.join(GRACE / 2)
     os._exit(CODE)

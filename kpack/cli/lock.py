@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from kpack.cli import complete
 from kpack.cli.headstart import headstart
 from kpack.cli.interrupt import stoppable
 from kpack.cli.session import Session, json_option
@@ -13,7 +14,15 @@ GOING_ON = "the lock is as it was; run kpack lock again: what was fetched up to 
 
 @click.command()
 @click.option("--upgrade", is_flag=True, help="Let go of all pins of the old lock.")
-@click.option("-P", "--upgrade-package", "names", multiple=True, metavar="NAME", help="Let go of one pin.")
+@click.option(
+    "-P",
+    "--upgrade-package",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Let go of one pin.",
+    shell_complete=complete.packed,
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock is stale or missing, and say why.")
 @click.option(
     "--strict", is_flag=True, help="Refuse checkpoints without sha256, and old versions of what is asked for."

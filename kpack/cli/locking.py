@@ -10,7 +10,7 @@ from kpack.base.about import about, days
 from kpack.cache import Cache
 from kpack.cli import changes
 from kpack.cli.progress import locking
-from kpack.cli.session import answer, human_size, say, tell
+from kpack.cli.session import SCREEN, answer, human_size, note, say, tell, warn
 from kpack.errors import ExitCode, NoSolution, UsageError
 from kpack.fetch import Fetcher
 
@@ -53,9 +53,9 @@ def lock(
             _say_images(project)  # a conflict with an image is as true as what is known of it
         raise
     for fallback in done.fallbacks:
-        say(f"{fallback}" + (f"\n  → {fallback.words}" if fallback.words else ""))
-    for note in done.notes:
-        say(f"note: {note}")
+        warn(f"{fallback}" + (f"\n  → {fallback.words}" if fallback.words else ""))
+    for text in done.notes:
+        note(text)
     if as_json:
         answer(
             {
@@ -78,8 +78,9 @@ def lock(
         return int(ExitCode.DONE)
     from kpack.cli.table import print_lock
 
-    _say_changes(done)
-    print_lock(done.lock)
+    if SCREEN.volume >= 0:
+        _say_changes(done)
+        print_lock(done.lock)
     _say_images(project)
     tell(f"{done.path}: written; the pack will have about {human_size(done.lock.size)}. Next: kpack build")
     return int(ExitCode.DONE)
@@ -132,10 +133,10 @@ def check(config: Path | None, *, as_json: bool) -> int:
     if as_json:
         answer({"lock": str(project.lock_path), "ok": not reasons, "reasons": list(reasons)})
     elif reasons:
-        say(f"kpack: {project.lock_path}: stale")
+        warn(f"kpack: {project.lock_path}: stale")
         for reason in reasons:
-            say(f"  {reason}")
-        say("  → run kpack lock")
+            warn(f"  {reason}")
+        warn("  → run kpack lock")
     else:
         tell(f"{project.lock_path}: up to date")
     return int(ExitCode.CHECK_FAILED if reasons else ExitCode.DONE)

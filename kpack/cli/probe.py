@@ -70,7 +70,7 @@ def probe(
     if as_json:
         answer({"cell": cell()})
         return
-    tell(cell().rstrip("\n"))
+    tell(cell().rstrip("\n"), wrap=False)
     say("Paste this as the first cell of a fresh notebook session, run it, and download kaggle-base.json.")
     say("Or let kpack do it: kpack probe --kaggle gpu")
 

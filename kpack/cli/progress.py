@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from kpack.cli.session import human_size, plain, say
+from kpack.cli.session import SCREEN, human_size, live, plain, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,10 +28,11 @@ def counted(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextlib.contextmanager
-def fetching(total: int) -> Iterator[Listener]:
-    """Yield a listener for a `kpack.fetch.Fetcher`; ``total`` is the bytes to have, cached ones included."""
-    with _shown("fetching", total) as shown:
-        yield _Fetching(shown, grows=False)
+def building(total: int) -> Iterator[tuple[Listener, Callable[[int], None]]]:
+    """Yield a listener for a fetcher, and a function that is told of bytes packed; ``total`` are the bytes of both."""
+    with _screen() as add:
+        fetched, packed = add("fetching", total), add("packing", total)
+        yield _Fetching(fetched, grows=False), packed.advance
 
 
 @contextlib.contextmanager
@@ -54,7 +54,11 @@ def course(said: Underway) -> str:
 
 
 class _Fetching:
-    """Hears the events of fetches, from several threads."""
+    """Hears the events of fetches, from several threads.
+
+    What is in the cache, or is there of an interrupted download, is taken off the bytes to come: it would make a rate
+    that no network has.
+    """
 
     def __init__(self, shown: _Shown, *, grows: bool) -> None:
         self.shown = shown
@@ -77,11 +81,15 @@ class _Fetching:
                 self._have(download, 0)
             case fetch.Resumed(download=download, received=received):
                 say(f"{name}: going on after {human_size(received)}")
-                self._have(download, received)
+                self._skip(download, received)
             case fetch.Received(download=download, received=received, total=total):
                 self._expect(download, total)
                 self._have(download, received)
-            case fetch.Cached(download=download, size=size) | fetch.Finished(download=download, size=size):
+            case fetch.Cached(download=download, size=size):
+                _each(f"{name}: in the cache ({human_size(size)})")
+                self._skip(download, size)
+            case fetch.Finished(download=download, size=size):
+                _each(f"{name}: fetched ({human_size(size)})")
                 self._expect(download, size)
                 self._have(download, size)
             case fetch.Waiting():
@@ -96,6 +104,11 @@ class _Fetching:
             self.shown.retitle("fetching")
             self.shown.grow(size - self.expected.get(download, 0))
             self.expected[download] = size
+
+    def _skip(self, download: Download, size: int) -> None:
+        if not self.grows or download in self.expected:
+            self.shown.grow(self.received.get(download, 0) - size)
+        self.received[download] = size
 
     def _have(self, download: Download, size: int) -> None:
         self.shown.advance(size - self.received.get(download, 0))
@@ -117,21 +130,37 @@ class _Shown(Protocol):
 
 @contextlib.contextmanager
 def _shown(title: str, total: int) -> Iterator[_Shown]:
-    if sys.stderr.isatty():
-        from kpack.cli.bars import bar
+    with _screen() as add:
+        yield add(title, total)
 
-        with bar(title, total) as shown:
-            yield shown
+
+@contextlib.contextmanager
+def _screen() -> Iterator[Callable[[str, int], _Shown]]:
+    """Yield what adds a task to what is shown."""
+    if live():
+        from kpack.cli.bars import bars
+
+        with bars() as add:
+            yield add
         return
-    log = _Log(title, total)
     over = threading.Event()
-    speaker = threading.Thread(target=log.speak, args=[over], daemon=True)
-    speaker.start()
-    try:
+    with contextlib.ExitStack() as speakers:
+        speakers.callback(over.set)
+
+        def log(title: str, total: int) -> _Log:
+            made = _Log(title, total)
+            speaker = threading.Thread(target=made.speak, args=[over], daemon=True)
+            speaker.start()
+            speakers.callback(speaker.join)
+            speakers.callback(over.set)
+            return made
+
         yield log
-    finally:
-        over.set()
-        speaker.join()
+
+
+def _each(text: str) -> None:
+    if SCREEN.volume > 0:
+        say(text)
 
 
 class _Log:
@@ -166,7 +195,7 @@ class _Log:
         seconds = time.monotonic() - self.begun
         if not self.total:
             return f"{self.title} … ({seconds:.0f} s)"
-        rate = self.done / seconds
+        rate = self.done / seconds if seconds else 0
         left = f", {(self.total - self.done) / rate:.0f} s left" if self.total > self.done and rate else ""
         return f"{self.title}: {human_size(self.done)} of {human_size(self.total)}, {human_size(int(rate))}/s{left}"
 
@@ -174,7 +203,7 @@ class _Log:
 @contextlib.contextmanager
 def phases() -> Iterator[Callable[[str], None]]:
     """Yield a function that is told what is being done now: a line that changes, or in a log a line for each."""
-    if not sys.stderr.isatty():
+    if not live():
         yield lambda text: say(f"{text} …")
         return
     from rich.console import Console

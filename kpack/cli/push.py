@@ -9,8 +9,9 @@ import click
 
 from kpack import project as projects
 from kpack.cache import Cache
+from kpack.cli.interrupt import stoppable
 from kpack.cli.progress import counted, phases
-from kpack.cli.session import Session, answer, human_size, json_option, remember, say, say_next, tell
+from kpack.cli.session import Session, answer, human_size, json_option, remember, say, say_next, tell, warn
 from kpack.errors import CheckFailed, UsageError
 from kpack.ledger import Pushed
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from kpack.publish.dataset import Parcel, Published
 
+GOING_ON = "kpack push goes on where the upload stopped"
 _WAIT = 30
 """Minutes that a new version may take until it can be mounted."""
 
@@ -85,7 +87,7 @@ def push(
         return
     if public and standing.exists and standing.private:
         say(f"note: {ref} is there already and private; its page on Kaggle can make it public")
-    with counted("uploading", parcel.pack.size) as on_bytes:
+    with stoppable(GOING_ON), counted("uploading", parcel.pack.size) as on_bytes:
         done = datasets.push(
             kaggle,
             standing,
@@ -175,7 +177,7 @@ def _tell_done(done: Published, parcel: Parcel, *, as_json: bool) -> None:
         tell(f"  {item['kind']} {item['ref']}")
     tell("and paste this line as its first cell:")
     tell("")
-    tell(parcel.pack.line)
+    tell(parcel.pack.line, wrap=False)
 
 
 def _of(name: str, on_phase: Callable[[str], None]) -> Callable[[str], None]:
@@ -185,7 +187,7 @@ def _of(name: str, on_phase: Callable[[str], None]) -> Callable[[str], None]:
 def show_log(log: str) -> None:
     """Write the end of a notebook's log on stderr."""
     for row in log.splitlines():
-        say(f"  | {row}")
+        warn(f"  | {row}")
 
 
 def _push_notebooks(session: Session, folder: Path | None, minutes: float, *, dry_run: bool, as_json: bool) -> None:
@@ -232,4 +234,4 @@ def _push_notebooks(session: Session, folder: Path | None, minutes: float, *, dr
     tell(f"  notebook {built.run.ref}")
     tell("and paste this line as their first cell:")
     tell("")
-    tell(built.line)
+    tell(built.line, wrap=False)

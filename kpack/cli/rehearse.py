@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import ledger
+from kpack.cli import complete
 from kpack.cli.images import image_of, project_of
 from kpack.cli.progress import phases
 from kpack.cli.session import Session, answer, human_size, json_option, remember, say_next, tell
@@ -27,7 +28,12 @@ _SHOWN = 20
 
 @click.command()
 @click.argument("path", metavar="[PACK]", required=False, type=click.Path(path_type=Path))
-@click.option("--base", metavar="NAME", help="The target of the pack; default: the first whose Python is here.")
+@click.option(
+    "--base",
+    metavar="NAME",
+    help="The target of the pack; default: the first whose Python is here.",
+    shell_complete=complete.images,
+)
 @click.option(
     "--python", metavar="PATH", help="An interpreter of the target's Python; default: from PATH, pyenv or uv."
 )

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import click
 
+from kpack.cli import complete
 from kpack.cli.add import finish, list_options
 from kpack.cli.session import Session, json_option
 from kpack.errors import UsageError
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="NAME...")
-@click.option("--checkpoint", "checkpoints", multiple=True, metavar="PATH", help="Path or URL of a checkpoint.")
-@click.option("--index", "indexes", multiple=True, metavar="NAME", help="Name or URL of an index.")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete.of_file("packages"))
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="PATH",
+    help="Path or URL of a checkpoint.",
+    shell_complete=complete.of_tables("checkpoints", "path"),
+)
+@click.option(
+    "--index",
+    "indexes",
+    multiple=True,
+    metavar="NAME",
+    help="Name or URL of an index.",
+    shell_complete=complete.of_tables("indexes", "name"),
+)
 @list_options("Remove a name from")
 @json_option
 @click.pass_obj

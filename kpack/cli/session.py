@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import sys
+import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -29,19 +33,95 @@ class Session:
     json: bool = False
 
 
+class Screen:
+    """How much is said: -1 with ``--quiet``, 1 with ``--verbose``. One for the process: threads say things, too."""
+
+    volume = 0
+
+
+SCREEN = Screen()
+_NAME = "kpack:"
+"""What an error begins with."""
+_NOTE = 300
+"""Characters of a note that are shown without ``--verbose``."""
+
+
+def live() -> bool:
+    """Tell whether stderr is a screen on which a line can be drawn anew.
+
+    A notebook's ``!kpack`` has a terminal, too, but its page does not move a cursor (Jupyter sets the variable for
+    what its kernels start).
+    """
+    return SCREEN.volume >= 0 and sys.stderr.isatty() and not _is_page()
+
+
+def colours(stream: IO[str]) -> bool:
+    """Tell whether ``stream`` takes colours: https://no-color.org and https://force-color.org come first."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def _is_page() -> bool:
+    return "JPY_PARENT_PID" in os.environ or os.environ.get("TERM") == "dumb"
+
+
+def _fitted(text: str, stream: IO[str]) -> str:
+    """Return ``text`` with lines that are too long for a terminal broken at words; for a file it stays as it is."""
+    if not stream.isatty() or _is_page():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(row if len(row) <= width else _broken(row, width) for row in text.split("\n"))
+
+
+def _broken(row: str, width: int) -> str:
+    indent = row[: len(row) - len(row.lstrip())]
+    return textwrap.fill(
+        row,
+        width,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        expand_tabs=False,
+        replace_whitespace=False,
+    )
+
+
 def plain(text: str) -> str:
     """Return ``text`` with controls, directions and halves of surrogate pairs escaped: no name drives the terminal."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def say(text: str = "") -> None:
-    """Write one line for a person on stderr; stdout is for what a machine may read."""
-    click.echo(plain(text), err=True)
+    """Write one line for a person on stderr, where ``--quiet`` keeps it; stdout is for what a machine may read."""
+    if SCREEN.volume >= 0:
+        warn(text)
 
 
-def tell(text: str) -> None:
-    """Write the answer itself on stdout."""
-    click.echo(plain(text))
+def warn(text: str) -> None:
+    """Write one line on stderr that is said in any case: what went wrong, or what a check found."""
+    shown, coloured = _fitted(plain(text), sys.stderr), colours(sys.stderr)
+    if coloured and shown.startswith(_NAME):
+        shown = click.style(_NAME, fg="red", bold=True) + shown.removeprefix(_NAME)
+    click.echo(shown, err=True, color=coloured)
+
+
+def note(text: str) -> None:
+    """Say a note; a long list in it is cut unless ``--verbose`` wants all."""
+    if SCREEN.volume <= 0 and len(text) > _NOTE:
+        text = f"{text[:_NOTE].rpartition(' ')[0]} … (kpack -v shows all)"
+    say(f"note: {text}")
+
+
+def tell(text: str, *, wrap: bool = True) -> None:
+    """Write the answer itself on stdout; what is to be copied (a line of code, a difference) must not ``wrap``."""
+    click.echo(_fitted(plain(text), sys.stdout) if wrap else plain(text))
+
+
+def describe(text: str) -> None:
+    """Write on stdout what a person reads beside the answer, and ``--quiet`` keeps."""
+    if SCREEN.volume >= 0:
+        tell(text)
 
 
 def answer(value: object) -> None:

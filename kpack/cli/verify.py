@@ -10,7 +10,7 @@ import click
 from kpack import pack
 from kpack.cli.images import image_of, project_of
 from kpack.cli.progress import counted
-from kpack.cli.session import Session, answer, human_size, json_option, say, tell
+from kpack.cli.session import Session, answer, human_size, json_option, note, tell, warn
 from kpack.errors import ExitCode, IntegrityError, UsageError
 from kpack.native import NativeReport
 from kpack.pack import native as lint
@@ -58,8 +58,8 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
             "notes": notes,
             "native": [item.to_dict() for item in native.findings],
         }
-        for note in notes:
-            say(f"note: {note}")
+        for text in notes:
+            note(text)
         if native.stopping:
             misfit = lint.error(native.stopping, IntegrityError, str(path))
             problems.append({"where": "native code", "what": misfit.what})
@@ -74,10 +74,10 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
     if as_json:
         answer({**said, "ok": not problems, "problems": problems})
     elif problems:
-        say(f"kpack: {path or 'the lock'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
+        warn(f"kpack: {path or 'the lock'}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
         for problem in problems:
-            say(f"  {problem['where']}: {problem['what']}")
-        say(f"  → {advice}")
+            warn(f"  {problem['where']}: {problem['what']}")
+        warn(f"  → {advice}")
     else:
         if path is not None:
             members = len(found.manifest.members) + 2

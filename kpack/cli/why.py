@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import project as projects
+from kpack.cli import complete
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
 from kpack.errors import MachineError, UsageError
 
@@ -24,7 +25,7 @@ _SHOWN = 8
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete.known)
 @json_option
 @click.pass_obj
 def why(session: Session, name: str, *, as_json: bool) -> None:

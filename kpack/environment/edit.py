@@ -16,6 +16,8 @@ from kpack.environment.errors import EnvironmentFileError, quoted, shown_path
 from kpack.environment.positions import lines
 from kpack.environment.read import find, parse, read
 from kpack.environment.requirements import NotAPackageError, package
+from kpack.environment.template import CheckpointEntry, tables
+from kpack.environment.toml import loads
 from kpack.errors import UsageError
 from kpack.files import replacing
 
@@ -162,20 +164,17 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
             table: Any = document["checkpoints"][place]
             table.update(values)
             return
-        written = document.get("checkpoints")
-        if isinstance(written, tomlkit.items.Array):
-            inline = tomlkit.inline_table()
-            inline.update(values)
-            written.append(inline)
-            return
-        fresh = tomlkit.table()
+        fresh = tomlkit.inline_table()
         fresh.update(values)
-        if written is None:
-            document["checkpoints"] = tomlkit.aot()
         document["checkpoints"].append(fresh)
 
     edit = Edit(text)
-    edit.text = _edited(text, path, change)
+    count = len(environment.checkpoints)
+    inline = "checkpoints" in loads(text) and not (count and _header(text, "checkpoints", 0).startswith("[["))
+    if place is None and not inline:
+        edit.text = _one_more(text, CheckpointEntry(url=url, sha256=sha256, path=lands), count)
+    else:
+        edit.text = _edited(text, path, change)
     try:
         after = parse(edit.text, path).checkpoints
         _expect(edit.text, environment, checkpoints=after)
@@ -272,24 +271,50 @@ def remove_table(text: str, path: Path, number: int, table: str = "checkpoints")
 
     It is cut by its lines: in a tomlkit document the comments above the next table would go with it.
     """
-    found = lines(text)
-    first = found[table, number]
-    rows = re.split(r"(?<=\n)", text)
-    if not rows[first - 1].lstrip().startswith("[["):
+    if not _header(text, table, number).startswith("[["):
 
         def change(document: TOMLDocument) -> None:
             del document[table][number]
 
         return _edited(text, path, change)
-    later = [line for key, line in found.items() if line > first and key[:2] != (table, number)]
+    rows = re.split(r"(?<=\n)", text)
+    first, end = lines(text)[table, number], _end(text, table, number)
     while first > 1 and rows[first - 2].lstrip().startswith("#"):  # its own comment stands right above it
         first -= 1
-    end = min(later, default=len(rows) + 1) - 1
-    while end > first and (not rows[end - 1].strip() or rows[end - 1].lstrip().startswith("#")):
-        end -= 1
     if end < len(rows) and not rows[end].strip():
         end += 1
     return "".join(rows[: first - 1] + rows[end:])
+
+
+def _header(text: str, table: str, number: int) -> str:
+    """Return the line that a table begins with, or the one that an inline table stands on."""
+    return text.split("\n")[lines(text)[table, number] - 1].lstrip()
+
+
+def _end(text: str, table: str, number: int) -> int:
+    """Return the number of the last line of a table, without the comments and empty lines below it."""
+    found = lines(text)
+    first = found[table, number]
+    rows = re.split(r"(?<=\n)", text)
+    later = [line for key, line in found.items() if line > first and key[:2] != (table, number)]
+    end = min(later, default=len(rows) + 1) - 1
+    while end > first and (not rows[end - 1].strip() or rows[end - 1].lstrip().startswith("#")):
+        end -= 1
+    return end
+
+
+def _one_more(text: str, entry: CheckpointEntry, count: int) -> str:
+    """Return ``text`` with one more [[checkpoints]] table, below the last of the ``count`` that are there.
+
+    By lines, as `remove_table`: a tomlkit document puts tables that stand apart together, and takes the comments
+    between them elsewhere.
+    """
+    newline = "\r\n" if "\r\n" in text else "\n"
+    rows = re.split(r"(?<=\n)", text)
+    end = _end(text, "checkpoints", count - 1) if count else len(rows)
+    head, tail = "".join(rows[:end]), "".join(rows[end:])
+    start = "" if head.endswith("\n") or not head else newline
+    return head + start + tables(checkpoints=[entry]).replace("\n", newline) + tail
 
 
 def name_of(entry: str) -> str | None:

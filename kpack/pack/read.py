@@ -148,7 +148,10 @@ def _data(size: int, more: Callable[[int], bytes], path: Path, name: str) -> byt
 
 
 class MemberBytes:
-    """A member's bytes as a window over the open file."""
+    """A member's bytes as a window over the open file, not verified: a context manager.
+
+    Raises IntegrityError when they cannot be read, or are fewer than the manifest says.
+    """
 
     def __init__(self, pack: ReadPack, member: model.Member) -> None:
         self.path = pack.path / member.path if pack.is_folder else pack.path

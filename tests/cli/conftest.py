@@ -24,6 +24,7 @@ class Desk:
     """A project whose index is empty: its packages are wheels that lie beside the file."""
 
     folder: Path
+    index: IndexServer
     capture: pytest.CaptureFixture[str]
 
     def wants(self, *wheels: tuple[str, str], more: str = "", **facts: Any) -> None:
@@ -49,4 +50,4 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with IndexServer() as index:
         monkeypatch.setenv("KPACK_INDEX_URL", index.url)
-        yield Desk(tmp_path, capfd)
+        yield Desk(tmp_path, index, capfd)

@@ -57,7 +57,22 @@ def test_bytes_add_up_over_resumed_and_repeated_downloads() -> None:
     )
     for event in events:
         hear(event)
-    assert (shown.done, shown.total) == (150, 150)
+    assert (shown.done, shown.total) == (100, 100)
+
+
+def test_what_is_there_already_counts_for_no_rate() -> None:
+    shown = Shown()
+    shown.total = 150
+    hear = _Fetching(shown, grows=False)
+    hear(Cached(download=TWO, size=50))
+    assert (shown.done, shown.total) == (0, 100)
+    hear(Started(download=ONE))
+    hear(Resumed(download=ONE, received=60))
+    assert (shown.done, shown.total) == (0, 40)
+    hear(Received(download=ONE, received=80, total=100))
+    assert (shown.done, shown.total) == (20, 40)
+    hear(Finished(download=ONE, size=100))
+    assert (shown.done, shown.total) == (40, 40)
 
 
 @pytest.mark.parametrize("kind", typing.get_args(Event))
@@ -66,7 +81,7 @@ def test_every_kind_of_event_is_heard(kind: type, capsys: pytest.CaptureFixture[
     shown = Shown()
     _Fetching(shown, grows=True)(kind(**{name: facts[name] for name in kind.__dataclass_fields__}))  # type: ignore[attr-defined]
     assert (kind in SAID) == ("two: " in capsys.readouterr().err)
-    assert shown.done or shown.total or kind in SAID
+    assert shown.done or shown.total or kind in SAID | {Cached}
 
 
 def test_lock_hears_resolver_and_downloads_alike() -> None:

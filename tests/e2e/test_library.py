@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import json
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ import pytest
 
 import kpack
 from kpack import library
+from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Workshop
@@ -116,3 +118,23 @@ def test_all_that_is_offered_is_documented_typed_and_frozen() -> None:
             assert offered.__dataclass_params__.frozen, name  # type: ignore[union-attr]
     with pytest.raises(AttributeError, match="no attribute 'unpack'"):
         kpack.unpack  # noqa: B018
+
+
+def test_the_example_notebook_runs_from_its_first_cell_to_its_last(
+    folder: Path, workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = Path(__file__).parents[2] / "examples" / "from-python" / "environment.ipynb"
+    workshop.index.add(make_wheel(folder / "served", "tabulate", "0.9.0"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    scope: dict[str, object] = {"__name__": "__main__"}
+    for cell in json.loads(example.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), scope)
+    sys.modules.pop("tabulate")
+    said = capsys.readouterr()
+    assert "tabulate None -> 0.9.0" in said.out
+    assert str(Path("env", "tabulate.py")) in said.out
+    assert "there is no such file | none.toml" in said.out
+    assert scope["pack"].line in said.out  # type: ignore[attr-defined]
+    assert said.err == ""
+    assert (folder / "dist" / "from-python.ipynb").exists()

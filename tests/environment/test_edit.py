@@ -163,7 +163,7 @@ def test_a_file_that_the_editor_cannot_read_is_left_to_its_owner(monkeypatch: py
 
     monkeypatch.setattr(tomlkit, "parse", refuse)
     with pytest.raises(UsageError, match="written in a way that kpack cannot edit"):
-        add_checkpoint(HEAD + CHECKPOINT, FILE, "https://h/new.ckpt")
+        add_checkpoint(f'{HEAD}checkpoints = [{{url = "https://h/a", path = "a"}}]\n', FILE, "https://h/new.ckpt")
 
 
 def test_an_edit_that_came_out_otherwise_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

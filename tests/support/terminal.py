@@ -35,11 +35,15 @@ class Done:
     code: int
     out: str
     err: str
+    words: tuple[str, ...] = ()
+    """The command line."""
 
     @property
     def json(self) -> Any:
-        """The one object on stdout."""
-        return json.loads(self.out)
+        """The one object on stdout, as its schema has it."""
+        from tests.support.answers import checked
+
+        return checked(self.words, self.out)
 
     @property
     def error(self) -> dict[str, Any]:
@@ -84,7 +88,8 @@ class Terminal:
             self._child.stdin.write(json.dumps(asked) + "\n")
             self._child.stdin.flush()
             code = int(self._child.stdout.readline())
-            return Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+            said = out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+            return Done(code, *said, words=tuple(words))
 
 
 def _hurry() -> None:

@@ -1,0 +1,159 @@
+"""What is said, how much of it, and how it looks: on a terminal, in a file, in a notebook."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from kpack import cli
+from kpack.cli import bars, progress, session, table
+from kpack.lock import from_resolution
+from kpack.resolve.model import HeldBack
+from tests.support.kernels import environment, pin, resolution, target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONG = "a sentence that is much longer than the screen is wide, with an-option-that-stays-whole and an end to it " * 2
+
+
+class Screen(io.StringIO):
+    """A terminal of 80 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def on_screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """Put both streams on a terminal; called in a test, as pytest puts its own streams in place after fixtures."""
+    made = Screen()
+    monkeypatch.setattr(sys, "stderr", made)
+    monkeypatch.setattr(sys, "stdout", made)
+    for name in ("NO_COLOR", "FORCE_COLOR", "JPY_PARENT_PID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def volume() -> Iterator[None]:
+    yield
+    session.SCREEN.volume = 0
+
+
+def test_eighty_columns_break_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on_screen(monkeypatch)
+    session.say(f"  note: {LONG}")
+    rows = screen.getvalue().splitlines()
+    assert len(rows) > 2
+    assert max(map(len, rows)) <= 80
+    assert all(row.startswith("    ") for row in rows[1:])
+    assert " ".join(screen.getvalue().split()) == " ".join(f"note: {LONG}".split())
+
+
+def test_what_is_to_be_copied_and_what_goes_to_a_file_is_not_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = on_screen(monkeypatch)
+    session.tell(LONG, wrap=False)
+    assert screen.getvalue() == f"{LONG}\n"
+    monkeypatch.undo()
+    session.tell(LONG)
+    assert capsys.readouterr().out == f"{LONG}\n"
+
+
+@pytest.mark.parametrize("variable", ["JPY_PARENT_PID", "TERM"])
+def test_a_notebooks_page_gets_lines_and_no_bar(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    screen = on_screen(monkeypatch)
+    monkeypatch.setenv(variable, "dumb")
+    assert not session.live()
+    session.say(LONG)
+    with progress.phases() as on_phase, progress.counted("packing", 10) as advance:
+        advance(10)
+        on_phase("restoring")
+    assert screen.getvalue() == f"{LONG}\nrestoring …\n"
+
+
+def test_what_is_over_soon_draws_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on_screen(monkeypatch)
+    monkeypatch.setattr(bars, "SOON", 3600)
+    with progress.building(100) as (_, packed):
+        packed(100)
+    assert "packing" not in screen.getvalue()
+
+
+def test_fetching_and_packing_are_drawn_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on_screen(monkeypatch)
+    monkeypatch.setattr(bars, "SOON", 0)
+    with progress.building(100) as (_, packed):
+        packed(50)
+        while "packing" not in screen.getvalue():
+            pass
+    assert "fetching" in screen.getvalue()
+    assert screen.getvalue().count("\x1b[?25l") == 1
+
+
+@pytest.mark.parametrize(
+    ("no", "force", "terminal", "wanted"),
+    [
+        ("", "", True, True),
+        ("1", "", True, False),
+        ("1", "1", False, False),
+        ("", "1", False, True),
+        ("", "", False, False),
+    ],
+)
+def test_colours_follow_the_variables_before_the_stream(
+    monkeypatch: pytest.MonkeyPatch, no: str, force: str, *, terminal: bool, wanted: bool
+) -> None:
+    screen = on_screen(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", no)
+    monkeypatch.setenv("FORCE_COLOR", force)
+    stream = screen if terminal else io.StringIO()
+    assert session.colours(stream) is wanted
+
+
+@pytest.mark.parametrize(("words", "said"), [(["-q"], ""), ([], "kaggle-py"), (["--quiet"], "")])
+def test_quiet_stands_before_or_behind_the_command(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in ([*words, "probe"], ["probe", *words]):
+        assert cli.run(line) == 0
+        found = capsys.readouterr()
+        assert "kaggle-base.json" in found.out
+        assert bool(found.err) is not bool(words)
+
+
+def test_an_error_begins_in_red_where_there_are_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = on_screen(monkeypatch)
+    session.warn("kpack: it is wrong")
+    assert screen.getvalue().startswith("\x1b[31m\x1b[1mkpack:\x1b[0m it")
+
+
+def test_quiet_keeps_no_error_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["-q", "verify"]) == 2
+    assert "verify which pack?" in capsys.readouterr().err
+
+
+def test_verbose_lists_what_is_counted_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    held = tuple(
+        HeldBack(name=canonicalize_name(f"h{n}"), version=Version("1"), newest=Version("2"), because="x")
+        for n in range(20)
+    )
+    found = resolution((target(), [pin("alpha", "1")]), held_back=held, notes=(f"{'word ' * 100}end",))
+    lock = from_resolution(environment("alpha"), found, meaning="0" * 64)
+    table.print_lock(lock)
+    short = capsys.readouterr()
+    assert "8 more; kpack -v lock" in short.out
+    assert "… (kpack -v shows all)" in short.err
+    session.SCREEN.volume = 1
+    table.print_lock(lock)
+    full = capsys.readouterr()
+    assert "h19 1" in full.out
+    assert "word end" in full.err
