@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from kpack import DISTRIBUTION
+from kpack.files import sha256_of
+from tests.support.long import long_list
 
 ROOT = Path(__file__).parents[1]
 TEXTS = (
@@ -85,3 +89,38 @@ def test_the_wheel_bears_the_name_and_says_that_it_is_typed(tmp_path: Path) -> N
     assert message.get_all("Project-URL")
     assert "kpack/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"kpack", metadata.partition("/")[0]}
+
+
+@pytest.mark.index
+@long_list
+def test_two_builds_from_two_folders_on_two_days_are_the_same_bytes(tmp_path: Path) -> None:
+    """The sdist, and the wheel that is made of it: by the build backend that pyproject.toml names."""
+    digests = []
+    for name, moment in (("one", 1_700_000_000), ("other", 1_750_000_000)):
+        tree = tmp_path / name / "kpack"
+        files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for file in filter(None, files.split("\0")):
+            (tree / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, tree / file)
+            os.utime(tree / file, (moment, moment))
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--retries=10",
+                "--target",
+                tmp_path / "tool",
+                "hatchling",
+            ],
+            check=True,
+        )
+        environ = {**os.environ, "PYTHONPATH": str(tmp_path / "tool")}
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-d", tmp_path / name], cwd=tree, env=environ, check=True
+        )
+        digests.append({path.name: sha256_of(path) for path in (tmp_path / name).iterdir() if path.is_file()})
+    assert len(digests[0]) == 2
+    assert digests[0] == digests[1]
