@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kpack import __version__, pack
+from kpack import __version__
 from kpack.errors import IntegrityError, MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ def run_engine(
             "restore into which interpreter?",
             next="name one with --python PATH, or a folder with --target DIR; the pasted line restores into its own",
         )
-    with _asked(options.python) as interpreter:  # it starts while the pack is read
+    with _asked(options.python) as interpreter:  # it starts while this is imported, and the pack read
+        from kpack import pack
+
         found = pack.read(path)
         if expect is not None and expect != found.id:
             raise IntegrityError(f"the pack's id is {found.id}, {expect} was expected", where=str(path))
