@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
@@ -181,6 +181,18 @@ class Credentials:
 
     known: tuple[str, ...] = ()
     """URLs with user and password, or with a signed query."""
+    _signed: dict[str, str] = field(init=False, compare=False, default_factory=dict)
+    """Those with a signed query, by what is stable of them."""
+    _users: dict[tuple[str, str], str] = field(init=False, compare=False, default_factory=dict)
+    """User and password, as they stand in a URL, by scheme and host."""
+
+    def __post_init__(self) -> None:
+        for url in self.known:
+            if signed(url):
+                self._signed.setdefault(stable(url), url)
+            user = _AUTHORITY.search(url)
+            if user:
+                self._users.setdefault((url.partition("://")[0], host(url).lower()), user[0])
 
     @classmethod
     def of(cls, urls: Iterable[str]) -> Credentials:
@@ -193,17 +205,13 @@ class Credentials:
 
         A URL that is known with a query has that query back; one on a server for which a user is known has the user.
         """
-        plain = stable(url)
-        if not signed(url):
-            url = next((_queried(url, other) for other in self.known if signed(other) and stable(other) == plain), url)
+        if not signed(url) and (other := self._signed.get(stable(url))) is not None:
+            url = _queried(url, other)
         scheme, mark, rest = url.partition("://")
         if not mark or _AUTHORITY.search(url):
             return url
-        for other in self.known:
-            user = _AUTHORITY.search(other)
-            if user and other.startswith(f"{scheme}://") and host(other).lower() == host(url).lower():
-                return f"{scheme}://{user[0]}{rest}"
-        return url
+        user = self._users.get((scheme, host(url).lower()))
+        return url if user is None else f"{scheme}://{user}{rest}"
 
 
 def _queried(url: str, other: str) -> str:

@@ -78,7 +78,14 @@ class _Locking:
     def __init__(self, fetcher: Fetcher, folder: Path, known: tuple[LockedCheckpoint, ...]) -> None:
         self.fetcher = fetcher
         self.folder = folder
-        self.known = known
+        self._single: dict[str, list[LockedCheckpoint]] = {}
+        """What the old lock has, by path."""
+        self._commits: dict[tuple[str, str, str], str] = {}
+        """The commit of each revision of a repository in the old lock."""
+        for old in known:
+            self._single.setdefault(old.path, []).append(old)
+            for address in (hub_address(url) for url in old.urls if url.startswith("hf://")):
+                self._commits.setdefault((address.kind, address.repo, address.wanted), address.revision)
         self._listings: dict[tuple[str, str, str], hub.HubListing] = {}
 
     def expand(self, request: CheckpointRequest) -> list[_Wanted]:
@@ -154,12 +161,8 @@ class _Locking:
     def _old(self, request: CheckpointRequest) -> LockedCheckpoint | None:
         """Return the old lock's pin of a single file, if it is still what is asked for."""
         asked = {_asked(url) for url in request.urls}
-        for old in self.known:
-            if (
-                old.path == request.path
-                and asked == {_asked(url) for url in old.urls}
-                and request.sha256 in {None, old.sha256}
-            ):
+        for old in self._single.get(request.path or "", ()):
+            if asked == {_asked(url) for url in old.urls} and request.sha256 in {None, old.sha256}:
                 return old
         return None
 
@@ -216,7 +219,7 @@ class _Locking:
         """Return the files of a repository; without a ``path`` in the layout of the Hub's own cache."""
         pinned = address
         if not address.pinned:
-            old = next((found for found in self._old_commits(address)), None)
+            old = self._commits.get((address.kind, address.repo, address.revision))
             if old is not None:
                 pinned = replace(address, revision=old, asked=address.revision)
         listing = self._listing(pinned)
@@ -257,14 +260,6 @@ class _Locking:
                 for name in sorted({"main", address.revision} - {listing.commit})
             ]
         return wanted
-
-    def _old_commits(self, address: HubAddress) -> Iterable[str]:
-        for old in self.known:
-            for url in old.urls:
-                if url.startswith("hf://"):
-                    found = hub_address(url)
-                    if (found.kind, found.repo, found.wanted) == (address.kind, address.repo, address.revision):
-                        yield found.revision
 
     def _dataset(self, request: CheckpointRequest, address: KaggleAddress) -> list[_Wanted]:
         """Return the files of a dataset or model; all of it is fetched, since Kaggle lists no SHA-256."""

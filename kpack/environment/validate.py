@@ -153,16 +153,19 @@ class _Check:
             advice = f'put it in quotes: "{value}"' if number else ""
             self.wrong_type(value, "true or a string" if shape.or_true else "a string", at, advice)
             return None
-        seen = f"the value ({len(value)} characters)" if shape.secret else quoted(value)
+
+        def seen() -> str:
+            return f"the value ({len(value)} characters)" if shape.secret else quoted(value)
+
         bad = unprintable(value)
         if bad:
-            self.say(at, f"{seen} holds the control character {bad}", "remove it")
+            self.say(at, f"{seen()} holds the control character {bad}", "remove it")
         elif not value and not shape.empty:
             self.say(at, "must not be empty", shape.advice)
         elif len(value) > shape.longest:
             self.say(at, f"has {len(value)} characters, {shape.longest} are allowed", shape.advice)
         elif shape.pattern and not re.fullmatch(shape.pattern, value):
-            self.say(at, f"{seen} is not right here", shape.advice)
+            self.say(at, f"{seen()} is not right here", shape.advice)
         else:
             return value
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.checkpoints import variables
+from kpack.checkpoints import LockedCheckpoint, locking, variables
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch.content import HEAD
 from kpack.urls import Credentials
@@ -68,6 +68,25 @@ def test_recorded_digest_stays_as_long_as_the_request_does(bench: Bench, origin:
     assert len(origin.seen) == asked
     (moved,) = bench.lock(ask(origin.url + "/w.ckpt", path="elsewhere.ckpt"), known=known)
     assert moved.sha256 == hashlib.sha256(b"replaced").hexdigest()
+
+
+def test_old_pins_of_many_files_are_looked_up_and_not_searched(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = 500
+    urls = [f"https://example.org/{number}.ckpt?sig={number}" for number in range(many)]
+    known = [
+        LockedCheckpoint(path=f"{number}.ckpt", urls=(url.partition("?")[0],), sha256=SHA, size=len(DATA))
+        for number, url in enumerate(urls)
+    ]
+    read: list[str] = []
+
+    def asked(url: str) -> str:
+        read.append(url)
+        return url.partition("?")[0]
+
+    monkeypatch.setattr(locking, "_asked", asked)
+    requests = [ask(url, path=f"{number}.ckpt") for number, url in enumerate(urls)]
+    assert len(bench.lock(*requests, known=known)) == many
+    assert len(read) == 2 * many
 
 
 def test_digest_that_was_changed_in_the_file_is_not_overruled_by_the_old_lock(bench: Bench, origin: Origin) -> None:
