@@ -13,6 +13,7 @@ from kpack.errors import IntegrityError
 from kpack.pack import wheel
 from kpack.restore.errors import RestoreError
 from kpack.restore.inflate import Inflater
+from tests.restore import kit
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def test_the_strictest_reader_of_deflate_decides(tmp_path: Path) -> None:
         archive.read("thing.py")
     with pytest.raises(IntegrityError, match=r"thing.py.*invalid literal/lengths set"):
         wheel.admit(path)
+    with pytest.raises(IntegrityError, match="invalid literal/lengths set"):
+        kit.make_pack(tmp_path / "pack", [path])
     fast = pytest.importorskip("isal.isal_zlib")
     assert Inflater(fast).whole(stream, len(content), "thing.py") == content
     for size in (len(content), len(content) + 1):
