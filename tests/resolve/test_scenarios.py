@@ -376,3 +376,9 @@ def test_wheel_whose_metadata_names_another_project_is_passed_over(scenario: Sce
     scenario.index.files["other"] = []
     scenario.index.add(renamed)
     assert packed(scenario.lock("top")) == {"top": "1.0"}
+
+
+def test_an_extra_that_only_a_marker_names_counts(scenario: Scenario) -> None:
+    scenario.wheel("one", "1.0", "one[two]; extra == 'all'", "other; extra == 'two'")
+    scenario.wheel("other", "1.0")
+    assert packed(scenario.lock("one[all]")) == {"one": "1.0", "other": "1.0"}

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 
+_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]+)""")
+
+
 class Metadata:
     """The headers of a METADATA file that a resolution looks at."""
 
@@ -33,7 +36,9 @@ class Metadata:
         self.name = name
         self.version = version
         self.requires = tuple(repaired(line) for line in requires)
-        self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in extras))
+        # What only a marker names is an extra, too: not every tool writes Provides-Extra for it.
+        of_markers = (extra for line in self.requires if "extra" in line for extra in _EXTRA.findall(line))
+        self.extras = tuple(dict.fromkeys(canonicalize_name(extra) for extra in (*extras, *of_markers)))
         self.requires_python = requires_python
         self.license = tuple(license)
         """Lines of `kpack.licenses.headers`."""
