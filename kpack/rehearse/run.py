@@ -162,6 +162,9 @@ class _Run:
             self.on_phase("getting ipykernel for the environment")
             site = jupyter.kernel_folder(self.interpreter, self.stage.python, self.pins, self.cache, self.stage.work)
             own.append(steps.notebook(self.options.notebook, site))
+        for place in filter(None, (self.options.script, self.options.notebook)):
+            if self.pack.id.encode() not in place.read_bytes():
+                self.notes.append(f"{place.name} does not have the line of this pack: it has to come first there")
         return own
 
     def _note_target(self, base: BaseImage | None) -> None:

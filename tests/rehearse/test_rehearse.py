@@ -279,10 +279,11 @@ def test_notebook_runs_in_a_kernel_of_the_environment(theatre: Theatre) -> None:
     (attempt,) = outcome.network
     assert (attempt.host, attempt.by, attempt.line) == ("cell.example.org:80", "your code", "cell [3], line 3")
 
-    bad = notebook(theatre.folder / "bad.ipynb", line, "1 + 1", "1 / 0")
+    bad = notebook(theatre.folder / "bad.ipynb", "'no line'", "1 + 1", "1 / 0")
     outcome = theatre.play(pack, notebook=bad)
     assert not outcome.ok
     assert outcome.steps[0].error == "cell [3]: ZeroDivisionError: division by zero"
+    assert "bad.ipynb does not have the line of this pack: it has to come first there" in outcome.notes
 
 
 def notebook(path: Path, *cells: str) -> Path:
