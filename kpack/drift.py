@@ -107,6 +107,14 @@ def _requirements_on(base: BaseImage, name: NormalizedName) -> Iterator[tuple[st
                 continue  # nothing that the image's own installer could have read either
             if canonicalize_name(requirement.name) != name or requirement.url:
                 continue
-            if requirement.marker is None or requirement.marker.evaluate({**base.environment, "extra": ""}):
+            if _counts(requirement, base):
                 requirement.marker = None
                 yield f"{owner} {item.version}", requirement
+
+
+def _counts(requirement: Requirement, base: BaseImage) -> bool:
+    """Tell whether an image is asked for a requirement; for one whose marker nobody can judge it is not."""
+    try:
+        return requirement.marker is None or requirement.marker.evaluate({**base.environment, "extra": ""})
+    except ValueError:
+        return False

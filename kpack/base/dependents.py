@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from packaging.markers import Marker
     from packaging.version import Version
 
     from kpack.base.model import BaseDistribution, BaseImage
@@ -80,10 +81,14 @@ def _asked(owner: BaseDistribution, name: NormalizedName, base: BaseImage) -> It
         except InvalidRequirement:
             continue  # no installer could read it either
         marker, requirement.marker = requirement.marker, None
-        if marker is None or marker.evaluate({**base.environment, "extra": ""}):
-            yield requirement, ""
-            continue
-        for extra in owner.provides_extra or ():
-            if marker.evaluate({**base.environment, "extra": extra}):
+        for extra in ("", *(owner.provides_extra or ())):
+            if marker is None or _holds(marker, base, extra):
                 yield requirement, extra
                 break
+
+
+def _holds(marker: Marker, base: BaseImage, extra: str) -> bool:
+    try:
+        return marker.evaluate({**base.environment, "extra": extra})
+    except ValueError:  # it compares what cannot be compared
+        return False

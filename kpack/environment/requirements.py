@@ -59,6 +59,7 @@ def package(text: str) -> Package:
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0].rstrip(".:")
         raise NotAPackageError(f"{quoted(text)} is not a requirement: {reason}", _advice(written)) from error
+    _check_marker(requirement)
     if requirement.url and not (_URL.fullmatch(requirement.url) and _has_host_and_port(requirement.url)):
         raise NotAPackageError(
             f"{quoted(requirement.url)} is not a URL that kpack can fetch",
@@ -69,6 +70,17 @@ def package(text: str) -> Package:
         if urlsplit(requirement.url).path.endswith(".whl"):
             _wheel(requirement)
     return Package(text=text, requirement=requirement, hashes=digests)
+
+
+def _check_marker(requirement: Requirement) -> None:
+    """Refuse a marker that no target can be asked, like ``python_version ~= "x"``."""
+    if requirement.marker is not None:
+        try:
+            requirement.marker.evaluate({"extra": ""})
+        except ValueError as error:  # UndefinedComparison: the grammar takes it
+            raise NotAPackageError(
+                f"{quoted(str(requirement.marker))} compares what cannot be compared: {error}", "correct the marker"
+            ) from error
 
 
 def _check_digest(url: str, digests: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from kpack import urls
@@ -176,11 +176,11 @@ def _limits(environment: Environment, target: Target, provided: Sequence[Provide
                 continue
             try:
                 requirement = Requirement(line)
-            except InvalidRequirement:
+                marker = requirement.marker
+                counts = marker is None or marker.evaluate({**target.environment, "extra": ""})
+            except ValueError:
                 continue  # the consistency pass reads it too, and speaks of it
-            if requirement.url or not requirement.specifier:
-                continue
-            if requirement.marker is not None and not requirement.marker.evaluate({**target.environment, "extra": ""}):
+            if requirement.url or not requirement.specifier or not counts:
                 continue
             if requirement.specifier.contains(other.version, prereleases=True):
                 yield Limit(by=f"{item.name} {item.version}", requirement=f"{other.name}{requirement.specifier}")

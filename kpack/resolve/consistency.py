@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
@@ -191,7 +191,9 @@ class _World:
                 continue
             try:
                 requirement = Requirement(line)
-            except InvalidRequirement:
+                if requirement.marker is not None:
+                    requirement.marker.evaluate({**self.found.target.environment, "extra": ""})
+            except ValueError:  # InvalidRequirement, or a marker that compares what cannot be compared
                 self.notes.append(f"{name} {self.versions[name]} has a requirement that cannot be read: {line!r:.100}")
                 continue
             marker = requirement.marker

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.utils import canonicalize_name
 
+from kpack.base.dependents import dependents
 from kpack.environment.model import Environment, Exclusion
 from kpack.errors import NoSolution
 from kpack.resolve.consistency import check
@@ -182,9 +183,15 @@ def test_says_when_a_marker_asks_for_what_cannot_be_known() -> None:
     assert "platform_release" in note
 
 
-def test_a_requirement_that_cannot_be_read_is_named() -> None:
-    (note,) = checked(environment("x"), None, pin("x", "1", requires_dist=("y (>>2)",)))
-    assert "cannot be read: 'y (>>2)'" in note
+@pytest.mark.parametrize("line", ["y (>>2)", 'y; python_version ~= "x"'])
+def test_a_requirement_that_cannot_be_read_is_named(line: str) -> None:
+    (note,) = checked(environment("x"), None, pin("x", "1", requires_dist=(line,)))
+    assert f"cannot be read: {line!r}" in note
+
+
+def test_a_marker_of_the_image_that_nobody_can_judge_asks_for_nothing() -> None:
+    image = base({"torch": ("2.0", ('numpy<2; python_version ~= "x"', "numpy<3"))})
+    assert [one.requirement for one in dependents(image, canonicalize_name("numpy"))] == ["numpy<3"]
 
 
 def test_each_target_is_judged_for_itself_and_keeps_its_notes() -> None:
