@@ -1,201 +1,63 @@
-"""``python -m benchmarks.lock.run --records FOLDER``: kpack lock beside pip-compile --generate-hashes and uv.
+"""``python -m benchmarks.lock.run ROW --records FOLDER``: kpack lock beside pip-compile --generate-hashes and uv.
 
 Whole processes, A B A B, medians, every cold run with a cache folder of its own; the index is the look-alike with 30 ms
-per request. ``--records`` is where pages and metadata are recorded the first time (needs the network once).
-The base has 600 and more packages, none of which the answer needs, so that all three do the same work; that they
-give the same versions is checked. pip-compile locks for the Python that runs this, so the target is that one.
+per request. ``--records`` is where pages and metadata are recorded the first time (``--fetch`` needs the network).
+ROW is one of `ROWS`, or ``all``. Beside the time on the wall stands that of all cores, which other work on the machine
+disturbs less.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import os
-import platform
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+import tomllib
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-from uv import find_uv_bin
+from benchmarks.lock.bench import PYTHON, ROOT, SNAPSHOT, Bench, Times, base, versions
 
-ROOT = Path(__file__).resolve().parents[2]
-WORK = {
-    "A": ["transformers", "tokenizers", "safetensors", "huggingface-hub", "datasets", "evaluate"],
-    "B": ["lightgbm", "catboost", "optuna", "polars"],
-}
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-PEAK: dict[str, float] = {}
-"""MiB of the largest process of each tool so far."""
-
-
-def timed(tool: str, command: list[str], folder: Path, environment: dict[str, str]) -> float:
-    """Return the seconds of one whole process, and note the memory of it and its children."""
-    with (folder / "output.txt").open("w+") as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            output.seek(0)
-            raise SystemExit(f"{command}: exit {process.returncode}\n{output.read()[-4000:]}")
-    PEAK[tool] = max(PEAK.get(tool, 0.0), usage.ru_maxrss / 1024)
-    return seconds
+LONG = ["transformers", "tokenizers", "safetensors", "huggingface-hub", "datasets", "evaluate"]
+"""About fifty pins."""
+SHORT = ["lightgbm", "catboost", "optuna", "polars"]
+"""About thirty pins."""
+IN_IMAGE = ["trl", "rank-bm25", "setfit"]
+"""For what needs a whole image; `MOVED` is in it."""
+MOVED = "tqdm"
+CONFLICTS = ["transformers<4.45", "tokenizers==0.15.2", "pydantic<2"]
+"""Each at odds with the image."""
+REQUESTS = Path(__file__).with_name("requests.txt")
+_WRITTEN = re.compile(r"(replace|allow-broken|allow-source) = (\[[^\]]*\])")
 
 
-def clean() -> dict[str, str]:
-    """Return the process's environment without what steers pip, uv or kpack."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "UV_", "KPACK_"))}
+def cold(bench: Bench, rounds: int) -> None:
+    """Cold locks over 600 base packages that the answer does not need, so that all three do the same work."""
+    for names in (SHORT, LONG):
+        bench.asks(names)
+        bench.uv()
+        bench.pip_compile()  # both warm the look-alike up
+        wanted = versions((bench.folder / "uv.txt").read_text())
+        bench.config(names, f'base = "{base(bench.folder, 600, set(wanted))}"')
+        bench.kpack()
+        times = Times()
+        for _ in range(rounds):
+            times.take("pip-compile", bench.pip_compile())
+            times.take("kpack lock", bench.kpack())
+            times.take("uv", bench.uv())
+        print(f"cold: {' '.join(names)} ({len(wanted)} pins)")
+        times.show()
+        times.ratio("kpack lock", "pip-compile", "reach 0.10")
+        times.ratio("kpack lock", "uv", "reach 1.5")
+        same_versions(bench, wanted)
 
 
-def base(folder: Path, count: int, without: set[str]) -> Path:
-    """Write a probe file with ``count`` packages, none of ``without``."""
-    shipped = ROOT / "kpack" / "base" / "snapshots" / "kaggle-gpu-py312-2026-08.json.gz"
-    data = json.loads(gzip.decompress(shipped.read_bytes()))
-    rows = [row for row in data["distributions"] if canonicalize_name(row["name"]) not in without]
-    rows += [{"name": f"made-up-{number}", "version": "1.0"} for number in range(count - len(rows))]
-    data["distributions"] = rows[:count]
-    data["name"] = f"base-{count}"
-    full = platform.python_version()
-    data["environment"] |= {"python_version": PYTHON, "python_full_version": full, "implementation_version": full}
-    path = folder / f"base-{count}.json"
-    path.write_text(json.dumps(data), encoding="utf-8")
-    return path
-
-
-def versions(text: str) -> dict[str, str]:
-    """Return name and version of a requirements file."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        name, double, rest = line.partition("==")
-        if double and not line.startswith((" ", "#")):
-            found[canonicalize_name(name.partition("[")[0])] = rest.split()[0].rstrip("\\;")
-    return found
-
-
-class Bench:
-    """One list of requests against one look-alike."""
-
-    def __init__(self, root: str, folder: Path, names: list[str]) -> None:
-        self.root, self.folder, self.names = root, folder, names
-        (folder / "requirements.in").write_text("\n".join(names) + "\n")
-        self.runs = 0
-
-    def fresh(self) -> Path:
-        """Return an empty folder for one run's cache."""
-        self.runs += 1
-        return Path(tempfile.mkdtemp(dir=self.folder, prefix=f"cache-{self.runs}-"))
-
-    def pip_compile(self) -> float:
-        """Lock with pip-compile, cold."""
-        command = [sys.executable, "-m", "piptools", "compile", "-q", "--generate-hashes", "--no-header"]
-        command += ["--allow-unsafe", "--rebuild", "--no-emit-index-url", "--index-url", f"{self.root}/simple"]
-        command += ["--cache-dir", str(self.fresh()), "--pip-args", f"--cache-dir {self.fresh()}"]
-        (self.folder / "pip.txt").unlink(missing_ok=True)
-        return timed("pip-compile", [*command, "-o", "pip.txt", "requirements.in"], self.folder, clean())
-
-    def uv(self) -> float:
-        """Lock with uv, cold."""
-        command = [find_uv_bin(), "pip", "compile", "-q", "--generate-hashes", "--no-header", "--default-index"]
-        command += [f"{self.root}/simple", "--cache-dir", str(self.fresh()), "--python-version", PYTHON]
-        (self.folder / "uv.txt").unlink(missing_ok=True)
-        return timed("uv", [*command, "-o", "uv.txt", "requirements.in"], self.folder, clean())
-
-    def kpack(self, snapshot: str, *, cache: Path | None = None, keep: bool = False) -> float:
-        """Lock with kpack; cold unless ``cache`` is given, from nothing unless ``keep``."""
-        quoted = ", ".join(f'"{name}"' for name in self.names)
-        text = f'name = "bench"\nbase = "{snapshot}"\npackages = [{quoted}]\n'
-        path = self.folder / "kaggle-env.toml"
-        if not keep:
-            path.write_text(text)
-            (self.folder / "pylock.kaggle-env.toml").unlink(missing_ok=True)
-        environment = {**clean(), "KPACK_CACHE": str(cache or self.fresh()), "KPACK_INDEX_URL": f"{self.root}/simple"}
-        environment["PYTHONPATH"] = str(ROOT)
-        return timed("kpack", [sys.executable, "-m", "kpack", "lock"], self.folder, environment)
-
-
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--records", type=Path, required=True)
-    parser.add_argument("--fetch", action="store_true", help="Fetch what the records lack.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--latency", type=float, default=0.03)
-    parser.add_argument("--only", choices=sorted(WORK))
-    options = parser.parse_args()
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.lock.lookalike",
-        str(options.records),
-        "--latency",
-        str(options.latency),
-    ]
-    server = subprocess.Popen(
-        [*command, *(["--fetch"] if options.fetch else [])], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout is not None
-    root = server.stdout.readline().strip()
-    folder = Path(tempfile.mkdtemp(prefix="kpack-bench-"))
-    try:
-        for key, names in WORK.items():
-            if options.only in (None, key):
-                measure(key, Bench(root, folder, names), options.rounds)
-    finally:
-        server.terminate()
-        shutil.rmtree(folder)
-
-
-def measure(key: str, bench: Bench, rounds: int) -> None:
-    """Measure one list of requests."""
-    bench.uv()
-    bench.pip_compile()  # both warm the look-alike up
-    wanted = versions((bench.folder / "uv.txt").read_text())
-    ours = set(wanted)
-    large, small, middle = (base(bench.folder, count, ours).as_posix() for count in (900, 50, 600))
-    bench.kpack(middle)
-    times: dict[str, list[float]] = {}
-
-    def take(name: str, seconds: float) -> None:
-        times.setdefault(name, []).append(seconds)
-
-    for _ in range(rounds):
-        take("pip-compile --generate-hashes", bench.pip_compile())
-        take("kpack lock, 600 base packages", bench.kpack(middle))
-        take("uv pip compile --generate-hashes", bench.uv())
-    for _ in range(rounds):
-        take("kpack lock, 50 base packages", bench.kpack(small))
-        take("kpack lock, 900 base packages", bench.kpack(large))
-    cache = bench.fresh()
-    bench.kpack(middle, cache=cache)
-    for _ in range(rounds):
-        take("kpack lock again, metadata known", bench.kpack(middle, cache=cache))
-        take("kpack lock, nothing changed", bench.kpack(middle, cache=cache, keep=True))
-    check(bench, wanted)
-    median = {name: statistics.median(found) for name, found in times.items()}
-    print(f"\n{key}: {' '.join(bench.names)} ({len(wanted)} pins)")
-    for name, seconds in median.items():
-        spread = f"{min(times[name]):.2f}-{max(times[name]):.2f}"
-        print(f"  {name:34} {seconds:6.2f} s  ({spread})")
-    ratio = median["kpack lock, 600 base packages"] / median["pip-compile --generate-hashes"]
-    print(f"  kpack / pip-compile: {ratio:.3f}")
-    print(f"  900 / 50: {median['kpack lock, 900 base packages'] / median['kpack lock, 50 base packages']:.3f}")
-    print("  largest process: " + ", ".join(f"{tool} {peak:.0f} MiB" for tool, peak in sorted(PEAK.items())))
-
-
-def check(bench: Bench, wanted: dict[str, str]) -> None:
+def same_versions(bench: Bench, wanted: dict[str, str]) -> None:
     """Compare the three answers and print what differs."""
-    import tomllib
-
-    lock = tomllib.loads((bench.folder / "pylock.kaggle-env.toml").read_text())
+    lock = tomllib.loads(bench.lock.read_text())
     found = {package["name"]: package["version"] for package in lock["packages"]}
     pip = versions((bench.folder / "pip.txt").read_text())
     for name, other in (("uv", wanted), ("pip-compile", pip)):
@@ -204,6 +66,143 @@ def check(bench: Bench, wanted: dict[str, str]) -> None:
         }
         if different:
             print(f"  kpack and {name} differ: {different}")
+
+
+def warm(bench: Bench, rounds: int) -> None:
+    """One package more beside an unchanged rest, pages fresh; and nothing changed at all."""
+    more = [*LONG, "rank-bm25"]
+    bench.asks(more)
+    bench.uv()
+    text = f'base = "{base(bench.folder, 600, set(versions((bench.folder / "uv.txt").read_text())))}"'
+    ours, theirs, times = bench.fresh(), bench.fresh(), Times()
+    bench.config(more, text)
+    bench.kpack(cache=ours)
+    bench.uv(cache=theirs)
+    for _ in range(max(rounds, 5)):
+        bench.config(LONG, text)
+        bench.kpack(cache=ours)
+        bench.config(more, text)
+        times.take("kpack lock, one added", bench.kpack(cache=ours, keep=True))
+        bench.asks(LONG)
+        bench.uv(cache=theirs)
+        bench.asks(more)
+        times.take("uv, one added", bench.uv(cache=theirs, keep=True))
+        times.take("kpack lock, nothing changed", bench.kpack(cache=ours, keep=True))
+    print(f"warm: rank-bm25 added to {' '.join(LONG)}")
+    times.show()
+    times.ratio("kpack lock, one added", "uv, one added", "reach 1.5, and less than 1.2 s")
+
+
+def replaced(bench: Bench, rounds: int) -> None:
+    """Run the first `replace` of one name against the same lock without it, both cold."""
+    times = Times()
+    for _ in range(rounds):
+        bench.config(IN_IMAGE, f'base = "{SNAPSHOT}"')
+        times.take("without replace", bench.kpack())
+        bench.config(IN_IMAGE, f'base = "{SNAPSHOT}"\nreplace = ["{MOVED}"]')
+        times.take(f"replace {MOVED}", bench.kpack())
+    print(f"replace: {' '.join(IN_IMAGE)}")
+    times.show()
+    times.ratio(f"replace {MOVED}", "without replace", "reach 1.2")
+
+
+def conflict(bench: Bench, rounds: int) -> None:
+    """Run a conflict against the lock that its words lead to, both cold."""
+    for request in CONFLICTS:
+        times, image = Times(), f'base = "{SNAPSHOT}"'
+        for _ in range(rounds):
+            bench.config([request], image)
+            times.take("the conflict told", bench.kpack(codes=(0, 3)))
+            said = (bench.folder / "output.txt").read_text()
+            words = "\n".join(f"{key} = {names}" for key, names in dict(_WRITTEN.findall(said)).items())
+            if not words:
+                print(f"conflict: {request}: no words\n{said}")
+                break
+            bench.config([request], f"{image}\n{words}")
+            times.take("the lock it would have been", bench.kpack(codes=(0, 3)))
+        else:
+            print(f"conflict: {request}, {words.replace(chr(10), ', ')}")
+            times.show()
+            times.ratio("the conflict told", "the lock it would have been", "reach 3")
+
+
+def bases(bench: Bench, rounds: int) -> None:
+    """Run 900 base packages against 50, cold."""
+    bench.asks(LONG)
+    bench.uv()
+    ours = set(versions((bench.folder / "uv.txt").read_text()))
+    texts = {count: f'base = "{base(bench.folder, count, ours)}"' for count in (50, 900)}
+    times = Times()
+    for _ in range(max(rounds, 5)):
+        for count, text in texts.items():
+            bench.config(LONG, text)
+            times.take(f"{count} base packages", bench.kpack())
+    print(f"bases: {' '.join(LONG)}")
+    times.show()
+    times.ratio("900 base packages", "50 base packages", "reach 1.1")
+
+
+def longest(bench: Bench, rounds: int) -> None:
+    """Run forty real requests, cold, once each beside uv: wheels only, for Python 3.12 without an image."""
+    del rounds
+    lines = [line.split() for line in REQUESTS.read_text().splitlines() if not line.startswith("#")]
+    platform = ("--only-binary", ":all:", "--python-platform", "x86_64-manylinux_2_35")
+    print("longest: cold, once each, Python 3.12, wheels only\n    kpack       uv   ratio  cores")
+    rows = []
+    for names in lines:
+        bench.asks(names)
+        bench.config(names, 'python = "3.12"')
+        ours = bench.kpack(codes=(-9, 0, 3, 4, 5))
+        theirs = bench.uv(*platform, python="3.12", codes=(-9, 0, 1, 2))
+        odd = "" if ours.code == theirs.code == 0 else f"   kpack ends with {ours.code}, uv with {theirs.code}"
+        ratio, cores = ours.seconds / theirs.seconds, ours.cpu / theirs.cpu
+        shown = f"{ours.seconds:7.2f}  {theirs.seconds:7.2f}  {ratio:6.2f} {cores:6.2f}"
+        print(f"  {shown}  {' '.join(names)}{odd}", flush=True)
+        if not odd:
+            rows.append((ratio, cores, ours.seconds))
+    if not rows:
+        return
+    ratios, cores_of, seconds = zip(*rows, strict=True)
+    print(f"  = {len(rows)} of {len(lines)} have an answer of both; the longest lock took {max(seconds):.1f} s")
+    print(f"  = on the wall: median ratio {statistics.median(ratios):.2f}, worst {max(ratios):.2f}")
+    print(f"  = of cores: median ratio {statistics.median(cores_of):.2f}, worst {max(cores_of):.2f}")
+
+
+ROWS = {
+    "cold": cold,
+    "warm": warm,
+    "replace": replaced,
+    "conflict": conflict,
+    "bases": bases,
+    "longest": longest,
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("row", choices=[*ROWS, "all"])
+    parser.add_argument("--records", type=Path, required=True)
+    parser.add_argument("--fetch", action="store_true", help="Fetch what the records lack.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=0.03)
+    options = parser.parse_args()
+    command = [sys.executable, "-m", "benchmarks.lock.lookalike", str(options.records)]
+    command += ["--latency", str(options.latency), *(["--fetch"] if options.fetch else [])]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    root = server.stdout.readline().strip()
+    print(f"Python {PYTHON}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {options.latency * 1000:.0f} ms")
+    try:
+        for name in ROWS if options.row == "all" else [options.row]:
+            folder = Path(tempfile.mkdtemp(prefix="kpack-bench-"))
+            try:
+                ROWS[name](Bench(root, folder), options.rounds)
+            finally:
+                shutil.rmtree(folder)
+    finally:
+        server.terminate()
+        server.wait()
 
 
 if __name__ == "__main__":

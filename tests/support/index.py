@@ -45,6 +45,8 @@ class IndexServer:
     """Value that the Authorization header must have, or None."""
     latency: float = 0.0
     """Seconds."""
+    page_headers: dict[str, str] = field(default_factory=dict)
+    """What is sent with a page; who asks with the ETag among them gets 304."""
     files: dict[str, list[ServedFile]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     intercept: Callable[[BaseHTTPRequestHandler], bool] | None = None
@@ -169,7 +171,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(200, f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), "text/html")
             return
         body = json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": rows}).encode()
-        self.answer(200, body, "application/vnd.pypi.simple.v1+json")
+        etag = self.index.page_headers.get("ETag")
+        if etag and self.headers.get("If-None-Match") == etag:
+            self.answer(304, b"", **self.index.page_headers)
+            return
+        self.answer(200, body, "application/vnd.pypi.simple.v1+json", **self.index.page_headers)
 
     def file(self, name: str) -> None:
         metadata = name.endswith(".metadata")

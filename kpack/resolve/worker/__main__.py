@@ -86,6 +86,7 @@ class Worker:
 
             found = run(readers, self._course)
         self._answers.send(found)
+        connection.pages.kept.write()
 
     def _connect(self, question: Question | RequiresQuestion) -> Connection:
         from kpack.resolve.worker.connection import connect

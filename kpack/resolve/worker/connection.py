@@ -15,6 +15,7 @@ from pip._internal.network.session import PipSession  # noqa: TC002 - a field of
 import kpack
 from kpack.resolve.wire import IndexAddress
 from kpack.resolve.worker import watch
+from kpack.resolve.worker.kept_pages import KeptPages
 from kpack.resolve.worker.metadata import MetadataStore
 from kpack.resolve.worker.pages import Pages
 from kpack.resolve.worker.sdist import SdistMetadata
@@ -66,7 +67,12 @@ def connect(indexes: Sequence[IndexAddress], cache_dir: str, on_request: Callabl
     session = open_session(arguments)
     web = Web(session, on_request)
     return Connection(
-        arguments, session, web, Pages(web, indexes), MetadataStore(web, cache_dir), SdistMetadata(web, cache_dir)
+        arguments,
+        session,
+        web,
+        Pages(web, indexes, KeptPages(cache_dir)),
+        MetadataStore(web, cache_dir),
+        SdistMetadata(web, cache_dir),
     )
 
 

@@ -222,6 +222,8 @@ class Fit:
         self.sources = frozenset(request.allow_source)
         self._digests = dict(_digests(request))
         self._known: dict[str, int | None] = {}
+        self._tails: dict[str, bool] = {}
+        """Ends of file names, and whether a wheel with such a one fits."""
 
     def rank(self, tags: str) -> int | None:
         """Return the place (0 is best) of the best of ``cp312.cp313-abi3-manylinux…``; None when none fits."""
@@ -261,19 +263,18 @@ class Fit:
         fits = name in self.sources if file.tags is None else self.rank(file.tags) is not None
         return fits and not self.too_new(file) and self.python_fits(file)
 
-    def fitting(self, name: str, rows: Iterable[Row]) -> list[Row]:
-        """Return wheels of a fitting tag, and sdists that may be built: the other rows are not worth parsing."""
+    def fitting(self, name: str, filenames: Iterable[str]) -> list[int]:
+        """Return the places of wheels of a fitting tag, and of sdists that may be built: the others are not read."""
         sources = name in self.sources
         found = []
-        for row in rows:
-            filename = row.get("filename")
-            if type(filename) is not str:
-                continue
-            if filename.endswith(".whl"):
-                if self.rank("-".join(filename[:-4].rsplit("-", 3)[1:])) is not None:
-                    found.append(row)
-            elif sources:
-                found.append(row)
+        for place, filename in enumerate(filenames):
+            tail = filename.split("-", 2)[-1]  # the same for many a version
+            fits = self._tails.get(tail)
+            if fits is None:
+                fits = tail.endswith(".whl") and self.rank("-".join(tail[:-4].split("-")[-3:])) is not None
+                self._tails[tail] = fits
+            if fits or (sources and not filename.endswith(".whl")):
+                found.append(place)
         return found
 
     def best(self, name: str, files: Iterable[IndexFile]) -> dict[Version, IndexFile]:

@@ -21,21 +21,32 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.version import Version
 
     from kpack.resolve.wire import IndexAddress
+    from kpack.resolve.worker.kept_pages import KeptPage, KeptPages
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 _ALGORITHMS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
-OK, UNAUTHORISED, FORBIDDEN, MISSING, GONE = 200, 401, 403, 404, 410
+OK, UNCHANGED, UNAUTHORISED, FORBIDDEN, MISSING, GONE = 200, 304, 401, 403, 404, 410
 
 
 class Page:
     """A project's files; ``exists`` is False when its index does not know the name."""
 
     def __init__(
-        self, name: str, index: str, rows: list[Row], base: str = "", *, exists: bool = True, simple: bool = True
+        self,
+        name: str,
+        index: str,
+        rows: Sequence[Row],
+        base: str = "",
+        *,
+        filenames: list[str] | None = None,
+        exists: bool = True,
+        simple: bool = True,
     ) -> None:
         self.name = name
         self.index = index
         self.rows = rows
+        self.filenames = [_filename(row) for row in rows] if filenames is None else filenames
+        """The file name of every row; empty for one that has none."""
         self.exists = exists
         self._base = base
         self._simple = simple
@@ -51,43 +62,44 @@ class Page:
         found = (read_file(self.name, row, self._base, index) for row in rows)
         return [file for file in found if file is not None]
 
+    @functools.cached_property
+    def _spelled(self) -> dict[str, list[int]]:
+        """The places of wheels by the part of their names that mostly is a version; of all else under ``""``."""
+        found: dict[str, list[int]] = {}
+        for place, filename in enumerate(self.filenames):
+            parts = filename.split("-", 2)
+            text = parts[1] if len(parts) > 1 and filename.endswith(".whl") else ""
+            found.setdefault(text, []).append(place)
+        return found
+
     def rows_of(self, version: Version) -> list[Row]:
         """Return the rows of wheels whose file names spell ``version``: most of a long page are not worth more."""
-        spelled: dict[str, bool] = {}
-        found = []
-        for row in self.rows:
-            filename = row.get("filename")
-            if type(filename) is not str or not filename.endswith(".whl"):
-                continue
-            text = filename.split("-", 2)[1] if "-" in filename else ""
-            if text not in spelled:
-                spelled[text] = version_of(text) == version
-            if spelled[text]:
-                found.append(row)
-        return found
+        places = [
+            place for text, places in self._spelled.items() if text and version_of(text) == version for place in places
+        ]
+        return [self.rows[place] for place in sorted(places)]
 
     def rows_above(self, version: Version) -> list[Row]:
         """Return the rows that may be of a later version, told by the part of the file name that mostly is one."""
-        kept: dict[str, bool] = {}
-        found = []
-        for row in self.rows:
-            filename = row.get("filename")
-            if type(filename) is not str:
-                continue
-            text = filename.split("-", 2)[1] if filename.endswith(".whl") and "-" in filename else ""
-            if text not in kept:
-                other = version_of(text) if text else None
-                kept[text] = other is None or other > version
-            if kept[text]:
-                found.append(row)
-        return found
+        kept = []
+        for text, places in self._spelled.items():
+            other = version_of(text) if text else None
+            if other is None or other > version:
+                kept += places
+        return [self.rows[place] for place in sorted(kept)]
+
+
+def _filename(row: Row) -> str:
+    found = row.get("filename")
+    return found if type(found) is str else ""
 
 
 class Pages:
     """Fetches each project's page once, from the one index that the name belongs to."""
 
-    def __init__(self, web: Web, indexes: Sequence[IndexAddress]) -> None:
+    def __init__(self, web: Web, indexes: Sequence[IndexAddress], kept: KeptPages) -> None:
         self._web = web
+        self.kept = kept
         self._owners = Owners(indexes)
         self.page = Once(self._page)
         self._links = Once(self._read_links)
@@ -106,13 +118,24 @@ class Pages:
         url = f"{index}{urllib.parse.quote(name)}/"
         if url.startswith("file:"):
             url += "index.html"
-        answer = self._web.get(url, {"Accept": ACCEPT})
         shown = urls.stable(index)
+        kept = self.kept.find(url)
+        if kept is not None and kept.fresh:
+            return _as_kept(name, shown, kept)
+        conditions = kept.conditions if kept is not None else {}
+        # pip's own cache would keep it once more.
+        answer = self._web.get(url, {"Accept": ACCEPT, "Cache-Control": "no-store", **conditions})
+        if kept is not None and answer.status == UNCHANGED:
+            self.kept.renew(url)
+            return _as_kept(name, shown, kept)
         if answer.status in (MISSING, GONE):
             return Page(name, shown, [], exists=False)
         check_status(url, answer)
         rows, base = read_page(name, answer)
-        return Page(name, shown, rows, base)
+        page = Page(name, shown, rows, base)
+        if not url.startswith("file:"):
+            self.kept.remember(url, answer, base, page.filenames, rows)
+        return page
 
     def _linked(self, name: str, url: str) -> Page:
         """Return what a flat page or a folder has of ``name``."""
@@ -142,6 +165,10 @@ class Pages:
         return False
 
 
+def _as_kept(name: str, index: str, kept: KeptPage) -> Page:
+    return Page(name, index, kept.rows, kept.base, filenames=kept.filenames)
+
+
 def check_status(url: str, answer: Response) -> None:
     """Raise `Unreachable` for an answer that is no page."""
     if answer.status == UNAUTHORISED:
@@ -163,7 +190,7 @@ class TargetPages:
 
     def _best(self, name: str) -> dict[Version, IndexFile]:
         page = self.page(name)
-        return self.fit.best(name, page.read(self.fit.fitting(name, page.rows)))
+        return self.fit.best(name, page.read([page.rows[place] for place in self.fit.fitting(name, page.filenames)]))
 
 
 def read_page(name: str, answer: Response) -> tuple[list[Row], str]:

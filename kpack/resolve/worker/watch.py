@@ -22,17 +22,17 @@ class Watch:
         self.ended = False
         """The time was over."""
         self._connection: Any = None
-        self._until = time.monotonic() + SECONDS
-        self._timer = self._armed(SECONDS)
+        self._until = 0.0
 
     def __enter__(self) -> Self:
+        self.extend()
         _CURRENT.watch = self
-        self._timer.start()
+        _GUARD.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         _CURRENT.watch = None
-        self._timer.cancel()
+        _GUARD.remove(self)
 
     def extend(self) -> None:
         """Grant the time anew: a chunk has come."""
@@ -42,21 +42,46 @@ class Watch:
         """Say which socket is read from."""
         self._connection = connection
 
-    def _armed(self, seconds: float) -> threading.Timer:
-        timer = threading.Timer(seconds, self._look)
-        timer.daemon = True
-        return timer
-
-    def _look(self) -> None:
-        left = self._until - time.monotonic()
-        if left > 0:
-            self._timer = self._armed(left)
-            self._timer.start()
+    def look(self) -> None:
+        """End what takes too long."""
+        if self.ended or time.monotonic() < self._until:
             return
         self.ended = True
         if self._connection is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Guard:
+    """One thread that looks at all watches now and then: a timer for each would be a thread for each request."""
+
+    def __init__(self) -> None:
+        self._watches: set[Watch] = set()
+        self._some = threading.Event()
+        self._started = threading.Lock()
+
+    def add(self, watch: Watch) -> None:
+        self._watches.add(watch)
+        if self._started.acquire(blocking=False):
+            threading.Thread(target=self._keep_looking, name="kpack-watch", daemon=True).start()
+        if not self._some.is_set():
+            self._some.set()
+
+    def remove(self, watch: Watch) -> None:
+        self._watches.discard(watch)
+
+    def _keep_looking(self) -> None:
+        while self._some.wait():
+            time.sleep(min(1.0, SECONDS / 4))
+            for watch in list(self._watches):
+                watch.look()
+            if not self._watches:
+                self._some.clear()
+                if self._watches:  # one came between the two lines
+                    self._some.set()
+
+
+_GUARD = _Guard()
 
 
 def install() -> None:

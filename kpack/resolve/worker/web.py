@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -37,6 +37,9 @@ LONGEST_PAUSE = 30.0
 
 PASSING = frozenset({429, 500, 502, 503, 504})
 """Statuses that say to come back later."""
+
+CACHING = ("age", "cache-control", "etag", "last-modified")
+"""Headers that tell how long an answer holds."""
 
 _PLAIN = {"Accept-Encoding": "identity"}
 
@@ -69,6 +72,8 @@ class Response:
     content_range: str = ""
     cut: bool = False
     """There was more than was wanted."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of `CACHING`, by their names in lower case."""
 
 
 class Once(Generic[Value]):
@@ -223,6 +228,7 @@ def _read(url: str, response: Any, watch: Watch, limit: int, stop: int | None) -
         bytes(body),
         response.headers.get("Content-Range", ""),
         cut,
+        {name: value for name in CACHING if (value := response.headers.get(name))},
     )
 
 
