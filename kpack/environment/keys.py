@@ -395,7 +395,8 @@ DOCUMENT = FixedTable(
                     advice='write "P100", "T4", "L4", "A100", "V100", "H100" or "RTX-PRO-6000"',
                 )
             ),
-            description="The GPU of the session: what GPU code of a wheel is not built for is said.",
+            description="The GPU of the session, when it is not the one that the probe saw: what GPU code of a wheel "
+            "is not built for is said.",
             example="T4",
         ),
         Row(

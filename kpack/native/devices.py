@@ -7,7 +7,12 @@ NVIDIA; whatever does not look like it is passed over.
 
 from __future__ import annotations
 
+import re
 import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAGIC = b"\x50\xed\x55\xba"
 _CONTAINER = struct.Struct("<4sHHQ")
@@ -19,6 +24,25 @@ _LARGEST_HEADER = 4096
 
 CAPABILITIES = {"P100": 60, "V100": 70, "T4": 75, "A100": 80, "L4": 89, "H100": 90, "RTX-PRO-6000": 120}
 """Compute capability, times ten, of the GPUs of Kaggle and its neighbours."""
+
+
+class Gpu(NamedTuple):
+    """The GPU of a session."""
+
+    name: str
+    capability: int
+    """Times ten: 75."""
+
+
+def gpu_of(accelerator: str, probed: Sequence[str]) -> Gpu | None:
+    """Return the GPU that kaggle-env.toml names, else the first one that a probe saw (``Tesla T4, 7.5``); else None."""
+    if accelerator:
+        return Gpu(accelerator, CAPABILITIES[accelerator])
+    for line in probed:
+        name, comma, capability = line.rpartition(", ")
+        if comma and re.fullmatch(r"[0-9]{1,2}\.[0-9]", capability):
+            return Gpu(name, int(capability.replace(".", "")))
+    return None
 
 
 class DeviceScan:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kpack.native import names
 from kpack.native.builds import built_for_another
-from kpack.native.devices import CAPABILITIES, runs
+from kpack.native.devices import runs
 from kpack.native.misfit import Certainty, Misfit, NativeReport
 from kpack.native.troubles import Surroundings, Trouble, foreign, troubles
 
@@ -142,19 +142,18 @@ class _Judge:
 
     def _devices(self, wheel: NativeWheel, usable: list[Located]) -> Iterator[Misfit]:
         """Tell of a wheel whose GPU code, all of it, is for other GPUs than the session's."""
-        name = self.around.kernel.accelerator
-        capability = CAPABILITIES.get(name)
+        gpu = self.around.kernel.gpu
         items = [item for item in usable if item.object.devices]
         built = tuple(dict.fromkeys(device for item in items for device in item.object.devices))
-        if capability is None or not items or runs(built, capability):
+        if gpu is None or not items or runs(built, gpu.capability):
             return
         wants = ", ".join(sorted(built, key=lambda device: int(device.partition("_")[2])))
         trouble = Trouble(
             "has GPU code for",
             wants,
-            f"a {name} (sm_{capability})",
+            f"a {gpu.name} (sm_{gpu.capability})",
             certain=False,
-            next=f"take a version that is built for sm_{capability}, too, or a session with another GPU",
+            next=f"take a version that is built for sm_{gpu.capability}, too, or a session with another GPU",
         )
         yield self._misfit(wheel, trouble, tuple(item.object.path for item in items), Certainty.ON_DEMAND)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kpack.base.native import Level, NativeFacts, facts_of
+from kpack.native.devices import Gpu, gpu_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +37,8 @@ class NativeKernel:
     facts: NativeFacts
     known: bool
     """An image is named; without one nothing is known but glibc."""
-    accelerator: str = ""
-    """The GPU of the session, as ``accelerator`` in kaggle-env.toml names it; empty when it does not."""
+    gpu: Gpu | None = None
+    """The GPU of the session: of ``accelerator`` in kaggle-env.toml, else of the probe; None where neither knows."""
 
     @property
     def image(self) -> str:
@@ -52,7 +53,8 @@ def of_image(
     facts = facts_of(base)
     if added is not None:
         facts = replace(facts, added=added.versions, added_libraries=added.libraries)
-    return NativeKernel(label, python, base.machine, facts, known=True, accelerator=accelerator)
+    gpu = gpu_of(accelerator, base.native.gpus if base.native is not None else ())
+    return NativeKernel(label, python, base.machine, facts, known=True, gpu=gpu)
 
 
 def of_platform(label: str, python: str, machine: str, glibc: tuple[int, int], accelerator: str = "") -> NativeKernel:
@@ -71,4 +73,4 @@ def of_platform(label: str, python: str, machine: str, glibc: tuple[int, int], a
         cached=None,
         brought={},
     )
-    return NativeKernel(label, python, machine, facts, known=False, accelerator=accelerator)
+    return NativeKernel(label, python, machine, facts, known=False, gpu=gpu_of(accelerator, ()))

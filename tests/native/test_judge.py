@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from kpack.base.native import Level, NativeFacts
 from kpack.native import Certainty, NativeKernel, NativeReport, NativeWheel, judge, of_platform
+from kpack.native.devices import gpu_of
 from kpack.native.elf import read
 from kpack.native.names import build_of
 from tests.support.elf import AARCH64, I386, containers, make_elf
@@ -288,8 +289,9 @@ def test_gpu_code_for_other_gpus_is_told_where_the_session_names_one() -> None:
     library = make_elf(needed=["libcudart.so.12"], gpu=containers([(2, 75), (2, 90), (1, 90)]))
     xgboost = wheel("xgboost", {"xgboost/lib/libxgboost.so": library})
 
-    def on(accelerator: str) -> tuple[str, ...]:
-        kernel = NativeKernel("an-image", "3.12", "x86_64", FACTS, known=True, accelerator=accelerator)
+    def on(accelerator: str, *probed: str) -> tuple[str, ...]:
+        gpu = gpu_of(accelerator, probed)
+        kernel = NativeKernel("an-image", "3.12", "x86_64", FACTS, known=True, gpu=gpu)
         return judge(kernel, [xgboost]).notes
 
     said = (
@@ -299,6 +301,8 @@ def test_gpu_code_for_other_gpus_is_told_where_the_session_names_one() -> None:
     )
     assert on("P100") == (said,)
     assert on("T4") == on("H100") == on("RTX-PRO-6000") == on("") == ()
+    assert on("", "Tesla P100-PCIE-16GB, 6.0") == (said.replace("a P100", "a Tesla P100-PCIE-16GB"),), "of a probe"
+    assert on("T4", "Tesla P100-PCIE-16GB, 6.0") == on("", "Tesla T4, 7.5") == on("", "odd", "[N/A], [N/A]") == ()
 
 
 def test_what_is_not_readable_is_a_note() -> None:
