@@ -42,6 +42,7 @@ ROOMS = {
     "inventory": "errors licenses lock pack",
     "audit": "errors tether",
     "importing": "base environment errors files urls",
+    "recording": "environment errors files importing urls",
     "drift": "restore",
     "restoring": "errors pack",
     "publish": "environment errors pack",
@@ -77,6 +78,7 @@ ROOMS = {
         places
         project
         publish
+        recording
         rehearse
         resolve
         restore

@@ -24,6 +24,7 @@ COMMANDS = {
     "status": "environment",
     "add": "environment",
     "remove": "environment",
+    "record": "environment",
     "lock": "environment",
     "why": "environment",
     "build": "pack",

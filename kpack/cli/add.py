@@ -14,7 +14,7 @@ from kpack.cli.session import Session, answer, json_option, say, tell
 from kpack.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kpack.environment.edit import Edit
 
@@ -133,8 +133,19 @@ def _listed(file: Path, config: Path) -> list[str]:
     return list(harvest.packages.values())
 
 
-def finish(path: Path, text: str, edits: list[Edit], *, dry_run: bool = False, as_json: bool) -> int:
-    """Write the last of ``edits`` when it differs from ``text``, and say what is different."""
+def finish(
+    path: Path,
+    text: str,
+    edits: list[Edit],
+    *,
+    dry_run: bool = False,
+    as_json: bool,
+    left: Sequence[str] | None = None,
+) -> int:
+    """Write the last of ``edits`` when it differs from ``text``, and say what is different.
+
+    ``left`` is what a person has to see to, for the JSON of a command that knows of such things.
+    """
     from kpack.environment import edit
     from kpack.environment.errors import shown_path
 
@@ -154,6 +165,7 @@ def finish(path: Path, text: str, edits: list[Edit], *, dry_run: bool = False, a
                 "replaced": [{"old": old, "new": new} for old, new in replaced],
                 "removed": removed,
                 "unchanged": unchanged,
+                **({} if left is None else {"left": list(left)}),
             }
         )
         return int(ExitCode.DONE)

@@ -137,12 +137,20 @@ def remove_packages(text: str, path: Path, names: Sequence[str]) -> Edit:
     return edit
 
 
-def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None, lands: str | None = None) -> Edit:
+def add_checkpoint(
+    text: str,
+    path: Path,
+    url: str,
+    *,
+    sha256: str | None = None,
+    lands: str | None = None,
+    include: Sequence[str] = (),
+) -> Edit:
     """Return ``text``, the content of the file at ``path``, with one more ``[[checkpoints]]`` table.
 
     A page of the Hub becomes its ``hf://`` address.
     ``lands`` is its ``path``; without, it is ``checkpoints/`` and the file's name (``hf://`` needs none). A table
-    with the same URL takes the new ``sha256`` and ``path``.
+    with the same URL takes the new ``sha256``, ``path`` and ``include``.
 
     Raises:
         UsageError: the file has mistakes, or the new table has.
@@ -154,7 +162,9 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
         name = url.partition("?")[0].partition("#")[0].rstrip("/").removeprefix("file:").rpartition("/")[2]
         lands = f"checkpoints/{name}"
     given = {"sha256": sha256, "path": lands}
-    values = {"url": url, **{key: value for key, value in given.items() if value is not None}}
+    values: dict[str, object] = {"url": url, **{key: value for key, value in given.items() if value is not None}}
+    if include:
+        values["include"] = list(include)
     place = next((number for number, one in enumerate(environment.checkpoints) if one.urls == (url,)), None)
 
     def change(document: TOMLDocument) -> None:
@@ -172,15 +182,15 @@ def add_checkpoint(text: str, path: Path, url: str, *, sha256: str | None = None
     count = len(environment.checkpoints)
     inline = "checkpoints" in loads(text) and not (count and _header(text, "checkpoints", 0).startswith("[["))
     if place is None and not inline:
-        edit.text = _one_more(text, CheckpointEntry(url=url, sha256=sha256, path=lands), count)
+        edit.text = _one_more(text, CheckpointEntry(url=url, sha256=sha256, path=lands, include=tuple(include)), count)
     else:
-        edit.text = _edited(text, path, change)
+        edit.text = edited(text, path, change)
     try:
         after = parse(edit.text, path).checkpoints
         _expect(edit.text, environment, checkpoints=after)
         others = [one for number, one in enumerate(after) if number != (len(after) - 1 if place is None else place)]
         if others != [one for number, one in enumerate(environment.checkpoints) if number != place]:
-            raise _by_hand(path)
+            raise by_hand(path)
     except EnvironmentFileError as error:
         _, key, what, advice = error.mistakes[0]
         raise UsageError(
@@ -246,7 +256,7 @@ def set_base(text: str, path: Path, base: str) -> Edit:
         def change(document: TOMLDocument) -> None:
             document["base"] = base
 
-        edit.text = _edited(text, path, change)
+        edit.text = edited(text, path, change)
     else:
         found = lines(text)
         rows = re.split(r"(?<=\n)", text)
@@ -255,14 +265,14 @@ def set_base(text: str, path: Path, base: str) -> Edit:
             r"""^(\s*)python(\s*=\s*)(?:"[^"]*"|'[^']*')""", lambda m: f'{m[1]}base{m[2]}"{base}"', rows[place]
         )
         if count != 1:
-            raise _by_hand(path)
+            raise by_hand(path)
         if ("platform",) in found:
             del rows[found["platform",] - 1]
         edit.text = "".join(rows)
     edit.changed.append((", ".join(environment.bases) or f"python {environment.python}", base))
     after = parse(edit.text, path)
     if after != replace(environment, bases=(base,), python=None, platform=after.platform):
-        raise _by_hand(path)
+        raise by_hand(path)
     return edit
 
 
@@ -276,7 +286,7 @@ def remove_table(text: str, path: Path, number: int, table: str = "checkpoints")
         def change(document: TOMLDocument) -> None:
             del document[table][number]
 
-        return _edited(text, path, change)
+        return edited(text, path, change)
     rows = re.split(r"(?<=\n)", text)
     first, end = lines(text)[table, number], _end(text, table, number)
     while first > 1 and rows[first - 2].lstrip().startswith("#"):  # its own comment stands right above it
@@ -366,8 +376,13 @@ def _not_there(name: str, environment: Environment, path: Path) -> UsageError:
     return UsageError(f"{quoted(name)} is not in packages", where=shown_path(path), next=advice)
 
 
-def _edited(text: str, path: Path, change: Callable[[TOMLDocument], None]) -> str:
-    """Return ``text`` after ``change``, with the line ends that it had."""
+def edited(text: str, path: Path, change: Callable[[TOMLDocument], None]) -> str:
+    """Return ``text`` after ``change``, with the line ends that it had.
+
+    Raises:
+        UsageError: the file is written in a way that cannot be edited.
+
+    """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -377,7 +392,7 @@ def _edited(text: str, path: Path, change: Callable[[TOMLDocument], None]) -> st
         change(document)
         new = document.as_string()
     except TOMLKitError as error:
-        raise _by_hand(path) from error
+        raise by_hand(path) from error
     return new.replace("\n", "\r\n") if windows else new
 
 
@@ -395,10 +410,11 @@ def _expect(
     if [entry.text for entry in after.packages] != wanted or replace(after, packages=()) != replace(
         before, packages=(), checkpoints=held
     ):
-        raise _by_hand(before.path)
+        raise by_hand(before.path)
 
 
-def _by_hand(path: Path) -> UsageError:
+def by_hand(path: Path) -> UsageError:
+    """Return the error for a file that no edit could change as asked."""
     return UsageError(
         "the file is written in a way that kpack cannot edit", where=shown_path(path), next="edit it by hand"
     )

@@ -43,16 +43,10 @@ def from_notebook(path: Path, harvest: Harvest) -> None:
 
     """
     where = shown_path(path)
-    notebook = _loaded(read(path), where)
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(cells, list):
-        raise UsageError("is not a notebook: it has no cells", where=where, next="name an .ipynb file of format 4")
     sitting = Sitting(harvest, path.parent)
     reader = PythonReader(sitting, where)
     harvest.code[where] = set()
-    for number, cell in enumerate(cells, start=1):
-        source = cell.get("source", "") if isinstance(cell, dict) and cell.get("cell_type") == "code" else ""
-        text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    for number, text in enumerate(_cells(path), start=1):
         odd = re.search(r"[\0\ud800-\udfff]", text)
         if odd:
             line = text.count("\n", 0, odd.start()) + 1
@@ -60,6 +54,31 @@ def from_notebook(path: Path, harvest: Harvest) -> None:
             raise UsageError(what, where=f"{where}: cell {number}, line {line}", next="delete that character")
         _cell(text, number, where, reader)
     sitting.finish()
+
+
+def code_cells(path: Path) -> list[str]:
+    """Return the code cells of a notebook of format 4.
+
+    Raises:
+        UsageError: the file is missing or no notebook.
+        MachineError: it cannot be read.
+
+    """
+    return [text for text in _cells(path) if text]
+
+
+def _cells(path: Path) -> list[str]:
+    """Return the code of every cell, empty for what is none."""
+    where = shown_path(path)
+    notebook = _loaded(read(path), where)
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        raise UsageError("is not a notebook: it has no cells", where=where, next="name an .ipynb file of format 4")
+    found = []
+    for cell in cells:
+        source = cell.get("source", "") if isinstance(cell, dict) and cell.get("cell_type") == "code" else ""
+        found.append("".join(map(str, source)) if isinstance(source, list) else str(source))
+    return found
 
 
 def from_script(path: Path, harvest: Harvest) -> None:
