@@ -169,7 +169,7 @@ def test_a_file_that_the_editor_cannot_read_is_left_to_its_owner(monkeypatch: py
 def test_an_edit_that_came_out_otherwise_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tomlkit, "parse", lambda _: tomlkit.loads(HEAD))
     with pytest.raises(UsageError, match="written in a way that kpack cannot edit"):
-        add_checkpoint(HEAD + CHECKPOINT, FILE, "https://h/new.ckpt")
+        add_checkpoint(f'{HEAD}checkpoints = [{{url = "https://h/a", path = "a"}}]\n', FILE, "https://h/new.ckpt")
 
 
 def comments(text: str) -> list[str]:
