@@ -32,7 +32,7 @@ MOST = 3
 def suspects(environment: Environment, found: TargetResolution, older: Sequence[Older]) -> list[Older]:
     """Return those of ``older`` that were asked for by name, are packed, and are of another minor version or old."""
     asked = {canonicalize_name(each.requirement.name) for each in environment.packages if each.requirement}
-    packed = {pin.name for pin in found.packed if pin.name in asked and not pin.replaces}
+    packed = {pin.name for pin in found.packed if pin.name in asked}
     return [each for each in older if each.name in packed and each.candidate and _far(each)]
 
 

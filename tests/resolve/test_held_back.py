@@ -134,3 +134,12 @@ def test_request_that_is_a_little_older_falls_back_in_silence(scenario: Scenario
     assert scenario.lock("top", base={"torch": "2.0"}).fallbacks == ()
     scenario.wheel("top", "1.0.3", "torch>=3", upload_time="2026-08-01T00:00:00Z")
     assert [str(each.newest) for each in scenario.lock("top", base={"torch": "2.0"}).fallbacks] == ["1.0.3"]
+
+
+def test_an_old_version_in_place_of_the_images_is_a_fallback_too(scenario: Scenario) -> None:
+    scenario.wheel("chain", "0.1")
+    scenario.wheel("chain", "0.2", "array<2")
+    scenario.wheel("chain", "1.0")
+    found = scenario.lock("chain<1", base={"chain": "1.0", "array": "2.0"}, replace=["chain"])
+    (fallback,) = found.fallbacks
+    assert str(fallback) == ("chain 0.1 and not 0.2: chain 0.2 needs array<2, but the base image kernel has array 2.0")
