@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from kpack import urls
 from kpack.errors import IntegrityError, KpackError, MachineError, MisfitError, NetworkError, NoSolution
-from kpack.resolve.wire import Answer, Failure, RequiresAnswer, Underway, dumps, loads
+from kpack.resolve.wire import MARK, Answer, Failure, RequiresAnswer, Underway, dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -184,9 +184,9 @@ class _Child:
             self.process.stdin.flush()
 
     def messages(self) -> Iterator[Underway | Answer | RequiresAnswer | Failure]:
-        """Yield what it sends, until it ends."""
+        """Yield what it sends, until it ends; what files of the interpreter print when it starts is none of it."""
         assert self.process.stdout is not None
-        return map(loads, self.process.stdout)
+        return (loads(line) for line in self.process.stdout if line.startswith(MARK))
 
     def silence(self, label: str) -> MachineError:
         """Return the error for a worker that ended without an answer to the question ``label``."""

@@ -342,6 +342,10 @@ Message = Question | RequiresQuestion | Answer | RequiresAnswer | Failure | Unde
 _MESSAGES = {each.__name__: each for each in typing.get_args(Message)}
 
 
+MARK = '{"is": '
+"""What a line begins with that is a message."""
+
+
 def dumps(message: Message) -> str:
     """Return the message as one line of JSON."""
     return json.dumps({"is": type(message).__name__, **_shallow(message)}, default=_shallow)

@@ -38,7 +38,7 @@ found = {}
 for item in metadata.distributions():
     if item.metadata["Name"]:
         found.setdefault(item.metadata["Name"], item.version)
-print(json.dumps({
+print("\\n" + json.dumps({
     "implementation_name": sys.implementation.name,
     "python_version": "{}.{}".format(*sys.version_info[:2]),
     "python_full_version": platform.python_version(),
@@ -103,7 +103,7 @@ def described(executable: str) -> RunningPython:
     try:
         done = tether.run([executable, "-c", _DESCRIBE], timeout=300)
         done.check_returncode()
-        said = json.loads(done.stdout)
+        said = json.loads(done.stdout.rstrip().rpartition("\n")[2])  # its own files may print when it starts
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise MachineError(
             f"this interpreter cannot be asked what it has: {error}",

@@ -104,6 +104,7 @@ class Tables(Paper):
         kinds = [kind for number, kind in enumerate(kinds) if kind != "other" or kind not in kinds[:number]]
         self.numbers = {"checkpoints": 0, "indexes": 0}
         self.blocks = [(kind, self._table(kind)) for kind in kinds]
+        self.head = head
         self.text = self._lines([*head, *(row for _, block in self.blocks for row in block)])
         if self.dice.random() < 0.2:
             self.text = self.text.removesuffix(self.newline)
@@ -207,9 +208,7 @@ def test_a_table_comes_and_goes_without_its_neighbours() -> None:
 def above(shape: Tables, kind: str, number: int) -> list[str]:
     """Return the comment that stands right above a table, though it was laid out with what comes before."""
     place = [index for index, (name, _) in enumerate(shape.blocks) if name == kind][number]
-    rows = shape.text.splitlines()
-    length = sum(len(block) for _, block in shape.blocks[place:])
-    rows = rows[: len(rows) - length]
+    rows = [*shape.head, *(row for _, block in shape.blocks[:place] for row in block)]
     found: list[str] = []
     while rows and rows[-1].startswith("#"):
         found += marks(rows.pop())

@@ -20,7 +20,7 @@ from kpack.errors import MachineError
 from kpack.resolve import resolve
 from kpack.resolve.ask import question
 from kpack.resolve.child import COMMAND, Workers, surroundings
-from kpack.resolve.wire import Answer, Underway, dumps, loads
+from kpack.resolve.wire import MARK, Answer, Underway, dumps, loads
 from kpack.resolve.worker import seams
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, known, packed
@@ -103,7 +103,8 @@ def run(python: str, request: Question, *words: str, seed: str = "0") -> Answer:
         assert worker.stdout is not None
         worker.stdin.write(dumps(request) + "\n")
         worker.stdin.flush()
-        answer = next(found for line in worker.stdout if isinstance(found := loads(line), Answer))
+        answers = (loads(line) for line in worker.stdout if line.startswith(MARK))
+        answer = next(found for found in answers if isinstance(found, Answer))
         worker.stdin.close()
     return answer
 
@@ -196,6 +197,17 @@ def test_module_beside_kpack_does_not_hide_one_of_the_standard_library(
     (scenario.folder / "json.py").write_text("raise RuntimeError('hidden')\n")
     monkeypatch.chdir(scenario.folder)
     monkeypatch.syspath_prepend(str(scenario.folder))
+    scenario.wheel("top")
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+
+
+def test_an_interpreter_that_prints_when_it_starts_disturbs_no_answer(
+    scenario: Scenario, real_worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = scenario.folder / "noise"
+    noise.mkdir()
+    (noise / "sitecustomize.py").write_text("print('hello')\nprint({}, end='')\n")
+    monkeypatch.setenv("PYTHONPATH", str(noise))
     scenario.wheel("top")
     assert packed(scenario.lock("top")) == {"top": "1.0"}
 

@@ -24,6 +24,7 @@ def main() -> None:
     os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     questions: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(questions,), daemon=True).start()
+    sys.stdout.write("\n")  # ends what a file of the interpreter may have printed before this
     with contextlib.redirect_stdout(sys.stderr):
         worker = Worker(Answers(sys.__stdout__))
         while True:
