@@ -335,7 +335,8 @@ class _World:
         if unknown:
             self.notes.append(
                 f"nobody knows what {len(unknown)} of the base's packages require, so that nobody checked whether they "
-                f"go with {', '.join(f'{n} {new}' for n, (_, new) in sorted(changed.items()))}: {_list(unknown)}"
+                f"go with {', '.join(f'{n} {new}' for n, (_, new) in sorted(changed.items()))}; rehearse what you use "
+                f"of them (kpack rehearse --kaggle): {_list(unknown)}"
             )
 
     def shown(self, name: NormalizedName) -> str:

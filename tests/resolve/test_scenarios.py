@@ -181,7 +181,7 @@ def test_extra_that_does_not_exist_is_a_note(scenario: Scenario) -> None:
     scenario.wheel("top", "1.0", provides_extra=["more"])
     answer = scenario.lock("top[moar]")
     assert packed(answer) == {"top": "1.0"}
-    assert answer.notes == ("top 1.0 has no extra moar",)
+    assert answer.notes == ("top 1.0 has no extra moar, so that nothing comes with it (it has more)",)
 
 
 def test_older_version_whose_extra_fits_the_base_is_taken(scenario: Scenario) -> None:

@@ -158,7 +158,8 @@ def notes(
         provided = _provided_extras(search, item, files.get(name))
         # What nobody knows is a matter of the last look at all that the kernel has.
         if provided is not None and (missing := sorted(asked - set(provided))):
-            yield f"{name} {item.version} has no extra {', '.join(missing)}"
+            has = f"it has {', '.join(sorted(provided))}" if provided else "it has none"
+            yield f"{name} {item.version} has no extra {', '.join(missing)}, so that nothing comes with it ({has})"
     for line in search.markers.unknowable:
         yield f"{line!r} depends on the kernel's release, which is not known: taken as empty"
 
