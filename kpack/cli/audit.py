@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kpack.cli.progress import busy
 from kpack.cli.session import Session, answer, json_option, say, tell
 from kpack.errors import ExitCode
 
@@ -46,9 +47,10 @@ def audit(
 
     made = _lock(session, path)
     pins = {(pin.name, pin.version) for target in made.targets for pin in target.packed}
-    done = auditing.audit(
-        pins, service="osv" if osv_url else service, osv_url=osv_url, ignore=ignore, cache=Cache().root / "audit"
-    )
+    with busy("asking for vulnerabilities"):
+        done = auditing.audit(
+            pins, service="osv" if osv_url else service, osv_url=osv_url, ignore=ignore, cache=Cache().root / "audit"
+        )
     if as_json:
         answer(
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kpack.cache import Cache
+from kpack.cli.progress import busy
 from kpack.cli.session import answer, human_size, json_option, tell
 from kpack.errors import ExitCode, IntegrityError
 
@@ -87,7 +88,8 @@ def verify(*, as_json: bool) -> int:
     Example: kpack cache verify
     """
     store = Cache()
-    damaged = store.verify()
+    with busy("hashing"):
+        damaged = store.verify()
     if as_json:
         problems = [{"sha256": item.sha256, "found": item.found, "size": item.size} for item in damaged]
         answer({"dir": str(store.root), "ok": not damaged, "damaged": problems})

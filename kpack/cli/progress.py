@@ -28,6 +28,13 @@ def counted(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextlib.contextmanager
+def busy(title: str) -> Iterator[None]:
+    """Show, once it takes longer, what is being waited for."""
+    with _shown(title, 0):
+        yield
+
+
+@contextlib.contextmanager
 def building(total: int) -> Iterator[tuple[Listener, Callable[[int], None]]]:
     """Yield a listener for a fetcher, and a function that is told of bytes packed; ``total`` are the bytes of both."""
     with _screen() as add:

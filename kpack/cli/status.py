@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kpack.cli.progress import busy
 from kpack.cli.session import Session, answer, json_option, tell
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def status(session: Session, *, offline: bool, as_json: bool) -> None:
     from kpack.project import Project
     from kpack.status import status as look
 
-    found = look(Project.find(session.config), offline=offline)
+    with busy("asking Kaggle"):
+        found = look(Project.find(session.config), offline=offline)
     if as_json:
         answer(found.to_dict())
     else:

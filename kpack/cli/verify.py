@@ -9,7 +9,7 @@ import click
 
 from kpack import pack
 from kpack.cli.images import image_of, project_of
-from kpack.cli.progress import counted
+from kpack.cli.progress import busy, counted
 from kpack.cli.session import Session, answer, human_size, json_option, note, tell, warn
 from kpack.errors import ExitCode, IntegrityError, UsageError
 from kpack.native import NativeReport
@@ -65,7 +65,8 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
             problems.append({"where": "native code", "what": misfit.what})
             advice = misfit.next
     if online:
-        opinion = _opinion(session, found if path is not None else None)
+        with busy("asking the index"):
+            opinion = _opinion(session, found if path is not None else None)
         problems += [{"where": doubt.file, "what": doubt.what} for doubt in opinion.doubts]
         said["online"] = {
             "confirmed": list(opinion.confirmed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import queue
 import sys
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,17 @@ def test_what_is_over_soon_draws_no_bar(monkeypatch: pytest.MonkeyPatch) -> None
     with progress.building(100) as (_, packed):
         packed(100)
     assert "packing" not in screen.getvalue()
+
+
+def test_a_wait_is_said_once_it_is_long(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with progress.busy("asking"):
+        pass
+    assert capsys.readouterr().err == ""
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    monkeypatch.setattr(progress, "say", said.put)
+    with progress.busy("asking"):
+        assert said.get(timeout=60).startswith("asking …")
 
 
 def test_fetching_and_packing_are_drawn_together(monkeypatch: pytest.MonkeyPatch) -> None:
