@@ -121,6 +121,7 @@ def test_takes_no_index_that_the_named_keys_have_not_signed(
         settled(["libtool5"], place, tmp_path)
 
 
+@long_list
 def test_takes_no_list_of_packages_that_the_signed_index_does_not_name(tmp_path: Path) -> None:
     url = make_archive(tmp_path / "archive", DEBS[1:2])
     place = tmp_path / "archive/dists/stable/main/binary-amd64/Packages"
@@ -148,6 +149,7 @@ def test_needs_to_know_what_the_image_has(archive: str, tmp_path: Path) -> None:
         settled(["tool"], source(archive), tmp_path, image={})
 
 
+@long_list
 def test_names_the_keyring_that_is_missing(archive: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nokeys\.gpg: No such file"):
         settled(["tool"], source(archive, "nokeys.gpg"), tmp_path)

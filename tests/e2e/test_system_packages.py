@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.test_native import IMAGE, extension
 from tests.support.debs import Deb, key, make_archive, needs_apt
 from tests.support.elf import make_elf
+from tests.support.long import long_list
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Workshop
@@ -59,6 +60,7 @@ def test_what_the_image_lacks_is_locked_packed_and_counts_for_native_code(worksh
     assert not workshop.good("lock", "--json").json["changed"]
 
 
+@long_list
 def test_a_package_that_is_not_the_one_of_the_index_ends_the_build(workshop: Workshop, archive: str) -> None:
     write(workshop, archive, "cuda-cudart-13-0")
     workshop.good("lock")
