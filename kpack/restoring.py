@@ -41,7 +41,7 @@ os.write(int(sys.argv[4]), b"ended")
 """
 """Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing.
 
-It says to a file when the bootstrap began and when it ended, having told what came of it: any code that the
+It says by a pipe when the bootstrap began and when it ended, having told what came of it: any code that the
 interpreter runs at its start may end it instead, with whatever exit code. It dies with kpack, which holds the other
 end of a pipe (`kpack.tether` would keep Ctrl-C from it): the next restore takes back what it had begun.
 """
@@ -105,25 +105,27 @@ def run_engine(
         code = pack.bootstrap_of(found)
     answers = as_json or capture
     watched, held = os.pipe()
+    course, told = os.pipe()  # not a file: the place for temporary ones may be full
     # What the interpreter prints when it starts (sitecustomize, .pth files) does not belong into the answer.
     with (
         tempfile.TemporaryFile() as said,
-        tempfile.TemporaryFile() as course,
         os.fdopen(held, "wb"),
         os.fdopen(watched, "rb"),
+        os.fdopen(course, "rb", buffering=0) as course_stream,
+        os.fdopen(told, "wb"),
     ):
         done = subprocess.run(
-            [*words, str(said.fileno()) if answers else "1", str(course.fileno()), str(watched)],
+            [*words, str(said.fileno()) if answers else "1", str(told), str(watched)],
             input=code,
             check=False,
             stdout=subprocess.PIPE if capture else sys.stderr.fileno() if answers else None,
             stderr=subprocess.PIPE if capture else None,
-            pass_fds=(said.fileno(), course.fileno(), watched),
+            pass_fds=(said.fileno(), told, watched),
         )
         said.seek(0)
-        course.seek(0)
+        os.set_blocking(course, False)
         done.stdout, noise = said.read(), done.stdout or b""
-        _refuse_silent_end(words[0], done.returncode, course.read())
+        _refuse_silent_end(words[0], done.returncode, course_stream.read(64) or b"")
     if not answers:
         return done
     if capture:
