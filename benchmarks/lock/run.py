@@ -78,7 +78,7 @@ def warm(bench: Bench, rounds: int) -> None:
     bench.config(more, text)
     bench.kpack(cache=ours)
     bench.uv(cache=theirs)
-    for _ in range(max(rounds, 5)):
+    for _ in range(2 * rounds):
         bench.config(LONG, text)
         bench.kpack(cache=ours)
         bench.config(more, text)
@@ -133,7 +133,7 @@ def bases(bench: Bench, rounds: int) -> None:
     ours = set(versions((bench.folder / "uv.txt").read_text()))
     texts = {count: f'base = "{base(bench.folder, count, ours)}"' for count in (50, 900)}
     times = Times()
-    for _ in range(max(rounds, 5)):
+    for _ in range(2 * rounds):
         for count, text in texts.items():
             bench.config(LONG, text)
             times.take(f"{count} base packages", bench.kpack())
