@@ -56,6 +56,7 @@ def pages() -> dict[str, str]:
         "pack.md": _MADE + "\n".join(_pack()),
         "commands.md": _MADE + "\n".join(_commands()),
         "exit-codes.md": _MADE + "\n".join(_exit_codes()),
+        "answers.md": _MADE + "\n".join(_answers()),
         "variables.md": _MADE + "\n".join(_variables()),
     }
 
@@ -160,23 +161,27 @@ _MEMBERS = (
 
 def _schema(schema: dict[str, Any], title: str, root: dict[str, Any] | None = None) -> Iterator[str]:
     """Yield a table for an object of a JSON Schema, then those of the objects inside it."""
-    inner = []
     yield f"## `{title}`\n"
     if schema.get("description"):
         yield f"{_escaped(schema['description'])}\n"
+    yield from _table(schema, root)
+    yield ""
+    for key, given in schema.get("properties", {}).items():
+        value = _resolved(given, root)
+        held = _resolved(value.get("items", value), root) if value.get("type") == "array" else value
+        if held.get("properties"):
+            yield from _schema(held, f"{title}.{key}", root)
+
+
+def _table(schema: dict[str, Any], root: dict[str, Any] | None) -> Iterator[str]:
+    """Yield the rows of a table of an object's keys."""
     yield "| key | type | says |"
     yield "| --- | --- | --- |"
     required = set(schema.get("required", ()))
     for key, given in schema.get("properties", {}).items():
         value = _resolved(given, root)
-        held = _resolved(value.get("items", value), root) if value.get("type") == "array" else value
-        if held.get("properties"):
-            inner.append((f"{title}.{key}", held))
         kind = _json_type(value, root) + (", required" if key in required else "")
         yield f"| `{key}` | {kind} | {_escaped(value.get('description', ''))} |"
-    yield ""
-    for name, held in inner:
-        yield from _schema(held, name, root)
 
 
 def _resolved(schema: dict[str, Any], root: dict[str, Any] | None) -> dict[str, Any]:
@@ -194,6 +199,8 @@ def _json_type(schema: dict[str, Any], root: dict[str, Any] | None) -> str:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
         return ", ".join(f"`{json.dumps(one)}`" for one in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_json_type(_resolved(one, root), root) for one in schema["anyOf"]))
     kind = schema.get("type", "any")
     if kind == "array" and isinstance(schema.get("items"), dict):
         return f"array of {_json_type(_resolved(schema['items'], root), root)}"
@@ -263,6 +270,20 @@ def _exit_codes() -> Iterator[str]:
             yield f"| {code} | {_escaped(ast.literal_eval(said.value))} |"
     yield "| 130 | Stopped by Ctrl-C. |"
     yield ""
+
+
+def _answers() -> Iterator[str]:
+    yield "# Answers as JSON\n"
+    yield (
+        "With `--json` a command prints one object on stdout; all else goes to stderr. These keys stay, and more may "
+        "come. The whole schemas are in `schemas/answers/`.\n"
+    )
+    for path in sorted((ROOT / "schemas" / "answers").glob("*.schema.json")):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        name = path.name.removesuffix(".schema.json")
+        yield f"## {'an error' if name == 'error' else 'kpack ' + name.replace('-', ' ')}\n"
+        yield from _table(schema, schema)
+        yield ""
 
 
 def _variables() -> Iterator[str]:

@@ -5,6 +5,7 @@ By default the README and the tutorial are run, without what takes many seconds;
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -127,6 +128,13 @@ LINKS = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)\s]*)?\)")
 def test_a_link_of_a_page_leads_to_a_file(page: Path) -> None:
     links = LINKS.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("command", re.findall(r"`([^`]*python -m [^`]+)`", (ROOT / "docs" / "trust.md").read_text()))
+def test_what_gives_a_figure_is_there(command: str) -> None:
+    module, *words = command.partition("python -m ")[2].split()
+    assert importlib.util.find_spec(module) is not None
+    assert [word for word in words if word.startswith("tests/") and not (ROOT / word).exists()] == []
 
 
 @long_list
