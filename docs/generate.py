@@ -227,6 +227,15 @@ def examples(command: click.Command) -> list[str]:
 def _commands() -> Iterator[str]:
     yield "# Commands\n"
     yield "`--config FILE`, before or after the command, names another kaggle-env.toml than the nearest one upwards.\n"
+    yield (
+        "`-q` prints the answer and what goes wrong, and nothing else; `-v` prints all of every list, and what becomes "
+        "of each file; `--debug` prints a traceback. They, too, stand before or after the command. NO_COLOR and "
+        "FORCE_COLOR are heard. Ctrl-C leaves nothing half done, says how to go on, and ends with 130.\n"
+    )
+    yield (
+        "What `--json` prints is described by `schemas/answers/COMMAND.schema.json`, an error by `error.schema.json` "
+        "beside it.\n"
+    )
     for name, command in commands().items():
         yield from _command(name, command)
 
