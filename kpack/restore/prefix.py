@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _LIST = ".kpack-files"
 _PART = ".part"
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_LIBRARY = "lib*.so.[0-9]*"
+_LIBRARY = "lib*.so*"
+"""Of a folder that programs of the package reach by an absolute RUNPATH, or by alternatives, too (pulseaudio, blas)."""
 _VARIABLES = (
     ("PATH", ("usr/local/bin", "usr/bin", "usr/sbin", "usr/games")),
     ("XDG_DATA_DIRS", ("usr/share",)),

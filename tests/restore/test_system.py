@@ -37,6 +37,7 @@ TOOL = Deb(
     files={
         "usr/bin/tool*": b"#!/bin/sh\necho tool $TESSDATA_PREFIX\n",
         "lib/x86_64-linux-gnu/libtool.so.5.1": b"\x7fELF",
+        "usr/lib/x86_64-linux-gnu/pulse/libcommon-16.1.so": b"\x7fELF",
         "usr/share/tesseract-ocr/5/tessdata/deu.traineddata": b"deu",
     },
     links={
@@ -78,7 +79,7 @@ def test_a_folder_of_its_own_has_programs_libraries_and_data_found(tmp_path: Pat
     home = next((tmp_path / "t/.kpack/system/tiny").iterdir())
     assert done.report["system"] == [{"name": "tool", "version": TOOL.version, "by": "prefix"}]
     assert done.printed == [
-        str(home / "usr/lib/x86_64-linux-gnu"),
+        f"{home}/usr/lib/x86_64-linux-gnu:{home}/usr/lib/x86_64-linux-gnu/pulse",
         f"tool {home}/usr/share/tesseract-ocr/5/tessdata",
         "",
         str(home / "usr/bin/tool"),
