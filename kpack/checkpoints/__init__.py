@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,15 @@ def variables(checkpoints: Iterable[LockedCheckpoint]) -> dict[str, str]:
     return {}
 
 
-def landing(checkpoints: Iterable[LockedCheckpoint], directory: str | None) -> dict[str, str]:
+class Landing(Protocol):
+    """What has a path in the lock or in a pack's manifest."""
+
+    @property
+    def path(self) -> str:
+        """Where it lands: relative to the restore directory, absolute, or below ``~``."""
+
+
+def landing(checkpoints: Iterable[Landing], directory: str | None) -> dict[str, str]:
     """Return where each checkpoint is on Kaggle after the restore, by its path in the lock.
 
     ``directory`` is that of ``[restore]``. What is below ``~`` stays so: whose home that is, only the kernel knows.

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import pack
+from kpack.checkpoints import landing as places
+from kpack.checkpoints.loading import loading
 from kpack.cli.session import Session, answer, human_size, json_option, plain, tell
 from kpack.files import write_text
 
 if TYPE_CHECKING:
     from kpack.restore.manifest import PackTarget
+
+
+_SHOWN = 8
+"""Checkpoints whose code is shown."""
 
 
 @click.command()
@@ -53,6 +59,7 @@ def inspect(session: Session, path: Path, html: Path | None, *, form: str, as_js
         return
     manifest = found.manifest
     startup = pack.startup_files(found)
+    loads = loading(places(manifest.checkpoints, manifest.directory))
     if as_json or form == "json":
         answer(
             {
@@ -73,6 +80,7 @@ def inspect(session: Session, path: Path, html: Path | None, *, form: str, as_js
                     for target in manifest.targets
                 ],
                 "checkpoints": [item._asdict() for item in manifest.checkpoints],
+                "loads": [{"path": one.path, "code": list(one.code)} for one in loads],
                 "env": sorted(manifest.env),
                 "startup": {wheel: list(names) for wheel, names in startup.items()},
             }
@@ -84,6 +92,10 @@ def inspect(session: Session, path: Path, html: Path | None, *, form: str, as_js
     for item in manifest.checkpoints:
         place = f" attached at {item.attached}" if item.attached else ""
         tell(f"  checkpoint {item.path}  {human_size(item.size)}{place}  sha256 {item.sha256[:12]}…")
+    for one in loads[:_SHOWN]:
+        tell(f"  loads {one.path} in the kernel: {'; '.join(one.code)}")
+    if len(loads) > _SHOWN:
+        tell(f"  and {len(loads) - _SHOWN} more, see --json")
     for wheel, names in startup.items():
         tell(f"  runs code at every start of Python: {', '.join(names)} of {wheel}")
 

@@ -82,6 +82,8 @@ def test_what_every_command_prints_is_what_its_schema_says(desk: Desk) -> None:
     ask("lock", "--check", code=1)
     ask("lock")
     ask("why", "beta")
+    (desk.folder / "code.py").write_text("DONE = True\n")
+    ask("record", "code.py", "--dry-run")
     ask("build")
     ask("status", "--offline")
     pack = "dist/tiny.kpack.bin"
