@@ -18,6 +18,7 @@ from tests.resolve.scenario import Scenario, known, packed
 if TYPE_CHECKING:
     from collections.abc import Callable
     from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
 
 ENDLESS = "9" * 5000
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -297,3 +298,15 @@ def test_page_that_drips_is_given_up(scenario: Scenario, monkeypatch: pytest.Mon
             scenario.lock("top")
     finally:
         over.set()
+
+
+@pytest.mark.parametrize("version", ["abc", "9" * 5000])
+def test_a_wheel_that_is_given_without_a_version_is_no_fault_of_the_resolver(
+    scenario: Scenario, tmp_path: Path, version: str
+) -> None:
+    path = tmp_path / "given-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("given-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("given-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: given\nVersion: {version}\n")
+    with pytest.raises(IntegrityError, match="given: its METADATA says version '"):
+        scenario.lock(f"given @ {path.as_uri()}")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pip._internal.metadata.importlib import Distribution
 from pip._vendor.packaging.utils import canonicalize_name
-from pip._vendor.packaging.version import Version
+from pip._vendor.packaging.version import InvalidVersion, Version
 
-from kpack.resolve.worker.files import specifiers
+from kpack.resolve.worker.files import specifiers, version_of
 from kpack.resolve.worker.requirements import Metadata, UrlDependency, named, only_extra, together
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.specifiers import SpecifierSet
 
     from kpack.resolve.worker.requirements import Markers
+
+
+class NoVersion(InvalidVersion):  # type: ignore[misc] # pip is not typed
+    """A distribution given by URL or path whose version nobody can read."""
 
 
 class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
@@ -57,8 +61,16 @@ class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
 
     @property
     def version(self) -> Version:
-        """Version of the metadata."""
-        return Version(self._own.version)
+        """Version of the metadata.
+
+        Raises:
+            NoVersion: it is none, or longer than any.
+
+        """
+        version = version_of(self._own.version)
+        if version is None:
+            raise NoVersion(f"{self._own.name}: its METADATA says version {self._own.version[:80]!r}, which is none")
+        return version
 
     @property
     def requires_python(self) -> SpecifierSet:

@@ -11,6 +11,7 @@ from kpack import urls
 from kpack.resolve.wire import Answer, Failure, Figures, Obstacle
 from kpack.resolve.worker import answer, failures, seams, stepwise
 from kpack.resolve.worker.diagnose import Diagnosis
+from kpack.resolve.worker.distribution import NoVersion
 from kpack.resolve.worker.held_back import Comparison
 from kpack.resolve.worker.requirements import UrlDependency
 from kpack.resolve.worker.seams import ROUNDS, Lost
@@ -35,6 +36,8 @@ def run(readers: Readers, course: Course | None = None) -> Answer | Failure:
         return failures.unreachable(error)
     except UrlDependency as error:
         return _url_dependency(error)
+    except NoVersion as error:
+        return Failure(kind="integrity", text=str(error), next="take another file or version of it")
     except seams.OldPip:
         return Failure(kind="old-pip")
 
