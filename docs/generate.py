@@ -250,7 +250,10 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     if rows:
         yield "| option | does |"
         yield "| --- | --- |"
-        yield from (f"| `{' '.join(left.split())}` | {_escaped(' '.join(right.split()))} |" for left, right in rows)
+        yield from (
+            f"| `{' '.join(left.split()).replace('|', chr(92) + '|')}` | {_escaped(' '.join(right.split()))} |"
+            for left, right in rows
+        )
         yield ""
     shown = examples(command)
     if shown:
