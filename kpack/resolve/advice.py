@@ -177,9 +177,9 @@ class Advice:
         if isinstance(edit, Failure) or isinstance(self._trials.outcome(edit.applied(asked), self._target), Refusal):
             return ""
         quoted = ", ".join(f'"{name}"' for name in names)
+        beside = f" with {edit.words(asked)}" if edit else ""
         return (
-            f"where the kernel is restarted after the line (a batch run cannot), allow-preloaded = [{quoted}] "
-            f"with {edit.words(asked)}"
+            f"where the kernel is restarted after the line (a batch run cannot), allow-preloaded = [{quoted}]{beside}"
         )
 
     def _edit(self) -> Amendment | Failure | str:

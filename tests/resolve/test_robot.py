@@ -155,6 +155,17 @@ def test_what_no_words_can_have_is_said_to_end_there(scenario: Scenario, base: s
     assert "array 2.0, which is imported before the first cell" in said
 
 
+def test_a_preloaded_module_whose_other_words_are_written_already_needs_the_last_one(
+    scenario: Scenario, base: str
+) -> None:
+    text = f'name = "robot"\nbase = "{base}"\npackages = ["array<2"]\nreplace = ["array"]\n'
+    (scenario.folder / "kaggle-env.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(NoSolution) as caught:
+        lock(Project(scenario.folder / "kaggle-env.toml"), Fetcher(Cache(scenario.folder / "cache")))
+    words = 'where the kernel is restarted after the line (a batch run cannot), allow-preloaded = ["array"]'
+    assert words in caught.value.next
+
+
 def test_what_a_search_finds_in_its_last_second_is_judged_all_the_same(
     scenario: Scenario, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
