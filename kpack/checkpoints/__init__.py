@@ -48,7 +48,7 @@ def variables(checkpoints: Iterable[LockedCheckpoint]) -> dict[str, str]:
     return {}
 
 
-class Landing(Protocol):
+class Landable(Protocol):
     """What has a path in the lock or in a pack's manifest."""
 
     @property
@@ -56,7 +56,7 @@ class Landing(Protocol):
         """Where it lands: relative to the restore directory, absolute, or below ``~``."""
 
 
-def landing(checkpoints: Iterable[Landing], directory: str | None) -> dict[str, str]:
+def landing(checkpoints: Iterable[Landable], directory: str | None) -> dict[str, str]:
     """Return where each checkpoint is on Kaggle after the restore, by its path in the lock.
 
     ``directory`` is that of ``[restore]``. What is below ``~`` stays so: whose home that is, only the kernel knows.
