@@ -23,8 +23,8 @@ _OTHER_MANAGERS = {
     "conda": "kpack carries what the package index has, not what conda installs",
     "mamba": "kpack carries what the package index has, not what mamba installs",
     "micromamba": "kpack carries what the package index has, not what micromamba installs",
-    "apt": "kpack carries Python packages, not what apt installs",
-    "apt-get": "kpack carries Python packages, not what apt-get installs",
+    "apt": "the image may have it already; what it lacks travels as a system package",
+    "apt-get": "the image may have it already; what it lacks travels as a system package",
     "brew": "kpack carries Python packages, not what brew installs",
     "npm": "kpack carries Python packages, not what npm installs",
     "mim": "mim takes wheels from pages of OpenMMLab's own, by the versions of torch and CUDA",
@@ -33,6 +33,8 @@ _OTHER_MANAGERS = {
     "easy_install": "easy_install is not pip: it may bring eggs",
     "pipenv": "pipenv installs what its Pipfile says",
 }
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?")
+"""A package as apt names it, with its version or without."""
 _MODULES = frozenset({"pip", "uv", "spacy", "easy_install", "pipenv", "poetry"})
 """What ``python -m`` runs like the program of the same name."""
 
@@ -254,7 +256,10 @@ def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) ->
         return
     names = plain if program == "easy_install" else plain[next(n for n, w in enumerate(plain) if w in _ADDING) + 1 :]
     wanted = " ".join(quoted(name) for name in names)
-    if program in {"apt", "apt-get", "brew", "npm"}:
+    if program in {"apt", "apt-get"}:
+        listed = ", ".join(f'"{name}"' for name in names if _DEBIAN.fullmatch(name))
+        write = f"apt = [{listed}] at the top of kaggle-env.toml"
+    elif program in {"brew", "npm"}:
         write = "look for a wheel that brings it, or attach its files as an input"
     elif program == "pipenv" and not names:
         write = "kpack init --from Pipfile"
