@@ -75,6 +75,10 @@ def inspect(session: Session, path: Path, html: Path | None, *, form: str, as_js
                         "python": target.python,
                         "machine": target.machine,
                         "packed": [item._asdict() for item in target.distributions],
+                        "system": [
+                            {"name": item.name, "version": item.version, "architecture": item.architecture}
+                            for item in target.system
+                        ],
                         "leans": [{"name": lean.name, "version": lean.version} for lean in target.leans],
                     }
                     for target in manifest.targets
@@ -110,7 +114,11 @@ def _addresses(session: Session) -> dict[str, str]:
     except UsageError:
         return {}  # a pack alone, as somebody got it from somewhere
     made = project.lock
-    return {wheel.sha256: wheel.url for wheel in made.wheels() if wheel.url} if made is not None else {}
+    if made is None:
+        return {}
+    return {wheel.sha256: wheel.url for wheel in made.wheels() if wheel.url} | {
+        package.sha256: package.url for package in made.system()
+    }
 
 
 def _write_page(found: pack.ReadPack, html: Path, *, as_json: bool) -> None:
@@ -128,5 +136,8 @@ def _tell_target(found: pack.ReadPack, target: PackTarget) -> None:
     for item in target.distributions:
         size = human_size(found.manifest.member(item.wheel).size)
         tell(f"  {item.name} {item.version}  {size}" + (f"  replaces {item.replaces}" if item.replaces else ""))
+    for package in target.system:
+        size = human_size(found.manifest.member(package.member).size)
+        tell(f"  {package.name} {package.version} ({package.architecture}, a system package)  {size}")
     if target.leans:
         tell("  leans on " + ", ".join(f"{lean.name} {lean.version}" for lean in target.leans))

@@ -63,6 +63,23 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemFile:
+    """A packed system package."""
+
+    name: str
+    version: str
+    """With its epoch and revision."""
+    architecture: str
+    sha256: str
+    size: int
+    """Bytes of the file."""
+    targets: tuple[str, ...]
+    """Labels of the targets that install it."""
+    url: str | None
+    """Where it was fetched; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
     """All of a pack."""
 
@@ -70,6 +87,8 @@ class Holdings:
     id: str
     distributions: tuple[Distribution, ...]
     """By name, version and file name."""
+    system: tuple[SystemFile, ...]
+    """By path in the pack."""
     model_files: tuple[ModelFile, ...]
     """By path."""
 
@@ -125,6 +144,7 @@ def inventory(pack: ReadPack, addresses: Mapping[str, str] | None = None) -> Hol
     return Holdings(
         name=pack.manifest.name,
         id=pack.id,
+        system=_system(pack, made, addresses or {}),
         distributions=tuple(sorted(distributions, key=lambda item: (item.name, item.version, item.wheel))),
         model_files=model_files,
     )
@@ -156,6 +176,25 @@ def _facts(made: Lock, filename: str) -> _Facts:
         needed_by=tuple(sorted({need.by for target, need in needs if need.by in packed[target.label]})),
         requested=any(not need.by for _, need in needs),
     )
+
+
+def _system(pack: ReadPack, made: Lock, addresses: Mapping[str, str]) -> tuple[SystemFile, ...]:
+    urls = {item.sha256: item.url for item in made.system()} | dict(addresses)
+    found: dict[str, SystemFile] = {}
+    for target in pack.manifest.targets:
+        for item in target.system:
+            member = pack.manifest.member(item.member)
+            targets = (*found[item.member].targets, target.label) if item.member in found else (target.label,)
+            found[item.member] = SystemFile(
+                name=item.name,
+                version=item.version,
+                architecture=item.architecture,
+                sha256=member.sha256,
+                size=member.size,
+                targets=targets,
+                url=urls.get(member.sha256),
+            )
+    return tuple(found[path] for path in sorted(found))
 
 
 def _repository(url: str) -> str:

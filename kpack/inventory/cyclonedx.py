@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cyclonedx.model.component import Component
     from cyclonedx.model.license import License as NamedLicense
 
-    from kpack.inventory import Distribution, Holdings, ModelFile
+    from kpack.inventory import Distribution, Holdings, ModelFile, SystemFile
     from kpack.licenses import License
 
 
@@ -42,13 +42,14 @@ def bill_of_materials(inventory: Holdings) -> str:
     bom.metadata.tools.components.add(Component(name="kpack", version=__version__, type=ComponentType.APPLICATION))
     packages = {item.wheel: _package(item) for item in inventory.distributions}
     files = [_file(item) for item in inventory.model_files]
-    for component in (*packages.values(), *files):
+    system = [_system(item) for item in inventory.system]
+    for component in (*packages.values(), *system, *files):
         bom.components.add(component)
     by_name: dict[str, list[Component]] = {}
     for item in inventory.distributions:
         by_name.setdefault(item.name, []).append(packages[item.wheel])
     top = [packages[item.wheel] for item in inventory.distributions if item.requested or not item.needed_by]
-    bom.register_dependency(whole, [*top, *files])
+    bom.register_dependency(whole, [*top, *system, *files])
     for name, components in by_name.items():
         wanted = [packages[item.wheel] for item in inventory.distributions if name in item.needed_by]
         for component in components:
@@ -81,6 +82,27 @@ def _package(item: Distribution) -> Component:
         licenses=_licenses(item.license),
         external_references=references,
         properties=[*(_property("target", target) for target in item.targets), _property("size", str(item.size))],
+    )
+
+
+def _system(item: SystemFile) -> Component:
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
+    from cyclonedx.model.component import Component, ComponentType
+
+    return Component(
+        name=item.name,
+        version=item.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"deb:{item.name}_{item.version}_{item.architecture}",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=item.sha256)],
+        external_references=[
+            ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(url)) for url in [item.url] if url
+        ],
+        properties=[
+            _property("architecture", item.architecture),
+            *(_property("target", target) for target in item.targets),
+            _property("size", str(item.size)),
+        ],
     )
 
 

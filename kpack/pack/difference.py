@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A distribution of one target, or a checkpoint, as one lock or pack has it."""
+    """A distribution or system package of one target, or a checkpoint, as one lock or pack has it."""
 
     version: str | None
     """None for a checkpoint."""
@@ -28,7 +28,7 @@ class Change:
     """One line of a difference: ``before`` is None for what was added, ``after`` for what was removed."""
 
     kind: str
-    """``package`` or ``checkpoint``."""
+    """``package``, ``system`` or ``checkpoint``."""
     target: str | None
     name: str
     before: Item | None
@@ -40,6 +40,8 @@ class Inventory(NamedTuple):
 
     packages: Mapping[tuple[str, str], Item]
     """By target and name."""
+    system: Mapping[tuple[str, str], Item]
+    """System packages, by target and name."""
     checkpoints: Mapping[str, Item]
     """By path."""
 
@@ -49,7 +51,7 @@ class Inventory(NamedTuple):
         return sum({item.sha256: item.size for group in self for item in group.values()}.values())
 
 
-NOTHING = Inventory({}, {})
+NOTHING = Inventory({}, {}, {})
 """What there is before the first lock."""
 
 
@@ -60,6 +62,12 @@ def of_lock(lock: Lock) -> Inventory:
             (target.label, pin.name): Item(version=str(pin.version), sha256=pin.wheel.sha256, size=pin.wheel.size or 0)
             for target in lock.targets
             for pin in target.packed
+        },
+        {
+            (target.label, item.name): Item(version=item.version, sha256=item.sha256, size=item.size)
+            for target in lock.targets
+            if target.system is not None
+            for item in target.system.packages
         },
         {item.path: Item(version=None, sha256=item.sha256, size=item.size) for item in lock.checkpoints},
     )
@@ -76,6 +84,13 @@ def of_manifest(manifest: Manifest) -> Inventory:
             for target in manifest.targets
             for item in target.distributions
         },
+        {
+            (target.label, item.name): Item(
+                version=item.version, sha256=members[item.member].sha256, size=members[item.member].size
+            )
+            for target in manifest.targets
+            for item in target.system
+        },
         {item.path: Item(version=None, sha256=item.sha256, size=item.size) for item in manifest.checkpoints},
     )
 
@@ -83,13 +98,16 @@ def of_manifest(manifest: Manifest) -> Inventory:
 def difference(old: Inventory, new: Inventory) -> tuple[Change, ...]:
     """Return what was added, removed or changed from ``old`` to ``new``: packages by target, then checkpoints.
 
-    A target that only one of them has shows all its packages as added or removed. A file is the same when its digest
-    is, whatever a lock knows of its size.
+    Behind the distributions of a target stand its system packages. A target that only one of them has shows all of
+    them as added or removed. A file is the same when its digest is, whatever a lock knows of its size.
     """
+    groups = (("package", old.packages, new.packages), ("system", old.system, new.system))
+    keys = {(target, kind, name) for kind, *both in groups for each in both for target, name in each}
+    held = {kind: (before, after) for kind, before, after in groups}
     changes = [
-        Change(kind="package", target=target, name=name, before=before, after=after)
-        for target, name in sorted(old.packages.keys() | new.packages.keys())
-        for before, after in [(old.packages.get((target, name)), new.packages.get((target, name)))]
+        Change(kind=kind, target=target, name=name, before=before, after=after)
+        for target, kind, name in sorted(keys)
+        for before, after in [(held[kind][0].get((target, name)), held[kind][1].get((target, name)))]
         if not _same(before, after)
     ]
     changes += [

@@ -55,6 +55,19 @@ def test_what_the_image_lacks_is_locked_packed_and_counts_for_native_code(worksh
     assert not any("libcudart" in note and "needs" in note for note in first["notes"])
     assert workshop.good("verify", workshop.pack, "--json").json["ok"]
     assert workshop.good("build", "--check", "--json").json["id"] == first["id"]
+    shown = workshop.good("inspect", workshop.pack, "--json").json["targets"][0]["system"]
+    assert shown[1] == {"name": "tool", "version": "1.0", "architecture": "amd64"}
+    bill = json.loads(workshop.good("inspect", workshop.pack, "--format", "cyclonedx").out)
+    (tool,) = (item for item in bill["components"] if item["name"] == "tool")
+    assert (tool["hashes"][0]["content"], tool["externalReferences"][0]["url"]) == (
+        packed[1]["sha256"],
+        packed[1]["url"],
+    )
+    write(workshop, archive, "cuda-cudart-13-0")
+    (change,) = workshop.good("lock", "--json").json["changes"]
+    assert (change["kind"], change["name"], change["after"]) == ("system", "tool", None)
+    write(workshop, archive, "tool")
+    workshop.good("lock")
     # While nothing has changed, the archive is not asked.
     (workshop.folder / "archive").rename(workshop.folder / "gone")
     assert not workshop.good("lock", "--json").json["changed"]
