@@ -82,12 +82,12 @@ def run(
         raise
     finally:
         os.close(watched)
-    try:
-        out, err = process.communicate(stdin, timeout)
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
-    finally:
-        os.close(held)
+    with process:  # its pipes are closed, whatever happens
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            os.close(held)
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)

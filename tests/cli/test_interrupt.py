@@ -84,6 +84,7 @@ class Desk:
             **kept,
             "KPACK_CACHE": str(self.folder / "cache"),
             "KPACK_INDEX_URL": self.index.url,
+            "NO_COLOR": "1",
             "NO_PROXY": "127.0.0.1",
             "PYTHONPATH": str(ROOT),
             "TERM": "xterm",

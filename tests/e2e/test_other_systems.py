@@ -13,8 +13,8 @@ from kpack.files import sha256_of
 from tests.pack.test_pack import content
 
 ROOT = Path(__file__).parents[2]
-KERNEL = ("kpack.bootstrap", "kpack.restore", "kpack.rehearse", "kpack.base.probe_cell")
-"""What is imported in the kernel alone, and the rehearsal, which says that it needs Linux."""
+KERNEL = ("kpack.bootstrap", "kpack.restore", "kpack.rehearse", "kpack.base.probe_cell", "kpack.recording.child")
+"""What is imported in the kernel or in a recorded child alone, and the rehearsal, which says that it needs Linux."""
 PROGRAM = """
 import tests.support.without_posix
 import importlib, json, os, pathlib, pickle, pkgutil, sys

@@ -63,11 +63,6 @@ def test_what_the_image_lacks_is_locked_packed_and_counts_for_native_code(worksh
         packed[1]["sha256"],
         packed[1]["url"],
     )
-    write(workshop, archive, "cuda-cudart-13-0")
-    (change,) = workshop.good("lock", "--json").json["changes"]
-    assert (change["kind"], change["name"], change["after"]) == ("system", "tool", None)
-    write(workshop, archive, "tool")
-    workshop.good("lock")
     # While nothing has changed, the archive is not asked.
     (workshop.folder / "archive").rename(workshop.folder / "gone")
     assert not workshop.good("lock", "--json").json["changed"]
@@ -82,3 +77,12 @@ def test_a_package_that_is_not_the_one_of_the_index_ends_the_build(workshop: Wor
     done = workshop.kpack("build", "--json")
     assert done.code == 5
     assert CUDART.filename in json.dumps(done.json["error"])
+
+
+@long_list
+def test_system_packages_are_among_what_a_lock_changed(workshop: Workshop, archive: str) -> None:
+    write(workshop, archive, "cuda-cudart-13-0")
+    workshop.good("lock")
+    write(workshop, archive, "tool")
+    (change,) = workshop.good("lock", "--json").json["changes"]
+    assert (change["kind"], change["name"], change["before"]) == ("system", "tool", None)
