@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from zlib_ng import zlib_ng
 
 from kpack.errors import IntegrityError
 from kpack.pack import wheel
@@ -75,6 +76,33 @@ def lenient() -> tuple[bytes, bytes]:
                 if "invalid literal/lengths set" in str(error):
                     return bytes(mutant), found
     raise AssertionError
+
+
+def verdict(module: Any, stream: bytes) -> tuple[object, ...]:
+    """Return what a reader makes of a raw deflate stream: content, whether it ended, and what stands behind it."""
+    inflater = module.decompressobj(-15)
+    try:
+        return inflater.decompress(stream, 1 << 16), inflater.eof, inflater.unused_data
+    except module.error:
+        return ()
+
+
+def test_the_reader_of_the_gate_takes_and_refuses_what_zlib_does() -> None:
+    dice = random.Random(7)
+    taken = 0
+    for _ in range(40):
+        text = bytes(dice.choice(b"for line in sys.stdin: print(line)") for _ in range(dice.choice((60, 400, 3000))))
+        stream = zlib.compressobj(dice.choice((1, 6, 9)), zlib.DEFLATED, -15, 8, dice.choice((0, 2, 4)))
+        raw = stream.compress(text) + stream.flush()
+        for _ in range(150):
+            mutant = bytearray(raw)
+            for _ in range(dice.choice((1, 1, 2, 5))):
+                bit = dice.randrange(min(8 * len(raw), dice.choice((300, 8 * len(raw)))))
+                mutant[bit // 8] ^= 1 << bit % 8
+            found = verdict(zlib, bytes(mutant))
+            taken += bool(found)
+            assert verdict(zlib_ng, bytes(mutant)) == found
+    assert 1000 < taken < 5000
 
 
 def test_the_strictest_reader_of_deflate_decides(tmp_path: Path) -> None:
