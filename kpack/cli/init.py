@@ -110,6 +110,7 @@ def init(
         checkpoints=list(harvest.checkpoints.values()),
         indexes=list(harvest.indexes.values()),
         env=harvest.env,
+        link=any(entry.path and entry.path[0] not in "/~" for entry in harvest.checkpoints.values()),
     )
     parse(text, path)
     write_text(path, text)

@@ -74,8 +74,12 @@ def render(
     checkpoints: Sequence[CheckpointEntry] = (),
     indexes: Sequence[IndexEntry] = (),
     env: Mapping[str, str] | None = None,
+    link: bool = False,
 ) -> str:
-    """Return the text of a new file; it has ``python`` when ``bases`` is empty."""
+    """Return the text of a new file; it has ``python`` when ``bases`` is empty.
+
+    With ``link`` the working folder gets links to checkpoints with a relative path.
+    """
     kernel = f'python = "{python}"'
     if bases:
         kernel = f"base = {_quoted(bases[0])}" if len(bases) == 1 else f"base = {_list(bases)}"
@@ -89,7 +93,8 @@ def render(
         replace=_key("replace", replace, '["tokenizers"]'),
         more=f"no-deps = {_list(no_deps)}\n" if no_deps else "",
     )
-    return text + tables(checkpoints=checkpoints, indexes=indexes, env=env or {})
+    linked = "\n[restore]\nlink = true  # a relative path finds its file from the working folder, too\n" if link else ""
+    return text + linked + tables(checkpoints=checkpoints, indexes=indexes, env=env or {})
 
 
 def tables(

@@ -87,6 +87,7 @@ def test_init_takes_a_notebook_over_with_the_kernel_it_was_made_for(tmp_path: Pa
     assert environment.name == "my-notebook"
     assert [package.text for package in environment.packages] == ["rank-bm25", "x"]
     assert [one.urls for one in environment.checkpoints] == [("https://host.example/m.ckpt",)]
+    assert environment.restore.link, "the notebook opens m.ckpt from its working folder"
     assert environment.bases[0].startswith("kaggle-cpu-py312-")
 
 
@@ -165,3 +166,11 @@ def test_any_title_becomes_a_valid_name(title: str) -> None:
     name = pack_name(title)
     text = render(name, python="3.12", packages=['quoted "x"'][:0])
     assert parse(text, Path("kaggle-env.toml")).name == name
+
+
+def test_init_links_nothing_where_no_code_opens_a_file_of_the_working_folder(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("from transformers import AutoModel\nAutoModel.from_pretrained('org/model')\n")
+    assert kpack(tmp_path, "init", "--from", "code.py", "--python", "3.12").code == 0
+    environment = load(tmp_path / "kaggle-env.toml")
+    assert environment.checkpoints
+    assert not environment.restore.link
