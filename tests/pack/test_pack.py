@@ -12,6 +12,7 @@ from kpack import pack
 from kpack.errors import IntegrityError, MachineError
 from kpack.pack.manifest import SPAN
 from kpack.restore.manifest import PackedCheckpoint, PackedDistribution, PackTarget
+from tests.support.long import ALL
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def test_any_flipped_byte_is_found(tmp_path: Path) -> None:
     made = pack.write(content(tmp_path / "in"), tmp_path / "tiny.kpack.bin")
     good = made.path.read_bytes()
     bad = tmp_path / "bad.kpack.bin"
-    for position in range(0, len(good), 97):
+    for position in range(0, len(good), 97 if ALL else 613):
         bad.write_bytes(good[:position] + bytes([good[position] ^ 0x20]) + good[position + 1 :])
         try:
             found = pack.read(bad)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.index import IndexServer
 from tests.support.kaggle import Fault
+from tests.support.long import long_list
 from tests.support.sandbox import missing
 from tests.support.unisolated import TORCH, kernels
 from tests.support.wheels import make_wheel
@@ -299,6 +300,7 @@ class TestOnKaggle:
         assert "failed with exit code 4" in done.err
         assert "me/tiny-inference" not in desk.kaggle.kernels
 
+    @long_list
     def test_without_uv_kpack_comes_into_a_folder_by_pip(self, desk: Desk, served: IndexServer) -> None:
         desk.good("lock")
         desk.good("notebook")
