@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import io
@@ -121,10 +122,17 @@ def key(who: str) -> tuple[Path, Path]:
     """Return (a home of gpg with a secret key, the file of its public key)."""
     home = Path(tempfile.mkdtemp(prefix="kpack-gpg-"))
     home.chmod(0o700)
+    atexit.register(_forget, home)
     gpg(home, "--quick-gen-key", f"{who} <{who}@localhost>", "ed25519", "sign", "never")
     public = home / "public.asc"
     public.write_text(gpg(home, "--armor", "--export"))
     return home, public
+
+
+def _forget(home: Path) -> None:
+    """End the agent that gpg has started for this home, and remove both."""
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], capture_output=True, check=True)
+    shutil.rmtree(home)
 
 
 def gpg(home: Path, *words: str, stdin: str = "") -> str:
