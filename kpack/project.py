@@ -162,12 +162,14 @@ def lock(
     old = project.lock if upgrade is not True else None
     if old is not None and not upgrade and not strict and not project.stale():
         return Locked(project.lock_path, old, changed=False)
+    from kpack.checkpoints import clients
     from kpack.environment.checks import check_base_names, check_local_files
     from kpack.resolve.child import Workers
 
     fetcher = _with_credentials(fetcher, environment)
     cache = fetcher.cache
     check_local_files(environment)
+    clients.check(environment.checkpoints, {one.path for one in old.checkpoints} if old is not None else ())
     check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
     # The workers load while this process does; what comes after the resolution is imported while they work (`load`).
     with contextlib.ExitStack() as stack:

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kpack import DISTRIBUTION
-from kpack.errors import NetworkError, UsageError
+from kpack.checkpoints import clients
+from kpack.errors import NetworkError
 from kpack.urls import redacted
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def listing(address: HubAddress) -> HubListing:
     try:
         import huggingface_hub
     except ImportError:
-        raise _not_installed() from None
+        raise clients.missing("hf") from None
     try:
         info = huggingface_hub.HfApi().repo_info(
             address.repo, repo_type=address.kind, revision=address.revision, files_metadata=True, timeout=30
@@ -88,7 +88,7 @@ def request(address: HubAddress) -> tuple[str, tuple[tuple[str, str], ...]]:
         import huggingface_hub
         from huggingface_hub.utils import build_hf_headers
     except ImportError:
-        raise _not_installed() from None
+        raise clients.missing("hf") from None
     url = huggingface_hub.hf_hub_url(
         address.repo,
         address.path,
@@ -98,7 +98,3 @@ def request(address: HubAddress) -> tuple[str, tuple[tuple[str, str], ...]]:
     )
     headers = build_hf_headers(library_name="kpack")
     return str(url), tuple(sorted((str(key), str(value)) for key, value in headers.items()))
-
-
-def _not_installed() -> UsageError:
-    return UsageError("hf:// needs the package huggingface_hub", next=f"pip install '{DISTRIBUTION}[hf]'")

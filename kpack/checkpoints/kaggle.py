@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -12,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kpack import DISTRIBUTION, tether
+from kpack import tether
+from kpack.checkpoints import clients
 from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch import Fetched, Finished, Started
@@ -54,8 +54,8 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
         NetworkError: Kaggle cannot be reached, or does not show that dataset or model.
 
     """
-    if importlib.util.find_spec("kagglehub") is None:
-        raise UsageError("kaggle:// needs the package kagglehub", next=f"pip install '{DISTRIBUTION}[kaggle]'")
+    if clients.is_missing("kaggle"):
+        raise clients.missing("kaggle")
     kind, _, handle = address.handle.partition("/")
     if address.version is not None:
         handle += f"/versions/{address.version}" if kind == "datasets" else f"/{address.version}"

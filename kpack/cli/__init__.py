@@ -168,7 +168,7 @@ def run(arguments: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return int(ExitCode.USAGE)
     except click.ClickException as error:
-        usage = UsageError(error.format_message(), next=_help(error))
+        usage = UsageError(error.format_message(), next=_help(error, arguments))
         return _fail(session, usage.to_dict())
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -222,9 +222,13 @@ def _told(error: Exception) -> dict[str, object]:
     ).to_dict()
 
 
-def _help(error: click.ClickException) -> str:
+def _help(error: click.ClickException, arguments: list[str]) -> str:
+    """Return where to read on; click does not say of every error which command it is about."""
     ctx = getattr(error, "ctx", None)
-    return f"see {ctx.command_path} --help" if ctx else "see kpack --help"
+    if ctx and ctx.parent:
+        return f"see {ctx.command_path} --help"
+    command = next((word for word in _group_first(arguments) if word in COMMANDS), "")
+    return f"see {' '.join(filter(None, ['kpack', command]))} --help"
 
 
 def _fail(session: Session, error: dict[str, object]) -> int:

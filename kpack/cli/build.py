@@ -16,6 +16,7 @@ from kpack.checkpoints import landing
 from kpack.cli.interrupt import stoppable
 from kpack.cli.progress import building
 from kpack.cli.session import SCREEN, Session, answer, describe, human_size, json_option, note, say_next, tell
+from kpack.environment.errors import shown_path
 from kpack.errors import CheckFailed, IntegrityError, MachineError
 from kpack.fetch import Fetcher
 from kpack.files import sha256_of
@@ -100,7 +101,8 @@ def build(
         if delivered.before is not None:
             describe(_news(delivered.before, made.id))
         files = delivered.files
-        describe(f"Paste this line in the notebook ({files.line.name} has it, {files.notebook.name} begins with it):")
+        line, book = shown_path(files.line), shown_path(files.notebook)
+        describe(f"Paste this line in the notebook ({line} has it, {book} begins with it):")
         describe("")
         tell(made.line, wrap=False)
     if out == project.pack_path:

@@ -28,6 +28,16 @@ def project_of(session: Session, *, needed: bool = False) -> Project | None:
         return None
 
 
+def pack_path(session: Session, path: Path | None) -> Path:
+    """Return ``path``, or without one where the project here has its pack.
+
+    Raises:
+        UsageError: neither a pack was named nor is there a project.
+
+    """
+    return Project.find(session.config).pack_path if path is None else path
+
+
 def image_of(project: Project | None, name: str) -> BaseImage | None:
     """Return the base image of that name: the project's, or one that kpack ships."""
     from kpack import base

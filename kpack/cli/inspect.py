@@ -10,6 +10,7 @@ import click
 from kpack import pack
 from kpack.checkpoints import landing as places
 from kpack.checkpoints.loading import loading
+from kpack.cli.images import pack_path
 from kpack.cli.session import Session, answer, human_size, json_option, plain, tell
 from kpack.files import write_text
 
@@ -22,7 +23,7 @@ _SHOWN = 8
 
 
 @click.command()
-@click.argument("path", metavar="PACK", type=click.Path(path_type=Path))
+@click.argument("path", metavar="[PACK]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "form",
@@ -39,15 +40,15 @@ _SHOWN = 8
 )
 @json_option
 @click.pass_obj
-def inspect(session: Session, path: Path, html: Path | None, *, form: str, as_json: bool) -> None:
+def inspect(session: Session, path: Path | None, html: Path | None, *, form: str, as_json: bool) -> None:
     r"""List what a pack holds, for which kernels, and what it leans on there.
 
     \b
-    kpack inspect dist/toxic-comments.kpack.bin
-    kpack inspect dist/toxic-comments.kpack.bin --html pack.html
+    kpack inspect
+    kpack inspect --html pack.html
     kpack inspect dist/toxic-comments.kpack.bin --format cyclonedx > bom.json
     """
-    found = pack.read(path)
+    found = pack.read(pack_path(session, path))
     if html is not None:
         _write_page(found, html, as_json=as_json)
         return
@@ -63,7 +64,7 @@ def inspect(session: Session, path: Path, html: Path | None, *, form: str, as_js
     if as_json or form == "json":
         answer(
             {
-                "pack": str(path),
+                "pack": str(found.path),
                 "id": found.id,
                 "name": manifest.name,
                 "kpack": manifest.kpack,

@@ -204,7 +204,8 @@ def show(outcome: Rehearsal) -> None:
     verdict = f"it works {here}" if outcome.ok else "it does not work"
     if outcome.ok and outcome.unproven:
         names = sorted({item.stub for item in outcome.unproven if item.stub})
-        verdict += f", as far as stubs can tell; --real {' --real '.join(names)} tells more"
+        real = names[0] if len(names) == 1 else "needed"
+        verdict += f", as far as stubs can tell; kpack rehearse --real {real} tells more"
     tell(f"{outcome.target}, pack {outcome.id[:12]}: {verdict}")
 
 

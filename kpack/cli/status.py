@@ -40,7 +40,7 @@ def show(found: Status) -> None:
     """Print a status on one screen."""
     rows = [
         ("file", str(found.config)),
-        ("lock", "speaks for the file" if found.fresh else "stale: " + "; ".join(found.stale)),
+        ("lock", _lock(found)),
         ("pack", _pack(found)),
         ("dataset", _dataset(found)),
         ("rehearsed", _rehearsed(found)),
@@ -48,6 +48,13 @@ def show(found: Status) -> None:
     ]
     for name, text in rows:
         tell(f"{name:<10} {text}")
+
+
+def _lock(found: Status) -> str:
+    if found.fresh:
+        return "speaks for the file"
+    why = "; ".join(found.stale)
+    return f"stale: {why}" if found.lock.exists() else why
 
 
 def _pack(found: Status) -> str:

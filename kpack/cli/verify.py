@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import pack
-from kpack.cli.images import image_of, project_of
+from kpack.cli.images import image_of, pack_path, project_of
 from kpack.cli.progress import busy, counted
 from kpack.cli.session import Session, answer, human_size, json_option, note, tell, warn
 from kpack.errors import ExitCode, IntegrityError, UsageError
@@ -33,15 +33,16 @@ def verify(session: Session, path: Path | None, expect: str | None, *, online: b
 
     What native code of the wheels wants is held against the images that the pack is for, as lock and build do.
 
-    With --online the lock in the pack (without PACK, the project's) is checked, too: hashin asks the JSON API of the
+    With --online the lock in PACK (without it, the project's) is checked, too: hashin asks the JSON API of the
     index, which kpack itself never reads, whether it reports the locked sha256 of every file.
 
     \b
-    kpack verify dist/toxic-comments.kpack.bin
+    kpack verify
+    kpack verify dist/toxic-comments.kpack.bin --online
     kpack verify --online
     """
-    if path is None and not online:
-        raise UsageError("verify which pack?", next="name a .kpack.bin file, or check the project's lock with --online")
+    if not online:
+        path = pack_path(session, path)
     said: dict[str, object] = {}
     advice = "build or download the pack again" if path else "kpack lock --upgrade, and compare what changes"
     problems: list[dict[str, str]] = []

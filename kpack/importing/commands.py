@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.environment.errors import quoted
-from kpack.importing import downloads, git, models, pip, requirements, shell
+from kpack.importing import conda, downloads, git, models, pip, requirements, shell
 from kpack.importing.harvest import Line
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ _OTHER_MANAGERS = {
     "easy_install": "easy_install is not pip: it may bring eggs",
     "pipenv": "pipenv installs what its Pipfile says",
 }
+_CONDAS = frozenset({"conda", "mamba", "micromamba"})
+_VALUED = frozenset(
+    {"-c", "--channel", "-n", "--name", "-p", "--prefix", "--file", "-o", "--option", "-t", "--target-release"}
+    | {"-G", "--group", "--python", "--source", "--index-url", "-f", "--find-links", "-i"}
+)
+"""Options of these programs that take the next word."""
+
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?")
 """A package as apt names it, with its version or without."""
 _MODULES = frozenset({"pip", "uv", "spacy", "easy_install", "pipenv", "poetry"})
@@ -249,13 +257,27 @@ def _script(command: Command, at: _At) -> None:
         )
 
 
+def _plain(words: Sequence[str]) -> list[str]:
+    """Return the words that are neither an option nor the value of one."""
+    left = []
+    pending = iter(words)
+    for word in pending:
+        if word in _VALUED:
+            next(pending, None)
+        elif not word.startswith("-"):
+            left.append(word)
+    return left
+
+
 def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) -> None:
-    plain = [word for word in rest if not word.startswith("-")]
+    plain = _plain(rest)
     adds = program == "easy_install" or any(word in _ADDING for word in plain)
     if not adds:
         return
     names = plain if program == "easy_install" else plain[next(n for n, w in enumerate(plain) if w in _ADDING) + 1 :]
-    wanted = " ".join(quoted(name) for name in names)
+    if program in _CONDAS:
+        names = [conda.on_the_index(name) for name in names]
+    wanted = shlex.join(names)
     if program in {"apt", "apt-get"}:
         listed = ", ".join(f'"{name}"' for name in names if _DEBIAN.fullmatch(name))
         write = f"apt = [{listed}] at the top of kaggle-env.toml"

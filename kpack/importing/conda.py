@@ -60,10 +60,19 @@ def from_environment(path: Path, harvest: Harvest) -> None:
                 _own(wanted, line, harvest)
 
 
+def on_the_index(spec: str) -> str:
+    """Return the requirement that most likely is what a specification of conda's asks for."""
+    match = _SPEC.fullmatch(spec.strip())
+    name, operator, version = match.groups() if match else (spec, "", "")
+    if operator == "=":
+        return f"{name}=={version.rstrip('.*')}.*"
+    return f"{name}{operator or ''}{version or ''}"
+
+
 def _own(spec: str, line: Line, harvest: Harvest) -> None:
     """Tell what a package of conda's may be called on the index."""
     match = _SPEC.fullmatch(spec.strip())
-    name, operator, version = match.groups() if match else (spec, "", "")
+    name, _, version = match.groups() if match else (spec, "", "")
     if name == "python" and version:
         series = re.match(r"3\.[0-9]+", version)
         harvest.python = series[0] if series else harvest.python
@@ -71,6 +80,5 @@ def _own(spec: str, line: Line, harvest: Harvest) -> None:
     elif name in {"pip", "python"}:
         harvest.understood(line, "", "every kernel has it")
     else:
-        plain = version.rstrip(".*") if version else ""
-        wanted = f"{name}=={plain}.*" if operator == "=" else f"{name}{operator or ''}{version or ''}"
-        harvest.left(line, "conda's names are not the index's, but most are the same", f"kpack add {quoted(wanted)}")
+        write = f"kpack add {quoted(on_the_index(spec))}"
+        harvest.left(line, "conda's names are not the index's, but most are the same", write)

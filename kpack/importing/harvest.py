@@ -166,6 +166,11 @@ class Harvest:
         named = None if set(plain) & set("*?") else canonicalize_name(plain)
         self._found(line, Outcome.UNDERSTOOD, f"exclude {quoted(plain)}", why, about=named)
 
+    def without_dependencies(self, name: NormalizedName, line: Line) -> None:
+        """Add a name to ``no-deps``, unless an image turns out to have the package."""
+        self.no_deps[name] = None
+        self._found(line, Outcome.UNDERSTOOD, f"no-deps {quoted(name)}", about=name)
+
     def constrain(self, requirement: Requirement, line: Line) -> None:
         """Hold the versions of a package down if something asks for it."""
         name = canonicalize_name(requirement.name)

@@ -117,7 +117,15 @@ def _requests(harvest: Harvest, images: Sequence[BaseImage]) -> None:
     for entry in list(harvest.exclude):
         if images and all(entry in image.distributions for image in images):
             del harvest.exclude[entry]
-    harvest.findings[:] = [_judged(finding, harvest, images, named) for finding in harvest.findings]
+    harvest.findings[:] = [
+        _judged(finding, harvest, images, named)
+        for finding in harvest.findings
+        if not _is_no_deps(finding) or finding.package in harvest.no_deps
+    ]
+
+
+def _is_no_deps(finding: Finding) -> bool:
+    return finding.entry.startswith("no-deps ")
 
 
 def _verdict(entry: str, images: Sequence[BaseImage]) -> tuple[bool, str]:
@@ -140,7 +148,7 @@ def _judged(
     finding: Finding, harvest: Harvest, images: Sequence[BaseImage], named: Mapping[str, Sequence[tuple[bool, str]]]
 ) -> Finding:
     name = finding.package
-    if name is None or not images:
+    if name is None or not images or _is_no_deps(finding):
         return finding
     if finding.entry.startswith("exclude"):
         if name in harvest.exclude:
@@ -192,9 +200,7 @@ def _missing(module: str, known: Sequence[str], line: Line, harvest: Harvest, as
     if known:
         write = f"one of these: {', '.join(f'kpack add {name}' for name in known)}"
     else:
-        write = (
-            f"kpack add NAME, if the index has it (is {canonicalize_name(module)} it?); nothing for a file of your own"
-        )
+        write = f"kpack add {canonicalize_name(module)}, if that is its name on the index; nothing for a file of yours"
     harvest.left(line, why, write)
 
 

@@ -108,10 +108,8 @@ def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -
     for url in given.links:
         _links(url, names, line, sitting)
     if given.no_deps:
-        for name in names:
-            harvest.no_deps[canonicalize_name(name)] = None
-        if names:
-            harvest.understood(line, f"no-deps {', '.join(quoted(canonicalize_name(name)) for name in names)}")
+        for name in map(canonicalize_name, names):
+            harvest.without_dependencies(name, line)
     if given.pre:
         harvest.left(line, "--pre lets in pre-releases", "write one into the requirement, like name>=2.0rc1")
     for word in given.no_binary:

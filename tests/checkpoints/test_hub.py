@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.checkpoints import LockedCheckpoint, variables
+from kpack.checkpoints import LockedCheckpoint, clients, variables
 from kpack.errors import NetworkError, UsageError
 from kpack.urls import hub_address
 from tests.checkpoints.conftest import Bench, ask
@@ -213,6 +213,15 @@ def test_cached_files_need_neither_hub_nor_client(
     with pytest.raises(UsageError, match="huggingface_hub") as caught:
         bench.empty().fetch(*locked)
     assert "'kaggle-kpack[hf]'" in caught.value.next
+
+
+def test_a_missing_client_is_told_before_anything_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    wanted = (ask("https://host/w.ckpt"), ask("hf://org/repo/model.bin", path="m.bin"))
+    with pytest.raises(UsageError, match="huggingface_hub") as caught:
+        clients.check(wanted, ())
+    assert caught.value.where == "hf://org/repo/model.bin"
+    clients.check(wanted, {"m.bin"})
 
 
 def test_unknown_repository_and_file_are_named(bench: Bench, origin: Origin) -> None:

@@ -49,7 +49,7 @@ def lock(folder: Path, index: IndexServer, text: str, *words: str) -> Done:
         ('packages = ["./fork"]', 2, 'packages[0]: "./fork" is not there'),
         ('packages = ["x @ file:///nosuch/x.zip"]', 2, "is not there"),
         ('packages = ["x @ https://me:s3cret@CLOSED/x.zip"]', 4, "https://CLOSED/x.zip: "),
-        ('packages = ["x @ git+https://me:s3cret@CLOSED/x.git@v1"]', 4, "git clone failed"),
+        ('packages = ["x @ git+https://me:s3cret@CLOSED/x.git@v1"]', 4, "git clone failed: unable to access"),
         ('packages = ["x @ ROOT/nosuch.zip"]', 4, "404"),
         (
             'packages = ["a"]\n[[indexes]]\nname = "c"\nurl = "https://me:s3cret@CLOSED/simple"\npackages = ["a"]',

@@ -19,6 +19,7 @@ from tests.support.kernels import environment, pin, resolution, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LONG = "a sentence that is much longer than the screen is wide, with an-option-that-stays-whole and an end to it " * 2
 
@@ -148,9 +149,27 @@ def test_an_error_begins_in_red_where_there_are_colours(monkeypatch: pytest.Monk
     assert screen.getvalue().startswith("\x1b[31m\x1b[1mkpack:\x1b[0m it")
 
 
-def test_quiet_keeps_no_error_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_keeps_no_error_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert cli.run(["-q", "verify"]) == 2
-    assert "verify which pack?" in capsys.readouterr().err
+    assert "kaggle-env.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["inspect", "bootstrap", "verify"])
+def test_without_a_name_the_pack_of_the_project_is_meant(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kaggle-env.toml").write_text('name = "toxic"\npython = "3.12"\n')
+    monkeypatch.chdir(tmp_path)
+    assert cli.run([command]) == 7
+    assert "toxic.kpack.bin: there is no pack" in capsys.readouterr().err
+
+
+def test_an_error_of_an_option_names_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["inspect", "--html"]) == 2
+    assert "see kpack inspect --help" in capsys.readouterr().err
 
 
 def test_verbose_lists_what_is_counted_otherwise(capsys: pytest.CaptureFixture[str]) -> None:

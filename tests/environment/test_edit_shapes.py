@@ -11,13 +11,21 @@ from typing import Any
 
 from kpack.environment import edit, edit_lists
 
-ROUNDS = int(os.environ.get("KPACK_EDIT_SHAPES", "150"))
-"""Files that are made; 20,000 before a release."""
+ROUNDS = int(os.environ.get("KPACK_EDIT_SHAPES", "0"))
+"""Files that are made for each kind of edit; 20,000 before a release, and 150 or fewer in the gate."""
+
+FIRST = int(os.environ.get("KPACK_EDIT_SHAPES_FROM", "0"))
+"""The number of the first of them, for a long run in pieces."""
 
 PATH = Path("kaggle-env.toml")
 NAMES = ["numpy", "pandas>=2", "scipy", "x-y[z]==1", "torch @ https://h/torch-1-py3-none-any.whl"]
 WORDS = ["numpy", "pandas", "scipy", "x-y", "torch"]
 """What stands in the lists of names."""
+
+
+def seeds(few: int) -> range:
+    """Return the numbers of the files to make: ``few`` of them in the gate."""
+    return range(FIRST, FIRST + (ROUNDS or few))
 
 
 class Paper:
@@ -145,7 +153,7 @@ def check(shape: Shape, after: str, wanted: list[str], may_go: int, key: str = "
 
 
 def test_an_edit_changes_its_entry_and_nothing_else() -> None:
-    for seed in range(ROUNDS):
+    for seed in seeds(150):
         shape = Shape(seed)
         check(shape, edit.add_packages(shape.text, PATH, ["zz", "yy>=1"]).text, [*shape.names, "zz", "yy>=1"], 0)
         for number, name in enumerate(shape.names):
@@ -160,7 +168,7 @@ def test_an_edit_changes_its_entry_and_nothing_else() -> None:
 
 
 def test_the_other_lists_are_edited_in_the_same_way() -> None:
-    for seed in range(ROUNDS // 6):
+    for seed in seeds(25):
         for key in edit_lists.LISTS:
             shape = Shape(seed, key)
             check(
@@ -176,7 +184,7 @@ def test_the_other_lists_are_edited_in_the_same_way() -> None:
 
 
 def test_a_table_comes_and_goes_without_its_neighbours() -> None:
-    for seed in range(ROUNDS // 2):
+    for seed in seeds(75):
         shape = Tables(seed)
         before = held(shape.text)
         added = edit.add_checkpoint(shape.text, PATH, "https://h/new.bin", lands="new.bin").text

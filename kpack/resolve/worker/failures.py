@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kpack.resolve.worker.web import Unreachable
 
 _URL = re.compile(r"[a-z+]+://[^\s;\"'<>]+")
+_FATAL = re.compile(r"^(?:fatal|error|ERROR): (.+)$", re.MULTILINE)
+"""The row in which git says why it stops."""
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:#|\Z)")
 _LET_GO = "; if the repository has lost that commit, let go of it: kpack lock --upgrade-package NAME"
 
@@ -82,7 +84,9 @@ def _is_network(error: BaseException) -> bool:
 def _reason(error: BaseException) -> str:
     if isinstance(error, InstallationSubprocessError):
         command = " ".join(error.command_description.split()[:2])
-        return f"{command} failed (exit status {error.exit_code})"
+        said = _FATAL.search(str(getattr(error.context, "plain", error.context)))
+        why = f": {urls.redacted(said[1].strip())}" if said else f" (exit status {error.exit_code})"
+        return f"{command} failed{why}"
     context = getattr(error, "context", None)
     words = str(getattr(context, "plain", context) or error)
     return urls.redacted(words.splitlines()[0] if words else type(error).__name__)
