@@ -95,15 +95,15 @@ def _resolve(
         index_url=index_url,
     )
     found = []
-    for target, (outcome, older) in zip(targets, trials.first(environment, targets), strict=True):
+    for target, outcome in zip(targets, trials.first(environment, targets), strict=True):
         if isinstance(outcome, Refusal):
             from kpack.resolve.advice import Advice
 
             raise Advice(trials, environment, targets, target).error(outcome)
-        if any(each.candidate for each in older):
+        if any(each.candidate for each in outcome.older):
             from kpack.resolve.fallback import explained
 
-            outcome = explained(trials, environment, targets, outcome, older)
+            outcome = explained(trials, environment, targets, outcome)
         found.append(_noted(environment, outcome))
     return Resolution(targets=tuple(found), notes=tuple(_needless(environment, found)))
 

@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from kpack import target as target_module
-from kpack.base import load, shipped
 from kpack.errors import NoSolution
-from kpack.resolve import consistency, names
-from kpack.resolve.amendment import Amendment, listed, pinned
+from kpack.resolve import arbitrary, consistency, elsewhere, names
+from kpack.resolve.amendment import listed, pinned
 from kpack.resolve.child import error_of
 from kpack.resolve.explore import Exploration
+from kpack.resolve.offer import Offer, Shopping
+from kpack.resolve.other_image import ANYWHERE, OtherImage
 from kpack.resolve.trial import JUDGED, Refusal
 from kpack.resolve.wire import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kpack.base import BaseImage
     from kpack.environment import Environment, Package
     from kpack.errors import KpackError
+    from kpack.resolve.amendment import Amendment
+    from kpack.resolve.model import TargetResolution
     from kpack.resolve.trial import Trials
     from kpack.resolve.wire import Obstacle
     from kpack.target import Target
 
-ANYWHERE = frozenset({"unknown", "damaged", "invalid", "exclude-newer"})
-"""Kinds of obstacles that are the same in every image."""
-
 HOPELESS = ANYWHERE | {"python", "interpreter", "glibc", "platform"}
 """Kinds of obstacles that no name in replace, allow-broken or allow-source takes away."""
-
-BASES = 2
-"""Other images that are tried at most."""
 
 SHOWN = 6
 """Names that are told in a sentence; what is to be written is always whole."""
@@ -70,33 +64,46 @@ class Advice:
         # A source that is wrong in itself has neither obstacles nor causes.
         names_may_help = refusal.failure is None or bool(refusal.failure.causes and not obstacles)
         advice = list(self._advice(obstacles, names_may_help=names_may_help))
-        if not advice and not general and any(each.kind == "unknown" for each in obstacles):
-            general = "check the spelling, or add its index under [[indexes]]"
+        if not advice and not general:
+            general = elsewhere.unknown(obstacles)
         return NoSolution(what, where=where, next="; or ".join(dict.fromkeys([*advice, *filter(None, [general])])))
 
-    def words(self, refusal: Refusal) -> str:
-        """Return the words that help, or what else can be done; nothing when there is nothing."""
+    def words(self, refusal: Refusal, because: str) -> str:
+        """Return the words that help, or what else can be done; ``because`` is what was said of it already."""
         failure = refusal.failure
         if failure is not None and failure.kind != "no-solution":
             return ""
         obstacles = failure.obstacles if failure is not None else ()
         if obstacles and all(each.kind in HOPELESS and not each.sdist for each in obstacles):
             return ""
-        edit = self._edit()
-        if isinstance(edit, Amendment):
-            return self._words(edit)
-        return "; or ".join(_of_builds(edit.obstacles)) if isinstance(edit, Failure) else ""
+        edit = self._offer()
+        if isinstance(edit, Offer):
+            return "; or ".join(self._words(edit))
+        if not isinstance(edit, Failure):
+            return ""
+        impossible = [words for words in self._impossible(edit) if because not in words]
+        return "; or ".join([*impossible, *filter(None, [self._other_image([*edit.obstacles, *obstacles])])])
 
     def _advice(self, obstacles: Sequence[Obstacle], *, names_may_help: bool) -> Iterator[str]:
         """Yield what can be done, the least change first."""
         if meant := names.meant(obstacles, self._environment, self._target.base):
             yield meant
             return
-        edit: Amendment | Failure | str = ""
+        if published := list(elsewhere.of(obstacles)):
+            yield from published
+            return
+        if loosened := arbitrary.words(self._trials, self._environment, self._targets, obstacles):
+            yield loosened
+            return
+        edit: Offer | Failure | str = ""
         if names_may_help or any(each.kind not in HOPELESS or each.sdist for each in obstacles):
-            edit = self._edit()
-        if isinstance(edit, Amendment):
-            yield self._words(edit)
+            edit = self._offer()
+        if isinstance(edit, Offer):
+            # An old version is what nobody wants: what gives the new one is told first.
+            if edit.old:
+                yield f"{edit.missed} cannot be had in {self._target.label}: {edit.why}"
+                yield from filter(None, [self._other_image([*edit.against, *obstacles], alike=False)])
+            yield from self._words(edit)
             yield from filter(None, [self._nearest(obstacles)])
             return
         against = edit.obstacles if isinstance(edit, Failure) else ()
@@ -108,7 +115,7 @@ class Advice:
         elif edit:
             yield edit
         obstacles = obstacles or against
-        yield from filter(None, [self._nearest(obstacles), self._other_base(obstacles)])
+        yield from filter(None, [self._nearest(obstacles), self._other_image([*obstacles, *against])])
         yield from _apart([*against, *obstacles])
         yield from self._excluded(obstacles)
         if isinstance(edit, Failure) and (words := self._over_preloaded(edit)):
@@ -182,26 +189,16 @@ class Advice:
             f"where the kernel is restarted after the line (a batch run cannot), allow-preloaded = [{quoted}]{beside}"
         )
 
-    def _edit(self) -> Amendment | Failure | str:
-        """Return the names that make every target fit, or what stands against all; or a sentence."""
-        edit = Amendment()
-        for target in sorted(self._targets, key=lambda each: each is not self._target):
-            found = Exploration(self._trials, edit.applied(self._environment), target).edit()
-            if isinstance(found, Failure):
-                return found
-            edit |= found
-        if not edit:
-            return ""
-        asked = edit.applied(self._environment)
-        self._gets = [self._trials.outcome(asked, target, JUDGED) for target in self._targets]
-        refused = next((each for each in self._gets if isinstance(each, Refusal)), None)
-        if refused is None:
-            return edit
-        first = refused.error(self._target.label).what.partition("\n")[0]
-        return f"no words were found that make it fit {self._target.label}: the best that was tried ends in {first!r}"
+    def _offer(self) -> Offer | Failure | str:
+        return Shopping(self._trials, self._targets, self._target).offer(self._environment)
 
-    def _words(self, edit: Amendment) -> str:
-        gets = [each for each in self._gets if not isinstance(each, Refusal)]
+    def _words(self, offer: Offer) -> Iterator[str]:
+        """Yield what to write for the newest that can be had, and for what can be had with less."""
+        if offer.newer is not None:
+            yield f"write {offer.newer.words(self._environment)} for the newest"
+        yield self._told(offer.edit, offer.gets) + (f", which gives {offer.old} only" if offer.old else "")
+
+    def _told(self, edit: Amendment, gets: Sequence[TargetResolution]) -> str:
         packed = {pin.name: pin for each in gets for pin in each.packed}
         moved = [f"{name} {packed[name].version}" for name in sorted(edit.replace) if name in packed]
         words = f"write {edit.words(self._environment)}"
@@ -213,6 +210,12 @@ class Advice:
             words += f" ({_shortened(sorted(edit.allow_broken))} will not work any more)"
         size = sum(pin.wheel.size or 0 for pin in packed.values() if pin.wheel is not None)
         return words + (f"; the pack will have about {size / 1e9:.1f} GB" if size > LARGE else "")
+
+    def _other_image(self, obstacles: Sequence[Obstacle], *, alike: bool = True) -> str:
+        """Return a sentence on a shipped image that has an answer; ``alike``: also one whose answer is old."""
+        if len(self._targets) > 1:
+            return ""
+        return OtherImage(self._trials.prolonged(), self._environment, self._target).sentence(obstacles, alike=alike)
 
     def _nearest(self, obstacles: Sequence[Obstacle]) -> str:
         """Return what the requests that lead to ``obstacles`` get when they ask for no version, if anything."""
@@ -238,39 +241,6 @@ class Advice:
             return f"the newest that fits is {listed([*new, *own])}"
         return f"request what the image has: {listed(own)}" if own else ""
 
-    def _other_base(self, obstacles: Sequence[Obstacle]) -> str:
-        """Return a sentence on a shipped image in which the requests have an answer."""
-        here = self._target.base
-        if here is None or len(self._targets) > 1 or all(each.kind in ANYWHERE for each in obstacles):
-            return ""
-        others = [
-            info for info in shipped() if info.name != here.name and info.accelerator in {here.accelerator, "any"}
-        ]
-        # One that has what is asked for needs no other words; then one with another Python.
-        bases = [load(info.name, Path()) for info in others]
-        met = [base for base in bases if all(_met(each, base) for each in obstacles if each.kind == "kernel")]
-        for base in met[:BASES]:
-            asked, target = self._elsewhere(base)
-            if not isinstance(self._trials.outcome(asked, target), Refusal):
-                return f'write base = "{base.name}": that image (Python {target.python_version}) has an answer as it is'
-        for base in bases:
-            asked, target = self._elsewhere(base)
-            if target.python_version >= self._target.python_version or self._trials.over:
-                continue
-            edit = Exploration(self._trials, asked, target).edit()
-            if isinstance(edit, Amendment) and not isinstance(
-                self._trials.outcome(edit.applied(asked), target), Refusal
-            ):
-                return (
-                    f'write base = "{base.name}"{f" and {edit.words(asked)}" if edit else ""}: '
-                    f"that image (Python {target.python_version}) has an answer then"
-                )
-        return ""
-
-    def _elsewhere(self, base: BaseImage) -> tuple[Environment, Target]:
-        asked = replace(self._environment, bases=(base.name,), replace=(), allow_broken=(), allow_preloaded=())
-        return asked, target_module.targets(asked, [base])[0]
-
 
 def _of_builds(obstacles: Sequence[Obstacle]) -> Iterator[str]:
     """Yield the ways that exist for what cannot be built here."""
@@ -289,15 +259,6 @@ def _apart(obstacles: Sequence[Obstacle]) -> Iterator[str]:
     clash = next((each for each in obstacles if each.against and each.request), None)
     if clash is not None and clash.against != clash.request:
         yield f"leave {clash.request} or {clash.against} out of packages: an environment of its own can have it"
-
-
-def _met(obstacle: Obstacle, base: BaseImage) -> bool:
-    item = base.distributions.get(canonicalize_name(obstacle.name))
-    try:
-        wanted = Requirement(obstacle.requirement).specifier
-    except InvalidRequirement:
-        return True
-    return item is None or wanted.contains(item.version, prereleases=True)
 
 
 def _loosened(package: Package) -> Package:

@@ -18,24 +18,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """Names that three keys get beside those that they have."""
+    """Names that three keys get beside those that they have, and versions that requests are held to."""
 
     replace: frozenset[NormalizedName] = frozenset()
     allow_broken: frozenset[NormalizedName] = frozenset()
     allow_source: frozenset[NormalizedName] = frozenset()
+    packages: frozenset[tuple[NormalizedName, str]] = frozenset()
+    """Names and versions."""
 
     def __bool__(self) -> bool:
-        return bool(self.replace or self.allow_broken or self.allow_source)
+        return bool(self.replace or self.allow_broken or self.allow_source or self.packages)
 
     def __or__(self, other: Amendment) -> Amendment:
         return Amendment(
             self.replace | other.replace,
             self.allow_broken | other.allow_broken,
             self.allow_source | other.allow_source,
+            self.packages | other.packages,
         )
 
     def applied(self, environment: Environment) -> Environment:
         """Return ``environment`` as it is once the words are written."""
+        for name, version in sorted(self.packages):
+            environment = pinned(environment, name, version)
         return replace(
             environment,
             replace=_more(environment.replace, self.replace),
@@ -44,7 +49,7 @@ class Amendment:
         )
 
     def words(self, environment: Environment) -> str:
-        """Return the keys as they are to be written: ``replace = ["a", "b"] and allow-source = ["c"]``."""
+        """Return what is to be written: ``"a==1" in packages, replace = ["a", "b"] and allow-source = ["c"]``."""
         whole = self.applied(environment)
         rows = (
             ("replace", self.replace, whole.replace),
@@ -52,6 +57,9 @@ class Amendment:
             ("allow-source", self.allow_source, whole.allow_source),
         )
         lines = [f"{key} = [{', '.join(map(_quoted, names))}]" for key, added, names in rows if added]
+        if self.packages:
+            pins = listed(_quoted(f"{name}=={version}") for name, version in sorted(self.packages))
+            lines.insert(0, f"{pins} in packages")
         return listed(lines)
 
 

@@ -75,6 +75,7 @@ def assemble(
         packed=tuple(packed),
         from_base=tuple(from_base),
         held_back=tuple(_held_back(answer.held_back, kept)),
+        older=answer.held_back,
         dropped=tuple(canonicalize_name(name) for name in sorted(set(rows) - kept) if not rows[name].kernel),
         notes=tuple(map(_shown, answer.notes)),
         accelerator=wheel_of(answer.accelerator) if answer.accelerator else None,

@@ -45,6 +45,8 @@ class Exploration:
     sources: set[NormalizedName] = field(default_factory=set)
     counted: set[NormalizedName] = field(default_factory=set)
     broken: set[NormalizedName] = field(default_factory=set)
+    taken: dict[NormalizedName, str] = field(default_factory=dict)
+    """The versions that requests by name have in the set that was found, where they are packed."""
 
     def __post_init__(self) -> None:
         self.counted.update(self.environment.replace)
@@ -81,6 +83,9 @@ class Exploration:
             self.counted |= speaking
             recent = set(speaking)
         assert found is not None
+        wishes = [each.requirement for each in asked.packages if each.requirement is not None]
+        requested = {canonicalize_name(wish.name) for wish in wishes if wish.url is None}
+        self.taken = {pin.name: str(pin.version) for pin in found.packed if pin.name in requested}
         return Amendment(
             replace=frozenset(consistency.replaced(found)) - frozenset(self.environment.replace),
             allow_broken=self._hurt(found) - frozenset(self.environment.allow_broken),

@@ -11,6 +11,7 @@ from packaging.version import Version
 from kpack.resolve.advice import Advice
 from kpack.resolve.amendment import pinned
 from kpack.resolve.model import Fallback
+from kpack.resolve.older import suspects
 from kpack.resolve.trial import Refusal
 
 if TYPE_CHECKING:
@@ -19,37 +20,17 @@ if TYPE_CHECKING:
     from kpack.environment import Environment
     from kpack.resolve.model import TargetResolution
     from kpack.resolve.trial import Trials
-    from kpack.resolve.wire import Older
     from kpack.target import Target
-
-DAYS = 90
-"""Between two uploads: what is older by more is no small difference."""
 
 MOST = 3
 """Requests of one target that are looked into."""
 
 
-def suspects(environment: Environment, found: TargetResolution, older: Sequence[Older]) -> list[Older]:
-    """Return those of ``older`` that were asked for by name, are packed, and are of another minor version or old."""
-    asked = {canonicalize_name(each.requirement.name) for each in environment.packages if each.requirement}
-    packed = {pin.name for pin in found.packed if pin.name in asked}
-    return [each for each in older if each.name in packed and each.candidate and _far(each)]
-
-
-def _far(older: Older) -> bool:
-    taken, newest = Version(older.version), Version(older.candidate)
-    return taken.release[:2] != newest.release[:2] or (older.days is not None and older.days > DAYS)
-
-
 def explained(
-    trials: Trials,
-    environment: Environment,
-    targets: Sequence[Target],
-    found: TargetResolution,
-    older: Sequence[Older],
+    trials: Trials, environment: Environment, targets: Sequence[Target], found: TargetResolution
 ) -> TargetResolution:
     """Return ``found`` with its fallbacks, and with their reasons among what is held back."""
-    fallbacks = tuple(_looked_into(trials.limited(), environment, targets, found, older))
+    fallbacks = tuple(_looked_into(trials.limited(), environment, targets, found))
     if not fallbacks:
         return found
     because = {each.name: each.because for each in fallbacks}
@@ -58,30 +39,20 @@ def explained(
 
 
 def _looked_into(
-    trials: Trials,
-    environment: Environment,
-    targets: Sequence[Target],
-    found: TargetResolution,
-    older: Sequence[Older],
+    trials: Trials, environment: Environment, targets: Sequence[Target], found: TargetResolution
 ) -> Iterator[Fallback]:
-    for each in suspects(environment, found, older)[:MOST]:
+    for each in suspects(environment, found)[:MOST]:
         name = canonicalize_name(each.name)
         asked = pinned(environment, name, each.candidate)
         outcome = trials.outcome(asked, found.target)
         if not isinstance(outcome, Refusal):
             continue  # nothing stands in its way but the old lock, or what else was asked for
-        refused = outcome.error(found.target.label)
-        first = refused.what.partition("\n")[0]
-        words = Advice(trials, asked, targets, found.target).words(outcome)
+        because = outcome.sentence(found.target.label, f"{name}=={each.candidate}")
+        words = Advice(trials, asked, targets, found.target).words(outcome, because)
         yield Fallback(
             name=name,
             version=Version(each.version),
             newest=Version(each.candidate),
-            because=_without(first, f"kaggle-env.toml needs {name}=={each.candidate}"),
+            because=because,
             words=words,
         )
-
-
-def _without(sentence: str, pin: str) -> str:
-    """Return ``sentence`` without ``pin``, which nobody wrote: the version was only tried."""
-    return sentence.removeprefix(f"{pin}, but ").removesuffix(f", but {pin}")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
+    from kpack.resolve.wire import Older
     from kpack.target import Target
 
 
@@ -122,6 +123,8 @@ class TargetResolution:
     packed: tuple[Pin, ...]
     from_base: tuple[BaseUse, ...]
     held_back: tuple[HeldBack, ...] = ()
+    older: tuple[Older, ...] = ()
+    """The same as the resolver tells it: with the newest that could be had, for whoever looks into it."""
     fallbacks: tuple[Fallback, ...] = ()
     """Requests among them that would surprise: of another minor version, or much older."""
     dropped: tuple[NormalizedName, ...] = ()

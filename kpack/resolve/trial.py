@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kpack.resolve.child import Workers
     from kpack.resolve.model import Source, TargetResolution
     from kpack.resolve.requires_dist import RequiresDist
-    from kpack.resolve.wire import Answer, Older, Question, Unisolated
+    from kpack.resolve.wire import Answer, Question, Unisolated
     from kpack.target import Target
 
 ROUNDS = 600
@@ -69,15 +69,14 @@ class Trials:
         """Return the same with an end: words are looked for from now on."""
         return replace(self, until=time.monotonic() + SECONDS)
 
-    def first(
-        self, environment: Environment, targets: Sequence[Target]
-    ) -> list[tuple[TargetResolution | Refusal, tuple[Older, ...]]]:
-        """Return what each target gets when old pins are kept where they fit, and what of it is old."""
+    def prolonged(self) -> Trials:
+        """Return the same with `JUDGED` seconds left at least: for other roads, when the first one was long."""
+        return replace(self, until=max(self.until, time.monotonic() + JUDGED))
+
+    def first(self, environment: Environment, targets: Sequence[Target]) -> list[TargetResolution | Refusal]:
+        """Return what each target gets when old pins are kept where they fit."""
         answers = self.workers.ask([self._question(environment, target) for target in targets])
-        return [
-            (self._judged(environment, target, answer), () if isinstance(answer, Failure) else answer.held_back)
-            for target, answer in zip(targets, answers, strict=True)
-        ]
+        return [self._judged(environment, target, answer) for target, answer in zip(targets, answers, strict=True)]
 
     def outcome(self, environment: Environment, target: Target, least: float = LEAST) -> TargetResolution | Refusal:
         """Return what ``target`` would get for changed words, without the old lock; sources are read and not built.
@@ -138,9 +137,20 @@ class Refusal:
     failure: Failure | None = None
     judgement: NoSolution | None = None
 
+    @property
+    def lost(self) -> bool:
+        """Whether no answer was found in the time that words are given, which does not mean that there is none."""
+        return self.failure is not None and self.failure.because == "too-many-tries"
+
     def error(self, label: str) -> KpackError:
         """Return it as an error; ``label`` is that of the target."""
         if self.failure is not None:
             return error_of(label, self.failure)
         assert self.judgement is not None
         return self.judgement
+
+    def sentence(self, label: str, pin: str = "") -> str:
+        """Return its first line; ``pin`` is a request that nobody wrote: a version was only tried."""
+        first = self.error(label).what.partition("\n")[0]
+        by = f"kaggle-env.toml needs {pin}"
+        return first.removeprefix(f"{by}, but ").removesuffix(f", but {by}") if pin else first

@@ -66,9 +66,13 @@ REQUESTS = (
 )
 DEFAULT = {("flash-attn", BASES[0])}
 
-WRITTEN = re.compile(r"write ((?:[a-z-]+ = (?:\[[^\]]*\]|\"[^\"]*\")(?:, | and )?)+)")
+PINNED = r"\"[^\"=]+==[^\"]+\""
+WRITTEN = re.compile(
+    rf"write ((?:(?:{PINNED}(?:, | and )?)+ in packages(?:, | and )?)?"
+    r"(?:[a-z-]+ = (?:\[[^\]]*\]|\"[^\"]*\")(?:, | and )?)*)"
+)
 KEY = re.compile(r"([a-z-]+) = (\[[^\]]*\]|\"[^\"]*\")")
-ENDS = ("it cannot be had in", "no words were found", "write no-build-isolation", "is a module of")
+ENDS = ("cannot be had in", "no words were found", "no-build-isolation = ", "is a module of")
 
 
 def followed(folder: Path, base: str, request: str, rounds: int = 2) -> tuple[int, str]:
@@ -84,10 +88,11 @@ def followed(folder: Path, base: str, request: str, rounds: int = 2) -> tuple[in
             said = error.next
         else:
             return count, ""
-        words = WRITTEN.search(said)
-        if words is None or words[0].startswith("write no-build-isolation"):
+        words = next((words[1] for words in WRITTEN.finditer(said) if words[1]), "")
+        if not words or words.startswith("no-build-isolation"):
             break
-        keys |= {key: json.loads(value) for key, value in KEY.findall(words[1])}
+        keys |= {key: json.loads(value) for key, value in KEY.findall(words)}
+        keys["packages"] = [json.loads(pin) for pin in re.findall(PINNED, words)] or keys["packages"]
     return -1, said
 
 

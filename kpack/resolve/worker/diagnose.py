@@ -73,7 +73,8 @@ class Diagnosis:
         by, words = clash.chain[-1]
         who = by or "kaggle-env.toml"
         if clash.kind == "kernel":
-            return f"{who} needs {words}, but {self._has(clash.name)}"
+            by_text = ": === compares the texts of versions" if "===" in words else ""
+            return f"{who} needs {words}, but {self._has(clash.name)}{by_text}"
         if clash.kind == "unknown":
             return f"{who} needs {words}, but there is no {clash.name} on {self._finder.pages.page(clash.name).index}"
         if clash.kind == "two":
@@ -81,7 +82,8 @@ class Diagnosis:
             return f"{who} needs {words}, but {other_by or 'kaggle-env.toml'} needs {other_words}"
         if clash.verdict is not None:
             return f"{who} needs {words}, but {clash.name} {clash.verdict.version} {clash.verdict.words}"
-        return f"{who} needs {words}, but the newest {clash.name} is {clash.exists}"
+        by_text = " (=== compares the texts of versions)" if "===" in words else ""
+        return f"{who} needs {words}, but the newest {clash.name} is {clash.exists}{by_text}"
 
     def _text(self, clash: Clash) -> str:
         lines = [self._first(clash)]
