@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from kpack.debian.content import DebContent
     from kpack.environment import Environment
     from kpack.fetch import Download, Fetched, Fetcher
+    from kpack.lint import WheelReading
     from kpack.lock import Lock
     from kpack.native import Misfit, NativeReport
-    from kpack.native.elf import SharedObject
     from kpack.pack import BuiltPack
-    from kpack.pack.content import WheelFile
     from kpack.pack.difference import Change
     from kpack.pack.wheel import Admitted
     from kpack.resolve.child import Listener, Workers
@@ -124,7 +123,7 @@ class Locked:
     notes: tuple[str, ...] = ()
     """What was found out on the way and is not kept in the lock."""
     native: tuple[Misfit, ...] = ()
-    """What native code of wheels wants and an image does not have, as far as the wheels were at hand."""
+    """What native code of wheels wants and an image does not have, as far as it was read (`kpack.lint`)."""
     fallbacks: tuple[Fallback, ...] = ()
     """Requests that got a version much older than the newest one."""
     changes: tuple[Change, ...] = ()
@@ -152,7 +151,7 @@ def lock(
     Raises:
         UsageError: kaggle-env.toml is wrong.
         CheckFailed: a distribution's licence is not among those of ``[licenses] allow``.
-        NoSolution: the requirements conflict, or native code of a wheel that is in the cache cannot work in an image.
+        NoSolution: the requirements conflict, or native code of a wheel cannot work in an image.
         NetworkError: an index or a checkpoint's server failed.
         IntegrityError: a checkpoint is not what its sha256 says, the old lock is damaged, or no build would take the
             new one; the old one stays.
@@ -171,63 +170,68 @@ def lock(
     check_local_files(environment)
     clients.check(environment.checkpoints, {one.path for one in old.checkpoints} if old is not None else ())
     check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
-    # The workers load while this process does; what comes after the resolution is imported while they work (`load`).
-    with contextlib.ExitStack() as stack:
-        scratch = stack.enter_context(cache.temporary())
-        if workers is None:
-            workers = stack.enter_context(Workers(0, scratch=scratch))
-        workers.on_event = on_resolve
-        workers.meanwhile = workers.meanwhile or load
-        workers.start(max(1, len(environment.bases)))
-        from kpack import resolve, target
+    with contextlib.ExitStack() as background:
+        # The workers load while this process does; what comes after the resolution is imported meanwhile (`load`).
+        with contextlib.ExitStack() as stack:
+            scratch = stack.enter_context(cache.temporary())
+            if workers is None:
+                workers = stack.enter_context(Workers(0, scratch=scratch))
+            workers.on_event = on_resolve
+            workers.meanwhile = workers.meanwhile or load
+            workers.start(max(1, len(environment.bases)))
+            from kpack import resolve, target
 
-        targets = target.targets(environment, project.bases)
-        resolution = resolve.resolve(
-            environment,
-            targets,
-            pins=_pins(old),
-            sources=_sources(old),
-            unisolated=source.unisolated(environment, targets),
-            upgrade=upgrade,
-            cache_dir=cache.http_dir,
-            workers=workers,
-        )
-        fallbacks = tuple(each for found in resolution.targets for each in found.fallbacks)
-        if strict and fallbacks:
-            raise NoSolution(
-                "--strict wants new versions: " + "; ".join(map(str, fallbacks)),
-                where=str(project.config),
-                next="; ".join(filter(None, (each.words for each in fallbacks)))
-                or "ask for the older version outright, or lock without --strict",
+            targets = target.targets(environment, project.bases)
+            resolution = resolve.resolve(
+                environment,
+                targets,
+                pins=_pins(old),
+                sources=_sources(old),
+                unisolated=source.unisolated(environment, targets),
+                upgrade=upgrade,
+                cache_dir=cache.http_dir,
+                workers=workers,
             )
-        from kpack.checkpoints import locking
+            fallbacks = tuple(each for found in resolution.targets for each in found.fallbacks)
+            if strict and fallbacks:
+                raise NoSolution(
+                    "--strict wants new versions: " + "; ".join(map(str, fallbacks)),
+                    where=str(project.config),
+                    next="; ".join(filter(None, (each.words for each in fallbacks)))
+                    or "ask for the older version outright, or lock without --strict",
+                )
+            from kpack import lint
 
-        resolution = source.fill(environment, resolution, fetcher)
-        system, said = _system(project, targets, None if upgrade is True else old, fetcher)
-    found = locking.lock(
-        environment.checkpoints,
-        fetcher,
-        folder=project.config.parent,
-        strict=strict,
-        known=() if old is None or upgrade is True else old.checkpoints,
-    )
-    made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found, system=system)
-    license_notes = check_licenses(environment, resolution, made)
-    text = validated(made, str(project.lock_path))
-    changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
-    notes = (*said, *license_notes, *(item.note for item in found if item.note))
-    native: tuple[Misfit, ...] = ()
-    before = _before(project)
-    changes: tuple[Change, ...] = ()
-    if changed:
-        from kpack.pack.difference import NOTHING, difference, of_lock
+            reading = background.enter_context(lint.WheelReading(fetcher))
+            reading.start(pin.wheel for found in resolution.targets for pin in found.packed if pin.wheel is not None)
+            from kpack.checkpoints import locking
 
-        changes = difference(NOTHING if before is None else of_lock(before), of_lock(made))
-        notes += _planned(made, project, cache)
-        report = _native(made, project, cache)
-        native = report.findings
-        notes += report.notes
-        write_text(project.lock_path, text)
+            resolution = source.fill(environment, resolution, fetcher)
+            system, said = _system(project, targets, None if upgrade is True else old, fetcher)
+        found = locking.lock(
+            environment.checkpoints,
+            fetcher,
+            folder=project.config.parent,
+            strict=strict,
+            known=() if old is None or upgrade is True else old.checkpoints,
+        )
+        made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found, system=system)
+        license_notes = check_licenses(environment, resolution, made)
+        text = validated(made, str(project.lock_path))
+        changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
+        notes = (*said, *license_notes, *(item.note for item in found if item.note))
+        native: tuple[Misfit, ...] = ()
+        before = _before(project)
+        changes: tuple[Change, ...] = ()
+        if changed:
+            from kpack.pack.difference import NOTHING, difference, of_lock
+
+            changes = difference(NOTHING if before is None else of_lock(before), of_lock(made))
+            notes += _planned(made, project, cache)
+            report = _native(made, project, reading)
+            native = report.findings
+            notes += report.notes
+            write_text(project.lock_path, text)
     return Locked(
         project.lock_path,
         made,
@@ -251,6 +255,7 @@ def _before(project: Project) -> Lock | None:
 def load() -> None:
     """Import what a lock needs once it is resolved."""
     import kpack.checkpoints.locking
+    import kpack.lint
     import kpack.pack.admission
     import kpack.pack.difference
     import kpack.pack.layout
@@ -293,40 +298,17 @@ def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:
     return plan.notes([target_of(target) for target in made.targets], wheels, project.bases)
 
 
-def _native(made: Lock, project: Project, cache: Cache) -> NativeReport:
-    """Judge the native code of the wheels that are in the cache already, and by their names the others.
-
-    What the gate says of them is remembered, so that a build need not look at them again.
+def _native(made: Lock, project: Project, reading: WheelReading) -> NativeReport:
+    """Judge the native code of all wheels, as far as it was read.
 
     Raises:
         NoSolution: something cannot work.
 
     """
-    from concurrent.futures import ThreadPoolExecutor
-
+    from kpack import lint
     from kpack.pack import native
-    from kpack.pack.admission import Verdicts
-    from kpack.pack.layout import target_of, wheel_files
 
-    verdicts = Verdicts(cache.root / "admitted")
-
-    def objects(wheel: WheelFile) -> tuple[SharedObject, ...] | None:
-        try:
-            return verdicts(wheel).objects
-        except IntegrityError:
-            return None  # the build says it
-
-    there = {wheel.sha256: cache.find(wheel.sha256, wheel.size) for wheel in made.wheels()}
-    wheels = wheel_files(made, {digest: path for digest, path in there.items() if path is not None})
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        read = dict(zip((wheel.filename for wheel in wheels), pool.map(objects, wheels), strict=True))
-    found = native.report(
-        [target_of(target) for target in made.targets],
-        {name: item for name, item in read.items() if item is not None},
-        {base.name: base for base in project.bases},
-        project.environment.allow_native,
-        project.environment.accelerator,
-    )
+    found = lint.report(made, project.environment, project.bases, reading)
     if found.stopping:
         raise native.error(found.stopping, NoSolution, str(project.config))
     return found

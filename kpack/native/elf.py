@@ -14,12 +14,12 @@ from collections import deque
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kpack.native.devices import DeviceScan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MAGIC = b"\x7fELF"
 HEAD = TAIL = 32 << 20
@@ -79,6 +79,14 @@ class SharedObject:
     """GPU architectures that it has code for: ``sm_75``, ``compute_90``."""
     strings: str = ""
     """Of which std::string its calls of torch are: ``cxx11``, ``pre-cxx11``; empty without such calls."""
+    whole: bool = True
+    """False when no more than its name or its opening was read: what it has beside that nobody knows."""
+    guessed: tuple[str, ...] = ()
+    """Those of `needed` that stand among its names, which alone does not say that it needs them."""
+
+    def with_names(self, names: bytes, versions: Iterable[tuple[str, str]]) -> SharedObject:
+        """Return it with what its table of ``names``, and the symbol ``versions`` that it needs, tell."""
+        return replace(self, versions=_highest(versions), module=b"\0PyInit_" in names, strings=_of_torch(names))
 
 
 class UnreadableError(ValueError):
@@ -129,6 +137,54 @@ def read(data: bytes, path: str, *, executable: bool = False) -> SharedObject | 
     reader = ElfReader(path, executable=executable)
     reader.feed(data)
     return reader.finish()
+
+
+def described(begin: bytes, path: str, *, executable: bool = False) -> SharedObject | None:
+    """Return what the header at the ``begin`` of a file tells, its machine; None for a file that no loader takes."""
+    kept = _Kept()
+    kept.add(begin)
+    try:
+        if kept.begin() != MAGIC:
+            return None
+        shape, (kind, machine, *_) = _header(kept)
+    except UnreadableError:
+        return None
+    if kind not in (_EXECUTABLE, _SHARED) or machine not in MACHINES:
+        return None
+    return SharedObject(path=path, machine=MACHINES[machine], bits=shape.bits, executable=executable, whole=False)
+
+
+def read_sparse(
+    pread: Callable[[int, int], bytes], size: int, path: str, *, executable: bool = False
+) -> SharedObject | None:
+    """Return what a file of ``size`` bytes asks for, reading by ``pread(count, offset)`` no more than its tables."""
+    try:
+        kept = _Sparse(pread, size)
+        if kept.at(0, len(MAGIC)) != MAGIC:
+            return None
+        found = _read(kept, path, executable=executable)
+    except UnreadableError as error:
+        return SharedObject(path=path, fault=str(error))
+    return found and replace(found, whole=False)
+
+
+class _Readable(Protocol):
+    """A file of which parts can be had."""
+
+    def at(self, offset: int, size: int, /) -> bytes: ...
+
+
+class _Sparse:
+    """A file that lies elsewhere."""
+
+    def __init__(self, pread: Callable[[int, int], bytes], size: int) -> None:
+        self._pread = pread
+        self._size = size
+
+    def at(self, offset: int, size: int) -> bytes:
+        if offset + size > self._size:
+            raise UnreadableError(f"it is cut off at byte {self._size}")
+        return self._pread(size, offset)
 
 
 class _Kept:
@@ -235,7 +291,7 @@ class _Strings:
 class _Dynamic(NamedTuple):
     """The dynamic table and what is needed to follow it."""
 
-    kept: _Kept
+    kept: _Readable
     order: str
     segments: list[_Segment]
     tags: list[tuple[int, int]]
@@ -260,7 +316,7 @@ def _shape(bits: int, order: str) -> _Shape:
     return _Shape(bits, order, *(struct.Struct(order + fields) for fields in (wide if bits == 64 else narrow)))
 
 
-def _header(kept: _Kept) -> tuple[_Shape, tuple[int, ...]]:
+def _header(kept: _Readable) -> tuple[_Shape, tuple[int, ...]]:
     ident = kept.at(0, 16)
     if ident[4] not in (1, 2) or ident[5] not in (1, 2):
         raise UnreadableError("its header names no class or byte order")
@@ -268,7 +324,7 @@ def _header(kept: _Kept) -> tuple[_Shape, tuple[int, ...]]:
     return shape, shape.header.unpack(kept.at(16, shape.header.size))
 
 
-def _read(kept: _Kept, path: str, *, executable: bool) -> SharedObject | None:
+def _read(kept: _Readable, path: str, *, executable: bool) -> SharedObject | None:
     shape, (kind, machine, *_) = _header(kept)
     if kind not in (_EXECUTABLE, _SHARED) or machine not in MACHINES:
         return None
@@ -277,7 +333,7 @@ def _read(kept: _Kept, path: str, *, executable: bool) -> SharedObject | None:
     dynamic = _Dynamic(kept, shape.order, segments, tags, dict(reversed(tags)))
     strings = dynamic.strings()
     search = next((strings.at(dynamic.first[tag]) for tag in (_RUNPATH, _RPATH) if tag in dynamic.first), "")
-    return SharedObject(
+    found = SharedObject(
         path=path,
         machine=MACHINES[machine],
         bits=shape.bits,
@@ -286,14 +342,12 @@ def _read(kept: _Kept, path: str, *, executable: bool) -> SharedObject | None:
         soname=strings.at(dynamic.first[_SONAME]) if _SONAME in dynamic.first else "",
         needed=tuple(dict.fromkeys(strings.at(value) for tag, value in tags if tag == _NEEDED)),
         search=tuple(filter(None, search.split(":"))),
-        versions=_highest(_needed_versions(dynamic, strings)),
         defines=tuple(_defined_versions(dynamic, strings)),
-        module=b"\0PyInit_" in strings.table,
-        strings=_of_torch(strings.table),
     )
+    return found.with_names(strings.table, _needed_versions(dynamic, strings))
 
 
-def _segments(kept: _Kept) -> list[_Segment]:
+def _segments(kept: _Readable) -> list[_Segment]:
     shape, (_, _, _, _, table, _, _, _, each, count, *_) = _header(kept)
     if count and each != shape.program.size:
         raise UnreadableError(f"its program headers have {each} bytes each")
@@ -321,7 +375,7 @@ def _segment(shape: _Shape, raw: bytes) -> _Segment:
     return _Segment(kind, offset, address, size)
 
 
-def _tags(kept: _Kept, shape: _Shape, segment: _Segment) -> Iterator[tuple[int, int]]:
+def _tags(kept: _Readable, shape: _Shape, segment: _Segment) -> Iterator[tuple[int, int]]:
     """Yield tag and value of the dynamic table up to its end."""
     size = min(segment.size, _MOST * shape.dynamic.size)
     for tag, value in shape.dynamic.iter_unpack(kept.at(segment.offset, size - size % shape.dynamic.size)):

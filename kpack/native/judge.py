@@ -145,7 +145,7 @@ class _Judge:
         gpu = self.around.kernel.gpu
         items = [item for item in usable if item.object.devices]
         built = tuple(dict.fromkeys(device for item in items for device in item.object.devices))
-        if gpu is None or not items or runs(built, gpu.capability):
+        if gpu is None or not items or not all(item.object.whole for item in usable) or runs(built, gpu.capability):
             return
         wants = ", ".join(sorted(built, key=lambda device: int(device.partition("_")[2])))
         trouble = Trouble(

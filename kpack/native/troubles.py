@@ -104,9 +104,11 @@ def foreign(located: Located, kernel: NativeKernel) -> str:
 
 def troubles(located: Located, around: Surroundings) -> Iterator[Trouble]:
     """Yield what ``located``, a file for this kernel, does not get."""
-    for soname in located.object.needed:
+    for soname in () if around.shelf.blind else located.object.needed:
         if around.shelf.find(soname, located) or (found := around.missing(soname)) is None:
             continue
+        if soname in located.object.guessed and found.certain:
+            found = found._replace(certain=False)
         folders = outside(located.object) if found.certain else ()
         yield found._replace(certain=False, unless=folders[0]) if folders else found
     for library, version in located.object.versions:

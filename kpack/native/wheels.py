@@ -46,6 +46,9 @@ class Shelf:
     """
 
     def __init__(self, wheels: Iterable[NativeWheel]) -> None:
+        wheels = tuple(wheels)
+        self.blind = any(wheel.objects is None for wheel in wheels)
+        """Nobody knows what one of the wheels brings."""
         self._of = {wheel.name: [Located(wheel.name, item) for item in wheel.objects or ()] for wheel in wheels}
 
     def of(self, wheel: NormalizedName) -> list[Located]:

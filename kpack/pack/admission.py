@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def _judge() -> str:
+def judge_digest() -> str:
     """Return a digest over kpack's own code, so that a changed judge forgets what it said before.
 
     All of the package counts: which modules the gate runs need not be found out, and nothing can be forgotten.
@@ -71,7 +71,7 @@ class Verdicts:
         return _read(self._place(filename, sha256))
 
     def _place(self, filename: str, sha256: str) -> Path:
-        return self.folder / _judge() / f"{sha256}-{hashlib.sha256(filename.encode()).hexdigest()[:16]}"
+        return self.folder / judge_digest() / f"{sha256}-{hashlib.sha256(filename.encode()).hexdigest()[:16]}"
 
 
 class Judges:
@@ -115,7 +115,8 @@ class Judges:
             self._error = error
 
 
-def _object(raw: dict[str, Any]) -> SharedObject:
+def object_of(raw: dict[str, Any]) -> SharedObject:
+    """Return the shared object that was kept as JSON; raises KeyError or TypeError for what is none."""
     lists = {key: tuple(value) for key, value in raw.items() if isinstance(value, list)}
     return SharedObject(**raw | lists | {"versions": tuple((library, version) for library, version in raw["versions"])})
 
@@ -132,7 +133,7 @@ def _read(place: Path) -> Admitted | None:
             unpacked=raw["unpacked"],
             files=raw["files"],
             notes=tuple(raw["notes"]),
-            objects=tuple(_object(item) for item in raw["objects"]),
+            objects=tuple(object_of(item) for item in raw["objects"]),
         )
     except (OSError, ValueError, KeyError, TypeError, InvalidVersion):
         return None

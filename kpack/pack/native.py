@@ -58,8 +58,9 @@ def _added(target: PackTarget, debs: Mapping[str, Iterable[str]]) -> AddedPackag
 
 def _wheel(item: PackedDistribution, objects: Mapping[str, tuple[SharedObject, ...]]) -> NativeWheel:
     filename = item.wheel.removeprefix("wheels/")
-    name, version, _, _ = parse_wheel_filename(filename)
-    return NativeWheel(name, version, objects.get(filename))
+    name, version, _, tags = parse_wheel_filename(filename)
+    pure = any(tag.platform == "any" for tag in tags)
+    return NativeWheel(name, version, objects.get(filename, () if pure else None))
 
 
 def error(stopping: Collection[Misfit], kind: type[KpackError], where: str) -> KpackError:

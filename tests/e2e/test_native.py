@@ -8,9 +8,8 @@ from tests.support.elf import make_elf
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
     from pathlib import Path
-
-    import pytest
 
     from tests.e2e.conftest import Workshop
 
@@ -64,10 +63,29 @@ def test_what_fits_is_no_word_worth(workshop: Workshop) -> None:
     assert not [note for note in workshop.good("build", "--json").json["notes"] if "ext" in note]
 
 
-def test_a_build_refuses_what_the_lock_could_not_see(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    workshop.index.add(extension(workshop.folder / "wheels", needed=["libcudart.so.13"]))
+def test_a_lock_sees_what_is_not_in_the_cache_yet_and_a_build_need_not_fetch_it_again(workshop: Workshop) -> None:
+    wheel = workshop.index.add(extension(workshop.folder / "wheels", needed=["libcudart.so.13"]))
     workshop.write(f'name = "tiny"\nbase = "{IMAGE}"\npackages = ["ext"]\n')
-    workshop.good("lock")
+    assert MISFIT in workshop.kpack("lock").err
+    workshop.write(f'name = "tiny"\nbase = "{IMAGE}"\npackages = ["ext"]\nallow-native = ["ext"]\n')
+    assert MISFIT in workshop.good("lock").err
+    workshop.good("build")
+    assert workshop.index.requests.count(f"/files/{wheel.name}") == 1
+
+
+def test_a_build_refuses_what_the_lock_could_not_see(workshop: Workshop) -> None:
+    wheel = workshop.index.add(extension(workshop.folder / "wheels", needed=["libcudart.so.13"]))
+    workshop.write(f'name = "tiny"\nbase = "{IMAGE}"\npackages = ["ext"]\n')
+
+    def busy(handler: BaseHTTPRequestHandler) -> bool:
+        if handler.path == f"/files/{wheel.name}":
+            handler.send_error(503)
+            return True
+        return False
+
+    workshop.index.intercept = busy
+    assert "native code that kpack build will look at: ext (status 503" in workshop.good("lock").err
+    workshop.index.intercept = None
     done = workshop.kpack("build")
     assert done.code == 5
     assert MISFIT in done.err

@@ -10,7 +10,7 @@ from packaging.version import Version
 from kpack.base.native import Level, NativeFacts
 from kpack.native import Certainty, NativeKernel, NativeReport, NativeWheel, judge, of_platform
 from kpack.native.devices import gpu_of
-from kpack.native.elf import read
+from kpack.native.elf import SharedObject, read
 from kpack.native.names import build_of
 from tests.support.elf import AARCH64, I386, containers, make_elf
 
@@ -329,3 +329,32 @@ def test_what_is_not_readable_is_a_note() -> None:
 )
 def test_local_versions_tell_what_a_wheel_was_built_for(local: str | None, build: tuple[object, ...]) -> None:
     assert tuple(build_of(local)) == build
+
+
+def test_while_nobody_has_read_a_wheel_no_library_is_called_missing() -> None:
+    ext = wheel("ext", {f"e.{CP312}": module(needed=["libcudart.so.13"], versions={"libc.so.6": ["GLIBC_2.99"]})})
+    unread = NativeWheel(canonicalize_name("nvidia-cuda-runtime"), Version("13.0"), None)
+    assert told(lint(ext, unread)) == [("GLIBC 2.99", "GLIBC 2.35", Certainty.SURE)]
+
+
+def test_a_name_that_may_be_a_remnant_is_never_sure() -> None:
+    whole = wheel("ext", {f"e.{CP312}": module(needed=["libcudart.so.13"])})
+    assert whole.objects is not None
+    begun = replace(whole.objects[0], whole=False, guessed=("libcudart.so.13",))
+    assert told(lint(replace(whole, objects=(begun,)))) == [("libcudart.so.13", "libcudart.so.12", Certainty.LIKELY)]
+
+
+def test_modules_that_nobody_has_read_keep_a_finding_from_being_sure() -> None:
+    whole = wheel("ext", {f"e.{CP312}": module(needed=["libcudart.so.13"])})
+    assert whole.objects is not None
+    unread = SharedObject(path=f"f.{CP312}", machine="x86_64", whole=False)
+    found = told(lint(replace(whole, objects=(*whole.objects, unread))))
+    assert found == [("libcudart.so.13", "libcudart.so.12", Certainty.LIKELY)]
+
+
+def test_a_library_that_nobody_has_read_is_there_under_its_name() -> None:
+    ext = wheel("ext", {f"e.{CP312}": module(needed=["libcudart.so.13"])})
+    unread = SharedObject(path="nvidia/cu13/lib/libcudart.so.13", machine="x86_64", whole=False)
+    assert (
+        lint(ext, NativeWheel(canonicalize_name("nvidia-cuda-runtime"), Version("13.0"), (unread,))) == NativeReport()
+    )

@@ -39,12 +39,13 @@ def make_elf(
     order: str = "<",
     program: bool = False,
     gap: int = 0,
+    late: int = 0,
     gpu: bytes = b"",
 ) -> bytes:
     """Return an ELF file that a loader could follow to its tables; it has no sections.
 
     ``versions`` are symbol versions by library, those in ``weak`` marked so; ``symbols`` stand among its names. ``gap``
-    bytes lie between its headers and its tables.
+    bytes lie between its headers and its tables, ``late`` bytes between these and its dynamic table, the last one.
     """
     names = _Names()
     word = "Q" if bits == 64 else "I"
@@ -63,7 +64,7 @@ def make_elf(
         verneed += struct.pack(f"{order}HHIII", 1, len(wanted), names(library), 16, 0 if last else size)
         for number, version in enumerate(wanted):
             flags, further = 2 if version in weak else 0, 0 if number + 1 == len(wanted) else 16
-            verneed += struct.pack(f"{order}IHHII", 0, flags, 2, names(version), further)
+            verneed += struct.pack(f"{order}IHHII", _hash(version), flags, 2, names(version), further)
     for index, version in enumerate(("base", *defines) if defines else ()):
         following = 0 if index == len(defines) else 28
         verdef += struct.pack(f"{order}HHHHIII", 1, 0 if index else 1, index + 1, 1, 0, 20, following)
@@ -76,6 +77,7 @@ def make_elf(
             tags.append((tag, start + len(body)))
             body += table
     tags += [(10, len(strings)), (0x6FFFFFFF, len(versions or {})), (0x6FFFFFFD, len(defines) + 1), (0, 0)]
+    body += bytes(late)
     at = start + len(body)
     dynamic = b"".join(struct.pack(f"{order}{word}{word}", *pair) for pair in tags)
     total = at + len(dynamic)
@@ -110,6 +112,15 @@ def make_elf(
         *sections,
     )
     return ident + rest + heads + bytes(gap) + body + dynamic + behind
+
+
+def _hash(name: str) -> int:
+    """Return the hash that the entry of a needed version has."""
+    found = 0
+    for byte in name.encode():
+        found = (found << 4) + byte
+        found = (found ^ (found >> 28 << 4)) & 0x0FFFFFFF
+    return found
 
 
 def containers(*architectures: Sequence[tuple[int, int]], code: int = 100) -> bytes:

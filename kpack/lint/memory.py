@@ -1,0 +1,41 @@
+"""What parts of wheels told, remembered by digest: the next lock need not ask for them again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from kpack.files import write_text
+from kpack.pack.admission import judge_digest, object_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kpack.native.elf import SharedObject
+
+
+class PartMemory:
+    """Shared objects of wheels that were read in part, in ``folder`` under the wheels' digests.
+
+    What came by Range cannot be held against a digest, so this is for a lock's words alone: a build reads
+    what it packs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, sha256: str) -> tuple[SharedObject, ...] | None:
+        """Return what is known of a wheel; None for nothing."""
+        try:
+            raw = json.loads(self._place(sha256).read_text(encoding="utf-8"))
+            return tuple(object_of(item) for item in raw)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, sha256: str, objects: tuple[SharedObject, ...]) -> None:
+        """Remember what a wheel's parts told."""
+        write_text(self._place(sha256), json.dumps([asdict(item) for item in objects]))
+
+    def _place(self, sha256: str) -> Path:
+        return self._folder / judge_digest() / sha256

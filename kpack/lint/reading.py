@@ -1,0 +1,191 @@
+"""Native code of wheels that are not on this machine yet, read while a lock does something else.
+
+What it costs is bounded, beside what a lock and a build take anyway. A small wheel is fetched whole into the cache,
+where the build finds it and its verdict. Of a larger one parts are read, a tenth of it at most; a wheel without native
+code, as its tags say, is not asked for at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from packaging.utils import parse_wheel_filename
+
+from kpack.errors import IntegrityError, KpackError
+from kpack.fetch.client import Client, Refused, Transient
+from kpack.fetch.model import Patience
+from kpack.lint.memory import PartMemory
+from kpack.native.remote import RemoteWheel, UnreadError
+from kpack.pack.admission import Verdicts
+from kpack.pack.content import WheelFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kpack.fetch import Fetcher
+    from kpack.native.elf import SharedObject
+    from kpack.resolve.model import Wheel
+
+SECONDS = 20.0
+"""Until then wheels are read; the others are left to the build."""
+SMALL = 4 << 20
+"""Bytes of a wheel up to which it is fetched whole."""
+SHARE = 10
+"""Of a larger one, that part of its bytes is read: a tenth."""
+LEAST, MOST = 512 << 10, 8 << 20
+"""Bytes that this comes to at least and at most."""
+TOTAL = 64 << 20
+"""Bytes of all wheels together."""
+_THREADS = 8
+_PATIENCE = Patience(connect=5, stall=10, attempts=1)
+
+
+class _Task(NamedTuple):
+    wheel: Wheel
+    cost: int
+    """Bytes that reading it may take."""
+    whole: bool
+
+
+def machine_of(filename: str) -> str | None:
+    """Return the machine that a wheel's tags name; None for a wheel without native code."""
+    platforms = {tag.platform for tag in parse_wheel_filename(filename)[3]}
+    if "any" in platforms:
+        return None
+    known = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
+    return next((name for name in known if any(item.endswith(name) for item in platforms)), "")
+
+
+class WheelReading:
+    """A context whose threads read wheels; leaving it ends them.
+
+    ``found`` and ``unread`` are complete after `wait`. Wheels that are in the cache are the report's to read.
+    """
+
+    def __init__(self, fetcher: Fetcher, *, seconds: float = SECONDS) -> None:
+        self.cache = fetcher.cache
+        self.verdicts = Verdicts(fetcher.cache.root / "admitted")
+        self.found: dict[str, tuple[SharedObject, ...]] = {}
+        """By file name: all that look like shared objects."""
+        self.unread: dict[str, str] = {}
+        """Why a wheel was not read, by file name."""
+        self.bytes = 0
+        """Bytes that were read of wheels which a build has to fetch all the same."""
+        self._fetcher = fetcher
+        self._memory = PartMemory(fetcher.cache.root / "native")
+        self._seconds = seconds
+        self._tasks: deque[_Task] = deque()
+        self._threads: list[threading.Thread] = []
+        self._mutex = threading.Lock()
+        self._client: Client | None = None
+        self._over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def start(self, wheels: Iterable[Wheel]) -> None:
+        """Begin to read what there is to read of ``wheels``."""
+        tasks = []
+        for wheel in dict.fromkeys(wheels):
+            at_hand = self.cache.find(wheel.sha256, wheel.size) is not None
+            if at_hand or machine_of(wheel.filename) is None:
+                continue
+            if (known := self._memory.get(wheel.sha256)) is not None:
+                self.found[wheel.filename] = known
+            elif self._fetcher.offline or wheel.url is None or not wheel.url.startswith(("https://", "http://")):
+                self.unread[wheel.filename] = "it is not asked for"
+            elif wheel.size is None:
+                self.unread[wheel.filename] = "its index does not say how many bytes it has"
+            elif wheel.size <= SMALL:
+                tasks.append(_Task(wheel, wheel.size, whole=True))
+            else:
+                tasks.append(_Task(wheel, max(LEAST, min(MOST, wheel.size // SHARE)), whole=False))
+        left = TOTAL
+        for task in sorted(tasks, key=lambda item: (item.cost, item.wheel.filename)):
+            if task.cost <= left:
+                left -= task.cost
+                self._tasks.append(task)
+            else:
+                self.unread[task.wheel.filename] = "there are many wheels with native code"
+        if self._tasks:
+            self._until = time.monotonic() + self._seconds
+            self._client = Client(connections=_THREADS, patience=_PATIENCE)
+            count = min(_THREADS, len(self._tasks))
+            work = (self._client,)
+            self._threads = [threading.Thread(target=self._work, args=work, daemon=True) for _ in range(count)]
+            for thread in self._threads:
+                thread.start()
+
+    def wait(self) -> None:
+        """Let the threads come to their end, of which there is one in time."""
+        for thread in self._threads:
+            thread.join(max(0.0, self._until - time.monotonic()))
+        self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        if self._client is not None:
+            self._client.interrupt()
+            for thread in self._threads:
+                thread.join(1)  # one that waits for a connection ends with it, and is heard no more
+            self._client.close()
+            self._client = None
+        with self._mutex:
+            for task in self._tasks:
+                self.unread[task.wheel.filename] = f"{self._seconds:g} seconds were over"
+            self._tasks.clear()
+
+    def _work(self, client: Client) -> None:
+        while not self._over:
+            with self._mutex:
+                if not self._tasks:
+                    return
+                task = self._tasks.popleft()
+            try:
+                if task.whole:
+                    self._bring(task.wheel, client)
+                else:
+                    self._read(task, client)
+            except (UnreadError, Transient, Refused, KpackError) as trouble:
+                with self._mutex:
+                    self.unread[task.wheel.filename] = str(trouble)
+
+    def _bring(self, wheel: Wheel, client: Client) -> None:
+        """Fetch a small wheel into the cache, and judge it as a build will."""
+        assert wheel.url is not None
+        data = bytearray()
+        with client.open(self._fetcher.credentials.on(wheel.url)) as body:
+            for chunk in body.chunks():
+                data += chunk
+                if len(data) > SMALL:
+                    break
+        if hashlib.sha256(data).hexdigest() != wheel.sha256:
+            raise UnreadError("its server has another file")
+        self.cache.add(bytes(data))
+        path = self.cache.find(wheel.sha256)
+        if path is not None:
+            with contextlib.suppress(IntegrityError):  # the build says it
+                self.verdicts(WheelFile(filename=wheel.filename, sha256=wheel.sha256, path=path))
+
+    def _read(self, task: _Task, client: Client) -> None:
+        """Read parts of a larger wheel."""
+        wheel = task.wheel
+        assert wheel.url is not None
+        assert wheel.size is not None
+        remote = RemoteWheel(client, self._fetcher.credentials.on(wheel.url), wheel.size)
+        try:
+            objects = remote.objects(task.cost, machine_of(wheel.filename) or "")
+        finally:
+            with self._mutex:
+                self.bytes += remote.received
+        self._memory.put(wheel.sha256, objects)
+        with self._mutex:
+            self.found[wheel.filename] = objects

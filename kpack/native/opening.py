@@ -1,0 +1,143 @@
+"""What the opening of an ELF file tells while its dynamic table, near the end, is out of reach.
+
+A member of a wheel is compressed as a whole, so the dynamic table of a library of 300 MB costs 300 MB to read. Linkers
+put the names and the needed symbol versions right behind the headers, though, and these tables can be recognised
+without being led to them: every needed version carries the hash of its name (gABI, "Hash Table"; LSB, "Symbol
+Versioning"), so a place where hash and name agree, again and again, is the table and no accident.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpack.native.elf import SharedObject, described
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ANCHOR = re.compile(rb"(?<=\0)(?:GLIBC|GLIBCXX|CXXABI|GCC|libcudart\.so|libcublas\.so)[\w.]+(?=\0)")
+"""Versions of which a file that is for this sort of system needs one."""
+_ANCHORS = 8
+"""That many are tried."""
+_SONAME = re.compile(rb"(?<=\0)[A-Za-z0-9_][\w.+-]*\.so(?:\.[0-9][\w.]*)?(?=\0)")
+_FOLDERS = re.compile(rb"(?<=\0)(?:/|\$ORIGIN|\$\{ORIGIN\})[^\0]*(?=\0)")
+"""What DT_RUNPATH names, among the names."""
+_TEXT = re.compile(rb"\0(?:[\x21-\x7e]+\0)+")
+"""A table of names: no name in it is empty, apart from the first."""
+_MOST = 1 << 12
+
+
+class _Version(NamedTuple):
+    library: str
+    name: str
+    weak: bool
+
+
+def read(begin: bytes, path: str, *, executable: bool = False) -> SharedObject | None:
+    """Return what the first bytes of a file tell, `SharedObject.whole` being false; None where they tell nothing.
+
+    Of the libraries that it needs those are certain of which it needs versions; the others (`SharedObject.guessed`)
+    stand among its names, where a tool that edits files may have left one that is not needed any more.
+    """
+    shell = described(begin, path, executable=executable)
+    if shell is None:
+        return None
+    order = ">" if begin[5:6] == b"\x02" else "<"
+    for _, found in zip(range(_ANCHORS), _ANCHOR.finditer(begin), strict=False):
+        for place in _places(begin, _hash(found[0]), order):
+            start = found.start() - struct.unpack_from(f"{order}I", begin, place + 8)[0]
+            names = _TEXT.match(begin, start) if start > 0 else None
+            if names is None or not (versions := list(_table(begin, place, start, order))):
+                continue
+            return _told(shell, names[0], versions)
+    return None
+
+
+def _told(shell: SharedObject, names: bytes, versions: list[_Version]) -> SharedObject:
+    certain = dict.fromkeys(item.library for item in versions)
+    own = shell.path.rpartition("/")[2].partition(".")[0]
+    others = (name.decode() for name in _SONAME.findall(names))
+    guessed = tuple(name for name in dict.fromkeys(others) if name not in certain and not _is_own(name, own))
+    folders = (folder.decode() for text in _FOLDERS.findall(names) for folder in text.split(b":") if folder)
+    return replace(
+        shell.with_names(names, [(item.library, item.name) for item in versions if not item.weak]),
+        needed=(*certain, *guessed),
+        guessed=guessed,
+        search=tuple(folders),
+    )
+
+
+def _is_own(name: str, stem: str) -> bool:
+    """Tell whether it may be the file's own soname: an extension module may have another one than its file's name."""
+    return name.partition(".")[0] == stem or not name.startswith(("lib", "ld-"))
+
+
+def _places(begin: bytes, wanted: int, order: str) -> Iterator[int]:
+    """Yield where an entry for a version of that hash may begin."""
+    raw = struct.pack(f"{order}I", wanted)
+    at = begin.find(raw)
+    while at >= 0:
+        if at + 16 <= len(begin):
+            yield at
+        at = begin.find(raw, at + 1)
+
+
+def _table(begin: bytes, place: int, names: int, order: str) -> Iterator[_Version]:
+    """Yield the needed versions of the table in which an entry lies at ``place``; none where it is no table."""
+    first = place
+    while first >= 16 and (
+        _entry(begin, first - 16, names, order) or _library(begin, first - 16, names, order) is not None
+    ):
+        first -= 16
+    for _ in range(_MOST):
+        library = _library(begin, first, names, order)
+        if library is None:
+            return
+        _, count, _, inner, following = struct.unpack_from(f"{order}HHIII", begin, first)
+        for index in range(min(count, _MOST)):
+            version = _entry(begin, first + inner + 16 * index, names, order)
+            if version is None:
+                return
+            yield _Version(library, *version)
+        if not following:
+            return
+        first += following
+
+
+def _entry(begin: bytes, at: int, names: int, order: str) -> tuple[str, bool] | None:
+    """Return name and weakness of the version for which there is an entry at ``at``; None when there is none."""
+    if at + 16 > len(begin):
+        return None
+    wanted, flags, _, name, _ = struct.unpack_from(f"{order}IHHII", begin, at)
+    text = _name(begin, names + name)
+    return (text.decode(), bool(flags & 2)) if text and _hash(text) == wanted else None
+
+
+def _library(begin: bytes, at: int, names: int, order: str) -> str | None:
+    """Return the library whose versions follow, where the head of such a list is at ``at``; else None."""
+    if at + 16 > len(begin):
+        return None
+    version, count, name, inner, _ = struct.unpack_from(f"{order}HHIII", begin, at)
+    if (version, inner) != (1, 16) or not count:
+        return None
+    text = _name(begin, names + name)
+    return text.decode() if b".so" in text else None
+
+
+def _name(begin: bytes, at: int) -> bytes:
+    end = begin.find(b"\0", at, at + 256)
+    text = begin[at:end] if end > 0 else b""
+    return text if text.isascii() else b""
+
+
+def _hash(name: bytes) -> int:
+    """Return the hash of the gABI."""
+    found = 0
+    for byte in name:
+        found = (found << 4) + byte
+        high = found & 0xF0000000
+        found = (found ^ (high >> 24)) & ~high & 0xFFFFFFFF
+    return found

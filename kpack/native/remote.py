@@ -1,0 +1,174 @@
+"""The native code of a wheel on another machine, read by Range (RFC 9110, section 14): a small part tells the most.
+
+The directory of the archive tells every file. Of those that look like shared objects, Python's extension modules come
+first; a stored one is read where its tables are, of a compressed one the opening is inflated. What there is no room
+for is known by its name alone, under which others find it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from kpack.fetch.client import RangeTrouble, Refused, Transient
+from kpack.native import names, opening
+from kpack.native.elf import MAGIC, SharedObject, read, read_sparse
+from kpack.restore.errors import RestoreError
+from kpack.restore.wheelzip import LOCAL_HEADER, STORED, Entry, data_offset, find_directory, read_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kpack.fetch.client import Client
+
+_END = 1 << 16
+"""Bytes of the first request: of most wheels the whole directory."""
+_WHOLE = 1 << 20
+"""Compressed bytes up to which a member is read to its end."""
+_OPENING = 3 << 18
+"""Compressed bytes that are read of a longer one."""
+_INFLATED = 16 << 20
+"""Bytes that these may become."""
+_BESIDE = 1 << 17
+"""Bytes between two members that cost less than another request."""
+_REQUESTS = 12
+"""Requests for the members of one wheel, at most."""
+_EXTRA = 64
+"""Bytes of a local header's extra field that are asked for with it."""
+_BLOCK = 1 << 16
+
+
+class UnreadError(Exception):
+    """A wheel could not be read in parts: its server does not answer so, or it is no wheel; the words say why."""
+
+
+@dataclass(slots=True)
+class RemoteWheel:
+    """A wheel at a URL; one thread reads it."""
+
+    client: Client
+    url: str
+    """With credentials."""
+    size: int
+    """Bytes of the whole file."""
+    received: int = 0
+    """Bytes that came."""
+    requests: int = 0
+    _parts: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def objects(self, budget: int, machine: str) -> tuple[SharedObject, ...]:
+        """Return the wheel's shared objects, for which about ``budget`` bytes may be read beside the directory.
+
+        ``machine`` is the one that the wheel's tag names.
+
+        Raises:
+            UnreadError: nothing can be said of it.
+
+        """
+        try:
+            entries = self._directory()
+            chosen = _chosen(entries, budget)
+            for begin, end in _spans(chosen):
+                self._fetch(begin, end)
+            return tuple(self._object(entry, chosen.get(entry, 0), machine) for entry in entries)
+        except (RangeTrouble, Refused, Transient) as trouble:
+            raise UnreadError(trouble.reason) from None
+        except RestoreError as error:
+            raise UnreadError(error.what) from None
+
+    def _directory(self) -> list[Entry]:
+        """Return the entries that look like shared objects, in the order of the archive."""
+        self._fetch(max(0, self.size - _END), self.size)
+        start = find_directory(self.size, self._read, "", [])
+        entries = read_directory(self._read(self.size - start, start), start, "", [])
+        found = [item for item in entries if ".so" in item.name.rpartition("/")[2] and item.size >= len(MAGIC)]
+        return sorted(found, key=lambda item: item.offset)
+
+    def _object(self, entry: Entry, count: int, machine: str) -> SharedObject:
+        """Return what ``count`` compressed bytes of a member tell, or only its name."""
+        unread = SharedObject(path=entry.name, machine=machine, executable=entry.executable, whole=False)
+        if not count:
+            return unread
+        head = self._read(min(_header(entry), self.size - entry.offset), entry.offset)
+        at = entry.offset + data_offset(head, entry)
+        if entry.method == STORED:
+            found = read_sparse(
+                lambda size, offset: self._read(size, at + offset), entry.size, entry.name, executable=entry.executable
+            )
+            return found or unread
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            data = inflater.decompress(self._read(count, at), min(entry.size, _INFLATED))
+        except zlib.error:
+            return unread  # who reads the whole wheel says so
+        if len(data) == entry.size:
+            return read(data, entry.name, executable=entry.executable) or unread
+        return opening.read(data, entry.name, executable=entry.executable) or unread
+
+    def _read(self, size: int, offset: int) -> bytes:
+        """Return ``size`` bytes at ``offset``, asked for if they are not there yet."""
+        for start, part in self._parts:
+            if start <= offset and offset + size <= start + len(part):
+                return part[offset - start : offset - start + size]
+        self._fetch(offset, min(self.size, offset + max(size, _BLOCK)))
+        return self._read(size, offset)
+
+    def _fetch(self, begin: int, end: int) -> None:
+        self.requests += 1
+        found = bytearray()
+        with self.client.open(self.url, first=begin, last=end - 1) as body:
+            if not body.partial:
+                raise RangeTrouble("the server does not answer to a Range")
+            if (body.start, body.length, body.total) != (begin, end - begin, self.size):
+                raise RangeTrouble("the server answers to a Range with another one, or has another file")
+            for chunk in body.chunks():
+                found += chunk
+        self.received += len(found)
+        self._parts.append((begin, bytes(found)))
+
+
+class _Span(NamedTuple):
+    begin: int
+    end: int
+
+
+def _header(entry: Entry) -> int:
+    return LOCAL_HEADER + len(entry.raw_name) + _EXTRA
+
+
+def _chosen(entries: Sequence[Entry], budget: int) -> dict[Entry, int]:
+    """Return how many compressed bytes to read of which members: extension modules first, the small before the large.
+
+    Libraries that a tool copied beside come last: they were chosen to need nothing special.
+    """
+    found: dict[Entry, int] = {}
+    for entry in sorted(entries, key=lambda item: (*_rank(item), item.compressed)):
+        count = entry.compressed if entry.compressed <= _WHOLE else _OPENING
+        count = min(count, _BLOCK) if entry.method == STORED else count
+        if count > budget:
+            continue
+        taken = {**found, entry: count}
+        if len(list(_spans(taken))) <= _REQUESTS:
+            found = taken
+            budget -= count
+    return found
+
+
+def _rank(entry: Entry) -> tuple[bool, bool]:
+    return ".libs/" in entry.name, not names.is_module(entry.name, initialiser=False)
+
+
+def _spans(chosen: dict[Entry, int]) -> Iterator[_Span]:
+    """Yield what to ask for: members near each other at once."""
+    begin = end = -1
+    for entry in sorted(chosen, key=lambda item: item.offset):
+        last = entry.offset + min(_header(entry) + chosen[entry], _header(entry) + entry.compressed)
+        if end >= 0 and entry.offset <= end + _BESIDE:
+            end = max(end, last)
+            continue
+        if end >= 0:
+            yield _Span(begin, end)
+        begin, end = entry.offset, last
+    if end >= 0:
+        yield _Span(begin, end)
