@@ -55,11 +55,15 @@ class Transient(Exception):
 
 
 class RangeTrouble(Exception):
-    """An answer to a Range that is of no use; a server may ignore Range, so the whole file can be asked for."""
+    """An answer to a Range that is of no use; a server may ignore Range, so the whole file can be asked for.
 
-    def __init__(self, reason: str) -> None:
+    ``start`` is where it says that its bytes begin, None when it says nothing or has none.
+    """
+
+    def __init__(self, reason: str, start: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.start = start
 
 
 class Refused(Exception):
@@ -251,7 +255,8 @@ def _body(response: requests.Response, first: int | None, last: int | None, pati
             raise RangeTrouble(f"status 206 with Content-Range {headers.get('Content-Range')!r:.80}")
         start, end, total = int(matched[1]), int(matched[2]), int(matched[3])
         if not start <= end < total or (length is not None and length != end + 1 - start):
-            raise RangeTrouble(f"status 206 with Content-Range {matched[0]!r} and Content-Length {length}")
+            reason = f"status 206 with Content-Range {matched[0]!r} and Content-Length {length}"
+            raise RangeTrouble(reason, start if length else None)
         return Body(
             response=response,
             start=start,
@@ -265,6 +270,7 @@ def _body(response: requests.Response, first: int | None, last: int | None, pati
         matched = _UNSATISFIED_RANGE.fullmatch(headers.get("Content-Range", "").strip())
         if matched is None:
             raise RangeTrouble("status 416 without the file's length")
+        _drain(response, length)
         response.close()
         return Body(
             response=response,
@@ -276,15 +282,19 @@ def _body(response: requests.Response, first: int | None, last: int | None, pati
             patience=patience,
         )
     said = f"status {status} {response.reason or ''}".strip()
-    if length is not None and length <= _SHORT:
-        # A short refusal is read to its end, so that the connection can serve the next request.
-        with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
-            response.raw.read(decode_content=False)
+    _drain(response, length)
     if status in _TRANSIENT_STATUS:
         raise Transient(said, _retry_after(headers.get("Retry-After", "")), status)
     if first is not None:
         raise RangeTrouble(said)
     raise Refused(said)
+
+
+def _drain(response: requests.Response, length: int | None) -> None:
+    """Read a short refusal to its end, so that its connection can serve the next request."""
+    if length is not None and length <= _SHORT:
+        with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
+            response.raw.read(decode_content=False)
 
 
 def number(text: str) -> int | None:

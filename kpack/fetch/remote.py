@@ -98,6 +98,14 @@ class Remote:
                     where=where(download, url),
                     next="check the URL in a browser; if this is what you want, write its sha256",
                 )
+            headers = {name: value for of, name, value in download.headers if of == url}
+            if download.size is None and _goes_on(self.client, url, headers, size):
+                part.restart(url)
+                raise NetworkError(
+                    f"cannot fetch: it says that the file has {size} bytes, and has more of it",
+                    where=where(download, url),
+                    next="its server is at fault: give a mirror (urls = […]), or the sha256 of the whole file",
+                )
         part.drop_note()
         return Brought(digest, size, transfer.delimited or download.size is not None or download.sha256 is not None)
 
@@ -120,9 +128,10 @@ def size_of(download: Download, patience: Patience | None) -> int | None:
 
 
 def _size_at(client: Client, url: str, headers: Mapping[str, str]) -> int | None:
-    """Return the length of the file at ``url`` if a plain answer and one to a Range agree on it.
+    """Return the length of the file at ``url`` if all answers agree on it, and its bytes end there; else None.
 
-    A lock keeps it beside the digest of other bytes, so what only looks like the file must not be measured.
+    A lock keeps it beside the digest of other bytes, so what only looks like the file must not be measured: a file
+    whose length cannot be proved is fetched.
     """
     ranged: int | None = None
     try:
@@ -133,11 +142,40 @@ def _size_at(client: Client, url: str, headers: Mapping[str, str]) -> int | None
             if _odd(url, body) or (ranged is None and body.partial):
                 return None
             if not body.partial:
-                return ranged
+                return None
     except RangeTrouble:
-        pass  # a server need not understand Range; the plain answer alone counts then
+        pass  # whether the file is there at all is for a plain answer to say
     with client.open(url, headers=headers) as body:
-        return body.total if ranged in {None, body.total} and not (ranged is None and _odd(url, body)) else None
+        if ranged is None or body.total != ranged:
+            return None
+    return ranged if _ends_at(client, url, headers, ranged) else None
+
+
+def _ends_at(client: Client, url: str, headers: Mapping[str, str], total: int) -> bool:
+    """Tell whether the last bytes of ``total`` are there, and none behind them: claims may agree and be wrong."""
+    first = max(total - HEAD, 0)
+    try:
+        if total:
+            with client.open(url, headers=headers, first=first, last=total - 1) as body:
+                if not body.partial or (body.start, body.total) != (first, total):
+                    return False
+                if sum(map(len, body.chunks())) != total - first:
+                    return False
+        with client.open(url, headers=headers, first=total, last=total) as body:
+            return body.partial and body.start == -1 and body.total == total
+    except (RangeTrouble, Transient):
+        return False
+
+
+def _goes_on(client: Client, url: str, headers: Mapping[str, str], size: int) -> bool:
+    """Tell whether a server has bytes behind the ``size`` that it announced and sent."""
+    try:
+        with client.open(url, headers=headers, first=size, last=size) as body:
+            return body.partial and body.start == size
+    except RangeTrouble as trouble:
+        return trouble.start == size
+    except (Transient, Refused):
+        return False  # it has sent all that it wants to
 
 
 def _odd(url: str, body: Body) -> bool:

@@ -83,7 +83,7 @@ def test_broken_or_stalled_answer_is_resumed_where_it_ended(
     changes: dict[str, object] = {} if known else {"sha256": None, "size": None}
     origin.faults = [fault]
     assert have(download(origin, "/a", data, **changes), cache).sha256 == sha(data)
-    assert len(origin.seen) == 2
+    assert len([seen for seen in origin.seen if seen.sent]) == 2
     assert (origin.seen[1].range or "").startswith("bytes=")
     assert "if-range" in origin.seen[1].headers
     assert origin.seen[1].sent < len(data)

@@ -175,6 +175,21 @@ def test_size_is_not_believed_when_the_answers_disagree(odd: Odd, cache: Cache, 
     assert Fetcher(cache, patience=PATIENCE).size_of(wanted(odd, sha256=None)) in {None, len(DATA)}
 
 
+@pytest.mark.parametrize("claimed", [len(DATA) - 1000, len(DATA) + 1000, 1])
+def test_length_that_is_claimed_throughout_and_wrong_is_not_believed(odd: Odd, cache: Cache, claimed: int) -> None:
+    def answer(span: tuple[int, int] | None) -> Answer:
+        if span is None:
+            return 200, {"Content-Length": str(claimed), "Connection": "close"}, DATA
+        return 206, {"Content-Range": f"bytes {span[0]}-{span[1]}/{claimed}", "Connection": "close"}, part(span)
+
+    odd.answer = answer
+    assert Fetcher(cache, patience=PATIENCE).size_of(wanted(odd, sha256=sha(DATA))) is None
+    for given in (None, sha(DATA)):
+        with pytest.raises((IntegrityError, NetworkError)):
+            have(wanted(odd, sha256=given), cache)
+    assert cache.size().files == 0
+
+
 def test_name_may_promise_what_comes() -> None:
     assert instead("/a.json.gz", b"\x1f\x8b", Facts("application/gzip", "gzip")) is None
     assert instead("/a.json", b"\x1f\x8b", Facts("application/gzip", "gzip")) is not None
