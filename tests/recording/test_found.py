@@ -172,6 +172,52 @@ def test_a_notebook_runs_without_ipython(series: str, tmp_path: Path, origin: Or
     assert result.left == ["%matplotlib inline was not run: this interpreter has no IPython"]
 
 
+CLIENTS = {
+    "httpx": "data = {name}.get(url).content",
+    "httpx stream": "with {name}.stream('GET', url) as r:\n    data = b''.join(r.iter_bytes(100))",
+    "httpx async": """
+async def main():
+    async with {name}.AsyncClient() as client:
+        return (await client.get(url)).content
+import asyncio
+data = asyncio.run(main())
+""",
+    "aiohttp": """
+async def main():
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.read()
+import asyncio
+data = asyncio.run(main())
+""",
+    "aiohttp chunks": """
+async def main():
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return b"".join([piece async for piece in answer.content.iter_chunked(100)])
+import asyncio
+data = asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "aiohttp"])
+def test_other_clients_are_watched_by_the_bytes_that_they_bring(name: str, tmp_path: Path, origin: Origin) -> None:
+    pytest.importorskip(name)
+    rows = [f"import {name}"]
+    expected = []
+    for number, (kind, code) in enumerate(CLIENTS.items()):
+        if kind.split()[0] == name.rstrip("2"):
+            origin.files[f"/{number}.bin"] = DATA + kind.encode()
+            rows += [f"url = '{origin.url}/{number}.bin'", code.format(name=name)]
+            rows.append(f"open('under-another-name-{number}', 'wb').write(data)")
+            expected.append((f"{origin.url}/{number}.bin", f"under-another-name-{number}"))
+    script = tmp_path / "code.py"
+    script.write_text("\n".join(rows))
+    with observed(script, python=sys.executable, folder=None) as seen:
+        result = found(seen)
+    assert taken(result) == expected
+    assert result.left == []
+
+
 def test_code_that_fails_is_said_to_and_its_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = notebook(tmp_path / "nb.ipynb", "x = 1", "raise ValueError('no\\nway')")
     with pytest.raises(CheckFailed, match="cell 2: ValueError: no way"), observed(code, python=None, folder=None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import tomllib
 import venv
@@ -16,11 +17,16 @@ import pytest
 from tests.e2e.conftest import PYTHON, Workshop
 from tests.recording.hub import COMMIT, Hub
 from tests.support.index import IndexServer
+from tests.support.long import ALL
 from tests.support.origin import Origin
+from tests.support.sandbox import Sandbox, missing
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+SANDBOXED = ALL and not missing()
+"""Whether to record within a notebook, and to run the same notebook again in a network namespace of its own."""
 
 LIBRARIES = """
 # Where libraries keep what they download, as they do it.
@@ -72,6 +78,15 @@ FILES = {
 }
 
 
+def notebook(*cells: str) -> str:
+    """Return a notebook of code cells."""
+    held = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "outputs": [], "source": text}
+        for n, text in enumerate(cells)
+    ]
+    return json.dumps({"cells": held, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
 def as_script(cells: list[str]) -> str:
     """Return the cells as the plain Python that a kernel without IPython runs."""
     text = "\n".join(cells).replace("%env RECORDED=1", "").replace("!curl", "raise SystemExit('asked again') #")
@@ -95,23 +110,70 @@ def shop(tmp_path: Path) -> Iterator[tuple[Workshop, Origin]]:
             f'[restore]\ndirectory = "{tmp_path / "store"}"  # large\n'
         )
         (folder / "libraries.py").write_text(LIBRARIES)
-        cells = [{"cell_type": "code", "source": text} for text in CELLS]
-        (folder / "nb.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+        (folder / "nb.ipynb").write_text(notebook(*CELLS))
         yield place, origin
+
+
+def recorded(place: Workshop, tmp_path: Path) -> str:
+    """Record the notebook, within a notebook as Kaggle runs it in the long list; return what was said."""
+    if not SANDBOXED:
+        return place.good("record", "nb.ipynb").out
+    with Sandbox(tmp_path) as builder:
+        for name in ("kaggle-env.toml", "libraries.py", "nb.ipynb"):
+            shutil.copyfile(place.folder / name, builder.working / name)
+        cells = ["import sys", "!kpack record nb.ipynb --python {sys.executable}"]
+        ran = builder.run(notebook(*cells), internet=True, environment=place.environment, longest=120)
+        assert ran.ok, ran.text
+        shutil.copyfile(builder.working / "kaggle-env.toml", place.folder / "kaggle-env.toml")
+    return ran.text
+
+
+def run_again(place: Workshop, line: str, url: str, tmp_path: Path) -> tuple[str, Path]:
+    """Run the line, then the same cells, which reach nobody; return what it printed and its working folder."""
+    environ = {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "HF_ENDPOINT": "http://127.0.0.1:9", "ORIGIN": url}
+    if SANDBOXED:
+        with Sandbox(tmp_path) as session:
+            session.mount("datasets/me/tiny/tiny.kpack.bin", place.pack)
+            (session.working / "libraries.py").write_text(LIBRARIES)
+            ran = session.run(notebook(line, *CELLS), internet=False, environment=environ, longest=120)
+            assert ran.ok, ran.text
+            return ran.text, session.working
+    import huggingface_hub
+
+    kernel, work, home = tmp_path / "kernel", tmp_path / "work", tmp_path / "home"
+    venv.create(kernel, with_pip=False, symlinks=True)
+    work.mkdir()
+    home.mkdir()
+    (work / "libraries.py").write_text(LIBRARIES)
+    (work / "code.py").write_text(f"{line}\n{as_script(CELLS)}")
+    done = subprocess.run(
+        [kernel / "bin" / "python", "code.py"],
+        cwd=work,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "KPACK_PACK": str(place.pack),
+            "PYTHONPATH": str(Path(huggingface_hub.__file__).parents[1]),
+            **environ,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, work
 
 
 def test_the_same_notebook_finds_offline_what_it_downloaded(shop: tuple[Workshop, Origin], tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub", reason="needs the extra hf")
-    import huggingface_hub
-
     place, origin = shop
     file = place.folder / "kaggle-env.toml"
     before = file.read_text()
-    done = place.good("record", "nb.ipynb")
+    said = recorded(place, tmp_path)
     text = file.read_text()
     assert before.splitlines()[0] in text
     assert 'packages = ["alpha"]  # kept' in text
-    assert "SECRET" not in text + done.out
+    assert "SECRET" not in text + said
     held = tomllib.loads(text)
     key = hashlib.sha1(f"{origin.url}/encodings/x.tiktoken".encode()).hexdigest()
     assert {one["url"].removeprefix(origin.url): one.get("path") for one in held["checkpoints"]} == {
@@ -139,29 +201,7 @@ def test_the_same_notebook_finds_offline_what_it_downloaded(shop: tuple[Workshop
     url = origin.url
     origin.__exit__()
 
-    kernel, work, home = tmp_path / "kernel", tmp_path / "work", tmp_path / "home"
-    venv.create(kernel, with_pip=False, symlinks=True)
-    work.mkdir()
-    home.mkdir()
-    (work / "libraries.py").write_text(LIBRARIES)
-    (work / "code.py").write_text(f"{built['bootstrap']}\n{as_script(CELLS)}")
-    ran = subprocess.run(
-        [kernel / "bin" / "python", "code.py"],
-        cwd=work,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "KPACK_PACK": str(place.pack),
-            "KAGGLE_KERNEL_RUN_TYPE": "Batch",
-            "HF_ENDPOINT": "http://127.0.0.1:9",
-            "ORIGIN": url,
-            "PYTHONPATH": str(Path(huggingface_hub.__file__).parents[1]),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    printed, work = run_again(place, built["bootstrap"], url, tmp_path)
     digests = {name: hashlib.sha256(data).hexdigest()[:8] for name, data in expected.items()}
-    assert ran.stdout.splitlines()[-1] == str(digests)
+    assert printed.splitlines()[-1] == str(digests)
     assert (work / "c.bin").is_symlink()

@@ -2,7 +2,7 @@
 
 It runs as ``sitecustomize`` of every Python that a recorded notebook starts, with ``LOG`` (a file that gets one JSON
 object a line) in its globals. Requests are seen where they are made: in ``http.client`` (urllib, requests, urllib3) and
-in httpx and aiohttp. Of headers nothing is written down but whether there were credentials.
+in httpx, httpx2 and aiohttp. Of headers nothing is written down but whether there were credentials.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def whole(connection: Any, url: str) -> str:
 
 
 def watch_httpx(module: Any) -> None:
-    """Look into httpx, both clients."""
+    """Look into httpx (or httpx2, what follows it), both clients."""
 
     class DigestedStream(module.SyncByteStream):  # type: ignore[misc]
         def __init__(self, inner: Any, body: DigestedBody) -> None:
@@ -181,19 +181,38 @@ def watch_httpx(module: Any) -> None:
 
 
 def watch_aiohttp(module: Any) -> None:
-    """Look into aiohttp; what it reads is not digested."""
-    original = module.ClientSession._request  # noqa: SLF001
+    """Look into aiohttp: its client, and the reader from which every way of reading takes its pieces."""
+    original, reader = module.ClientSession._request, module.StreamReader  # noqa: SLF001
+    take, feed_eof = reader._read_nowait_chunk, reader.feed_eof  # noqa: SLF001
+    bodies: Dict[int, Any] = {}  # by the id of a reader, which has no room for more; it is kept so that its id is
+
+    def at_end(self: Any) -> None:
+        if id(self) in bodies and self.at_eof():
+            bodies.pop(id(self))[1].end()
+
+    def chunk(self: Any, size: int) -> bytes:
+        data: bytes = take(self, size)
+        if id(self) in bodies:
+            bodies[id(self)][1].feed(data)
+            at_end(self)
+        return data
+
+    def eof(self: Any) -> None:
+        feed_eof(self)
+        at_end(self)
 
     async def request(self: Any, method: str, url: Any, *rest: Any, **more: Any) -> Any:
         response = await original(self, method, url, *rest, **more)
         secret = any(name in response.request_info.headers for name in SECRET)
-        answered(method, str(url), response.status, None, secret=secret)
+        body = answered(method, str(url), response.status, None, secret=secret)
+        bodies[id(response.content)] = response.content, body
         return response
 
+    reader._read_nowait_chunk, reader.feed_eof = chunk, eof  # noqa: SLF001
     module.ClientSession._request = request  # noqa: SLF001
 
 
-LATER: Dict[str, Any] = {"httpx": watch_httpx, "aiohttp": watch_aiohttp}
+LATER: Dict[str, Any] = {"httpx": watch_httpx, "httpx2": watch_httpx, "aiohttp": watch_aiohttp}
 
 
 class Later:
