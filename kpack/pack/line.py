@@ -22,20 +22,20 @@ import sys
 P=sys.path;s=P.pop(0)
 import hashlib,os
 P[:0]=s,;g=os.getenv;t=os.path;n='{name}.kpack.bin';w='{id}';\
-p=g('KPACK_PACK')or g('KPACK_INPUT','/kaggle/input');q=[(3e3,p)];f=[f'kpack: no {{n}} of id {{w:.12}}'];k=7
+p=g('KPACK_PACK')or g('KPACK_INPUT','/kaggle/input');q=[(3e3,p)];f=[f'kpack: no {{n}} of id {{w:.12}} in {{p}}'];k=7
 for v,x in q:
  try:
   b=t.basename(x);y=x+'/bootstrap.py'*t.isdir(x);a=x==p or b in(n,n[:-4])
   if(a or'.kp'in b)and t.isfile(y):
-   z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(z[:{size}]).hexdigest();k=[k,5][a];\
-o=h==w;f+=x+': '+['damaged','other '[6*o:]+'id '+h[:12]][b'run(PACK'in z],
+   z=open(y,'rb').read(9**5)[512*(x==y):];h=hashlib.sha256(c:=z[:{size}]).hexdigest();k&=7-a*2;\
+o=h==w;f+=x+': '+['damaged','other pack, id '[12*o:]+h[:12]][b'run(PACK'in z],
    if o*a:break
-  if x<y and v>1:e=[z.path for z,_ in zip(os.scandir(x),range(999))if z.is_dir()or'.kp'in z.name];\
+  if v*(x<y)>1:e=[z.path for z,_ in zip(os.scandir(x),'0'*999)if z.is_dir()or'.kp'in z.name];\
 q+=[(v/-~len(e),z)for z in e]
  except OSError as e:f+=e,
-else:print(*f,f'not in {{p}}: attach it or set KPACK_PACK',sep=chr(10),file=sys.stderr);\
+else:print(*f,'attach or update it, or set KPACK_PACK',sep=chr(10),file=sys.stderr);\
 'ps1'in dir(sys)or sys.exit(k);e=OSError(k);e._render_traceback_=list;raise e
-PACK=x;exec(z[:{size}])"""
+PACK=x;exec(c)"""
 """What the line does; in the line itself a bar stands for each line end.
 
 ``P`` is sys.path; its first entry, the folder of the script or the working folder, provides none of the imports.
@@ -44,9 +44,9 @@ in it, and one with a share of 1 or less is not listed. So at most some 3,000 fo
 entries, no large input can use up the share of another one, and what Kaggle mounts is found at whatever depth: a
 dataset, a notebook's output, a model, each in the old and in the new layout, and one folder deeper in them. ``x`` is
 a pack when its name ``b`` is exactly right (or KPACK_PACK names it) and its bootstrap ``z`` has the digest ``w``.
-``f`` tells what was found instead; ``k`` is the exit code. An interactive shell (it has ``sys.ps1``: IPython and
-Jupyter kernels, too) would show an exit as ``use %tb to see the full traceback``: there it is an error that renders
-as nothing beside that message.
+``f`` tells what was found instead; ``c`` is the code that is run; ``k`` is the exit code. An interactive shell (it
+has ``sys.ps1``: IPython and Jupyter kernels, too) would show an exit as ``use %tb to see the full traceback``: there it
+is an error that renders as nothing beside that message.
 """
 
 

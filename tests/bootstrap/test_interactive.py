@@ -51,8 +51,8 @@ def failures(python: str, folder: Path) -> None:
     pack = kit.make_pack(folder / "pack", [make_wheel(folder, "thing")], leans=leans)
     out, err = in_ipython(python, pack.line, folder, KPACK_INPUT=str(folder / "none"))
     assert err == [
-        f"kpack: no tiny.kpack.bin of id {pack.id[:12]}",
-        f"not in {folder / 'none'}: attach it or set KPACK_PACK",
+        f"kpack: no tiny.kpack.bin of id {pack.id[:12]} in {folder / 'none'}",
+        "attach or update it, or set KPACK_PACK",
     ]
     assert [row for row in out if row] == ["ended with OSError 7"]
     out, err = in_ipython(python, pack.line, folder)

@@ -133,10 +133,10 @@ def test_what_is_found_instead_is_listed_with_what_it_is(pack: BuiltPack, tmp_pa
     done = paste(pack.line, tmp_path, KPACK_INPUT=str(root))
     assert (done.returncode, done.stdout) == (5, "")
     assert sorted(done.stderr.splitlines()) == sorted([
-        f"kpack: no tiny.kpack.bin of id {pack.id[:12]}",
-        f"{old}: other id {other.id[:12]}",
+        f"kpack: no tiny.kpack.bin of id {pack.id[:12]} in {root}",
+        f"{old}: other pack, id {other.id[:12]}",
         f"{cut}: damaged",
-        f"not in {root}: attach it or set KPACK_PACK",
+        "attach or update it, or set KPACK_PACK",
     ])  # fmt: skip
 
 
@@ -160,8 +160,8 @@ def test_nothing_attached_is_said_so(pack: BuiltPack, tmp_path: Path) -> None:
         done = paste(pack.line, tmp_path, KPACK_INPUT=str(root))
         assert done.returncode == 7
         assert done.stderr.splitlines() == [
-            f"kpack: no tiny.kpack.bin of id {pack.id[:12]}",
-            f"not in {root}: attach it or set KPACK_PACK",
+            f"kpack: no tiny.kpack.bin of id {pack.id[:12]} in {root}",
+            "attach or update it, or set KPACK_PACK",
         ]
 
 

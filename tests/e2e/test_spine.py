@@ -131,7 +131,7 @@ def test_line_lists_what_it_found_instead(workshop: Workshop, kernel: Path, tmp_
     new = workshop.built()
     done = paste(new["bootstrap"], kernel, root, tmp_path)
     assert done.returncode == 5
-    assert "other id" in done.stderr
+    assert "other pack, id" in done.stderr
     assert old["id"][:12] in done.stderr
     nothing = paste(new["bootstrap"], kernel, tmp_path / "empty", tmp_path)
     assert nothing.returncode == 7

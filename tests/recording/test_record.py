@@ -80,7 +80,7 @@ FILES = {
 
 def notebook(*cells: str) -> str:
     """Return a notebook of code cells."""
-    held = [
+    held: list[dict[str, object]] = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None, "outputs": [], "source": text}
         for n, text in enumerate(cells)
     ]
