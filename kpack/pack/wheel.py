@@ -241,7 +241,7 @@ def _contiguous(data: Window, entries: list[Entry], start: int, filename: str) -
     if (entries[0].offset if entries else start) != 0:
         raise IntegrityError("the archive has bytes before its first entry", where=filename)
     found = []
-    for entry, following in zip(entries, [*(e.offset for e in entries[1:]), start], strict=True):
+    for entry, following in zip(entries, [*(e.offset for e in entries), start][1:], strict=True):
         lengths = struct.unpack(
             "<2H", data[entry.offset + LOCAL_HEADER - 4 : entry.offset + LOCAL_HEADER].ljust(4, b"\0")
         )

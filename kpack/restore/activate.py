@@ -48,7 +48,7 @@ def finish(
     """Set variables and paths, run the hooks of new ``.pth`` files, drop import caches.
 
     ``pth`` says by absolute path who brings such a file, ``folders`` what goes before what a variable holds.
-    Raises RestoreError (code 7) when one of them ends the interpreter.
+    Raises RestoreError (code 7) when one of them ends an interpreter.
     """
     for name, paths in folders.items():
         if name in _DEFAULTS and not os.environ.get(name):
@@ -76,11 +76,13 @@ def finish(
 def _hook(path: str, owner: str, known: Set[str]) -> None:
     try:
         site.addpackage(os.path.dirname(path), os.path.basename(path), known)
-    except SystemExit as error:
+    except (SystemExit, UnicodeDecodeError) as error:
+        # Before Python 3.13 a file that is no text ends the interpreter's start, too.
+        why = "exit {}".format(error.code) if isinstance(error, SystemExit) else "it is no text"
         raise RestoreError(
             MACHINE,
-            "this file, which {} brings, ends every Python that starts here (exit {}); everything is installed and "
-            "stands".format(owner, error.code),
+            "this file, which {} brings, ends every Python that starts here ({}); everything is installed and "
+            "stands".format(owner, why),
             where=path,
             next="exclude {} and build again, or see what the file asks of the environment".format(owner),
         ) from error

@@ -6,10 +6,15 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import pytest
+
+from kpack.restore import activate
 from kpack.restore.activate import unseen
+from kpack.restore.errors import RestoreError
+from kpack.restore.scheme import for_target
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
 
 ENV = {"HF_HUB_CACHE": "/kaggle/tmp/hub", "HF_HUB_OFFLINE": "1", "TOKENIZERS": "x"}
 
@@ -30,3 +35,19 @@ def test_variables_that_were_set_before_need_no_word(monkeypatch: pytest.MonkeyP
     for name, value in ENV.items():
         monkeypatch.setenv(name, value)
     assert unseen(ENV) == []
+
+
+@pytest.mark.parametrize("content", [b"import sys; sys.exit(3)\n", pytest.param(b"\xff\xfe\xcb\n", id="no text")])
+def test_a_pth_file_that_ends_every_python_is_named_with_its_owner(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sys.version_info >= (3, 13) and b"sys" not in content:
+        pytest.skip("reads any bytes")
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PYTHONPATH", "")
+    hook = tmp_path / "hook.pth"
+    hook.write_bytes(content)
+    with pytest.raises(RestoreError, match="which thing brings, ends every Python that starts here") as caught:
+        activate.finish(for_target(str(tmp_path)), {}, {str(hook): "thing"})
+    assert (caught.value.code, caught.value.where) == (7, str(hook))
