@@ -1,8 +1,8 @@
-"""Fuzz a reader, guided by coverage: ``python -m tests.fuzz.run manifest --seconds 600`` (atheris is in the extra ``fuzz``).
+"""Fuzz a reader, guided by coverage: ``python -m tests.fuzz.run manifest --seconds 600``; ``all`` takes them in turn.
 
-``all`` takes the harnesses in turn, each for that long. What it finds is written to ``--found`` as ``NAME-KIND-DIGEST``; a find
-belongs in ``tests/fuzz/corpus/NAME/`` once it is mended. A run ends by an exception that is not allowed, by 10 s or by
-1 GB for one input. It says how many inputs it tried.
+Needs atheris (``pip install 'kaggle-kpack[fuzz]'``). What it finds is written to ``--found`` as ``NAME-KIND-DIGEST``;
+once that is mended it belongs in ``tests/fuzz/corpus/NAME/``. A run ends by an exception that is not allowed, and by
+10 s or 1 GB for one input. It says how many inputs it tried.
 """
 
 from __future__ import annotations
