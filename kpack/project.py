@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kpack.pack.difference import Change
     from kpack.pack.wheel import Admitted
     from kpack.resolve.child import Listener, Workers
-    from kpack.resolve.model import Fallback, Source
+    from kpack.resolve.model import Fallback, Source, TargetResolution
     from kpack.target import Target
 
 
@@ -228,7 +228,7 @@ def lock(
 
             changes = difference(NOTHING if before is None else of_lock(before), of_lock(made))
             notes += _planned(made, project, cache)
-            report = _native(made, project, reading)
+            report = _native(made, project, reading, fetcher, targets)
             native = report.findings
             notes += report.notes
             write_text(project.lock_path, text)
@@ -298,20 +298,34 @@ def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:
     return plan.notes([target_of(target) for target in made.targets], wheels, project.bases)
 
 
-def _native(made: Lock, project: Project, reading: WheelReading) -> NativeReport:
+def _native(
+    made: Lock, project: Project, reading: WheelReading, fetcher: Fetcher, targets: Sequence[Target]
+) -> NativeReport:
     """Judge the native code of all wheels, as far as it was read.
 
     Raises:
-        NoSolution: something cannot work.
+        NoSolution: something cannot work; what to write instead was tried.
 
     """
     from kpack import lint
     from kpack.pack import native
 
-    found = lint.report(made, project.environment, project.bases, reading)
-    if found.stopping:
-        raise native.error(found.stopping, NoSolution, str(project.config))
-    return found
+    environment = project.environment
+    found = lint.report(made, environment, project.bases, reading)
+    if not found.stopping:
+        return found
+    from kpack.lint import alternatives
+    from kpack.resolve.bounded import resolved_below
+    from kpack.resolve.child import Workers
+
+    with Workers(0) as workers:
+
+        def ask(name: NormalizedName, below: str) -> Sequence[TargetResolution] | None:
+            cache_dir = fetcher.cache.http_dir
+            return resolved_below(environment, targets, name, below, workers=workers, cache_dir=cache_dir)
+
+        words = alternatives.words(found.stopping, made, environment, project.bases, fetcher, ask)
+    raise native.error(found.stopping, NoSolution, str(project.config), words)
 
 
 def _pins(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Version]]:

@@ -61,6 +61,14 @@ def machine_of(filename: str) -> str | None:
     return next((name for name in known if any(item.endswith(name) for item in platforms)), "")
 
 
+def budget(filename: str, size: int) -> int:
+    """Return how many bytes beside its directory to read of a wheel of ``size`` bytes.
+
+    Of NVIDIA's own libraries the names are enough: they are what others ask for, and ask for each other alone.
+    """
+    return 0 if filename.startswith("nvidia_") else max(LEAST, min(MOST, size // SHARE))
+
+
 class WheelReading:
     """A context whose threads read wheels; leaving it ends them.
 
@@ -107,7 +115,7 @@ class WheelReading:
             elif wheel.size <= SMALL:
                 tasks.append(_Task(wheel, wheel.size, whole=True))
             else:
-                tasks.append(_Task(wheel, max(LEAST, min(MOST, wheel.size // SHARE)), whole=False))
+                tasks.append(_Task(wheel, budget(wheel.filename, wheel.size), whole=False))
         left = TOTAL
         for task in sorted(tasks, key=lambda item: (item.cost, item.wheel.filename)):
             if task.cost <= left:

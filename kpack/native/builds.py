@@ -36,6 +36,23 @@ def built_for_another(wheel: NativeWheel, around: Surroundings) -> Iterator[Trou
         yield Trouble("says in its version that it is for", f"CUDA {build.cuda}", has, certain=False, next=advice)
 
 
+def named_for_another(wheel: NativeWheel, around: Surroundings) -> Iterator[Trouble]:
+    """Yield what a wheel's name (``cupy-cuda13x``) says of a CUDA that neither the image nor the pack has.
+
+    Such packages often look for CUDA when they are used, so that no library that they need tells.
+    """
+    wanted = names.cuda_of_name(wheel.name)
+    found = int(around.kernel.facts.cuda.partition(".")[0]) if around.kernel.facts.cuda else None
+    if wanted in {None, found} or found is None or wheel.name.startswith("nvidia-"):
+        return
+    soname = f"libcudart.so.{wanted}"
+    if soname in around.shelf.names() or around.shelf.blind or around.missing(soname) is None:
+        return
+    advice = f"take a build for CUDA {found}, or add the package that brings {soname}"
+    has = f"CUDA {around.kernel.facts.cuda}"
+    yield Trouble("says in its name that it is for", f"CUDA {wanted}", has, certain=False, next=advice)
+
+
 def _cuda_of(around: Surroundings) -> int | None:
     """Return the CUDA major that the torch that is imported was built for; 0 for the processor."""
     local = (around.torch.local or "") if around.torch else ""

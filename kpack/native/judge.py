@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from kpack.native import names
-from kpack.native.builds import built_for_another
+from kpack.native.builds import built_for_another, named_for_another
 from kpack.native.devices import runs
 from kpack.native.misfit import Certainty, Misfit, NativeReport
 from kpack.native.troubles import Surroundings, Trouble, foreign, troubles
@@ -47,7 +47,8 @@ class _Judge:
         return NativeReport(tuple(found), tuple(self._unknown()))
 
     def _wheel(self, wheel: NativeWheel) -> Iterator[Misfit]:
-        yield from (self._misfit(wheel, item, (), Certainty.LIKELY) for item in built_for_another(wheel, self.around))
+        for trouble in (*built_for_another(wheel, self.around), *named_for_another(wheel, self.around)):
+            yield self._misfit(wheel, trouble, (), Certainty.LIKELY)
         readable = [item for item in self.around.shelf.of(wheel.name) if not item.object.fault]
         for item in self.around.shelf.of(wheel.name):
             if item.object.fault:

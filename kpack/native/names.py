@@ -9,6 +9,7 @@ _TAGGED = re.compile(r"\.cpython-(\d)(\d+)(t?)d?-[^/]*\.so", re.ASCII)
 _STABLE = re.compile(r"\.abi3t?\.so", re.ASCII)
 _TORCH = re.compile(r"(?<![a-z])(?:torch|pt)\.?(\d)\.?(\d{1,2})", re.ASCII)
 _CUDA = re.compile(r"(?<![a-z])cu(?:da)?(\d{2})", re.ASCII)
+_NAMED_CUDA = re.compile(r"-cu(?:da)?(1[1-9])x?(?:-|$)", re.ASCII)
 _CUDA_LIBRARY = re.compile(
     r"lib(cudart|cublas(Lt)?|cufftw?|curand|cusolver(Mg)?|cusparse(Lt)?|nvrtc(-builtins)?|nvJitLink|cupti|cufile(_rdma)?|"
     r"nvjpeg|npp[a-z]+|nvToolsExt|cudnn\w*|nccl|nvinfer\w*|nvshmem_host|cutensor\w*)\.so(\.[\w.]+)?",
@@ -38,6 +39,12 @@ def build_of(local: str | None) -> Build:
         release = (int(torch[1]), int(minor))
     strings = "cxx11" if "abitrue" in text else "pre-cxx11" if "abifalse" in text else ""
     return Build(release, int(cuda[1]) if cuda else None, strings)
+
+
+def cuda_of_name(name: str) -> int | None:
+    """Return the CUDA major that a distribution names (``cupy-cuda13x``, ``cudf-cu12``); None when it names none."""
+    found = _NAMED_CUDA.search(name)
+    return int(found[1]) if found else None
 
 
 def python_of(path: str) -> str | None:

@@ -12,6 +12,8 @@ from kpack.native import AddedPackages, NativeReport, NativeWheel, judge, of_ima
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from packaging.utils import NormalizedName
+
     from kpack.base import BaseImage
     from kpack.errors import KpackError
     from kpack.native import Misfit
@@ -63,8 +65,13 @@ def _wheel(item: PackedDistribution, objects: Mapping[str, tuple[SharedObject, .
     return NativeWheel(name, version, objects.get(filename, () if pure else None))
 
 
-def error(stopping: Collection[Misfit], kind: type[KpackError], where: str) -> KpackError:
-    """Return the error that says what cannot work, all of it, and what to write instead."""
+def error(
+    stopping: Collection[Misfit],
+    kind: type[KpackError],
+    where: str,
+    instead: Mapping[NormalizedName, str] = MappingProxyType({}),
+) -> KpackError:
+    """Return the error that says what cannot work, all of it, and what to write: ``instead`` by name, as tried."""
     told = sentences(stopping)
     names = ", ".join(f'"{name}"' for name in sorted({item.package for item in stopping}))
     if len(told) == 1:
@@ -73,4 +80,5 @@ def error(stopping: Collection[Misfit], kind: type[KpackError], where: str) -> K
         what = f"native code of {len(told)} packages does not fit:" + "".join(f"\n  {said}" for said, _ in told)
     advice = dict.fromkeys(text for _, text in told if text)
     allow = f"let it pass by allow-native = [{names}] in kaggle-env.toml"
-    return kind(what, where=where, next=", or ".join([*advice, allow]))
+    tried = (text for name, text in instead.items() if any(item.package == name for item in stopping))
+    return kind(what, where=where, next=", or ".join([*tried, *advice, allow]))

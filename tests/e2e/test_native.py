@@ -18,9 +18,9 @@ WANTS = "ext 1.0: ext_cuda.cpython-312-x86_64-linux-gnu.so needs libcudart.so.13
 MISFIT = f"{WANTS}; {IMAGE} has libcudart.so.12: it cannot be imported there"
 
 
-def extension(folder: Path, **asks: list[str]) -> Path:
+def extension(folder: Path, version: str = "1.0", **asks: list[str]) -> Path:
     files = {"ext_cuda.cpython-312-x86_64-linux-gnu.so": make_elf(**asks)}  # type: ignore[arg-type]
-    return make_wheel(folder, "ext", files=files, tag="cp312-cp312-manylinux_2_17_x86_64", purelib=False)
+    return make_wheel(folder, "ext", version, files=files, tag="cp312-cp312-manylinux_2_17_x86_64", purelib=False)
 
 
 def write(workshop: Workshop, more: str = "") -> None:
@@ -90,3 +90,13 @@ def test_a_build_refuses_what_the_lock_could_not_see(workshop: Workshop) -> None
     assert done.code == 5
     assert MISFIT in done.err
     assert not workshop.pack.exists()
+
+
+def test_an_older_version_that_fits_is_what_to_write(workshop: Workshop) -> None:
+    for version, asks in {"1.0": ["libcudart.so.12"], "1.1": ["libcudart.so.13"], "1.2": ["libcudart.so.13"]}.items():
+        workshop.index.add(extension(workshop.folder / "wheels", version, needed=asks))
+    workshop.write(f'name = "tiny"\nbase = "{IMAGE}"\npackages = ["ext"]\n')
+    said = workshop.kpack("lock", "--json").json["error"]["next"]
+    assert said.startswith('write "ext<1.1" in packages, which gives 1.0: its native code fits, or take a build for')
+    workshop.write(f'name = "tiny"\nbase = "{IMAGE}"\npackages = ["ext<1.1"]\n')
+    workshop.good("lock")

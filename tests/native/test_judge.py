@@ -141,7 +141,7 @@ def test_some_modules_that_fail_are_likely_where_another_version_is_there() -> N
     files = {f"cupy/m{number}.{CP312}": module() for number in range(3)}
     files[f"cupy/blas.{CP312}"] = module(needed=["libcublas.so.13"])
     files[f"cupy/tensor.{CP312}"] = module(needed=["libcutensor.so.2"])
-    assert told(lint(wheel("cupy-cuda13x", files))) == [
+    assert told(lint(wheel("cupy", files))) == [
         ("libcublas.so.13", "libcublas.so.12", Certainty.LIKELY),
         ("libcutensor.so.2", "no libcutensor2", Certainty.ON_DEMAND),
     ]
@@ -358,3 +358,16 @@ def test_a_library_that_nobody_has_read_is_there_under_its_name() -> None:
     assert (
         lint(ext, NativeWheel(canonicalize_name("nvidia-cuda-runtime"), Version("13.0"), (unread,))) == NativeReport()
     )
+
+
+def test_a_name_that_tells_another_cuda_is_told_unless_the_pack_brings_it() -> None:
+    files = {f"cupy/core.{CP312}": module()}
+    found = lint(wheel("cupy-cuda13x", files))
+    assert told(found) == [("CUDA 13", "CUDA 12.8", Certainty.LIKELY)]
+    assert found.notes[0].startswith(
+        "cupy-cuda13x 1.0: says in its name that it is for CUDA 13; an-image has CUDA 12.8"
+    )
+    runtime = wheel("nvidia-cuda-runtime", {"nvidia/cu13/lib/libcudart.so.13": make_elf(soname="libcudart.so.13")})
+    assert lint(wheel("cupy-cuda13x", files), runtime) == NativeReport()
+    assert lint(wheel("cupy-cuda12x", files)) == NativeReport()
+    assert lint(wheel("cupy-cuda13x", files), cuda=None) == NativeReport()
