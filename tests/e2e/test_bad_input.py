@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.long import ALL
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,10 +26,12 @@ def test_flipped_bytes_are_refused_and_leave_nothing(workshop: Workshop, tmp_pat
     workshop.built()
     good = workshop.pack.read_bytes()
     bad = tmp_path / "bad.kpack.bin"
-    for number, position in enumerate(range(50, len(good) - 1100, max(1, len(good) // 23))):
+    expected = workshop_id(workshop)
+    places = 23 if ALL else 12
+    for number, position in enumerate(range(50, len(good) - 1100, max(1, len(good) // places))):
         bad.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
         target = tmp_path / f"target-{number}"
-        done = workshop.kpack("restore", bad, "--target", target, "--expect", workshop_id(workshop))
+        done = workshop.kpack("restore", bad, "--target", target, "--expect", expected)
         if done.code == 0:
             # A byte that restore has no use for (another target's file, a tar header): verify must still see it.
             assert workshop.kpack("verify", bad).code == 5, f"byte {position}"

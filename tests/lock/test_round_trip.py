@@ -15,9 +15,10 @@ from kpack.errors import KpackError
 from kpack.lock import Lock, dumps, loads, relative, requirements
 from kpack.target import marker_environment
 from tests.lock.locks import locks
+from tests.support.long import examples
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(locks())
 def test_a_lock_is_read_back_as_it_was(lock: Lock) -> None:
     text = dumps(lock)
@@ -25,13 +26,13 @@ def test_a_lock_is_read_back_as_it_was(lock: Lock) -> None:
     assert dumps(loads(text, "pylock.toml")) == text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(locks())
 def test_line_ends_of_windows_change_nothing(lock: Lock) -> None:
     assert loads(dumps(lock).replace("\n", "\r\n"), "pylock.toml") == lock
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(locks())
 def test_packaging_selects_for_each_kernel_what_was_locked_for_it(lock: Lock) -> None:
     """PEP 751: of the packages whose marker holds, the best wheel by tags is installed."""
@@ -44,7 +45,7 @@ def test_packaging_selects_for_each_kernel_what_was_locked_for_it(lock: Lock) ->
             assert chosen == {(pin.name, pin.wheel.filename) for pin in target.packed}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(locks())
 def test_the_relative_lock_names_wheels_by_path_and_pins_the_same_bytes(lock: Lock) -> None:
     text = relative(lock)
@@ -58,7 +59,7 @@ def test_the_relative_lock_names_wheels_by_path_and_pins_the_same_bytes(lock: Lo
     assert relative(again) == text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(locks())
 def test_requirements_pin_every_wheel_by_its_hash(lock: Lock) -> None:
     lines = requirements(lock).replace(" \\\n", " ").splitlines()
@@ -77,7 +78,7 @@ def test_requirements_pin_every_wheel_by_its_hash(lock: Lock) -> None:
             assert pin.wheel.sha256 in digests
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(lock=locks(), data=st.data())
 def test_any_changed_character_is_noticed(lock: Lock, data: st.DataObject) -> None:
     text = dumps(lock)
@@ -91,7 +92,7 @@ def test_any_changed_character_is_noticed(lock: Lock, data: st.DataObject) -> No
     assert caught.value.where.startswith("pylock.toml")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(lock=locks(), data=st.data())
 def test_a_half_written_lock_is_never_taken_for_a_whole_one(lock: Lock, data: st.DataObject) -> None:
     text = dumps(lock)

@@ -19,6 +19,7 @@ from kpack.lock.schema import SCHEMA
 from kpack.lock.schema import dumps as schema_text
 from kpack.lock.write import digest_of, toml_value
 from tests.lock.locks import locks
+from tests.support.long import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,7 @@ def test_the_published_file_is_the_schema_of_the_code() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(locks())
 def test_what_is_written_is_valid(lock: Lock) -> None:
     for text in (dumps(lock), relative(lock)):
@@ -88,7 +89,7 @@ def test_what_is_written_is_valid(lock: Lock) -> None:
         assert is_read(tomllib.loads(text))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(lock=locks(), data=st.data())
 def test_an_unknown_key_is_refused_by_both(lock: Lock, data: st.DataObject) -> None:
     tree = tomllib.loads(dumps(lock))
@@ -97,7 +98,7 @@ def test_an_unknown_key_is_refused_by_both(lock: Lock, data: st.DataObject) -> N
     assert not is_read(tree)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(lock=locks(), data=st.data())
 def test_a_missing_key_or_a_value_of_another_type_is_refused_by_both_or_by_none(
     lock: Lock, data: st.DataObject

@@ -20,6 +20,7 @@ from kpack.lock import Lock, dumps, from_resolution, loads, requirements, valida
 from kpack.resolve.model import HeldBack, Resolution
 from tests.lock.locks import locks
 from tests.support.kernels import base, environment, pin, resolution, target, use, wheel
+from tests.support.long import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def locked(*pins: Any, **facts: Any) -> Lock:
     return from_resolution(environment("fine"), found, meaning="0" * 64)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(locks())
 def test_a_lock_of_any_resolution_is_valid(lock: Lock) -> None:
     assert validated(lock, "pylock.toml") == dumps(lock)

@@ -19,6 +19,7 @@ from kpack.pack.manifest import dumps
 from kpack.restore import manifest as model
 from kpack.restore.errors import RestoreError
 from tests.pack.test_pack import content
+from tests.support.long import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +156,7 @@ def test_a_key_that_stands_twice_is_refused(raw: dict[str, Any]) -> None:
         model.loads(data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_random_damage_is_a_restore_error_or_the_same(raw: dict[str, Any], data: st.DataObject) -> None:
     text = bytearray(encoded(raw))

@@ -18,6 +18,7 @@ from kpack.pack.manifest import SPAN
 from kpack.pack.wheel import Lax, admit, cuts
 from kpack.pack.window import Window
 from kpack.restore.wheelzip import Entry
+from tests.support.long import examples
 from tests.support.wheels import make_wheel, record_digest
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ def test_refuses_a_bomb_at_its_declared_size(tmp_path: Path) -> None:
         admit(path)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(position=st.integers(0, 10**6), flip=st.integers(1, 255))
 def test_damage_anywhere_is_an_integrity_error_or_harmless(tmp_path: Path, position: int, flip: int) -> None:
     path = wheel(tmp_path / "w")
@@ -277,7 +278,7 @@ def test_damage_anywhere_is_an_integrity_error_or_harmless(tmp_path: Path, posit
     assert (found.name, found.files) == ("thing", len(FILES) + 3), "only times and versions of zip may differ"
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.one_of(st.integers(1, 1000), st.integers(SPAN // 2, 3 * SPAN)), max_size=12))
 def test_spans_end_at_entries_and_stay_small(sizes: list[int]) -> None:
     entries, offset = [], 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.run import Done, kpack
+from tests.support.long import long_list
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def good(folder: Path, *words: str) -> Done:
     return done
 
 
+@long_list
 def test_packages_that_phone_home_are_found_among_real_wheels(tmp_path: Path) -> None:
     make_wheel(tmp_path / "w", "phone-home", files={"phone_home/__init__.py": PHONES}, requires=["requests"])
     make_wheel(tmp_path / "w", "loader", files={"loader.py": LOADS}, requires=["huggingface-hub<1"])

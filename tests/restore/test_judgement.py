@@ -20,6 +20,7 @@ from kpack.restore.versions import Version, normalize_name, satisfies, specifier
 from kpack.target import supported_tags
 from tests.restore.kit import REPOSITORY
 from tests.support.interpreters import found
+from tests.support.long import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ def specifiers(draw: st.DrawFn) -> str:
     return operator + draw(public)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(versions, versions)
 def test_versions_are_ordered_as_packaging_orders_them(left: str, right: str) -> None:
     mine, reference = (Version(left), Version(right)), (Reference(left), Reference(right))
@@ -61,20 +62,20 @@ def test_versions_are_ordered_as_packaging_orders_them(left: str, right: str) ->
     assert (hash(mine[0]) == hash(mine[1])) or mine[0] != mine[1]
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(versions, specifiers())
 def test_specifiers_admit_what_packaging_admits(version: str, specifier: str) -> None:
     assert satisfies(version, specifier) == Specifier(specifier).contains(version, prereleases=True)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(versions, st.lists(specifiers(), max_size=3))
 def test_sets_of_specifiers_are_a_conjunction(version: str, clauses: list[str]) -> None:
     text = ", ".join(clauses)
     assert satisfies(version, text) == SpecifierSet(text).contains(version, prereleases=True)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text(max_size=20))
 @example("0\x1f")
 @example("\u20280")

@@ -18,6 +18,7 @@ from kpack.restore.errors import RestoreError, machine_error
 from kpack.restore.journal import Journal, undo
 from kpack.restore.moves import make_folders, relocate
 from kpack.restore.state import State
+from tests.support.long import examples
 
 
 def test_a_python_whose_distutils_alone_was_patched_installs_to_its_local_folder(
@@ -117,7 +118,7 @@ def test_errors_of_the_system_say_what_to_do(number: int, words: str) -> None:
     assert words in error.next
 
 
-@settings(max_examples=800)
+@settings(max_examples=examples(800))
 @given(st.lists(st.text(st.sampled_from("ab./:\\ \n\x7f\x85\u00a0é"), max_size=8), max_size=3))
 def test_entry_names_are_plain_relative_paths_or_refused(names: list[str]) -> None:
     """All of them are judged at once first, but the answer is that of looking at every part of each."""

@@ -1,6 +1,6 @@
 """One set of rules: what the gate admits the engine plans and restores, and the tree is the one that pip makes.
 
-``KPACK_ODD_WHEELS`` is how many wheels are drawn (400 by default).
+``KPACK_ODD_WHEELS`` is how many wheels are drawn (120 by default).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.support.odd_wheels import NAME, OddWheel, Recipe, recipes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES = int(os.environ.get("KPACK_ODD_WHEELS", "400"))
+EXAMPLES = int(os.environ.get("KPACK_ODD_WHEELS", "120"))
 HERE = "{}.{}".format(*sys.version_info[:2])
 
 

@@ -22,3 +22,8 @@ def listed(cases: Iterable[object], default: Callable[[Any], bool]) -> list[obje
         pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=() if default(case) else (long_list,))
         for case in cases
     ]
+
+
+def examples(number: int) -> int:
+    """Return how many examples a property is tried with: ``number`` with the long list, a fifth of it without."""
+    return number if ALL else max(20, number // 5)
