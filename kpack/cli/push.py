@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kpack.publish.dataset import Parcel, Published
 
-GOING_ON = "kpack push goes on where the upload stopped"
+GOING_ON = "run kpack push again: it goes on where the upload stopped"
 _WAIT = 30
 """Minutes that a new version may take until it can be mounted."""
 

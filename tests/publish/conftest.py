@@ -38,24 +38,10 @@ class Desk:
 
     def kpack(self, *words: str | Path, debug: bool = False, **environ: str) -> Done:
         """Run ``kpack``; a credential in what it prints fails the test."""
-        inherited = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(_SETTINGS) and not key.lower().endswith("_proxy")
-        }
         done = self.terminal.run(
             [*(["--debug"] if debug else []), *(str(word) for word in words)],
             self.folder,
-            {
-                **inherited,
-                "PYTHONPATH": str(ROOT),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "NO_COLOR": "1",
-                "KPACK_CACHE": str(self.folder / "cache"),
-                **self.kaggle.environment,
-                **self.environ,
-                **environ,
-            },
+            {**self.surroundings, **environ},
         )
         said = done.out + done.err
         assert "canary" not in said, said
@@ -63,6 +49,24 @@ class Desk:
         assert KEY not in said
         assert debug or "Traceback (most recent call last):\n  File" not in said, said  # a notebook's is its own
         return done
+
+    @property
+    def surroundings(self) -> dict[str, str]:
+        """The variables of a call."""
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(_SETTINGS) and not key.lower().endswith("_proxy")
+        }
+        return {
+            **inherited,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "NO_COLOR": "1",
+            "KPACK_CACHE": str(self.folder / "cache"),
+            **self.kaggle.environment,
+            **self.environ,
+        }
 
     def good(self, *words: str | Path, **environ: str) -> Done:
         """Run ``kpack`` and expect that it works."""

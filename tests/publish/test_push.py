@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +99,34 @@ def test_a_run_that_gave_up_is_gone_on_with_by_the_next(desk: Desk) -> None:
     desk.kaggle.puts.clear()
     desk.good(*PUSH)
     assert [count for _, count in desk.kaggle.puts] == [0, pack.size - 1_000_000]
+    assert len(desk.kaggle.said("StartBlobUpload")) == 1
+    assert desk.stored == pack.path.read_bytes()
+
+
+def test_ctrl_c_ends_an_upload_at_once_and_the_next_push_sends_the_rest(desk: Desk) -> None:
+    pack = desk.pack(size=4_000_000)
+    before = sorted((desk.folder / "dist").iterdir())
+    desk.kaggle.stalls = 1_000_000
+    command = [sys.executable, "-m", "kpack", *PUSH, "--json"]
+    with subprocess.Popen(
+        command, cwd=desk.folder, env=desk.surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as push:
+        assert desk.kaggle.stalled.wait(120)
+        push.send_signal(signal.SIGINT)
+        out, err = push.communicate(timeout=60)
+    assert push.returncode == 130, err
+    error = json.loads(out)["error"]
+    assert (error["code"], error["what"]) == (130, "stopped")
+    assert error["next"] == "run kpack push again: it goes on where the upload stopped"
+    assert "Traceback" not in err
+    assert not list((desk.folder / "cache").rglob("*.claim"))
+    assert sorted((desk.folder / "dist").iterdir()) == before
+    assert DATASET not in desk.kaggle.datasets
+    desk.kaggle.stalls = None
+    desk.kaggle.let_go.set()
+    desk.kaggle.puts.clear()
+    desk.good(*PUSH)
+    assert [count for _, count in desk.kaggle.puts][-1] == pack.size - 1_000_000
     assert len(desk.kaggle.said("StartBlobUpload")) == 1
     assert desk.stored == pack.path.read_bytes()
 

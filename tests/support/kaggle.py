@@ -125,6 +125,11 @@ class Kaggle:
     """By method (``SaveKernel``), used up one per request; None is a good answer."""
     breaks: list[int] = field(default_factory=list)
     """Bytes of an upload after which the connection breaks, one per ``PUT`` with bytes."""
+    stalls: int | None = None
+    """Bytes of an upload after which no more is read until `let_go`; then the connection breaks."""
+    stalled: threading.Event = field(default_factory=threading.Event)
+    """Set when an upload stalls."""
+    let_go: threading.Event = field(default_factory=threading.Event)
     expired: bool = False
     """The token is no longer good."""
     hides_content: bool = False
@@ -477,6 +482,8 @@ class _Handler(BaseHTTPRequestHandler):
         found = re.match(r"bytes (\d+)-", claim)
         position = int(found[1]) if found else 0
         limit = self.kaggle.breaks.pop(0) if length and self.kaggle.breaks else length
+        stalls = self.kaggle.stalls if length else None
+        limit = limit if stalls is None else stalls
         received = 0
         while received < min(length, limit):
             piece = self.rfile.read(min(1 << 16, min(length, limit) - received))
@@ -487,4 +494,7 @@ class _Handler(BaseHTTPRequestHandler):
             fresh = piece[max(0, len(blob.data) - position) :] if position <= len(blob.data) else b""
             blob.data += fresh
             position += len(piece)
+        if stalls is not None:
+            self.kaggle.stalled.set()
+            self.kaggle.let_go.wait(120)
         return received
