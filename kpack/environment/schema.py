@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kpack.environment.keys import DOCUMENT
 from kpack.environment.rows import FixedTable, Flag, Moment, Shape, Size, Text, TextMap, Texts
@@ -43,7 +43,7 @@ def dumps() -> str:
 
 
 def _table(shape: FixedTable) -> dict[str, object]:
-    properties = {row.key: {**_said(row), **_value(row.kind.shape)} for row in shape.rows}
+    properties = {row.key: _property(row) for row in shape.rows}
     required = [row.key for row in shape.rows if row.required]
     table: dict[str, object] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
@@ -57,6 +57,19 @@ def _table(shape: FixedTable) -> dict[str, object]:
             {"required": ["urls"], "anyOf": [{"required": ["path"]}, {"properties": {"urls": {"items": hf}}}]},
         ]
     return table
+
+
+def _property(row: Row) -> dict[str, object]:
+    """Return the schema of one key, and its words in the items of an array, too: there Taplo looks for them.
+
+    At the key of an array that is not empty, and at the header of an array of tables, it shows what the items say
+    (its issue 788); at a key in such a table it shows nothing at all (its issue 278), at the value it does.
+    """
+    said, value = _said(row), _value(row.kind.shape)
+    for form in (value, *value.get("anyOf", ())):
+        if "items" in form:
+            form["items"] = {**said, **form["items"]}
+    return {**said, **value}
 
 
 def _said(row: Row) -> dict[str, object]:
@@ -78,11 +91,11 @@ def toml(value: object) -> str:
     return json.dumps(value)
 
 
-def _value(shape: Shape) -> dict[str, object]:
+def _value(shape: Shape) -> dict[str, Any]:
     if isinstance(shape, Text):
         return {"anyOf": [{"const": True}, _text(shape)]} if shape.or_true else _text(shape)
     if isinstance(shape, Texts):
-        array: dict[str, object] = {"type": "array", "items": _text(shape.item)}
+        array: dict[str, Any] = {"type": "array", "items": _text(shape.item)}
         if shape.at_least:
             array["minItems"] = shape.at_least
         return {"anyOf": [_text(shape.item), array]} if shape.single else array

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from docs import generate
+from kpack import library
 from tests.docs.blocks import ROOT
 
 
@@ -22,5 +23,12 @@ def test_every_variable_that_the_code_has_is_told_and_no_other() -> None:
     assert there == generate.VARIABLES.keys()
 
 
-def test_every_page_of_the_folder_but_two_is_made() -> None:
-    assert {path.name for path in generate.FOLDER.iterdir()} == {*generate.pages(), "index.md", "the-line.md"}
+def test_every_page_of_the_folder_but_three_is_made() -> None:
+    by_hand = {"index.md", "python.md", "the-line.md"}
+    assert {path.name for path in generate.FOLDER.iterdir()} == {*generate.pages(), *by_hand}
+
+
+def test_the_page_for_python_shows_all_that_the_module_offers() -> None:
+    text = (generate.FOLDER / "python.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^\.\. auto\w+:: kpack\.(\w+)$", text, re.MULTILINE))
+    assert shown == set(library.__all__)

@@ -87,6 +87,15 @@ def test_hover_shows_what_a_key_means_and_an_example(taplo: Path, file: Path) ->
     assert 'NLTK_DATA = "{directory}/nltk_data"' in nested["contents"]["value"]
 
 
+def test_hover_speaks_of_lists_and_at_the_header_of_tables_and_at_their_values(taplo: Path, file: Path) -> None:
+    """At a key within ``[[checkpoints]]`` Taplo has nothing to show, whatever the schema says: its issue 278."""
+    text = 'exclude = ["numpy"]\n[[checkpoints]]\nurl = "https://host/a"\npath = "a"\n'
+    [key, header, value] = ask(taplo, file, text, "hover:0:2", "hover:1:4", "hover:2:9")
+    assert 'exclude = ["nvidia-*"' in key["contents"]["value"]
+    assert "Model files that travel with the packages" in header["contents"]["value"]
+    assert "Where the file is fetched" in value["contents"]["value"]
+
+
 def test_completion_offers_keys_with_their_meaning_and_the_words_that_a_key_takes(taplo: Path, file: Path) -> None:
     text = 'accelerator = ""\n\n[[indexes]]\nformat = ""\n\n'
     keys, words, inner = ask(taplo, file, text, "completion:1:0", "completion:0:15", "completion:4:0")
