@@ -57,7 +57,8 @@ def course(said: Underway) -> str:
     """Return how far a search is, for people."""
     what = "trying words that may help" if said.trying else "resolving"
     back = f", going back over {said.back} ({said.rejected} versions do not fit)" if said.back else ""
-    return f"{what}, {said.known} known{back}, {said.requests} questions to the index"
+    asked = f", asking {said.building}" if said.building else ""
+    return f"{what}, {said.known} known{back}{asked}, {said.requests} questions to the index"
 
 
 class _Fetching:
@@ -81,6 +82,9 @@ class _Fetching:
     def _hear(self, event: Event) -> None:
         from kpack import fetch
 
+        if isinstance(event, fetch.Announced):
+            say(event.sentence)
+            return
         name = event.download.name
         match event:
             case fetch.Started(download=download):

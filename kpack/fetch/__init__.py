@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kpack.fetch.fetcher import Fetcher
 from kpack.fetch.model import (
+    Announced,
     Cached,
     Download,
     Event,
@@ -19,6 +20,7 @@ from kpack.fetch.model import (
 )
 
 __all__ = [
+    "Announced",
     "Cached",
     "Download",
     "Event",

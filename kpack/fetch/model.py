@@ -61,6 +61,13 @@ class Cached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What is about to be fetched, and for what, in a sentence."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """The file is asked for, or read where it is."""
 
@@ -119,8 +126,8 @@ class Finished:
     """Bytes."""
 
 
-Event = Cached | Started | Waiting | Resumed | Received | Retrying | PassedOver | Finished
-"""What happens to one download."""
+Event = Announced | Cached | Started | Waiting | Resumed | Received | Retrying | PassedOver | Finished
+"""What happens to one download, or is about to happen to several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -336,6 +336,8 @@ class Underway:
     """Its versions that were given up."""
     trying: bool = False
     """Words are being tried, and not the requests themselves."""
+    building: str = ""
+    """The source that is asked just now what it requires, and what its build needs; empty for none."""
 
 
 Message = Question | RequiresQuestion | Answer | RequiresAnswer | Failure | Underway

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError
-from kpack.fetch import Download
+from kpack.fetch import Announced, Download
 from kpack.files import sha256_of
 from kpack.resolve.build_system import build_system
 from kpack.source import environment, imports, interpreter, tree, wheel
@@ -192,6 +192,7 @@ class Builder:
             )
         found = environment.resolve(system.requires, self.indexes, self.cache, name=name, image=self.image)
         self._weigh(found, name)
+        self._announce(found, name)
         place = self._installed(found, folder / "environment", name)
         more = place.dynamic_requires(project, system)
         if not more:
@@ -199,6 +200,7 @@ class Builder:
         everything = [*system.requires, *more]
         found = environment.resolve(everything, self.indexes, self.cache, name=name, image=self.image)
         self._weigh(found, name)
+        self._announce(found, name)
         return self._installed(found, folder / "whole-environment", name), found
 
     def _weigh(self, wheels: tuple[Wheel, ...], name: str) -> None:
@@ -215,6 +217,17 @@ class Builder:
             where=name,
             next=interpreter.WAYS_OUT,
         )
+
+    def _announce(self, wheels: tuple[Wheel, ...], name: str) -> None:
+        """Say what a build needs before it is fetched."""
+        if not wheels:
+            return
+        size = sum(wheel.size or 0 for wheel in wheels)
+        largest = sorted(wheels, key=lambda wheel: wheel.size or 0, reverse=True)
+        named = ", ".join(f"{wheel.filename} ({(wheel.size or 0) / 1e6:,.1f} MB)" for wheel in largest[:NAMED])
+        more = f" and {len(wheels) - NAMED} more" if len(wheels) > NAMED else ""
+        sentence = f"the build of {name} needs {size / 1e6:,.1f} MB of wheels: {named}{more}"
+        self.fetcher.tell(Announced(sentence=sentence))
 
     def _environment(self, source: Source, folder: Path, name: str) -> BuildEnvironment:
         """Make the environment of the locked requirements."""

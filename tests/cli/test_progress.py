@@ -10,6 +10,7 @@ import pytest
 
 from kpack.cli.progress import _Fetching, _Log, course, locking
 from kpack.fetch import (
+    Announced,
     Cached,
     Download,
     Event,
@@ -25,7 +26,7 @@ from kpack.resolve.wire import Underway
 
 ONE = Download(name="one", urls=(), sha256=None)
 TWO = Download(name="two", urls=(), sha256=None, size=50)
-SAID = {Waiting, Resumed, Retrying, PassedOver}
+SAID = {Announced, Waiting, Resumed, Retrying, PassedOver}
 
 
 class Shown:
@@ -77,7 +78,7 @@ def test_what_is_there_already_counts_for_no_rate() -> None:
 
 @pytest.mark.parametrize("kind", typing.get_args(Event))
 def test_every_kind_of_event_is_heard(kind: type, capsys: pytest.CaptureFixture[str]) -> None:
-    facts = {"download": TWO, "size": 50, "received": 20, "total": 50, "why": "it broke"}
+    facts = {"download": TWO, "size": 50, "received": 20, "total": 50, "why": "it broke", "sentence": "two: soon"}
     shown = Shown()
     _Fetching(shown, grows=True)(kind(**{name: facts[name] for name in kind.__dataclass_fields__}))  # type: ignore[attr-defined]
     assert (kind in SAID) == ("two: " in capsys.readouterr().err)

@@ -15,6 +15,7 @@ import pytest
 
 from kpack.errors import IntegrityError, MisfitError, NoSolution
 from kpack.resolve.model import Source
+from kpack.resolve.worker import seams
 from kpack.resolve.worker.seams import UPLOADED_PRIOR_TO
 from tests.resolve.scenario import packed
 from tests.support.wheels import make_wheel
@@ -324,3 +325,45 @@ def test_a_torch_that_only_the_image_has_is_not_fetched_for_a_build(scenario: Sc
             scenario.lock(request, base={"torch": "2.10.0+cu128"}, allow_source=["top"])
         assert 'no-build-isolation = ["top"]' in caught.value.next
     assert not any("torch-2.11.0" in each for each in scenario.index.requests)
+
+
+def test_few_versions_are_built_to_be_passed_over_and_what_is_taken_is_built(scenario: Scenario) -> None:
+    """The first versions lack what they need; a build of each of the others would take its time."""
+    built = scenario.folder / "built.txt"
+    for number in range(1, 9):
+        version = f"{number}.0"
+        files = project("top", version, ["absent"] if number > 2 else [])
+        files["own.py"] += f"\nwith open({str(built)!r}, 'a') as stream:\n    stream.write('{version} ')\n"
+        files["top.egg-info/requires.txt"] = "absent\n" if number > 2 else ""
+        scenario.index.add(sdist(scenario.folder, "top", version, files))
+    answer = scenario.lock("top", allow_source=["top"])
+    assert packed(answer) == {"top": "2.0"}
+    assert set(built.read_text(encoding="utf-8").split()) == {"8.0", "7.0", "2.0"}
+
+
+def test_what_the_texts_of_a_taken_source_say_wrongly_is_found_out(scenario: Scenario) -> None:
+    for number in range(1, 5):
+        files = project("top", f"{number}.0", ["absent"] if number > 1 else ["dep"])
+        files["top.egg-info/requires.txt"] = "absent\n" if number > 2 else ""
+        scenario.index.add(sdist(scenario.folder, "top", f"{number}.0", files))
+    scenario.wheel("dep", "1.0")
+    assert packed(scenario.lock("top", allow_source=["top"])) == {"dep": "1.0", "top": "1.0"}
+
+
+def test_no_more_than_some_sources_of_a_name_are_fetched_to_be_passed_over(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seams, "LOOKED", 3)
+    for number in range(2, 8):
+        scenario.index.add(
+            sdist(
+                scenario.folder,
+                "top",
+                f"{number}.0",
+                {"top.egg-info/requires.txt": "absent\n", **project("top", f"{number}.0", ["absent"])},
+            )
+        )
+    scenario.wheel("top", "1.0")
+    assert packed(scenario.lock("top<8", allow_source=["top"])) == {"top": "1.0"}
+    asked = {path for path in scenario.index.requests if path.endswith(".tar.gz")}
+    assert len(asked) == 3

@@ -18,6 +18,7 @@ from packaging.version import Version
 from kpack import source as sources
 from kpack.cache import Cache
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, NetworkError, NoSolution, UsageError
+from kpack.fetch import Announced, Event, Fetcher
 from kpack.files import sha256_of
 from kpack.resolve.model import Pin, Source, Wheel
 from kpack.resolve.wire import IndexAddress
@@ -52,6 +53,15 @@ def test_gigabytes_for_another_python_than_the_targets_are_named_and_not_fetched
     monkeypatch.setattr(environment, "resolve", lambda *_, **_more: (torch,))
     with pytest.raises(MisfitError, match=r"needs 0\.9 GB of wheels for Python .*the target has 3\.7; .*torch.*900 MB"):
         own.builder(pythons={"3.7"}).build(own.project(), name="fork", version=Version("1.0"))
+
+
+def test_what_a_build_needs_is_said_before_it_is_fetched(own: Shop) -> None:
+    said: list[Event] = []
+    builder = own.builder()
+    builder.fetcher = Fetcher(own.cache, listener=said.append)
+    builder.build(own.project(), name="fork", version=Version("1.0"))
+    assert isinstance(said[0], Announced)
+    assert said[0].sentence.startswith("the build of fork needs 0.0 MB of wheels: carelessbackend-1.0-py3-none-any.whl")
 
 
 def platform_tag() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kpack.resolve.wire import Underway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 TOLD_EVERY = 0.1
 """Seconds between two words on it."""
@@ -32,6 +32,7 @@ class Course:
     def _anew(self) -> None:
         self._known = 0
         self._back = ""
+        self._building = ""
         self._rejected: dict[str, int] = {}
 
     def begin(self, *, trying: bool) -> None:
@@ -47,14 +48,21 @@ class Course:
     def known(self, count: int) -> None:
         """Hear that ``count`` distributions have a version; nothing is given up at the moment."""
         self._known = count
-        self._back = ""
+        self._back = self._building = ""
         self._now_and_then()
 
     def rejected(self, name: str) -> None:
         """Hear that one more version of ``name`` does not do."""
+        self._building = ""
         self._rejected[name] = self._rejected.get(name, 0) + 1
         if self._rejected[name] >= MANY:
             self._back = name
+        self._now_and_then()
+
+    def building(self, name: str, needs: Sequence[str]) -> None:
+        """Hear that a source is asked what it requires, for which a build needs ``needs``; nothing of that is here."""
+        self._building = f"{name}, whose build needs {', '.join(needs) or 'nothing'}"
+        self._told = 0.0
         self._now_and_then()
 
     def _now_and_then(self) -> None:
@@ -71,5 +79,6 @@ class Course:
                 back=back,
                 rejected=self._rejected.get(back, 0),
                 trying=self._trying,
+                building=self._building,
             )
         )

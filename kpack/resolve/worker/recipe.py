@@ -96,6 +96,15 @@ class Recipe:
         return Metadata(name, version, requires, extras, headers.requires_python, headers.license)
 
     @property
+    def telling(self) -> bool:
+        """Whether its texts say what it requires, be it nothing; without them only a build knows."""
+        return (
+            "requires.txt" in self.texts
+            or "dependencies" in self.project
+            or "Requires-Dist:" in self.texts.get("PKG-INFO", "")
+        )
+
+    @property
     def is_project(self) -> bool:
         """Whether there is anything that could build it."""
         return "pyproject.toml" in self.texts or "setup.py" in self.texts

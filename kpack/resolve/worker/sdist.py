@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sys
 import tarfile
 import tempfile
-import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.metadata import UNREADABLE, BadMetadata, keep
@@ -18,18 +16,12 @@ from kpack.resolve.worker.requirements import Metadata, invalid
 from kpack.resolve.worker.web import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.web import Web
 
 LARGEST_SDIST = 1 << 30
 """Bytes that an sdist may have."""
 
-Value = TypeVar("Value")
-
-LIMIT = 1 << 20
-"""Bytes that a PKG-INFO may have."""
 _NEEDED = ("requires-dist", "provides-extra", "requires-python")
 
 
@@ -40,7 +32,7 @@ class SdistMetadata:
         self._web = web
         self._folder = Path(cache_dir) / "metadata-sdist" if cache_dir else None
         self._files: dict[str, IndexFile] = {}
-        self._read = Once(lambda url: self._of(url, Recipe.of))
+        self._read = Once(self._of)
 
     def known(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if it was built before, or if PKG-INFO says that a build would not change it.
@@ -81,8 +73,8 @@ class SdistMetadata:
         # A build backend may look at the interpreter that runs it.
         return self._folder / digest[:2] / f"{digest[2:]}-{sys.implementation.cache_tag}-{sys.platform}"
 
-    def _of(self, url: str, read: Callable[[IO[bytes]], Value]) -> Value:
-        """Download the file at ``url``, check its digest, and return what ``read`` makes of it."""
+    def _of(self, url: str) -> Recipe:
+        """Download the file at ``url`` once, check its digest, and return its texts."""
         file = self._files[url]
         with tempfile.TemporaryFile() as stream:
             size = self._web.save(url, stream, limit=LARGEST_SDIST)
@@ -93,17 +85,17 @@ class SdistMetadata:
                 raise BadMetadata(words, damaged=True)
             stream.seek(0)
             try:
-                return read(stream)
+                return Recipe.of(stream)
             except (*UNREADABLE, tarfile.TarError) as error:
                 words = f"has a file {file.filename} that is no readable archive ({size} bytes)"
                 raise BadMetadata(words, damaged=True) from error
 
     def promised(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if PKG-INFO says that a build would not change it; raises as `known`."""
-        self._files.setdefault(file.url, file)
-        content = self._of(file.url, lambda stream: next(_pkg_info(stream), None))
-        if content is None:
+        text = self.recipe(file).texts.get("PKG-INFO")
+        if text is None:
             return None
+        content = text.encode()
         fields = Metadata.fields(content)
         version = tuple(
             int(part) for part in (fields.get("metadata-version") or ["1.0"])[0][:12].split(".") if part.isdecimal()
@@ -118,22 +110,3 @@ class SdistMetadata:
         if line is not None:
             raise BadMetadata(f"asks for {line[:200]!r} in its PKG-INFO, which is no valid requirement")
         return metadata
-
-
-def _pkg_info(archived: IO[bytes]) -> Iterator[bytes]:
-    """Yield PKG-INFO of an sdist's top folder."""
-    zipped = archived.read(2) == b"PK"
-    archived.seek(0)
-    if zipped:
-        with zipfile.ZipFile(archived) as archive:
-            for entry in archive.infolist():
-                if entry.filename.count("/") == 1 and entry.filename.endswith("/PKG-INFO") and entry.file_size < LIMIT:
-                    yield archive.read(entry)
-        return
-    with tarfile.open(fileobj=archived) as tar:
-        for member in tar:
-            if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/PKG-INFO"):
-                stream = tar.extractfile(member) if member.size < LIMIT else None
-                with contextlib.ExitStack() as stack:
-                    if stream is not None:
-                        yield stack.enter_context(stream).read()

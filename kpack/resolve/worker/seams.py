@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,13 @@ _LEADING_NAME = re.compile(r"[\s\[@;]")
 
 ROUNDS = 3000
 """Rounds (one distribution chosen, or one choice taken back) that a search is granted; real ones need a few hundred."""
+
+
+BUILT = 2
+"""Versions of one name that are built to know what they require; then texts are read, and what is taken is built."""
+
+LOOKED = 12
+"""Sdists of one name that are looked at: each has to come whole, and what twelve releases lack the older ones lack."""
 
 
 class Lost(TimeoutError):
@@ -190,6 +198,16 @@ class Finder:
     inner: tuple[str, ...] = ()
     """Folders of a source that are projects, where it is none at its top."""
     known: dict[str, Choice] = field(default_factory=dict)
+    built: Counter[str] = field(default_factory=Counter)
+    """How many versions of a name were built to know what they require."""
+    looked: dict[str, set[str]] = field(default_factory=dict)
+    """URLs of the sdists of a name that were looked at."""
+    believed: set[str] = field(default_factory=set)
+    """URLs of sdists of which only the texts were read since."""
+    doubted: set[str] = field(default_factory=set)
+    """Those of them that were taken: they are built after all."""
+    on_build: Callable[[str, Sequence[str]], None] = lambda _name, _lines: None
+    """Called with a source's name and what its build needs, before anything of that is fetched."""
     hindrances: dict[str, str] = field(default_factory=dict)
     """Why sdists of a name cannot be built here, as far as their texts tell."""
 
@@ -266,6 +284,11 @@ class Finder:
             raise MetadataInconsistent(ireq, "METADATA", file.filename, str(error)) from error
 
     def _of_sdist(self, original: Callable[..., Any], ireq: Any, file: IndexFile) -> Metadata:
+        looked = self.looked.setdefault(str(canonicalize_name(ireq.name)), set())
+        if file.url not in looked and len(looked) >= LOOKED and not self.request.read_sources:
+            words = f"none of {LOOKED} newer sdists does; the older ones are not looked at"
+            raise MetadataInconsistent(ireq, "Requires-Dist", file.filename, words)
+        looked.add(file.url)
         alone = self._unisolated(ireq) is None
         try:
             if self.request.read_sources:
@@ -273,11 +296,28 @@ class Finder:
             metadata = self.sdists.known(file) if alone else self.sdists.promised(file)
         except BadMetadata as error:
             raise MetadataInconsistent(ireq, "PKG-INFO", file.filename, str(error)) from error
+        if metadata is None and alone:
+            metadata = self._told(str(canonicalize_name(ireq.name)), file)
         if metadata is None:
             metadata = self._of_source(original, ireq)
+            self.built[str(canonicalize_name(ireq.name))] += 1
             if alone:
                 self.sdists.keep(file, metadata)
         self.seen[file.url] = metadata
+        return metadata
+
+    def _told(self, name: str, file: IndexFile) -> Metadata | None:
+        """Return what the texts of an sdist say, once `BUILT` versions of its name were built and not taken."""
+        if self.built[name] < BUILT or file.url in self.doubted:
+            return None
+        try:
+            recipe = self.sdists.recipe(file)
+        except BadMetadata:
+            return None  # pip says what is wrong with it
+        metadata = recipe.metadata(name, str(file.version)) if recipe.telling else None
+        if metadata is None or invalid(metadata) is not None:
+            return None
+        self.believed.add(file.url)
         return metadata
 
     def read_source(self, name: str, file: IndexFile) -> Metadata:
@@ -308,7 +348,7 @@ class Finder:
         if how is not None:
             setattr(ireq, _MAKE_METADATA, lambda: metadata_folder(how, ireq.unpacked_source_directory, self.building))
         else:
-            setattr(ireq, _ADMIT_BUILD, lambda lines: admit_build(self.building, lines, self.kernel, self.pages.best))
+            setattr(ireq, _ADMIT_BUILD, self._admit)
         try:
             distribution = original(ireq, parallel_builds=True)
         except InstallationError:
@@ -332,6 +372,10 @@ class Finder:
             self.sizes[url] = os.path.getsize(ireq.local_file_path)  # noqa: PTH202
         self.seen[url] = metadata
         return metadata
+
+    def _admit(self, lines: Sequence[str]) -> None:
+        admit_build(self.building, lines, self.kernel, self.pages.best)
+        self.on_build(self.building, lines)
 
     def _unisolated(self, ireq: Any) -> Unisolated | None:
         """Return how a source is built that ``no-build-isolation`` names, None for any other."""

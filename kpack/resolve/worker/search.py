@@ -30,6 +30,8 @@ class Search:
         seams.install()
         if self.request.prefetch:
             self.finder.on_metadata = readers.prefetcher.ahead
+        if course is not None:
+            self.finder.on_build = course.building
 
     def resolve(self, asked: Iterable[tuple[str, str]], pins: dict[str, str]) -> list[Any]:
         """Return pip-tools' pins for (line, comes_from) pairs, sorted by name."""
@@ -46,7 +48,10 @@ class Search:
             name: seams.requirement(f"{name}=={version}", comes_from="the old lock", constraint=True)
             for name, version in sorted(pins.items())
         }
-        return sorted(
-            seams.solve(self.repository, constraints, existing, self.request, self.course),
-            key=lambda ireq: str(ireq.name),
-        )
+        while True:
+            found = seams.solve(self.repository, constraints, existing, self.request, self.course)
+            taken = {ireq.link.url_without_fragment for ireq in found if ireq.link} & self.finder.believed
+            if not taken:
+                return sorted(found, key=lambda ireq: str(ireq.name))
+            self.finder.doubted |= taken
+            self.finder.believed -= taken
