@@ -85,7 +85,7 @@ def add(
     kpack add ./fork "tool @ git+https://host/owner/tool@v1"
     kpack add --checkpoint https://host/model.ckpt --sha256 c1212f89...
     """
-    from kpack.environment import edit, edit_lists
+    from kpack.environment import edit, edit_checkpoints, edit_lists, edit_packages
 
     if checkpoint is None and (sha256 is not None or lands is not None):
         raise UsageError("--sha256 and --path speak of a checkpoint, and none is given", next="add --checkpoint URL")
@@ -98,16 +98,16 @@ def add(
         raise UsageError("--index serves the packages of this call, and none is given", next="name them, too")
     edits: list[Edit] = []
     if entries:
-        edits.append(edit.add_packages(text, path, entries))
+        edits.append(edit_packages.add_packages(text, path, entries))
     if index is not None:
-        served = [name for name in map(edit.name_of, entries) if name]
+        served = [name for name in map(edit_packages.name_of, entries) if name]
         edits.append(edit_lists.add_index(edits[-1].text, path, index, served))
     for key in edit_lists.LISTS:
         if names := lists[key.replace("-", "_")]:
             edits.append(edit_lists.add_names(edits[-1].text if edits else text, path, key, names))
     if checkpoint is not None:
         so_far = edits[-1].text if edits else text
-        edits.append(edit.add_checkpoint(so_far, path, checkpoint, sha256=sha256, lands=lands))
+        edits.append(edit_checkpoints.add_checkpoint(so_far, path, checkpoint, sha256=sha256, lands=lands))
     return finish(path, text, edits, dry_run=dry_run, as_json=as_json)
 
 

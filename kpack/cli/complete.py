@@ -101,10 +101,10 @@ def _listed(table: dict[str, Any], key: str) -> Iterator[str]:
 
 def _named(entry: str) -> str:
     """Return the name of a package; a URL, a path, or what cannot be read as it stands."""
-    from kpack.environment import edit
+    from kpack.environment import edit_packages
 
     try:
-        return edit.name_of(entry) or entry
+        return edit_packages.name_of(entry) or entry
     except KpackError:
         return entry
 

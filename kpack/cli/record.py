@@ -56,7 +56,7 @@ def record(
 
 
 def _edits(text: str, path: Path, result: Recorded) -> list[Edit]:
-    from kpack.environment import edit
+    from kpack.environment import edit, edit_checkpoints
     from kpack.environment.read import parse
 
     edits = [edit.Edit(text)]
@@ -69,7 +69,7 @@ def _edits(text: str, path: Path, result: Recorded) -> list[Edit]:
         if len(others) > 1:
             continue  # one of several mirrors
         edits.append(
-            edit.add_checkpoint(
+            edit_checkpoints.add_checkpoint(
                 edits[-1].text, path, entry.url, sha256=entry.sha256, lands=entry.path, include=entry.include
             )
         )

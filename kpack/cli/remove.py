@@ -49,17 +49,17 @@ def remove(
     kpack remove transformers --replace transformers --dry-run
     kpack remove ./fork --checkpoint checkpoints/model.ckpt
     """
-    from kpack.environment import edit, edit_lists
+    from kpack.environment import edit, edit_checkpoints, edit_lists, edit_packages
 
     if not (names or checkpoints or indexes or any(lists.values())):
         raise UsageError("nothing to remove", next="name packages, or --checkpoint PATH")
     path, text = edit.open_file(session.config)
-    edits = [edit.remove_packages(text, path, names)] if names else []
+    edits = [edit_packages.remove_packages(text, path, names)] if names else []
     for key in edit_lists.LISTS:
         if gone := lists[key.replace("-", "_")]:
             edits.append(edit_lists.remove_names(edits[-1].text if edits else text, path, key, gone))
     for which in indexes:
         edits.append(edit_lists.remove_index(edits[-1].text if edits else text, path, which))
     for which in checkpoints:
-        edits.append(edit.remove_checkpoint(edits[-1].text if edits else text, path, which))
+        edits.append(edit_checkpoints.remove_checkpoint(edits[-1].text if edits else text, path, which))
     return finish(path, text, edits, dry_run=dry_run, as_json=as_json)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kpack.environment import arrays
-from kpack.environment.edit import Edit, remove_table
+from kpack.environment.edit import Edit
+from kpack.environment.edit_tables import remove_table
 from kpack.environment.errors import EnvironmentFileError, quoted, shown_path
 from kpack.environment.patterns import normalise
 from kpack.environment.read import parse

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpack.environment import parse
-from kpack.environment.edit import add_checkpoint, add_packages, remove_checkpoint, remove_packages, set_base
+from kpack.environment.edit import set_base
+from kpack.environment.edit_checkpoints import add_checkpoint, remove_checkpoint
+from kpack.environment.edit_packages import add_packages, remove_packages
 from kpack.errors import UsageError
 from tests.environment.corpus import CHECKPOINT, DIGEST, HEAD
 from tests.environment.models import Writer, documents

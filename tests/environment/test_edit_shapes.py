@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from kpack.environment import edit, edit_lists
+from kpack.environment import edit_checkpoints, edit_lists, edit_packages
 
 ROUNDS = int(os.environ.get("KPACK_EDIT_SHAPES", "0"))
 """Files that are made for each kind of edit; 20,000 before a release, and 150 or fewer in the gate."""
@@ -155,16 +155,18 @@ def check(shape: Shape, after: str, wanted: list[str], may_go: int, key: str = "
 def test_an_edit_changes_its_entry_and_nothing_else() -> None:
     for seed in seeds(150):
         shape = Shape(seed)
-        check(shape, edit.add_packages(shape.text, PATH, ["zz", "yy>=1"]).text, [*shape.names, "zz", "yy>=1"], 0)
+        check(
+            shape, edit_packages.add_packages(shape.text, PATH, ["zz", "yy>=1"]).text, [*shape.names, "zz", "yy>=1"], 0
+        )
         for number, name in enumerate(shape.names):
             bare = re.split(r"[\[>= ]", name)[0]
             left = [*shape.names[:number], *shape.names[number + 1 :]]
-            check(shape, edit.remove_packages(shape.text, PATH, [bare]).text, left, 1)
+            check(shape, edit_packages.remove_packages(shape.text, PATH, [bare]).text, left, 1)
             changed = [*shape.names[:number], f"{bare}==9", *shape.names[number + 1 :]]
-            check(shape, edit.add_packages(shape.text, PATH, [f"{bare}==9"]).text, changed, 0)
+            check(shape, edit_packages.add_packages(shape.text, PATH, [f"{bare}==9"]).text, changed, 0)
         if shape.names:
             bare = [re.split(r"[\[>= ]", name)[0] for name in shape.names]
-            check(shape, edit.remove_packages(shape.text, PATH, bare).text, [], len(marks(shape.list)))
+            check(shape, edit_packages.remove_packages(shape.text, PATH, bare).text, [], len(marks(shape.list)))
 
 
 def test_the_other_lists_are_edited_in_the_same_way() -> None:
@@ -187,7 +189,7 @@ def test_a_table_comes_and_goes_without_its_neighbours() -> None:
     for seed in seeds(75):
         shape = Tables(seed)
         before = held(shape.text)
-        added = edit.add_checkpoint(shape.text, PATH, "https://h/new.bin", lands="new.bin").text
+        added = edit_checkpoints.add_checkpoint(shape.text, PATH, "https://h/new.bin", lands="new.bin").text
         fresh = {"url": "https://h/new.bin", "path": "new.bin"}
         assert held(added) == {**before, "checkpoints": [*before.get("checkpoints", []), fresh]}
         assert marks(added) == marks(shape.text)
@@ -199,7 +201,7 @@ def test_a_table_comes_and_goes_without_its_neighbours() -> None:
             blocks = [block for name, block in shape.blocks if name == kind]
             for number in range(count):
                 after = (
-                    edit.remove_checkpoint(shape.text, PATH, f"{number}.bin").text
+                    edit_checkpoints.remove_checkpoint(shape.text, PATH, f"{number}.bin").text
                     if kind == "checkpoints"
                     else edit_lists.remove_index(shape.text, PATH, f"i{number}").text
                 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack.base import snapshot
-from kpack.environment import edit, meaning_digest, parse
+from kpack.environment import edit, edit_packages, meaning_digest, parse
 from kpack.errors import KpackError
 from kpack.importing import Harvest, settle
 from kpack.importing import read as import_file
@@ -25,8 +25,8 @@ def _toml(data: bytes, folder: Path) -> None:
     path = put(folder, "kaggle-env.toml", data)
     text = edit.open_file(path)[1]
     changes: tuple[Callable[[], str], ...] = (
-        lambda: edit.add_packages(text, path, ["numpy>=2", "./fork"]).text,
-        lambda: edit.remove_packages(text, path, ["x"]).text,
+        lambda: edit_packages.add_packages(text, path, ["numpy>=2", "./fork"]).text,
+        lambda: edit_packages.remove_packages(text, path, ["x"]).text,
         lambda: edit.set_base(text, path, "kaggle-cpu-py312-2026-08").text,
     )
     for change in changes:
