@@ -119,6 +119,9 @@ class BaseImage:
     """Digests (``sha256:…``) of the docker images that the list stands for, or of the one that was probed."""
     system: Mapping[str, str] = field(default_factory=dict)
     """Version by name of the system packages (dpkg); empty when the snapshot does not know them."""
+    apt_sources: tuple[str, ...] = ()
+    """Archives that the image's apt is set up for, as a probe read them: URL, suite, components; empty when it is not
+    known."""
     native: NativeRecord | None = None
     """What a probe wrote down of native libraries; None for a list that nobody probed."""
     scheme: Mapping[str, str] | None = None

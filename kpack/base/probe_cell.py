@@ -185,6 +185,38 @@ def packages() -> List[str]:
     return [name + " " + rows[name] for name in sorted(rows)]
 
 
+def one_line(text: str) -> List[str]:
+    """Return the archives in the one-line format of sources.list(5)."""
+    found = re.findall(r"^[ \t]*deb[ \t]+(?:\[[^]\n]*\][ \t]+)?([^#\s]+(?:[ \t]+[^#\s]+)+)", text, re.MULTILINE)
+    return [" ".join(row.split()) for row in found]
+
+
+def stanzas(text: str) -> List[str]:
+    """Return the archives in its deb822 format."""
+    found = []  # type: List[str]
+    for block in re.split(r"\n\s*\n", text):
+        table = {key: value.split() for key, value in re.findall(r"^([A-Za-z-]+):(.*)", block, re.MULTILINE)}
+        if "deb" in table.get("Types", []) and table.get("Enabled") != ["no"]:
+            pairs = [(url, suite) for url in table.get("URIs", []) for suite in table.get("Suites", [])]
+            found.extend(" ".join([*pair, *table.get("Components", [])]) for pair in pairs)
+    return found
+
+
+def archives() -> List[str]:
+    """Return the archives of packages that apt is set up for: URL without credentials, suite, components."""
+    folder = "/etc/apt/sources.list.d"
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        names = []
+    rows = one_line(contents("/etc/apt/sources.list"))
+    for path in (os.path.join(folder, name) for name in names):
+        if path.endswith((".list", ".sources")):
+            rows += (one_line if path.endswith(".list") else stanzas)(contents(path))
+    rows = [re.sub(r"://[^/@\s]*@", "://", row) for row in rows]
+    return [row for row in dict.fromkeys(rows) if re.match(r"(https?|file):/[^?\s]* [\x21-\x7e ]+$", row)][:64]
+
+
 def described(item: metadata.Distribution) -> Dict[str, object]:
     """Return name, version and requirements of a distribution, URLs without credentials."""
     return {
@@ -432,6 +464,7 @@ def snapshot() -> str:
         "skipped": skipped,
         "unknown": sorted(unknown),
         "system": packages(),
+        "apt-sources": archives(),
         "distributions": [],
     }
     head = json.dumps(data, indent=1).rpartition("[]")[0]

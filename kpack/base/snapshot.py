@@ -58,7 +58,7 @@ MARKER_VARIABLES = (
 _KEYS = frozenset({
     "kpack-base", "name", "taken", "certainty", "environment", "glibc", "preloaded", "provenance", "default-from",
     "unknown", "distributions", "image", "scheme", "tags", "skipped", "accelerator", "glibc-inferred", "images",
-    "system", "native", "kernel",
+    "system", "native", "kernel", "apt-sources",
 })  # fmt: skip
 _DISTRIBUTION_KEYS = frozenset({
     "name", "version", "from", "certainty", "requires-dist", "provides-extra", "library", "top-level",
@@ -174,6 +174,7 @@ class _Snapshot(Reader):
             glibc_inferred=self.glibc(data, "glibc-inferred") if "glibc-inferred" in data else None,
             images=images,
             system=self.system(data.get("system", [])),
+            apt_sources=self.apt_sources(data.get("apt-sources", [])),
             native=self.native(data["native"]) if "native" in data else None,
             scheme=scheme,
             shipped=shipped,
@@ -197,6 +198,13 @@ class _Snapshot(Reader):
         rows = [row.partition(" ") for row in self.texts(value, "system")]
         self.expect(all(name and version for name, _, version in rows), "system", "rows of 'name version' are needed")
         return {name: version for name, _, version in rows}
+
+    def apt_sources(self, value: object) -> tuple[str, ...]:
+        """Return the archives that apt is set up for."""
+        rows = self.texts(value, "apt-sources")
+        plain = re.compile(r"(?:https?|file):/[^?#@\s]* [!-~]+(?: [!-~]+)*", re.ASCII)
+        self.expect(all(map(plain.fullmatch, rows)), "apt-sources", "rows of 'URL suite components' are needed")
+        return rows
 
     def native(self, value: object) -> NativeRecord:
         """Return what a probe wrote down of native libraries."""

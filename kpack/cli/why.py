@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack import project as projects
-from kpack.cli import complete
+from kpack.cli import complete, system_packages
 from kpack.cli.session import Session, answer, human_size, json_option, say, tell
 from kpack.errors import MachineError, UsageError
 
@@ -32,7 +32,7 @@ def why(session: Session, name: str, *, as_json: bool) -> None:
     r"""Say who asked for a distribution, what the image has of it, and what would change if it were not so.
 
     For any package of the image, too: its version and how certain that is, who needs it there, what a replace would
-    have to respect. Without the network, and with or without a lock.
+    have to respect. System packages are known as well. Without the network, and with or without a lock.
 
     \b
     kpack why tokenizers
@@ -53,20 +53,25 @@ def why(session: Session, name: str, *, as_json: bool) -> None:
     known = reasons.names(lock) if lock is not None else set()
     bases = _bases(project, needed=lock is None)
     images = [base for base in bases if wanted in base.distributions or wanted in base.unknown]
-    if wanted not in known and not images:
+    system = system_packages.rows(name, lock, bases)
+    if wanted not in known and not images and not system:
         raise _unknown(name, wanted, known, project, bases)
-    answers = reasons.why(lock, wanted) if lock is not None and (wanted in known or not images) else ()
+    told = lock is not None and (wanted in known or not (images or system))
+    answers = reasons.why(lock, wanted) if lock is not None and told else ()
     if as_json:
         answer({
             "name": wanted,
             "targets": [_row(item) for item in answers],
             "images": [_image_row(base, wanted) for base in images],
+            "apt": [row.to_dict() for row in system],
         })  # fmt: skip
         return
     for item in answers:
         _tell(wanted, item)
     for base in images:
         _tell_image(wanted, base, told=any(item.target.base == base.name and item.use for item in answers))
+    for row in system:
+        tell(row.sentence)
     if lock is None:
         say("There is no lock yet: kpack lock says what a pack would bring.")
 

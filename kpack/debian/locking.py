@@ -23,12 +23,14 @@ def asked(environment: Environment, base: BaseImage) -> str:
     """Return the SHA-256 of the packages asked for, the archives, and what the image has."""
     dated = any("{snapshot}" in source.url for source in environment.apt_sources)
     moment = environment.exclude_newer if dated else None
-    seen = [
+    seen: list[object] = [
         environment.apt,
         [apt.meaning(source) for source in environment.apt_sources],
         moment.isoformat() if moment is not None else None,
         [base.machine, facts_of(base).os, sorted(base.system.items())],
     ]
+    if base.apt_sources and not environment.apt_sources:
+        seen.append(list(base.apt_sources))
     return hashlib.sha256(json.dumps(seen, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -75,7 +77,9 @@ def lock(
 def _image(label: str, base: BaseImage | None) -> SystemImage:
     if base is None:
         return SystemImage(label=label, os="", machine="", packages={})
-    return SystemImage(label=label, os=facts_of(base).os, machine=base.machine, packages=base.system)
+    return SystemImage(
+        label=label, os=facts_of(base).os, machine=base.machine, packages=base.system, sources=base.apt_sources
+    )
 
 
 def _together(lists: Iterable[Sequence[SystemPackage]]) -> tuple[SystemPackage, ...]:

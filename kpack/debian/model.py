@@ -61,6 +61,8 @@ class SystemImage:
     """``x86_64``."""
     packages: Mapping[str, str]
     """Version by name of what dpkg has installed; empty when it is not known."""
+    sources: tuple[str, ...] = ()
+    """Archives that its apt is set up for: URL, suite, components."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

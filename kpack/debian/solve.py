@@ -48,7 +48,7 @@ def settle(
         MachineError: apt is not on this machine.
 
     """
-    roots: dict[tuple[str, str], apt.AptRoot] = {}
+    roots: dict[tuple[tuple[AptSource, ...], str], apt.AptRoot] = {}
     found = {}
     for image in images:
         architecture = ARCHITECTURES.get(image.machine)
@@ -58,16 +58,16 @@ def settle(
                 where="apt",
                 next='probe your own kernel (kpack probe --help) and write base = "./kaggle-base.json"',
             )
-        there = archives or sources.own(image.os)
-        if (image.os, architecture) not in roots:
+        there = tuple(archives) or sources.of_image(image.sources, image.os) or sources.own(image.os)
+        if (there, architecture) not in roots:
             root = apt.AptRoot(scratch / str(len(roots)), architecture)
             text = sources.written(
                 there, os=image.os, architecture=architecture, moment=moment, folder=folder, keys=root.keys
             )
             root.sources.write_text(text, encoding="utf-8")
             root.update()
-            roots[image.os, architecture] = root
-        settled = _settled(asked, image, roots[image.os, architecture], architecture)
+            roots[there, architecture] = root
+        settled = _settled(asked, image, roots[there, architecture], architecture)
         found[image.label] = replace(settled, notes=(*_notes(there, moment), *settled.notes))
     return found
 

@@ -1,4 +1,4 @@
-"""Where system packages come from: the archives of kaggle-env.toml, or those of the machine that kpack runs on."""
+"""Where system packages come from: archives of kaggle-env.toml, those of the image, or those of this machine."""
 
 from __future__ import annotations
 
@@ -25,6 +25,22 @@ _CODENAMES = {
     "Debian GNU/Linux 13": "trixie",
 }
 _KEYRINGS = Path("/usr/share/keyrings")
+
+
+def of_image(rows: Sequence[str], os: str) -> tuple[AptSource, ...]:
+    """Return the archives of the distribution ``os`` among those that an image's apt is set up for.
+
+    ``rows`` are URL, suite and components each, as a probe wrote them. Archives that somebody added have keys of their
+    own, which nobody here knows; they have a suite named like the release's, and no updates of it.
+    """
+    codename = _CODENAMES.get(os, "")
+    words = [row.split(" ") for row in rows]
+    updated = {url for url, suite, *_ in words if suite in {f"{codename}-updates", f"{codename}-security"}}
+    return tuple(
+        AptSource(url=url, suites=(suite,), components=tuple(components))
+        for url, suite, *components in words
+        if url in updated and re.split("[-/]", suite)[0] == codename
+    )
 
 
 def own(os: str, root: Path = Path("/")) -> tuple[AptSource, ...]:

@@ -457,8 +457,8 @@ DOCUMENT = FixedTable(
                 read=apt.sources,
                 meaning=lambda entries: [apt.meaning(entry) for entry in entries],
             ),
-            description="Archives that system packages come from; this machine's own when absent, where it runs the "
-            "image's distribution.",
+            description="Archives that system packages come from; when absent those of the image, where it was probed, "
+            "else this machine's own, where it runs the image's distribution.",
         ),
         Row(
             key="publish",

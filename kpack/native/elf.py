@@ -84,6 +84,11 @@ class SharedObject:
     guessed: tuple[str, ...] = ()
     """Those of `needed` that stand among its names, which alone does not say that it needs them."""
 
+    @property
+    def unread(self) -> bool:
+        """Whether no more than its name is known."""
+        return not self.whole and not self.needed and not self.soname
+
     def with_names(self, names: bytes, versions: Iterable[tuple[str, str]]) -> SharedObject:
         """Return it with what its table of ``names``, and the symbol ``versions`` that it needs, tell."""
         return replace(self, versions=_highest(versions), module=b"\0PyInit_" in names, strings=_of_torch(names))

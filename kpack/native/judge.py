@@ -121,11 +121,16 @@ class _Judge:
         hit, they may be optional, and are taken to be so unless the image has another version of what they want.
         """
         hit = sum(1 for item in modules if not self._reached(item).isdisjoint(files))
+        if trouble.certain and modules and not hit and all(item.object.unread for item in modules):
+            # What was copied beside modules that nobody has read is there because one of them needs it.
+            copied = any(names.is_copied(item.object.path) for item in files)
+            return Certainty.LIKELY if copied else Certainty.ON_DEMAND
         if modules and hit == len(modules):
             return Certainty.SURE if trouble.certain else Certainty.LIKELY
         if 2 * hit > len(modules) or (hit and trouble.instead):
             return Certainty.LIKELY
-        return Certainty.LIKELY if not modules and len(files) == len(usable) else Certainty.ON_DEMAND
+        own = [item for item in usable if not names.is_copied(item.object.path)]
+        return Certainty.LIKELY if not modules and set(own) <= set(files) else Certainty.ON_DEMAND
 
     def _bits(self, wheel: NativeWheel, usable: list[Located]) -> Iterator[Misfit]:
         """Tell of programs that nobody can run: an installer gives the bit in scripts, elsewhere the wheel must."""

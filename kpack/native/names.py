@@ -61,6 +61,11 @@ def is_module(path: str, *, initialiser: bool) -> bool:
     return initialiser and name.endswith(".so")
 
 
+def is_copied(path: str) -> bool:
+    """Tell whether a tool that makes wheels portable copied a library there (``numpy.libs/``)."""
+    return ".libs/" in path
+
+
 def cuda_major(soname: str) -> int | None:
     """Return the CUDA release that a library belongs to, where its number is that of CUDA."""
     found = _NUMBERED_AS_CUDA.fullmatch(soname)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.native.elf import SharedObject, described
+from kpack.native.names import is_cuda, is_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,21 +59,24 @@ def read(begin: bytes, path: str, *, executable: bool = False) -> SharedObject |
 
 def _told(shell: SharedObject, names: bytes, versions: list[_Version]) -> SharedObject:
     certain = dict.fromkeys(item.library for item in versions)
-    own = shell.path.rpartition("/")[2].partition(".")[0]
-    others = (name.decode() for name in _SONAME.findall(names))
-    guessed = tuple(name for name in dict.fromkeys(others) if name not in certain and not _is_own(name, own))
-    folders = (folder.decode() for text in _FOLDERS.findall(names) for folder in text.split(b":") if folder)
-    return replace(
-        shell.with_names(names, [(item.library, item.name) for item in versions if not item.weak]),
-        needed=(*certain, *guessed),
-        guessed=guessed,
-        search=tuple(folders),
+    found = shell.with_names(names, [(item.library, item.name) for item in versions if not item.weak])
+    file = shell.path.rpartition("/")[2].partition(".")[0]
+    others = [name.decode() for name in dict.fromkeys(_SONAME.findall(names))]
+    own = {name for name in others if _like(name.partition(".")[0], file)}
+    guessed = tuple(
+        name
+        for name in others
+        if name not in certain and name not in own and name.startswith(("lib", "ld-"))
+        # One of a library's names is its own; where it is not to be told, few of them are to be believed.
+        if found.module or own or is_torch(name) or is_cuda(name)
     )
+    folders = (folder.decode() for text in _FOLDERS.findall(names) for folder in text.split(b":") if folder)
+    return replace(found, needed=(*certain, *guessed), guessed=guessed, search=tuple(folders))
 
 
-def _is_own(name: str, stem: str) -> bool:
-    """Tell whether it may be the file's own soname: an extension module may have another one than its file's name."""
-    return name.partition(".")[0] == stem or not name.startswith(("lib", "ld-"))
+def _like(name: str, file: str) -> bool:
+    """Tell whether one of two names begins with the other: ``libsndfile``, ``libsndfile_x86_64``."""
+    return name.startswith(file) or file.startswith(name)
 
 
 def _places(begin: bytes, wanted: int, order: str) -> Iterator[int]:

@@ -28,6 +28,8 @@ _WHOLE = 1 << 20
 """Compressed bytes up to which a member is read to its end."""
 _OPENING = 3 << 18
 """Compressed bytes that are read of a longer one."""
+_LEAST = 1 << 17
+"""An opening that is shorter tells too seldom."""
 _INFLATED = 16 << 20
 """Bytes that these may become."""
 _BESIDE = 1 << 17
@@ -144,8 +146,12 @@ def _chosen(entries: Sequence[Entry], budget: int) -> dict[Entry, int]:
     """
     found: dict[Entry, int] = {}
     for entry in sorted(entries, key=lambda item: (*_rank(item), item.compressed)):
-        count = entry.compressed if entry.compressed <= _WHOLE else _OPENING
-        count = min(count, _BLOCK) if entry.method == STORED else count
+        if entry.method == STORED:
+            count = min(entry.compressed, _BLOCK)
+        elif entry.compressed <= min(_WHOLE, budget):
+            count = entry.compressed
+        else:
+            count = min(entry.compressed, _OPENING, max(budget, _LEAST))
         if count > budget:
             continue
         taken = {**found, entry: count}
@@ -156,7 +162,7 @@ def _chosen(entries: Sequence[Entry], budget: int) -> dict[Entry, int]:
 
 
 def _rank(entry: Entry) -> tuple[bool, bool]:
-    return ".libs/" in entry.name, not names.is_module(entry.name, initialiser=False)
+    return names.is_copied(entry.name), not names.is_module(entry.name, initialiser=False)
 
 
 def _spans(chosen: dict[Entry, int]) -> Iterator[_Span]:

@@ -265,3 +265,21 @@ def test_in_a_kernel_it_is_exact(tmp_path: Path) -> None:
     assert f"image: {known} (kaggle-gpu-py312-2026-08)" in done.stdout
     assert base.preloaded[0] == "IPython"
     assert "PIL" not in base.preloaded
+
+
+def test_it_writes_down_the_archives_of_apt_without_credentials(tmp_path: Path) -> None:
+    sources = {
+        "a.list": "# deb http://h/no x main\ndeb [arch=amd64] https://user:word@h/ubuntu jammy main universe # x\n",
+        "b.sources": "Types: deb deb-src\nURIs: http://h/d\nSuites: jammy jammy-updates\nComponents: main\n\n"
+        "Types: deb\nURIs: http://h/off\nSuites: jammy\nEnabled: no\n",
+        "c.save": "deb http://h/old jammy main\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    says = f"{cell()}\n".replace('"/etc/apt/sources.list.d"', repr(str(tmp_path))).replace("    probe()", "    pass")
+    read = f"{says}\nprint(json.dumps([row for row in archives() if '//h/' in row]))"
+    assert json.loads(run(sys.executable, tmp_path, read).stdout) == [
+        "https://h/ubuntu jammy main universe",
+        "http://h/d jammy main",
+        "http://h/d jammy-updates main",
+    ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.debian.sources import own
+from kpack.debian.sources import of_image, own
 from kpack.environment import AptSource
 from kpack.errors import UsageError
 
@@ -49,3 +49,20 @@ def test_another_distribution_must_be_told_where_the_images_archive_is(tmp_path:
 def test_a_machine_without_archives_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has no archive of Ubuntu 22\.04"):
         own("Ubuntu 22.04", machine(tmp_path))
+
+
+def test_the_images_own_archives_count_without_what_somebody_added() -> None:
+    rows = [
+        "http://h/ubuntu jammy main universe",
+        "http://h/ubuntu jammy-updates main",
+        "http://s/ubuntu jammy-security main",
+        "https://ppa.h/deadsnakes/ubuntu jammy main",
+        "https://other/ubuntu jammy-other/",
+    ]
+    assert of_image(rows, "Ubuntu 22.04") == (
+        AptSource(url="http://h/ubuntu", suites=("jammy",), components=("main", "universe")),
+        AptSource(url="http://h/ubuntu", suites=("jammy-updates",), components=("main",)),
+        AptSource(url="http://s/ubuntu", suites=("jammy-security",), components=("main",)),
+    )
+    assert of_image(rows, "Ubuntu 24.04") == ()
+    assert of_image([], "") == ()

@@ -371,3 +371,17 @@ def test_a_name_that_tells_another_cuda_is_told_unless_the_pack_brings_it() -> N
     assert lint(wheel("cupy-cuda13x", files), runtime) == NativeReport()
     assert lint(wheel("cupy-cuda12x", files)) == NativeReport()
     assert lint(wheel("cupy-cuda13x", files), cuda=None) == NativeReport()
+
+
+def test_a_wheel_that_has_nothing_but_libraries_is_likely_broken_where_its_own_all_fail() -> None:
+    files = {"tv/_C.so": module(needed=["libcudart.so.13"]), "tv.libs/libz.so.1": make_elf(soname="libz.so.1")}
+    assert told(lint(wheel("tv", files))) == [("libcudart.so.13", "libcudart.so.12", Certainty.LIKELY)]
+
+
+def test_a_library_copied_beside_a_module_that_nobody_has_read_is_taken_to_be_needed() -> None:
+    whole = wheel("cv", {"cv.libs/libQt5Core.so.5": make_elf(needed=["libGL.so.1"], soname="libQt5Core.so.5")})
+    assert whole.objects is not None
+    unread = SharedObject(path="cv2/cv2.abi3.so", machine="x86_64", whole=False)
+    assert told(lint(replace(whole, objects=(*whole.objects, unread)))) == [
+        ("libGL.so.1", "no libgl1", Certainty.LIKELY)
+    ]

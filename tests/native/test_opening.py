@@ -39,10 +39,19 @@ def test_the_opening_tells_what_the_whole_file_does(order: str) -> None:
     assert same == whole
 
 
-def test_its_own_soname_is_not_what_a_file_needs() -> None:
-    found = opening.read(begin(soname="_C.so"), PATH)
+@pytest.mark.parametrize("path", ["ext/_C.abi3.so", "data/libsndfile_x86_64.so", "data/libsndfile.so.1"])
+def test_its_own_soname_is_not_what_a_file_needs(path: str) -> None:
+    soname = "_C.so" if path == PATH else "libsndfile.so.1"
+    found = opening.read(begin(soname=soname, defines=["libsndfile.so.1.0"] * (path != PATH)), path)
     assert found is not None
-    assert "_C.so" not in found.needed
+    assert not {soname, "libsndfile.so.1.0"} & set(found.needed)
+
+
+def test_of_a_library_whose_own_name_is_not_to_be_told_few_names_are_believed() -> None:
+    data = make_elf(needed=["libc10.so", "libodd.so.1"], soname="libother.so.2", versions=VERSIONS, late=100)
+    found = opening.read(data[:-50], "data/libthis.so")
+    assert found is not None
+    assert found.guessed == ("libc10.so",)
 
 
 def test_weak_versions_are_not_asked_for() -> None:

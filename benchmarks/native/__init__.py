@@ -1,0 +1,1 @@
+"""Verdicts on native code, over real wheels."""
