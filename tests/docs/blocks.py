@@ -11,13 +11,13 @@ EXAMPLES = tuple(sorted((ROOT / "examples").rglob("README.md")))
 """Pages whose commands are not run here: the environments that they speak of have tests of their own."""
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
-_FENCE = re.compile(r"^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?P<language>[a-z]*|\{eval-rst\})\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _REASON = re.compile(r"\*Not run by the tests: (?P<why>[^*]+)\*\n*\Z")
 _PROJECT = re.compile(r"^<!-- project: (?P<name>[a-z-]+) -->$", re.MULTILINE)
 
 COMMANDS = "console"
 """The language of a block whose lines that begin with ``$`` are commands, followed by what they print."""
-LANGUAGES = frozenset({COMMANDS, "toml", "python", "yaml", "text"})
+LANGUAGES = frozenset({COMMANDS, "toml", "python", "yaml", "text", "{eval-rst}"})
 """``text`` is what is neither run nor read by a program: output, cells of IPython, options."""
 
 
