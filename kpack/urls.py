@@ -76,6 +76,19 @@ def signed(url: str) -> bool:
     return any(_secret(part.partition("=")[0]) for part in url.partition("#")[0].partition("?")[2].split("&") if part)
 
 
+def spells_secret(url: str) -> bool:
+    """Tell whether a password, a token or a signature stands in ``url`` itself, and no ``${NAME}`` in its place."""
+    user = _AUTHORITY.search(url)
+    if user is not None:
+        name, colon, password = user[0][:-1].partition(":")
+        by_key = "ssh" in url.partition("://")[0]  # git@host names an account, its key is elsewhere
+        if VARIABLE.sub("", password if colon or by_key else name):
+            return True
+    query = url.partition("#")[0].partition("?")[2]
+    rows = (part.partition("=")[::2] for part in query.split("&"))
+    return any(_secret(key) and VARIABLE.sub("", value) for key, value in rows)
+
+
 def redacted(text: str, user: str = "") -> str:
     """Return ``text`` (a message, a requirement) without the secrets of the URLs in it, ``user`` in place of each."""
     if "://" not in text:

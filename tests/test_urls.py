@@ -17,6 +17,7 @@ from kpack.urls import (
     server,
     shown,
     signed,
+    spells_secret,
     stable,
     url_parts,
     without_secrets,
@@ -120,3 +121,23 @@ def test_address_on_a_hub_that_is_not_whole_is_said(url: str) -> None:
 
 def test_other_schemes_are_on_no_hub() -> None:
     assert on_a_hub("https://host/org/repo") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "spells"),
+    [
+        ("https://u:word@h/x", True),
+        ("https://word@h/x", True),
+        ("https://u:${WORD}@h/x", False),
+        ("https://${WORD}@h/x", False),
+        ("https://u:${WORD}x@h/x", True),
+        ("https://u:word@${HOST}/x", True),
+        ("git+ssh://git@h/x", False),
+        ("https://h/x?sig=1", True),
+        ("https://h/x?token=${WORD}", False),
+        ("https://h/x?page=1#sig=2", False),
+        ("file:x", False),
+    ],
+)
+def test_a_secret_that_is_spelled_out_is_told_from_one_that_a_variable_holds(url: str, spells: bool) -> None:
+    assert spells_secret(url) is spells

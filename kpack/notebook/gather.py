@@ -14,7 +14,7 @@ from kpack.lock import relative
 from kpack.pack import read
 from kpack.publish.dataset import mounted
 from kpack.publish.kernel import MACHINES, image_reference
-from kpack.urls import VARIABLE, has_user
+from kpack.urls import VARIABLE, redacted, shown, spells_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,18 +93,29 @@ def _refuse_local(environment: Environment, carried: Mapping[str, str]) -> None:
             where=where,
             next="give them an address on the web, or build here and use kpack push",
         )
-    for index in environment.indexes:
-        if has_user(VARIABLE.sub("x", index.url)) and not VARIABLE.search(index.url):
+    asked = {f"index {index.name}": index.url for index in environment.indexes}
+    asked |= {f"the apt source {shown(source.url)}": source.url for source in environment.apt_sources}
+    for what, url in asked.items():
+        if spells_secret(url):
             raise UsageError(
-                f"the URL of index {index.name} holds credentials, and the notebook would, too",
+                f"the URL of {what} holds credentials, and the notebook would, too",
                 where=where,
                 next="write ${NAME} in their place; the builder takes it from a secret of that name",
             )
+    told = [word for entry in environment.packages for word in entry.text.split() if "://" in word]
+    told += [url for item in environment.checkpoints for url in item.urls]
+    for url in filter(spells_secret, told):
+        raise UsageError(
+            f"a URL holds a secret, and the notebook would, too: {redacted(url)}",
+            where=where,
+            next="build here and use kpack push, or give the file an address that needs no secret",
+        )
 
 
 def variables(environment: Environment) -> tuple[str, ...]:
-    """Return the environment variables that index URLs name."""
-    return tuple(dict.fromkeys(name for index in environment.indexes for name in VARIABLE.findall(index.url)))
+    """Return the environment variables that the URLs of indexes and apt sources name."""
+    asked = [index.url for index in environment.indexes] + [source.url for source in environment.apt_sources]
+    return tuple(dict.fromkeys(name for url in asked for name in VARIABLE.findall(url)))
 
 
 def pack_of(project: Project) -> ReadPack | None:

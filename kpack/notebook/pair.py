@@ -52,7 +52,7 @@ class PairPlan:
     kpack: str = f"{DISTRIBUTION}=={__version__}"
     """The requirement by which the builder gets kpack."""
     variables: tuple[str, ...] = ()
-    """Environment variables that index URLs name: the builder takes them from the notebook's secrets."""
+    """Environment variables that URLs of kaggle-env.toml name: the builder takes them from the notebook's secrets."""
     datasets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     competitions: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ Its output, `dist/{plan.name}.kpack.bin`, is attached to the inference notebook,
 
 def _secrets(plan: PairPlan) -> str:
     return f"""
-# Index URLs name these variables: attach a secret of each name to this notebook (Add-ons, Secrets).
+# URLs of kaggle-env.toml name these variables: attach a secret of each name to this notebook (Add-ons, Secrets).
 import os
 from kaggle_secrets import UserSecretsClient
 

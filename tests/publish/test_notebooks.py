@@ -133,7 +133,10 @@ def test_of_an_inference_notebook_that_is_there_only_the_line_changes(desk: Desk
     [
         ('packages = ["./fork"]', "./fork"),
         ('[[indexes]]\nname = "corp"\nurl = "https://me:canary@127.0.0.1/simple"\npackages = ["corp-*"]', "${NAME}"),
+        ('[[indexes]]\nname = "c"\nurl = "https://me:canary@${HOST}/simple"\npackages = ["corp-*"]', "${NAME}"),
         ('[[checkpoints]]\nurl = "file:w.bin"\npath = "w.bin"', "file:w.bin"),
+        ('[[checkpoints]]\nurl = "https://h/w?X-Amz-Signature=canary"\npath = "w.bin"', "X-Amz-Signature=…"),
+        ('packages = ["x @ https://canary@h/x-1-py3-none-any.whl"]', "holds a secret"),
     ],
 )
 def test_what_kaggle_cannot_reach_or_must_not_read_is_refused(desk: Desk, line: str, word: str) -> None:
