@@ -196,6 +196,7 @@ class _Judge:
             certainty=certainty,
             unless=trouble.unless,
             next=trouble.next,
+            apt=trouble.apt,
             allowed=wheel.name in self.allowed,
         )
 

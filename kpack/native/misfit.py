@@ -47,6 +47,8 @@ class Misfit:
     """A folder outside of the environment that the file searches, too: what it has nobody knows."""
     next: str = ""
     """What to write instead; empty where nothing is known to help."""
+    apt: str = ""
+    """The system package that would bring what is wanted; empty where none is known."""
     allowed: bool = False
     """`allow-native` names the package: it is told, and stops nothing."""
 
@@ -68,7 +70,7 @@ class Misfit:
             "sure": self.certainty is Certainty.SURE,
             "certainty": str(self.certainty),
             "allowed": self.allowed,
-            "next": self.next,
+            "next": _advice([self]),
         }
 
 
@@ -105,7 +107,14 @@ def sentences(findings: Iterable[Misfit]) -> list[tuple[str, str]]:
     groups: dict[tuple[object, ...], list[Misfit]] = {}
     for item in findings:
         groups.setdefault((item.package, item.image, item.certainty, item.verb), []).append(item)
-    return [(_sentence(group), next((item.next for item in group if item.next), "")) for group in groups.values()]
+    return [(_sentence(group), _advice(group)) for group in groups.values()]
+
+
+def _advice(group: Sequence[Misfit]) -> str:
+    """Return what to write instead: all system packages at once, or else what the first one says."""
+    other = next((item.next for item in group if item.next), "")
+    packages = ", ".join(f'"{name}"' for name in sorted({item.apt for item in group if item.apt}))
+    return " or ".join(filter(None, (packages and f"write apt = [{packages}] in kaggle-env.toml,", other)))
 
 
 def _sentence(group: Sequence[Misfit]) -> str:

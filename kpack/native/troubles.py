@@ -39,6 +39,8 @@ class Trouble(NamedTuple):
     certain: bool | None
     """Whether the file surely cannot be loaded; None when nobody knows what the image has."""
     next: str = ""
+    apt: str = ""
+    """The system package that has it."""
     instead: bool = False
     """Another version of what it wants is there."""
     unless: str = ""
@@ -132,7 +134,8 @@ def _missing(soname: str, around: Surroundings) -> Trouble | None:
     if library.there is False or (names.is_cuda(soname) and near):
         certain = library.there is False
         advice = _other(soname, near, around.kernel.facts.cuda)
-        return Trouble("needs", soname, has, certain=certain, next=advice, instead=bool(near))
+        apt = "" if names.is_cuda(soname) or "*" in library.package else library.package
+        return Trouble("needs", soname, has, certain=certain, next=advice, instead=bool(near), apt=apt)
     return Trouble("needs", soname, has, certain=None)
 
 
@@ -151,8 +154,7 @@ def _other(soname: str, near: list[str], cuda: str | None) -> str:
         return "take a build that brings it along"
     majors = sorted({major for name in near if (major := names.cuda_major(name)) is not None})
     if near:
-        release = str(majors[-1]) if majors else (cuda or "").partition(".")[0]
-        other = f"CUDA {release}" if release else "the CUDA that is there"
+        other = f"CUDA {majors[-1]}" if majors else near[-1]
         return f"take a build for {other}, or add the package that brings {soname}"
     return f"add the package that brings {soname}" if cuda else "take a build for the processor, or an image with CUDA"
 

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack.base.native import Level, NativeFacts
-from kpack.native import Certainty, NativeKernel, NativeReport, NativeWheel, judge, of_platform
+from kpack.native import Certainty, NativeKernel, NativeReport, NativeWheel, judge, of_platform, sentences
 from kpack.native.devices import gpu_of
 from kpack.native.elf import SharedObject, read
 from kpack.native.names import build_of
@@ -385,3 +385,10 @@ def test_a_library_copied_beside_a_module_that_nobody_has_read_is_taken_to_be_ne
     assert told(lint(replace(whole, objects=(*whole.objects, unread)))) == [
         ("libGL.so.1", "no libgl1", Certainty.LIKELY)
     ]
+
+
+def test_system_packages_that_bring_what_is_missing_are_named_at_once() -> None:
+    packages = {**FACTS.packages, "libfoo1": "1"}
+    asks = module(needed=["libGL.so.1", "libzbar.so.0"])
+    (found,) = sentences(lint(wheel("cv", {f"cv.{CP312}": asks}), packages=packages).stopping)
+    assert found[1] == 'write apt = ["libgl1", "libzbar0"] in kaggle-env.toml, or take a build that brings it along'
