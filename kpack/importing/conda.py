@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 _SPEC = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9_.-]+?)\s*(?:(==?|[<>!~]=?)\s*([^=\s]+)(?:=\S+)?)?")
 
+_ELSEWHERE = {
+    "matplotlib-base": "matplotlib",
+    "msgpack-python": "msgpack",
+    "opencv": "opencv-python",
+    "py-opencv": "opencv-python",
+    "py-xgboost": "xgboost",
+    "pytables": "tables",
+    "pytorch": "torch",
+    "ruamel_yaml": "ruamel.yaml",
+}
+"""Packages of conda's that the index knows by another name."""
+
 
 def from_environment(path: Path, harvest: Harvest) -> None:
     """Add the pip part of an environment.yml; leave conda's own packages to a person.
@@ -63,7 +75,8 @@ def from_environment(path: Path, harvest: Harvest) -> None:
 def on_the_index(spec: str) -> str:
     """Return the requirement that most likely is what a specification of conda's asks for."""
     match = _SPEC.fullmatch(spec.strip())
-    name, operator, version = match.groups() if match else (spec, "", "")
+    conda, operator, version = match.groups() if match else (spec, "", "")
+    name = _ELSEWHERE.get(conda.lower(), conda)
     if operator == "=":
         return f"{name}=={version.rstrip('.*')}.*"
     return f"{name}{operator or ''}{version or ''}"

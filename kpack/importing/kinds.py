@@ -19,17 +19,21 @@ _KINDS: tuple[tuple[str, Callable[[Path, Harvest], None]], ...] = (
     (r".*\.ipynb", notebook.from_notebook),
     (r".*\.pyw?", notebook.from_script),
     (r".*\.(?:txt|in|pip)", requirements.from_requirements),
-    (r"uv\.lock", locks.from_uv),
-    (r"poetry\.lock", locks.from_poetry),
     (r"pipfile\.lock", locks.from_pipfile),
     (r"pylock(?:\.[^.]+)?\.toml", locks.from_pylock),
     (r"pipfile", project.from_pipfile),
     (r".*\.ya?ml", conda.from_environment),
 )
+_WITH_EXTRAS = (
+    (r".*pyproject.*\.toml", project.from_pyproject),
+    (r"uv\.lock", locks.from_uv),
+    (r"poetry\.lock", locks.from_poetry),
+)
+"""Those that have extras and groups."""
 
 
 def read(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
-    """Add what one input says; ``extras`` and ``groups`` are those of a pyproject.toml.
+    """Add what one input says; ``extras`` and ``groups`` are those of a pyproject.toml, uv.lock or poetry.lock.
 
     Raises:
         UsageError: the file is missing, is of no known kind, or is not what its name says.
@@ -37,9 +41,10 @@ def read(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Se
 
     """
     name = path.name.lower()
-    if re.fullmatch(r".*pyproject.*\.toml", name):
-        project.from_pyproject(path, harvest, extras=extras, groups=groups)
-        return
+    for pattern, chooser in _WITH_EXTRAS:
+        if re.fullmatch(pattern, name):
+            chooser(path, harvest, extras=extras, groups=groups)
+            return
     for pattern, reader in _KINDS:
         if re.fullmatch(pattern, name):
             reader(path, harvest)

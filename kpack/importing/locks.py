@@ -6,9 +6,11 @@ What a lock pins for the sake of others is not taken over: `kpack lock` chooses 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from kpack.environment.errors import shown_path
 from kpack.errors import UsageError
@@ -16,12 +18,12 @@ from kpack.importing import pip
 from kpack.importing.finding import Lines
 from kpack.importing.harvest import Line
 from kpack.importing.options import Arguments
-from kpack.importing.project import Document, located
+from kpack.importing.project import Document, located, none_such, texts
 from kpack.importing.sitting import Sitting
 from kpack.importing.text import read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from kpack.importing.harvest import Harvest
@@ -36,13 +38,21 @@ def _packages(document: Document, key: str) -> list[dict[str, Any]]:
     return found
 
 
-def _pin(held: Mapping[str, Any], marker: str, line: Line, sitting: Sitting) -> None:
+class _Need(NamedTuple):
+    """What a project asks for itself."""
+
+    marker: str = ""
+    extras: tuple[str, ...] = ()
+
+
+def _pin(held: Mapping[str, Any], need: _Need, line: Line, sitting: Sitting) -> None:
     """Add one package of a lock by its version, or by where it comes from."""
-    extra = f" ; {marker}" if marker else ""
+    marker = f" ; {need.marker}" if need.marker else ""
+    name = f"{held['name']}[{','.join(need.extras)}]" if need.extras else str(held["name"])
     version = held.get("version")
     try:
-        requirement = Requirement(f"{held['name']}{extra}")
-        pinned = Requirement(f"{held['name']}=={version}{extra}") if isinstance(version, str) else requirement
+        requirement = Requirement(f"{name}{marker}")
+        pinned = Requirement(f"{name}=={version}{marker}") if isinstance(version, str) else requirement
     except InvalidRequirement as error:
         sitting.harvest.left(line, f"it cannot be read: {error}", "kpack add NAME")
         return
@@ -50,35 +60,54 @@ def _pin(held: Mapping[str, Any], marker: str, line: Line, sitting: Sitting) -> 
     if isinstance(source, dict) and {"git", "url", "path"} & source.keys():
         url, _, commit = str(source.get("git", "")).partition("#")
         plain = {**source, "git": url.partition("?")[0], "rev": commit} if commit else source
-        located(requirement, plain, line, sitting)
+        located(requirement, plain, line, sitting, {})
     else:
         pip.entry(str(pinned), line, sitting, Arguments())
 
 
-def from_uv(path: Path, harvest: Harvest) -> None:
+def from_uv(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
     """Add what the projects of a uv.lock ask for themselves, at the versions that are locked.
 
     Raises:
-        UsageError: the file is missing, is no TOML or has no packages.
+        UsageError: the file is missing, is no TOML, has no packages, or no such extra or group.
         MachineError: it cannot be read.
 
     """
     document = Document(path, harvest)
     packages = _packages(document, "package")
     roots = [one for one in packages if {"virtual", "editable"} & _source(one).keys()]
-    wanted: dict[str, str] = {}
-    for root in roots:
-        for need in _tables(root.get("dependencies")):
-            if isinstance(need.get("name"), str):
-                wanted[need["name"]] = str(need.get("marker", ""))
+    needs = [need for root in roots for need in _tables(root.get("dependencies"))]
+    others: list[tuple[str, str]] = []
+    for kind, key, asked in (("extra", "optional-dependencies", extras), ("group", "dev-dependencies", groups)):
+        offered = {
+            canonicalize_name(name): _tables(held) for root in roots for name, held in _table(root.get(key)).items()
+        }
+        for name in map(canonicalize_name, asked):
+            if name not in offered:
+                raise none_such(kind, name, offered, document.where)
+            needs += offered[name]
+        others += [(kind, name) for name in sorted(offered.keys() - set(map(canonicalize_name, asked)))]
+    wanted: dict[tuple[str, object], _Need] = {}
+    for need in needs:
+        if isinstance(need.get("name"), str):
+            extra = tuple(one for one in need.get("extra", ()) if isinstance(one, str))
+            wanted[need["name"], need.get("version")] = _Need(str(need.get("marker", "")), extra)
+    registries = Counter(str(_source(one).get("registry")) for one in packages)
     for one in packages:
         line = document.line(f'name = "{one["name"]}"')
+        need_of = wanted.get((one["name"], one.get("version"))) or wanted.get((one["name"], None))
+        registry = _source(one).get("registry")
         if one in roots:
             harvest.understood(line, "", "the project itself: kpack add ./FOLDER, if it is to travel, too")
-        elif roots and one["name"] not in wanted:
+        elif roots and need_of is None:
             harvest.understood(line, "", f"{one['name']} {_FOR_OTHERS}")
         else:
-            _pin(one, wanted.get(one["name"], ""), line, document.sitting)
+            if isinstance(registry, str) and registry != registries.most_common(1)[0][0]:
+                pip.index(registry, [one["name"]], line, document.sitting)
+            _pin(one, need_of or _Need(), line, document.sitting)
+    for kind, other in others:
+        write = f"kpack init --from {path.name} --{kind} {other}"
+        harvest.left(document.line(f"{other} = ["), f"the {kind} {other} was not asked for", write)
 
 
 def _source(held: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,32 +115,37 @@ def _source(held: Mapping[str, Any]) -> dict[str, Any]:
     return source if isinstance(source, dict) else {}
 
 
-def from_poetry(path: Path, harvest: Harvest) -> None:
-    """Add the packages of a poetry.lock that no other of them asks for.
+def from_poetry(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
+    """Add the packages of a poetry.lock that no other of them asks for, with those of some extras and groups.
 
     Raises:
-        UsageError: the file is missing, is no TOML or has no packages.
+        UsageError: the file is missing, is no TOML, has no packages, or no such extra.
         MachineError: it cannot be read.
 
     """
     document = Document(path, harvest)
     packages = _packages(document, "package")
     needed = {name.lower() for one in packages for name in _table(one.get("dependencies"))}
+    offered = {canonicalize_name(name): texts(held) for name, held in document.table("extras").items()}
+    if missing := [extra for extra in map(canonicalize_name, extras) if extra not in offered]:
+        raise none_such("extra", missing[0], offered, document.where)
+    asked = {canonicalize_name(name) for extra in extras for name in offered[canonicalize_name(extra)]}
     for one in packages:
         line = document.line(f'name = "{one["name"]}"')
-        groups = one.get("groups") or [one.get("category", "main")]
+        of = {canonicalize_name(name) for name in texts(one.get("groups")) or [str(one.get("category", "main"))]}
         source = _source(one)
-        if "main" not in groups or one.get("optional") is True:
-            harvest.left(
-                line, f"{one['name']} is of another group, or optional", f"kpack add {one['name']}, if it is needed"
-            )
+        taken = not of.isdisjoint({"main", *map(canonicalize_name, groups)})
+        if not taken or (one.get("optional") is True and canonicalize_name(one["name"]) not in asked):
+            which = f"of the group {', '.join(sorted(of))}" if not taken else "optional"
+            write = f"kpack add {one['name']}, or init with the --extra or --group that has it"
+            harvest.left(line, f"{one['name']} is {which}", write)
         elif one["name"].lower() in needed:
             harvest.understood(line, "", f"{one['name']} {_FOR_OTHERS}")
         elif source.get("type") == "git":
             git = {"git": source.get("url"), "rev": source.get("resolved_reference")}
-            located(Requirement(one["name"]), git, line, document.sitting)
+            located(Requirement(one["name"]), git, line, document.sitting, {})
         else:
-            _pin({"name": one["name"], "version": one.get("version")}, "", line, document.sitting)
+            _pin({"name": one["name"], "version": one.get("version")}, _Need(), line, document.sitting)
 
 
 def _tables(value: object) -> list[dict[str, Any]]:
@@ -145,16 +179,17 @@ def from_pylock(path: Path, harvest: Harvest) -> None:
             harvest.understood(line, "", f"{one['name']} {_FOR_OTHERS}")
         elif vcs.get("url"):
             git = {"git": vcs["url"], "rev": vcs.get("commit-id"), "subdirectory": vcs.get("subdirectory")}
-            located(Requirement(one["name"]), git, line, document.sitting)
+            located(Requirement(one["name"]), git, line, document.sitting, {})
         elif archive.get("url") or folder.get("path"):
             located(
                 Requirement(one["name"]),
                 {"url": archive.get("url"), "path": folder.get("path")},
                 line,
                 document.sitting,
+                {},
             )
         else:
-            _pin({"name": one["name"], "version": one.get("version")}, marker, line, document.sitting)
+            _pin({"name": one["name"], "version": one.get("version")}, _Need(marker), line, document.sitting)
 
 
 def from_pipfile(path: Path, harvest: Harvest) -> None:
@@ -182,7 +217,7 @@ def from_pipfile(path: Path, harvest: Harvest) -> None:
         line = Line(Lines(where, 0, at, at), name)
         table = _table(one)
         if table.get("git"):
-            located(Requirement(name), table, line, sitting)
+            located(Requirement(name), table, line, sitting, {})
         else:
             pinned = f"{name}{table.get('version', '')}" + (f" ; {table['markers']}" if table.get("markers") else "")
             pip.entry(pinned, line, sitting, Arguments())

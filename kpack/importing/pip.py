@@ -102,9 +102,9 @@ def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -
     """Say what the options change about what is needed."""
     harvest = sitting.harvest
     for url in given.indexes:
-        _index(url, names, line, sitting, option="--index-url")
+        index(url, names, line, sitting, option="--index-url")
     for url in given.extra_indexes:
-        _index(url, names if len(names) == 1 else [], line, sitting, option="--extra-index-url")
+        index(url, names if len(names) == 1 else [], line, sitting, option="--extra-index-url")
     for url in given.links:
         _links(url, names, line, sitting)
     if given.no_deps:
@@ -124,7 +124,7 @@ def _links(url: str, names: list[str], line: Line, sitting: Sitting) -> None:
     """Declare a page of links, or a folder of wheels that is here; a folder of the kernel's has nothing to give."""
     folder = None if "://" in url else sitting.local(url)
     if "://" in url:
-        _index(url, names, line, sitting, option="--find-links")
+        index(url, names, line, sitting, option="--find-links")
     elif folder is not None and folder.is_dir() and names:
         relative = os.path.relpath(folder, sitting.harvest.folder).replace(os.sep, "/")
         near = relative if relative.startswith("..") else f"./{relative}"
@@ -133,10 +133,10 @@ def _links(url: str, names: list[str], line: Line, sitting: Sitting) -> None:
 
 def declared(url: str, line: Line, sitting: Sitting, *, option: str) -> None:
     """Say of an index of a whole file that its packages are not known."""
-    _index(url, [], line, sitting, option=option)
+    index(url, [], line, sitting, option=option)
 
 
-def _index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: str) -> None:
+def index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: str = "the index") -> None:
     """Declare an index for the names of its line; one beside the default serves only what a person says."""
     from pip._internal.models.index import PyPI
 

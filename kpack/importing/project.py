@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
     from kpack.importing.harvest import Harvest
 
-_DEEPEST = 20
-"""Dependency groups that include each other, at most."""
+_MARKERS = (
+    *("os_name", "sys_platform", "platform_machine", "platform_release", "platform_system", "platform_version"),
+    *("platform_python_implementation", "python_version", "python_full_version", "implementation_name"),
+)
+"""Keys of a row of Pipenv's, whose value is the rest of a marker: ``sys_platform = "== 'win32'"``."""
 
 
 class Document:
@@ -81,58 +84,134 @@ def from_pyproject(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), 
 
     """
     document = Document(path, harvest)
-    project = document.table("project")
-    sources = document.table("tool", "uv", "sources")
-    for entry in texts(project.get("dependencies")):
-        _dependency(entry, document, sources)
-    offered = {
-        canonicalize_name(name): held for name, held in document.table("project", "optional-dependencies").items()
-    }
-    for extra in extras:
-        if canonicalize_name(extra) not in offered:
-            raise _none_such("extra", extra, offered, document.where)
-        for entry in texts(offered[canonicalize_name(extra)]):
-            _dependency(entry, document, sources)
-    named = {canonicalize_name(name): held for name, held in document.table("dependency-groups").items()}
-    for group in groups:
-        if canonicalize_name(group) not in named:
-            raise _none_such("group", group, named, document.where)
-        _group(canonicalize_name(group), named, document, sources, 0)
-    _poetry(document)
-    for name in sorted(offered.keys() - set(map(canonicalize_name, extras))):
-        harvest.left(
-            document.line(name), f"the extra {name} was not asked for", f"kpack init --from {path.name} --extra {name}"
-        )
-    for name in sorted(named.keys() - set(map(canonicalize_name, groups))):
-        harvest.left(
-            document.line(name), f"the group {name} was not asked for", f"kpack init --from {path.name} --group {name}"
-        )
+    project = _Project(document)
+    for entry in texts(document.table("project").get("dependencies")):
+        project.dependency(entry)
+    poetry = _Poetry(document, extras)
+    offered, named = {**project.extras, **poetry.extras}, {**project.groups, **poetry.groups}
+    for extra in map(canonicalize_name, extras):
+        if extra not in offered:
+            raise none_such("extra", extra, offered, document.where)
+        project.take_extra(extra)
+    poetry.take_main()
+    for group in map(canonicalize_name, groups):
+        if group not in named:
+            raise none_such("group", group, named, document.where)
+        project.take_group(group)
+        poetry.take_group(group)
+    taken = {*project.taken, *map(canonicalize_name, extras)}
+    for name in sorted(offered.keys() - taken):
+        _not_asked("extra", name, document, path)
+    for name in sorted(named.keys() - {*project.included, *map(canonicalize_name, groups)}):
+        _not_asked("group", name, document, path)
 
 
-def _none_such(kind: str, name: str, known: Mapping[Any, object], where: str) -> UsageError:
+def _not_asked(kind: str, name: str, document: Document, path: Path) -> None:
+    write = f"kpack init --from {path.name} --{kind} {name}"
+    document.harvest.left(document.line(name), f"the {kind} {name} was not asked for", write)
+
+
+class _Project:
+    """What PEP 621, PEP 735 and uv's tables say."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.name = canonicalize_name(str(document.table("project").get("name", "")))
+        self.sources = document.table("tool", "uv", "sources")
+        tables = (document.table("project", "optional-dependencies"), document.table("dependency-groups"))
+        self.extras, self.groups = ({canonicalize_name(name): held for name, held in table.items()} for table in tables)
+        self.indexes = named_urls(document.table("tool", "uv").get("index"))
+        self.taken: set[str] = set()
+        """Extras that were taken over."""
+        self.included: set[str] = set()
+        """Groups that were."""
+
+    def dependency(self, entry: str) -> None:
+        """Take one requirement over: an extra of the project itself, or from where uv's own table says."""
+        line = self.document.line(entry, entry)
+        try:
+            requirement = Requirement(entry)
+        except InvalidRequirement:
+            pip.entry(entry, line, self.document.sitting, Arguments())
+            return
+        name = canonicalize_name(requirement.name)
+        if name == self.name and requirement.url is None:
+            self.document.harvest.understood(line, "", "of the project itself: each of its lines is told here")
+            for extra in requirement.extras:
+                self.take_extra(canonicalize_name(extra))
+            return
+        source = next((held for key, held in self.sources.items() if canonicalize_name(key) == name), None)
+        if isinstance(source, list):
+            why = f"{requirement.name} has several sources, by system or extra"
+            self.document.harvest.left(line, why, "declare the one for Linux in [[indexes]], with this package")
+        located(requirement, source if isinstance(source, dict) else {}, line, self.document.sitting, self.indexes)
+
+    def take_extra(self, name: str) -> None:
+        """Take an extra over, once; an extra may ask for others of the project."""
+        if name not in self.taken:
+            self.taken.add(name)
+            for entry in texts(self.extras.get(canonicalize_name(name))):
+                self.dependency(entry)
+
+    def take_group(self, name: str) -> None:
+        """Take a group over, once, and the groups that it includes."""
+        held = self.groups.get(canonicalize_name(name))
+        if name in self.included or not isinstance(held, list):
+            return
+        self.included.add(name)
+        for entry in held:
+            if isinstance(entry, str):
+                self.dependency(entry)
+            elif isinstance(entry, dict) and isinstance(entry.get("include-group"), str):
+                self.take_group(canonicalize_name(entry["include-group"]))
+
+
+class _Poetry:
+    """What Poetry's own tables say."""
+
+    def __init__(self, document: Document, extras: Sequence[str]) -> None:
+        self.document = document
+        self.indexes = named_urls(document.table("tool", "poetry").get("source"))
+        self.extras = {
+            canonicalize_name(name): texts(held) for name, held in document.table("tool", "poetry", "extras").items()
+        }
+        self.groups = {canonicalize_name(name): name for name in document.table("tool", "poetry", "group")}
+        self.asked = {
+            canonicalize_name(name) for extra in extras for name in self.extras.get(canonicalize_name(extra), ())
+        }
+        """Optional packages that an extra asks for."""
+
+    def take_main(self) -> None:
+        """Take the dependencies over."""
+        self._rows("dependencies")
+
+    def take_group(self, name: str) -> None:
+        """Take a group over."""
+        if name in self.groups:
+            self._rows("group", self.groups[canonicalize_name(name)], "dependencies")
+
+    def _rows(self, *keys: str) -> None:
+        for name, held in self.document.table("tool", "poetry", *keys).items():
+            if name.lower() != "python":
+                _version(name, held, self.document, self.indexes, optional=canonicalize_name(name) not in self.asked)
+
+
+def named_urls(value: object) -> dict[str, str]:
+    """Return the URLs of tables that have a ``name`` and a ``url``: indexes of uv, Poetry and Pipenv."""
+    tables = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return {str(one["name"]): one["url"] for one in tables if "name" in one and isinstance(one.get("url"), str)}
+
+
+def none_such(kind: str, name: str, known: Mapping[Any, object], where: str) -> UsageError:
+    """Return the error for an extra or a group that a file does not have."""
     has = f"it has {', '.join(sorted(known))}" if known else f"it has no {kind}s"
     return UsageError(f"there is no {kind} {quoted(name)}", where=where, next=has)
 
 
-def _dependency(entry: str, document: Document, sources: Mapping[str, Any]) -> None:
-    """Take one requirement over, from where uv's own table says that it comes."""
-    line = document.line(entry, entry)
-    try:
-        requirement = Requirement(entry)
-    except InvalidRequirement:
-        pip.entry(entry, line, document.sitting, Arguments())
-        return
-    source = next(
-        (held for name, held in sources.items() if canonicalize_name(name) == canonicalize_name(requirement.name)), None
-    )
-    if not isinstance(source, dict):
-        pip.entry(entry, line, document.sitting, Arguments())
-        return
-    located(requirement, source, line, document.sitting)
-
-
-def located(requirement: Requirement, source: Mapping[str, Any], line: Line, sitting: Sitting) -> None:
-    """Add a requirement that comes from git, a URL or a path (the keys of uv, Poetry and Pipenv)."""
+def located(
+    requirement: Requirement, source: Mapping[str, Any], line: Line, sitting: Sitting, indexes: Mapping[str, str]
+) -> None:
+    """Add a requirement that comes from git, a URL, a path or one of ``indexes`` (the keys of uv, Poetry, Pipenv)."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     marker = f" ; {requirement.marker}" if requirement.marker else ""
     url = source.get("git") or source.get("url") or source.get("file")
@@ -150,38 +229,24 @@ def located(requirement: Requirement, source: Mapping[str, Any], line: Line, sit
         path = source["path"]
         pip.entry(path if path.startswith((".", "/")) else f"./{path}", line, sitting, Arguments())
     else:
-        if "index" in source:
+        index = source.get("index") or source.get("source")
+        if isinstance(index, str) and index in indexes:
+            pip.index(indexes[index], [requirement.name], line, sitting)
+        elif isinstance(index, str):
             write = "declare its index in [[indexes]], with this package"
-            sitting.harvest.left(line, f"{requirement.name} comes from the index {source['index']!r}", write)
+            sitting.harvest.left(line, f"{requirement.name} comes from the index {index!r}", write)
         sitting.harvest.add(str(requirement), line)
 
 
-def _group(name: str, named: Mapping[Any, Any], document: Document, sources: Mapping[str, Any], depth: int) -> None:
-    held = named.get(name)
-    for entry in held if isinstance(held, list) and depth < _DEEPEST else ():
-        if isinstance(entry, str):
-            _dependency(entry, document, sources)
-        elif isinstance(entry, dict) and isinstance(entry.get("include-group"), str):
-            _group(canonicalize_name(entry["include-group"]), named, document, sources, depth + 1)
-
-
-def _poetry(document: Document) -> None:
-    for name, held in document.table("tool", "poetry", "dependencies").items():
-        if name.lower() != "python":
-            _version(name, held, document)
-    for group in document.table("tool", "poetry", "group"):
-        document.harvest.left(
-            document.line(f"group.{group}"), f"Poetry's group {group} is not taken", "kpack add its packages by hand"
-        )
-
-
-def _version(name: str, held: object, document: Document) -> None:
-    """Take one row of Poetry's or Pipenv's tables over."""
+def _version(name: str, held: object, document: Document, indexes: Mapping[str, str], *, optional: bool = True) -> None:
+    """Take one row of Poetry's or Pipenv's tables over; an ``optional`` one is left where the row says so."""
     table = held if isinstance(held, dict) else {"version": held}
     line = document.line(name)
     listed = texts(table.get("extras"))
     extras = f"[{','.join(listed)}]" if listed else ""
-    marker = f" ; {table['markers']}" if isinstance(table.get("markers"), str) else ""
+    markers = [table["markers"]] if isinstance(table.get("markers"), str) else []
+    markers += [f"{key} {table[key]}" for key in _MARKERS if isinstance(table.get(key), str)]
+    marker = f" ; {' and '.join(f'({one})' for one in markers)}" if markers else ""
     version = table.get("version")
     specifier = "" if version in ("*", None) else _specifier(str(version))
     try:
@@ -190,10 +255,10 @@ def _version(name: str, held: object, document: Document) -> None:
         write = f'kpack add "{name}…" with the range as pip takes it'
         document.harvest.left(line, f"{quoted(str(version))} is no range of versions of PEP 440", write)
         return
-    if table.get("optional") is True:
+    if optional and table.get("optional") is True:
         document.harvest.left(line, f"{name} is optional", f"kpack add {quoted(str(requirement))}")
         return
-    located(requirement, table, line, document.sitting)
+    located(requirement, table, line, document.sitting, indexes)
 
 
 def _specifier(version: str) -> str:
@@ -218,8 +283,9 @@ def from_pipfile(path: Path, harvest: Harvest) -> None:
 
     """
     document = Document(path, harvest)
+    indexes = named_urls(document.data.get("source"))
     for name, held in document.table("packages").items():
-        _version(name, held, document)
+        _version(name, held, document, indexes)
     for name in document.table("dev-packages"):
         harvest.left(
             document.line(name),

@@ -177,6 +177,133 @@ python_version = "3.12"
     assert ["pytest" in one for one in left(harvest)] == [True]
 
 
+def test_a_pipfile_gives_markers_and_the_index_of_a_package(tmp_path: Path) -> None:
+    harvest = taken(
+        tmp_path,
+        "Pipfile",
+        """[[source]]
+url = "https://wheels.example/cu121"
+verify_ssl = true
+name = "cuda"
+[packages]
+torchvision = { version = "==0.19.0", index = "cuda" }
+pywin32 = { version = "*", sys_platform = "== 'win32'", markers = "python_version < '4'" }
+other = { version = "*", index = "elsewhere" }
+""",
+    )
+    assert entries(harvest) == [
+        "torchvision==0.19.0",
+        'pywin32; python_version < "4" and sys_platform == "win32"',
+        "other",
+    ]
+    assert {url: one.packages for url, one in harvest.indexes.items()} == {
+        "https://wheels.example/cu121": ("torchvision",)
+    }
+    assert ["elsewhere" in one for one in left(harvest)] == [True]
+
+
+def test_an_extra_of_the_project_itself_and_an_included_group_are_followed(tmp_path: Path) -> None:
+    text = """[project]
+name = "App"
+version = "1"
+dependencies = ["one"]
+[project.optional-dependencies]
+gpu = ["two"]
+all = ["app[gpu,all]", "three"]
+rest = ["not-asked"]
+[dependency-groups]
+test = ["four", "app[gpu]"]
+kaggle = [{ include-group = "test" }, { include-group = "kaggle" }, "five"]
+[tool.uv.sources]
+one = { index = "wheels" }
+three = [{ index = "wheels", marker = "sys_platform == 'linux'" }]
+[[tool.uv.index]]
+name = "wheels"
+url = "https://wheels.example/simple"
+"""
+    harvest = taken(tmp_path, "pyproject.toml", text, extras=("all",), groups=("kaggle",))
+    assert entries(harvest) == ["one", "two", "three", "four", "five"]
+    assert [one.packages for one in harvest.indexes.values()] == [("one",)]
+    assert [one.partition(": ")[2] for one in left(harvest)] == [
+        "three has several sources, by system or extra | declare the one for Linux in [[indexes]], with this package",
+        "the extra rest was not asked for | kpack init --from pyproject.toml --extra rest",
+    ]
+
+
+def test_poetry_gives_its_extras_and_groups(tmp_path: Path) -> None:
+    project = """[tool.poetry.dependencies]
+python = "^3.12"
+one = "1"
+two = { version = "~2.0", optional = true }
+[tool.poetry.extras]
+asr = ["two"]
+[tool.poetry.group.dev.dependencies]
+three = "^3"
+"""
+    harvest = taken(tmp_path, "pyproject.toml", project, extras=("asr",), groups=("dev",))
+    assert entries(harvest) == ["one==1", "two<2.1,>=2.0", "three<4,>=3"]
+    assert left(harvest) == []
+    plain = taken(tmp_path, "pyproject.toml", project)
+    assert entries(plain) == ["one==1"]
+    assert sum("was not asked for" in one for one in left(plain)) == 2
+    locked = """[[package]]
+name = "two"
+version = "2.0"
+optional = true
+groups = ["main"]
+[[package]]
+name = "three"
+version = "3.1"
+optional = false
+groups = ["dev"]
+[extras]
+asr = ["two"]
+"""
+    assert entries(taken(tmp_path, "poetry.lock", locked, extras=("asr",), groups=("dev",))) == [
+        "two==2.0",
+        "three==3.1",
+    ]
+    assert entries(taken(tmp_path, "poetry.lock", locked)) == []
+    with pytest.raises(UsageError, match="no extra"):
+        taken(tmp_path, "poetry.lock", locked, extras=("nosuch",))
+
+
+def test_a_lock_of_uv_gives_extras_groups_forks_and_registries(tmp_path: Path) -> None:
+    text = """version = 1
+[[package]]
+name = "app"
+version = "1"
+source = { virtual = "." }
+dependencies = [{ name = "server", extra = ["standard"] }]
+[package.optional-dependencies]
+gpu = [{ name = "cuda" }]
+[package.dev-dependencies]
+kaggle = [
+    { name = "fast", version = "1", marker = "python_full_version < '3.11'" },
+    { name = "fast", version = "2", marker = "python_full_version >= '3.11'" },
+]
+"""
+    for name, version in (("server", "5"), ("cuda", "12"), ("fast", "1"), ("fast", "2"), ("deep", "1")):
+        where = "https://wheels.example/cu121" if name == "cuda" else "https://host.example/simple"
+        text += f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = {{ registry = "{where}" }}\n'
+    harvest = taken(tmp_path, "uv.lock", text, extras=("gpu",), groups=("kaggle",))
+    assert entries(harvest) == [
+        "server[standard]==5",
+        "cuda==12",
+        'fast==1; python_full_version < "3.11"',
+        'fast==2; python_full_version >= "3.11"',
+    ]
+    assert {url: one.packages for url, one in harvest.indexes.items()} == {"https://wheels.example/cu121": ("cuda",)}
+    plain = taken(tmp_path, "uv.lock", text)
+    assert entries(plain) == ["server[standard]==5"]
+    assert [one.rpartition(" | ")[2] for one in left(plain)] == [
+        "kpack init --from uv.lock --extra gpu",
+        "kpack init --from uv.lock --group kaggle",
+    ]
+    with pytest.raises(UsageError, match="no group"):
+        taken(tmp_path, "uv.lock", text, groups=("nosuch",))
+
+
 def test_a_lock_of_uv_gives_what_its_project_asks_for_at_its_versions(tmp_path: Path) -> None:
     harvest = taken(
         tmp_path,
