@@ -95,7 +95,7 @@ class _Commands(click.Group):
             if not near:
                 raise
             meant = _ELSEWHERE.get(near[0], near[0])
-            raise click.UsageError(f"{error.message} Did you mean {meant!r}?", ctx) from error
+            raise click.UsageError(f"{error.message} Did you mean {f'kpack {meant}'!r}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading in dict.fromkeys(COMMANDS.values()):

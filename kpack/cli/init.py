@@ -45,8 +45,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Take over what a file says: .ipynb, .py, requirements (.txt), pyproject.toml, uv.lock, pylock.toml, "
     "poetry.lock, Pipfile, environment.yml. May be given more than once.",
 )
-@click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of a pyproject.toml, uv.lock or poetry.lock.")
-@click.option("--group", "groups", multiple=True, metavar="NAME", help="A dependency group of one.")
+@click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of a project, or of its lock.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="A dependency group of one, likewise.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @click.option("--schema", is_flag=True, help="Write only the schema for editors, beside a file that is there.")
 @json_option

@@ -133,9 +133,12 @@ def check(config: Path | None, *, as_json: bool) -> int:
     if as_json:
         answer({"lock": str(project.lock_path), "ok": not reasons, "reasons": list(reasons)})
     elif reasons:
-        warn(f"kpack: {project.lock_path}: stale")
-        for reason in reasons:
-            warn(f"  {reason}")
+        if project.lock is None:
+            warn(f"kpack: {project.lock_path}: there is no lock")
+        else:
+            warn(f"kpack: {project.lock_path}: stale")
+            for reason in reasons:
+                warn(f"  {reason}")
         warn("  → run kpack lock")
     else:
         tell(f"{project.lock_path}: up to date")

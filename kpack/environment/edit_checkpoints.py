@@ -114,7 +114,9 @@ def remove_checkpoint(text: str, path: Path, which: str) -> Edit:
         raise UsageError(
             f"there is no checkpoint {quoted(which)}",
             where=shown_path(path),
-            next=f"known: {', '.join(quoted(one) for one in known)}" if known else "the file has no checkpoints",
+            next=f"known: {', '.join(quoted(one) for one in known)}"
+            if known
+            else "the file has none: kpack add --checkpoint URL",
         )
     edit = Edit(remove_table(text, path, places[0]), removed=[which])
     left = [one for place, one in enumerate(environment.checkpoints) if place != places[0]]

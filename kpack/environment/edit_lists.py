@@ -105,7 +105,7 @@ def remove_index(text: str, path: Path, which: str) -> Edit:
     place = next((n for n, one in enumerate(environment.indexes) if which in {one.name, one.url}), None)
     if place is None:
         known = ", ".join(quoted(one.name) for one in environment.indexes)
-        advice = f"known: {known}" if known else "the file has no indexes"
+        advice = f"known: {known}" if known else "the file has none: kpack add NAME --index URL"
         raise UsageError(f"there is no index {quoted(which)}", where=shown_path(path), next=advice)
     edit = Edit(remove_table(text, path, place, "indexes"), removed=[f"index {which}"])
     _read_again(edit.text, path, "--index")

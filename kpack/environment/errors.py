@@ -60,7 +60,7 @@ class EnvironmentFileError(UsageError):
             listed.append(f"  {where}: {key}: {what}" if key else f"  {where}: {what}")
             if advice:
                 listed.append(f"    {advice}")
-        super().__init__("\n".join(listed), where=file, next="correct each of them; `kpack init --help` shows the file")
+        super().__init__("\n".join(listed), where=file, next="correct each of them, and run the command again")
 
     def to_dict(self) -> dict[str, object]:
         """Return the ``error`` object with ``mistakes`` beside the common keys."""

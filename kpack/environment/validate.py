@@ -101,7 +101,9 @@ class _Check:
                 self.unknown_key(key, shape, at)
         for row in shape.rows:
             if row.required and row.key not in data:
-                self.say(at, f"the key {quoted(row.key)} is missing", f"add {row.key} = …: {row.description}")
+                self.say(
+                    at, f"the key {quoted(row.key)} is missing", f"add {row.key} = {_shown(row)}: {row.description}"
+                )
         return good
 
     def unknown_key(self, key: str, shape: FixedTable, at: KeyPath) -> None:
@@ -232,3 +234,10 @@ class _Check:
             self.say(at, f"must be an array of tables, {seen}", f"write each one as [[{key}]]")
             return None
         return [self.table(item, shape, (*at, number)) for number, item in enumerate(value)]
+
+
+def _shown(row: Row) -> str:
+    """Return the example of a key as TOML."""
+    from kpack.environment.schema import toml
+
+    return "…" if row.example is None else toml(row.example)

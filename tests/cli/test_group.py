@@ -31,14 +31,14 @@ def test_every_command_has_help_with_an_example_on_a_line_of_its_own(tmp_path: P
 def test_a_misspelt_command_is_named_with_its_neighbour(tmp_path: Path) -> None:
     done = kpack(tmp_path, "lokc", "--json")
     assert done.code == 2
-    assert "Did you mean 'lock'?" in done.error["what"]
+    assert "Did you mean 'kpack lock'?" in done.error["what"]
 
 
 @pytest.mark.parametrize(("word", "meant"), [("instal", "add"), ("uninstal", "remove"), ("update", "lock --upgrade")])
 def test_the_words_of_other_tools_lead_to_what_it_is_called_here(tmp_path: Path, word: str, meant: str) -> None:
     done = kpack(tmp_path, word, "--json")
     assert done.code == 2
-    assert f"Did you mean {meant!r}?" in done.error["what"]
+    assert f"Did you mean 'kpack {meant}'?" in done.error["what"]
 
 
 def test_config_may_stand_before_or_behind_the_command(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_checkpoint_that_is_not_there_cannot_be_removed() -> None:
     assert caught.value.next == 'known: "x.ckpt"'
     with pytest.raises(UsageError) as caught:
         remove_checkpoint(HEAD, FILE, "y")
-    assert caught.value.next == "the file has no checkpoints"
+    assert caught.value.next == "the file has none: kpack add --checkpoint URL"
     with pytest.raises(UsageError, match=r'there is no checkpoint "\.\./x\.ckpt"'):
         remove_checkpoint(HEAD + CHECKPOINT, FILE, "../x.ckpt")
 
