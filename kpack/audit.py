@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kpack import DISTRIBUTION, tether
 from kpack.errors import MachineError, NetworkError
+from kpack.files import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,7 +103,7 @@ def audit(
 
 def _report(text: str) -> dict[str, Any] | None:
     try:
-        report = json.loads(text)
+        report = parsed(text)
     except ValueError:
         return None
     return report if isinstance(report, dict) and isinstance(report.get("dependencies"), list) else None

@@ -1,4 +1,4 @@
-"""The one atomic write and the one digest of files: whatever was there before stays until the new one is whole."""
+"""The one atomic write, digest and JSON of files: whatever was there before stays until the new one is whole."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import contextlib
 import errno
 import glob
 import hashlib
+import json
 import os
 import re
 import stat
 import tempfile
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kpack import claims
 from kpack.errors import MachineError
@@ -80,6 +81,20 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if max(len(data), size) > limit:
         raise OddFileError(f"has {max(len(data), size):,} bytes, {limit:,} are the most that is read")
     return data
+
+
+def parsed(text: str | bytes) -> Any:
+    """Return what JSON text says.
+
+    Raises:
+        ValueError: it is no JSON, no UTF-8, or holds what Python's reader gives up on: nested too deeply, a number
+            without end.
+
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kpack.files import write_text
+from kpack.files import parsed, write_text
 from kpack.pack.content import SUFFIX
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _entry(kind: type[_T], row: object) -> _T | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) and content.get("kpack-ledger") == FORMAT else {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from kpack.claims import locked
 from kpack.errors import MachineError
 from kpack.fetch.decision import resumable
+from kpack.files import parsed
 from kpack.urls import stable
 
 if TYPE_CHECKING:
@@ -160,9 +161,11 @@ class Part:
 
     def _read_note(self) -> OnDisk | None:
         try:
-            noted = json.loads(self._note.read_text(encoding="utf-8"))
-            segments = [Segment(start, position, end) for start, position, end in noted["segments"]]
+            noted = parsed(self._note.read_text(encoding="utf-8"))
+            segments = [_segment(*row) for row in noted["segments"]]
             progress = OnDisk(url=noted["url"], validator=noted["validator"], total=noted["total"], segments=segments)
+            if type(noted["validator"]) not in (str, type(None)):
+                return None
             at = 0
             for segment in segments:
                 if not (
@@ -181,6 +184,12 @@ class Part:
             action()
         except OSError as error:
             raise cannot_write(error, self.path) from error
+
+
+def _segment(start: object, position: object, end: object) -> Segment:
+    if type(start) is not int or type(position) is not int or not (end is None or type(end) is int):
+        raise TypeError("not the places of bytes")
+    return Segment(start, position, end)
 
 
 class _Writer:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kpack.files import write_text
+from kpack.files import parsed, write_text
 from kpack.pack.admission import judge_digest, object_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class PartMemory:
     def get(self, sha256: str) -> tuple[SharedObject, ...] | None:
         """Return what is known of a wheel; None for nothing."""
         try:
-            raw = json.loads(self._place(sha256).read_text(encoding="utf-8"))
+            raw = parsed(self._place(sha256).read_text(encoding="utf-8"))
             return tuple(object_of(item) for item in raw)
         except (OSError, ValueError, KeyError, TypeError):
             return None

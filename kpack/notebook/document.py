@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from kpack.errors import UsageError
+from kpack.files import parsed
 
 
 class Cell(NamedTuple):
@@ -55,7 +56,7 @@ def with_source(text: str, id: str, source: str, where: str) -> str:  # noqa: A0
 
     """
     try:
-        data = json.loads(text)
+        data = parsed(text)
         found = [cell for cell in data["cells"] if cell.get("id") == id]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError("this is no notebook", where=where) from error

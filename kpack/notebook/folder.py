@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kpack.errors import UsageError
-from kpack.files import write_text
+from kpack.files import parsed, write_text
 from kpack.notebook.document import with_source
 from kpack.notebook.pair import LINE_CELL
 from kpack.publish.kernel import METADATA, SOURCE_LIMIT
@@ -67,7 +67,7 @@ def _write(kernel: Kernel, folder: Path) -> None:
 def _add_source(place: Path, pair: Pair) -> None:
     """Have the builder among the sources of a notebook whose metadata somebody may have edited."""
     try:
-        data = json.loads(place.read_text(encoding="utf-8"))
+        data = parsed(place.read_text(encoding="utf-8"))
         sources = list(data.get("kernel_sources") or [])
     except FileNotFoundError:
         write_text(place, _json(pair.inference.metadata()))

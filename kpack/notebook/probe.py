@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kpack.base import snapshot
 from kpack.base.probe import cell
 from kpack.errors import IntegrityError, MisfitError, UsageError
+from kpack.files import parsed
 from kpack.notebook.document import code, dumps, markdown
 from kpack.publish import kernel as kernels
 
@@ -80,7 +81,7 @@ def probe(
         raise kernels.RunFailed(done)
     try:
         text = kernels.fetch(kaggle, done, NAME, _LIMIT).decode("utf-8")
-        data = json.loads(text)
+        data = parsed(text)
         said = data.get("image") or {}
         digest = said.get("digest")
     except (ValueError, AttributeError) as error:

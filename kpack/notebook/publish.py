@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError
-from kpack.files import is_sha256
+from kpack.files import is_sha256, parsed
 from kpack.notebook.folder import set_line
 from kpack.notebook.pair import ANSWER
 from kpack.publish import kernel as kernels
@@ -70,7 +69,7 @@ def _answer(kaggle: Kaggle, run: FinishedRun) -> tuple[str, str]:
     """Return id and line of the pack that a builder says it made."""
     data = kernels.fetch(kaggle, run, ANSWER, _ANSWER_LIMIT)
     try:
-        said = json.loads(data)
+        said = parsed(data)
         identity, line = str(said["id"]), str(said["bootstrap"])
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{ANSWER} is not what kpack build writes", where=run.ref) from error

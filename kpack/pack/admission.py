@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 import kpack
 from kpack.errors import IntegrityError
-from kpack.files import write_text
+from kpack.files import parsed, write_text
 from kpack.native.elf import SharedObject
 from kpack.pack.wheel import Admitted, admit
 
@@ -115,8 +115,10 @@ class Judges:
             self._error = error
 
 
-def object_of(raw: dict[str, Any]) -> SharedObject:
-    """Return the shared object that was kept as JSON; raises KeyError or TypeError for what is none."""
+def object_of(raw: Any) -> SharedObject:
+    """Return the shared object that was kept as JSON; raises KeyError, TypeError or ValueError for what is none."""
+    if not isinstance(raw, dict):
+        raise TypeError("not an object")
     lists = {key: tuple(value) for key, value in raw.items() if isinstance(value, list)}
     return SharedObject(**raw | lists | {"versions": tuple((library, version) for library, version in raw["versions"])})
 
@@ -124,7 +126,7 @@ def object_of(raw: dict[str, Any]) -> SharedObject:
 def _read(place: Path) -> Admitted | None:
     """Return a kept verdict, or None when there is none that can be read."""
     try:
-        raw = json.loads(place.read_text(encoding="utf-8"))
+        raw = parsed(place.read_text(encoding="utf-8"))
         return Admitted(
             name=raw["name"],
             version=Version(raw["version"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError, MachineError
-from kpack.files import write_text
+from kpack.files import parsed, write_text
 from kpack.positioned import pread, pwrite
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SpanMemory:
     def spans(self, sha256: str, ranges: Sequence[tuple[int, int]]) -> tuple[str, ...] | None:
         """Return the digests of exactly these spans, or None."""
         try:
-            raw = json.loads((self.folder / f"{sha256}.json").read_text(encoding="ascii"))
+            raw = parsed((self.folder / f"{sha256}.json").read_text(encoding="ascii"))
             digests = tuple(str(digest) for digest in raw["digests"])
             known = raw["cuts"] == [begin for begin, _ in ranges] and raw["size"] == ranges[-1][1]
         except (OSError, ValueError, KeyError, TypeError):  # none, or not one that can be read

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import CheckFailed, IntegrityError, KpackError, MachineError, NetworkError, UsageError
+from kpack.files import parsed
 from kpack.publish.client import RefusedError, filled
 from kpack.publish.names import slug_of, split, title_of
 from kpack.publish.waiting import turns
@@ -134,7 +135,7 @@ def read_folder(folder: Path) -> Kernel:
     """
     place = folder / METADATA
     try:
-        data = json.loads(place.read_text(encoding="utf-8"))
+        data = parsed(place.read_text(encoding="utf-8"))
         source = (folder / str(data["code_file"])).read_text(encoding="utf-8")
     except OSError as error:
         raise MachineError(
@@ -209,7 +210,7 @@ def request_of(kernel: Kernel, longest: float | None = None) -> Any:
 def _bare(source: str, where: str) -> str:
     """Return a notebook as the server takes it: without outputs, each source one string."""
     try:
-        data = json.loads(source)
+        data = parsed(source)
         for cell in data["cells"]:
             if isinstance(cell["source"], list):
                 cell["source"] = "".join(cell["source"])
@@ -358,7 +359,7 @@ def _finished(kaggle: Kaggle, ref: str, version: int) -> FinishedRun:
 def log_text(log: str) -> str:
     """Return what the cells wrote, from the log as Kaggle keeps it: a JSON list of events, or plain text."""
     try:
-        events = json.loads(log)
+        events = parsed(log)
     except ValueError:
         return log
     if not isinstance(events, list):

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import IntegrityError, MachineError, NetworkError
+from kpack.files import parsed
 from kpack.publish.client import RefusedError, filled
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ class UploadMemory:
     def recall(self, size: int) -> Begun | None:
         """Return what was begun with a file of that size and can still be gone on with."""
         try:
-            begun = Begun(**json.loads(self.path.read_text(encoding="utf-8")))
+            begun = Begun(**parsed(self.path.read_text(encoding="utf-8")))
+            return begun if begun.size == size and 0 <= time.time() - begun.at < _EXPIRES else None
         except (OSError, ValueError, TypeError):
             return None
-        return begun if begun.size == size and 0 <= time.time() - begun.at < _EXPIRES else None
 
     def keep(self, begun: Begun) -> None:
         """Write it down.

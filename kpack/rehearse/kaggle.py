@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import IntegrityError, UsageError
+from kpack.files import parsed
 from kpack.notebook.document import code, dumps, markdown
 from kpack.publish import kernel as kernels
 from kpack.publish.names import slug_of
@@ -143,7 +144,7 @@ def rehearse_on_kaggle(
     if own or not done.ok:
         return _by_status(pack, done, "notebook" if own else "line")
     try:
-        report = json.loads(kernels.fetch(kaggle, done, REPORT, _LIMIT))
+        report = parsed(kernels.fetch(kaggle, done, REPORT, _LIMIT))
         return _outcome(pack, done, report, modules)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{REPORT} is not what the notebook writes", where=done.ref) from error

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from kpack.errors import UsageError
-from kpack.files import sha256_of, write_text
+from kpack.files import parsed, sha256_of, write_text
 from kpack.resolve.model import Source, Wheel
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Memory:
     def find(self, source: Source, circumstances: Sequence[object]) -> BuiltWheel | None:
         """Return the wheel that was made of ``source`` under the same circumstances, if it is there and whole."""
         try:
-            note = json.loads(self._place(source, circumstances).read_text(encoding="utf-8"))
+            note = parsed(self._place(source, circumstances).read_text(encoding="utf-8"))
             requires = tuple(Wheel(**item) for item in note["build_requires"])
             path = self.cache.find(note["sha256"], note["size"])
             if path is None or sha256_of(path) != note["sha256"]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack import ledger, pack
+from kpack.errors import UsageError
 from kpack.fetch import Download, part
+from kpack.notebook.document import with_source as notebook_cell
 from kpack.pack import admission
+from kpack.pack.copy import SpanMemory
+from kpack.publish.kernel import log_text
+from kpack.publish.upload import UploadMemory
 from kpack.restore import installed, journal, state
 from kpack.restore.engine import Options, restore
 from kpack.restore.scheme import for_target
@@ -124,6 +130,13 @@ def _kept(data: bytes, folder: Path) -> None:
     assert ledger.pushed(place) is not None
     kept = admission._read(put(folder, "verdict", data))
     assert kept is None or json.loads(json.dumps(kept.files)) is not None
+    SpanMemory(folder).spans(put(folder, f"{'0' * 64}.json", data).stem, [(0, 1)])
+    memory = UploadMemory(folder, "x")
+    put(folder, memory.path.name, data)
+    memory.recall(10)
+    for read in (log_text, lambda text: notebook_cell(text, "x", "", "y")):
+        with suppress(UsageError):
+            read(data.decode("utf-8", "replace"))
     download = Download(name="x", urls=("https://h/x",), sha256="0" * 64, size=None)
     with part.opened(folder, "key", lambda: None) as opened:
         opened.stream.write(b"0" * 100)
