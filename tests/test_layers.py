@@ -39,7 +39,7 @@ ROOMS = {
     "lock": "checkpoints debian environment errors files licenses resolve target urls",
     "source": "errors fetch files resolve restore tether urls",
     "pack": "checkpoints errors files lock native positioned restore",
-    "lint": "errors fetch files lock native pack",
+    "lint": "errors fetch files lock native pack resolve",
     "inventory": "errors licenses lock pack",
     "audit": "errors files tether",
     "importing": "base environment errors files urls",

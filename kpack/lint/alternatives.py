@@ -10,6 +10,7 @@ from kpack.lint.reading import WheelReading
 from kpack.lint.report import report
 from kpack.lock.model import LockedPin
 from kpack.native import Certainty
+from kpack.resolve import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,12 +85,16 @@ class _Search:
                 return ""
             below = _below(first, version, step)
             answers = self._older(self._name, below)
+            if answers is None and below != str(version.public):
+                below = str(version.public)  # the stride was too long
+                answers = self._older(self._name, below)
             if answers is None:
                 return ""
             versions = {pin.version for found in answers for pin in found.packed if pin.name == self._name}
             if self._fits(answers):
                 got = " and ".join(str(item) for item in sorted(versions)) or "what the image has"
-                return f'write "{self._name}<{below}" in packages, which gives {got}: its native code fits'
+                asked = bounded.words(self._environment, self._name, below)
+                return f'write "{asked}" in packages, which gives {got}: its native code fits'
             if not versions:
                 return ""
             version = max(versions)

@@ -47,6 +47,12 @@ def resolved_below(
     return tuple(found)
 
 
+def words(environment: Environment, name: NormalizedName, below: str) -> str:
+    """Return the request for ``name`` as `resolved_below` asks it: ``name[extra]<below,>=1``."""
+    asked = (package.requirement for package in bounded(environment, name, below).packages)
+    return next(str(item) for item in asked if item is not None and canonicalize_name(item.name) == name)
+
+
 def bounded(environment: Environment, name: NormalizedName, below: str) -> Environment:
     """Return ``environment`` with its requests for ``name`` held below a version, or with one more that does so."""
     bound = SpecifierSet(f"<{below}")
