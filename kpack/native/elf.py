@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import re
 import struct
-from bisect import bisect_right
-from collections import deque
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.native.devices import DeviceScan
+from kpack.native.kept import Elsewhere, Kept, MissingError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from kpack.native.kept import Readable
+
 MAGIC = b"\x7fELF"
 HEAD = TAIL = 32 << 20
-"""Bytes of a file's begin and end that are kept: of all but the largest files that is everything."""
+"""Bytes of a file's begin and end that are kept where it passes by once: of all but the largest that is everything.
+
+The tables that tell lie at the begin, or at the end where patchelf wrote them anew."""
+SOME = 2 << 20
+"""The same where it can be read again."""
+_NAMES = 1 << 16
+"""Bytes before the table of sections that are kept for the names of these."""
+_ROUNDS = 8
+"""Times that one is read again."""
 
 MACHINES = {3: "i386", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 """e_machine of processors; those of GPUs and other devices are left out, since no loader of the system reads them."""
@@ -94,17 +102,19 @@ class SharedObject:
         return replace(self, versions=_highest(versions), module=b"\0PyInit_" in names, strings=_of_torch(names))
 
 
-class UnreadableError(ValueError):
-    """A file that begins like ELF and is not readable as such."""
-
-
 class ElfReader:
-    """Takes the bytes of one file as they come, keeps those that may tell, and has the answer at the end."""
+    """Takes the bytes of one file as they come, keeps those that may tell, and has the answer at the end.
 
-    def __init__(self, path: str, *, executable: bool = False) -> None:
+    ``again`` gives all pieces of the file once more, for what was not kept; with it much less is.
+    """
+
+    def __init__(
+        self, path: str, *, executable: bool = False, again: Callable[[], Iterable[bytes]] | None = None
+    ) -> None:
         self._path = path
         self._executable = executable
-        self._kept = _Kept()
+        self._again = again
+        self._kept = Kept(*((HEAD, TAIL) if again is None else (SOME, SOME)), self._is_asked_for)
         self._devices: DeviceScan | None = None
         self._foreign = False
 
@@ -112,29 +122,68 @@ class ElfReader:
         """Take the next bytes."""
         if self._foreign or not piece:
             return
-        self._kept.add(piece)
-        if self._kept.size - len(piece) < len(MAGIC):
-            begin = self._kept.begin()
-            self._foreign = not (begin.startswith(MAGIC) or MAGIC.startswith(begin))
+        kept = self._kept
+        before = kept.whole
+        small = kept.size < len(MAGIC)
+        kept.add(piece)
+        if small:
+            self._foreign = not may_be_elf(kept.begin(len(MAGIC)))
         if self._devices is not None:
             self._devices.feed(piece)
-        elif self._kept.size - len(piece) <= HEAD + TAIL < self._kept.size and self._kept.mentions(b"cuda"):
+        elif before and not kept.whole and kept.mentions(b"cuda"):
             # What lies in its middle will soon be gone. Where all is kept, the sections tell whether there is GPU code.
-            self._devices = self._kept.scan()
+            self._devices = _scan(kept.pieces)
 
     def finish(self) -> SharedObject | None:
         """Return what the file asks for; None for one that no loader of the system takes: data, device code, ``.o``."""
-        if self._foreign or self._kept.begin() != MAGIC:
+        if self._foreign or self._kept.begin(len(MAGIC)) != MAGIC:
             return None
+        for _ in range(_ROUNDS):
+            try:
+                return self._answer()
+            except MissingError as missing:
+                if self._again is None:
+                    return SharedObject(path=self._path, fault=str(missing))
+                self._kept.fetch(missing, self._again())
+            except UnreadableError as error:
+                return SharedObject(path=self._path, fault=str(error))
+        return SharedObject(path=self._path, fault="its tables are strewn over a very large file")
+
+    def _answer(self) -> SharedObject | None:
+        found = _read(self._kept, self._path, executable=self._executable)
         try:
-            found = _read(self._kept, self._path, executable=self._executable)
-        except UnreadableError as error:
-            return SharedObject(path=self._path, fault=str(error))
-        if found is None or _GPU_SECTION not in _section_names(self._kept):
+            told = found is not None and _GPU_SECTION in _section_names(self._kept)
+        except MissingError:  # then what was found along the way counts, and nothing is read again for it
+            told = self._devices is not None
+        if found is None or not told:
             return found
         if self._devices is None and self._kept.whole:
-            self._devices = self._kept.scan()
+            self._devices = _scan(self._kept.pieces)
+        elif self._devices is None and self._again is not None:
+            self._devices = _scan(self._again())
         return replace(found, devices=self._devices.names if self._devices is not None else ())
+
+    def _is_asked_for(self, begin: int, end: int) -> bool:
+        """Tell whether what lies between two places of the file will be asked for, as far as its header says."""
+        return any(first < end and begin < last for first, last in self._ranges)
+
+    @cached_property
+    def _ranges(self) -> list[tuple[int, int]]:
+        """Where the dynamic table lies, and that of the sections with their names, which linkers write before it."""
+        try:
+            _, (_, _, _, _, _, table, _, _, _, _, each, count, _) = _header(self._kept)
+            sections = (table - _NAMES, table + each * count)
+            return [
+                sections,
+                *((part.offset, part.offset + part.size) for part in _segments(self._kept) if part.kind == _DYNAMIC),
+            ]
+        except UnreadableError:
+            return []
+
+
+def may_be_elf(begin: bytes) -> bool:
+    """Tell whether a file that begins with these bytes may be ELF: where there are too few of them to say, it may."""
+    return begin.startswith(MAGIC) or MAGIC.startswith(begin)
 
 
 def read(data: bytes, path: str, *, executable: bool = False) -> SharedObject | None:
@@ -146,12 +195,12 @@ def read(data: bytes, path: str, *, executable: bool = False) -> SharedObject | 
 
 def described(begin: bytes, path: str, *, executable: bool = False) -> SharedObject | None:
     """Return what the header at the ``begin`` of a file tells, its machine; None for a file that no loader takes."""
-    kept = _Kept()
-    kept.add(begin)
     try:
-        if kept.begin() != MAGIC:
+        if not begin.startswith(MAGIC):
             return None
-        shape, (kind, machine, *_) = _header(kept)
+        shape, (kind, machine, *_) = _header(
+            Elsewhere(lambda count, offset: begin[offset : offset + count], len(begin))
+        )
     except UnreadableError:
         return None
     if kind not in (_EXECUTABLE, _SHARED) or machine not in MACHINES:
@@ -164,7 +213,7 @@ def read_sparse(
 ) -> SharedObject | None:
     """Return what a file of ``size`` bytes asks for, reading by ``pread(count, offset)`` no more than its tables."""
     try:
-        kept = _Sparse(pread, size)
+        kept = Elsewhere(pread, size)
         if kept.at(0, len(MAGIC)) != MAGIC:
             return None
         found = _read(kept, path, executable=executable)
@@ -173,91 +222,12 @@ def read_sparse(
     return found and replace(found, whole=False)
 
 
-class _Readable(Protocol):
-    """A file of which parts can be had."""
-
-    def at(self, offset: int, size: int, /) -> bytes: ...
-
-
-class _Sparse:
-    """A file that lies elsewhere."""
-
-    def __init__(self, pread: Callable[[int, int], bytes], size: int) -> None:
-        self._pread = pread
-        self._size = size
-
-    def at(self, offset: int, size: int) -> bytes:
-        if offset + size > self._size:
-            raise UnreadableError(f"it is cut off at byte {self._size}")
-        return self._pread(size, offset)
-
-
-class _Kept:
-    """The pieces of a file as they came, uncopied; of a very large one its begin, its end, and its dynamic table.
-
-    The tables that this one leads to lie at the begin, or at the end where patchelf wrote them anew.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._tail: deque[tuple[int, bytes]] = deque()
-        self._head: list[tuple[int, bytes]] = []
-        """The begin, and what is kept of the middle."""
-
-    def add(self, piece: bytes) -> None:
-        if self.size < HEAD:
-            self._head.append((self.size, piece))
-        else:
-            self._tail.append((self.size, piece))
-            if len(self._tail) > 1 and self.size - self._tail[1][0] > TAIL:
-                start, gone = self._tail.popleft()
-                if any(part.offset < start + len(gone) and start < part.offset + part.size for part in self._dynamic):
-                    self._head.append((start, gone))
-        self.size += len(piece)
-
-    @cached_property
-    def _dynamic(self) -> list[_Segment]:
-        """Where the dynamic table lies, by the program headers, which stand at the begin."""
-        try:
-            return [item for item in _segments(self) if item.kind == _DYNAMIC]
-        except UnreadableError:
-            return []
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing of its middle is gone."""
-        return self.size <= HEAD + TAIL
-
-    def mentions(self, word: bytes) -> bool:
-        """Tell whether a word stands in what was kept of its begin."""
-        return any(word in piece for _, piece in self._head)
-
-    def scan(self) -> DeviceScan:
-        """Return the GPU architectures in what is kept, which must be the whole so far."""
-        found = DeviceScan()
-        for _, piece in [*self._head, *self._tail]:
-            found.feed(piece)
-        return found
-
-    def begin(self) -> bytes:
-        """Return as many of the first bytes as tell what sort of file it is."""
-        return b"".join(piece[: len(MAGIC)] for _, piece in self._head[: len(MAGIC)])[: len(MAGIC)]
-
-    def at(self, offset: int, size: int) -> bytes:
-        """Return the ``size`` bytes at ``offset`` of the file."""
-        if offset + size > self.size:
-            raise UnreadableError(f"it is cut off at byte {self.size}")
-        pieces = [*self._head, *self._tail]
-        index = bisect_right(pieces, offset, key=itemgetter(0)) - 1
-        found = bytearray()
-        while len(found) < size:
-            start, piece = pieces[index]
-            at = offset + len(found) - start
-            if at >= len(piece):
-                raise UnreadableError("its tables lie in the middle of a very large file")
-            found += piece[at : at + size - len(found)]
-            index += 1
-        return bytes(found)
+def _scan(pieces: Iterable[bytes]) -> DeviceScan:
+    """Return the GPU architectures in all pieces of a file."""
+    found = DeviceScan()
+    for piece in pieces:
+        found.feed(piece)
+    return found
 
 
 class _Shape(NamedTuple):
@@ -296,7 +266,7 @@ class _Strings:
 class _Dynamic(NamedTuple):
     """The dynamic table and what is needed to follow it."""
 
-    kept: _Readable
+    kept: Readable
     order: str
     segments: list[_Segment]
     tags: list[tuple[int, int]]
@@ -321,7 +291,7 @@ def _shape(bits: int, order: str) -> _Shape:
     return _Shape(bits, order, *(struct.Struct(order + fields) for fields in (wide if bits == 64 else narrow)))
 
 
-def _header(kept: _Readable) -> tuple[_Shape, tuple[int, ...]]:
+def _header(kept: Readable) -> tuple[_Shape, tuple[int, ...]]:
     ident = kept.at(0, 16)
     if ident[4] not in (1, 2) or ident[5] not in (1, 2):
         raise UnreadableError("its header names no class or byte order")
@@ -329,7 +299,7 @@ def _header(kept: _Readable) -> tuple[_Shape, tuple[int, ...]]:
     return shape, shape.header.unpack(kept.at(16, shape.header.size))
 
 
-def _read(kept: _Readable, path: str, *, executable: bool) -> SharedObject | None:
+def _read(kept: Readable, path: str, *, executable: bool) -> SharedObject | None:
     shape, (kind, machine, *_) = _header(kept)
     if kind not in (_EXECUTABLE, _SHARED) or machine not in MACHINES:
         return None
@@ -352,14 +322,14 @@ def _read(kept: _Readable, path: str, *, executable: bool) -> SharedObject | Non
     return found.with_names(strings.table, _needed_versions(dynamic, strings))
 
 
-def _segments(kept: _Readable) -> list[_Segment]:
+def _segments(kept: Readable) -> list[_Segment]:
     shape, (_, _, _, _, table, _, _, _, each, count, *_) = _header(kept)
     if count and each != shape.program.size:
         raise UnreadableError(f"its program headers have {each} bytes each")
     return [_segment(shape, kept.at(table + index * each, each)) for index in range(count)]
 
 
-def _section_names(kept: _Kept) -> bytes:
+def _section_names(kept: Readable) -> bytes:
     """Return the names of all sections, NUL between them; nothing where there are none to be read."""
     try:
         shape, (*_, table, _, _, _, _, each, count, index) = _header(kept)
@@ -367,6 +337,8 @@ def _section_names(kept: _Kept) -> bytes:
             return b""
         offset, size = shape.section.unpack(kept.at(table + index * each, each))
         return kept.at(offset, size)
+    except MissingError:
+        raise
     except UnreadableError:
         return b""
 
@@ -380,7 +352,7 @@ def _segment(shape: _Shape, raw: bytes) -> _Segment:
     return _Segment(kind, offset, address, size)
 
 
-def _tags(kept: _Readable, shape: _Shape, segment: _Segment) -> Iterator[tuple[int, int]]:
+def _tags(kept: Readable, shape: _Shape, segment: _Segment) -> Iterator[tuple[int, int]]:
     """Yield tag and value of the dynamic table up to its end."""
     size = min(segment.size, _MOST * shape.dynamic.size)
     for tag, value in shape.dynamic.iter_unpack(kept.at(segment.offset, size - size % shape.dynamic.size)):

@@ -12,6 +12,7 @@ import email.parser
 import hashlib
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -19,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 from zlib_ng import zlib_ng as zlib  # zlib's own verdicts (tests/pack/test_inflate.py), in half the time
 
 from kpack.errors import IntegrityError, MachineError
-from kpack.native.elf import ElfReader, SharedObject
+from kpack.native.elf import MAGIC, ElfReader, SharedObject, may_be_elf
 from kpack.pack.manifest import SPAN
 from kpack.pack.window import Window
 from kpack.restore import record, rules
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-_PIECE = 1 << 17
+_PIECE = 1 << 18
+"""Bytes that are inflated to at a time: they stay in the processor's cache until they are hashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +196,8 @@ def _against(
     for entry, at in files:
         row = None if entry.name in unrecorded else rows.get(entry.name)
         algorithm = row.digest.partition("=")[0] if row else ""
-        reader = ElfReader(entry.name, executable=entry.executable)
-        digest = _digest(data, entry, at, algorithm if algorithm in _STRONG else "sha256", filename, reader)
-        if (native := reader.finish()) is not None:
+        digest, native = _inspected(data, entry, at, algorithm if algorithm in _STRONG else "sha256", filename)
+        if native is not None:
             objects.append(native)
         if entry.name not in unrecorded:
             faults += [f"{entry.name} is not listed"] if row is None else _differences(row, digest, entry.size)
@@ -267,15 +268,22 @@ def _descriptor(raw: bytes, entry: Entry, filename: str) -> None:
         raise IntegrityError(f"the data descriptor of {entry.name!r} contradicts the directory", where=filename)
 
 
-def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: str, reader: ElfReader) -> bytes:
-    """Inflate one entry, show it to ``reader``, check its size and CRC, and return its digest."""
+def _inspected(
+    data: Window, entry: Entry, offset: int, algorithm: str, filename: str
+) -> tuple[bytes, SharedObject | None]:
+    """Inflate one entry, check its size and CRC, and return its digest, and what it is as native code."""
     digest: hashlib._Hash = getattr(hashlib, algorithm)()
+    reader: ElfReader | None = None
     crc = size = 0
     for piece in inflated(data, entry, offset, filename):
+        if not size and may_be_elf(piece[: len(MAGIC)]):
+            again = partial(inflated, data, entry, offset, filename)
+            reader = ElfReader(entry.name, executable=entry.executable, again=again)
         size += len(piece)
         crc = zlib.crc32(piece, crc)
         digest.update(piece)
-        reader.feed(piece)
+        if reader is not None:
+            reader.feed(piece)
     if size != entry.size or crc != entry.crc:
         raise IntegrityError(
             f"{entry.name!r} is damaged: {size} bytes with CRC {crc:08x}, "
@@ -283,7 +291,7 @@ def _digest(data: Window, entry: Entry, offset: int, algorithm: str, filename: s
             where=filename,
             next="download the wheel again",
         )
-    return digest.digest()
+    return digest.digest(), reader.finish() if reader is not None else None
 
 
 def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator[bytes]:

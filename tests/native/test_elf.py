@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 from kpack.native import elf
 from kpack.native.elf import ElfReader, SharedObject, read
 from tests.support.elf import AARCH64, CUDA, I386, containers, make_elf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FULL = make_elf(
     needed=["libcudart.so.13", "libc.so.6"],
@@ -104,6 +108,44 @@ def test_of_a_very_large_file_begin_and_end_are_enough(monkeypatch: pytest.Monke
     item = reader.finish()
     assert item is not None
     assert item.fault == "its tables lie in the middle of a very large file"
+
+
+def test_what_was_not_kept_of_a_very_large_file_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elf, "SOME", 1000)
+    data = make_elf(needed=[f"lib{number}.so" for number in range(50)], gap=500_000) + bytes(500_000)
+    rounds = []
+
+    def again() -> Iterator[bytes]:
+        rounds.append(0)
+        return (data[at : at + 100] for at in range(0, len(data), 100))
+
+    reader = ElfReader("x.so", again=again)
+    for piece in again():
+        reader.feed(piece)
+    assert reader.finish() == read(data, "x.so")
+    assert len(rounds) > 1
+
+
+def test_tables_that_are_strewn_over_a_very_large_file_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elf, "SOME", 1000)
+    monkeypatch.setattr(elf, "_ROUNDS", 1)
+    data = make_elf(needed=[f"lib{number}.so" for number in range(50)], gap=500_000) + bytes(500_000)
+    reader = ElfReader("x.so", again=lambda: iter([data]))
+    for at in range(0, len(data), 100):
+        reader.feed(data[at : at + 100])
+    item = reader.finish()
+    assert item is not None
+    assert item.fault == "its tables are strewn over a very large file"
+
+
+def test_gpu_code_that_only_a_section_tells_of_is_looked_for_in_the_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elf, "SOME", 1000)
+    data = make_elf(needed=["libm.so"], gpu=bytes(9000) + containers([(2, 75)], code=10) + bytes(9000))
+    reader = ElfReader("x.so", again=lambda: iter([data]))
+    for at in range(0, len(data), 100):
+        reader.feed(data[at : at + 100])
+    assert reader.finish() == read(data, "x.so")
+    assert found(data).devices == ("sm_75",)
 
 
 @pytest.mark.parametrize("size", [100, 100_000])
