@@ -407,8 +407,10 @@ def build(
         )
         if found.stopping:
             raise native.error(found.stopping, IntegrityError, str(project.config))
-        notes = (*plan.notes(content.targets, wheels, project.bases), *found.notes)
-        return (*notes, *notes_of(debs, project.environment.restore.apt))
+        key = plan.key(content.targets, (wheel.sha256 for wheel in content.wheels), project.bases)
+        archives = {f"wheels/{name}": verdict.archive for name, verdict in said.items() if verdict.archive is not None}
+        notes = verdicts.notes(key, lambda: plan.notes(content.targets, wheels, project.bases, archives))
+        return (*notes, *found.notes, *notes_of(debs, project.environment.restore.apt))
 
     return pack.write(
         content,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import json
@@ -65,6 +66,9 @@ _ELSEWHERE = {
 }
 """What other tools call it, and what it is called here."""
 
+
+_YOUNG = 100_000
+"""Objects that are made before the collector looks for garbage in circles: commands make many that live to the end."""
 
 _FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
 """Options of the group that take no value."""
@@ -142,6 +146,7 @@ _unwrapped(group)
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
+    gc.set_threshold(_YOUNG, 20, 20)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter stops nothing

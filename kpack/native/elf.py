@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.native.devices import DeviceScan
@@ -114,7 +113,7 @@ class ElfReader:
         self._path = path
         self._executable = executable
         self._again = again
-        self._kept = Kept(*((HEAD, TAIL) if again is None else (SOME, SOME)), self._is_asked_for)
+        self._kept = Kept(*((HEAD, TAIL) if again is None else (SOME, SOME)), _asked_for)
         self._devices: DeviceScan | None = None
         self._foreign = False
 
@@ -163,23 +162,6 @@ class ElfReader:
             self._devices = _scan(self._again())
         return replace(found, devices=self._devices.names if self._devices is not None else ())
 
-    def _is_asked_for(self, begin: int, end: int) -> bool:
-        """Tell whether what lies between two places of the file will be asked for, as far as its header says."""
-        return any(first < end and begin < last for first, last in self._ranges)
-
-    @cached_property
-    def _ranges(self) -> list[tuple[int, int]]:
-        """Where the dynamic table lies, and that of the sections with their names, which linkers write before it."""
-        try:
-            _, (_, _, _, _, _, table, _, _, _, _, each, count, _) = _header(self._kept)
-            sections = (table - _NAMES, table + each * count)
-            return [
-                sections,
-                *((part.offset, part.offset + part.size) for part in _segments(self._kept) if part.kind == _DYNAMIC),
-            ]
-        except UnreadableError:
-            return []
-
 
 def may_be_elf(begin: bytes) -> bool:
     """Tell whether a file that begins with these bytes may be ELF: where there are too few of them to say, it may."""
@@ -220,6 +202,19 @@ def read_sparse(
     except UnreadableError as error:
         return SharedObject(path=path, fault=str(error))
     return found and replace(found, whole=False)
+
+
+def _asked_for(file: Readable) -> list[tuple[int, int]]:
+    """Return begin and end of what will be asked for, as far as the begin of a file says.
+
+    That is the dynamic table, and the table of sections with their names, which linkers write before it.
+    """
+    try:
+        _, (_, _, _, _, _, table, _, _, _, _, each, count, _) = _header(file)
+        dynamic = [(part.offset, part.offset + part.size) for part in _segments(file) if part.kind == _DYNAMIC]
+    except UnreadableError:
+        return []
+    return [(table - _NAMES, table + each * count), *dynamic]
 
 
 def _scan(pieces: Iterable[bytes]) -> DeviceScan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,13 +64,13 @@ class Elsewhere:
 class Kept:
     """The begin and the end of a file, as the pieces came, uncopied; all of one that is no larger than both.
 
-    ``worth`` tells whether a piece of the middle, by its begin and end, is to be kept, too.
+    ``asked_for`` tells, once the begin is there, from where to where parts of the middle are to be kept, too.
     """
 
-    def __init__(self, head: int, tail: int, worth: Callable[[int, int], bool]) -> None:
+    def __init__(self, head: int, tail: int, asked_for: Callable[[Readable], list[tuple[int, int]]]) -> None:
         self.size = 0
         self._limits = (head, tail)
-        self._worth = worth
+        self._asked_for = asked_for
         self._tail: deque[tuple[int, bytes]] = deque()
         self._head: list[tuple[int, bytes]] = []
         """The begin, and what is kept of the middle."""
@@ -84,7 +85,7 @@ class Kept:
             self._tail.append((self.size, piece))
             while len(self._tail) > 1 and self.size - self._tail[1][0] > tail:
                 start, gone = self._tail.popleft()
-                if self._worth(start, start + len(gone)):
+                if any(begin < start + len(gone) and start < end for begin, end in self._ranges):
                     self._head.append((start, gone))
         self.size += len(piece)
 
@@ -98,6 +99,10 @@ class Kept:
             if at >= end:
                 break
         self._fetched.append((begin, bytes(found)))
+
+    @cached_property
+    def _ranges(self) -> list[tuple[int, int]]:
+        return self._asked_for(self)
 
     @property
     def whole(self) -> bool:

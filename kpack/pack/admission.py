@@ -10,7 +10,7 @@ import math
 import os
 import queue
 import threading
-from dataclasses import asdict
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +24,13 @@ from kpack.native.elf import SharedObject
 from kpack.pack.wheel import Admitted, admit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kpack.pack.content import WheelFile
+
+_KEPT = ("name", "version", "size", "cuts", "unpacked", "files", "notes", "objects")
+"""What is kept of a verdict; a wheel with something that was let in by name has none."""
+_OF_OBJECT = tuple(field.name for field in fields(SharedObject))
 
 
 @cache
@@ -50,6 +56,8 @@ class Verdicts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._said: dict[tuple[str, str], Admitted] = {}
+        """By file name and digest: what this process was told or found out."""
 
     def __call__(self, wheel: WheelFile) -> Admitted:
         """Return the verdict on ``wheel``.
@@ -63,12 +71,26 @@ class Verdicts:
             return known
         verdict = admit(wheel.path, wheel.filename, wheel.lax)
         if not verdict.lax and not verdict.odd:
-            write_text(self._place(wheel.filename, wheel.sha256), json.dumps(asdict(verdict), default=str))
+            self._said[wheel.filename, wheel.sha256] = verdict
+            write_text(self._place(wheel.filename, wheel.sha256), _text(verdict))
         return verdict
 
     def known(self, filename: str, sha256: str) -> Admitted | None:
         """Return what is remembered of a wheel, without looking at it; None for nothing."""
-        return _read(self._place(filename, sha256))
+        said = self._said.get((filename, sha256)) or _read(self._place(filename, sha256))
+        if said is not None:
+            self._said[filename, sha256] = said
+        return said
+
+    def notes(self, key: str, plan: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+        """Return what ``plan`` says of what ``key`` stands for; it is not asked twice, unless it finds an error."""
+        place = self.folder / judge_digest() / f"plan-{key}"
+        try:
+            return tuple(map(str, json.loads(place.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError):  # none, or not one that can be read
+            said = plan()
+        write_text(place, json.dumps(said))
+        return said
 
     def _place(self, filename: str, sha256: str) -> Path:
         return self.folder / judge_digest() / f"{sha256}-{hashlib.sha256(filename.encode()).hexdigest()[:16]}"
@@ -113,6 +135,14 @@ class Judges:
                     self._verdicts(wheel)
         except BaseException as error:  # noqa: BLE001 - raised where the judges are left
             self._error = error
+
+
+def _text(verdict: Admitted) -> str:
+    return json.dumps({name: getattr(verdict, name) for name in _KEPT}, default=_plain)
+
+
+def _plain(value: object) -> object:
+    return {name: getattr(value, name) for name in _OF_OBJECT} if isinstance(value, SharedObject) else str(value)
 
 
 def object_of(raw: Any) -> SharedObject:

@@ -6,8 +6,12 @@ the kernel would refuse is refused here, and what it would note is said here in 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections import defaultdict
+from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from kpack.errors import IntegrityError, MachineError
@@ -16,12 +20,11 @@ from kpack.restore.errors import RestoreError
 from kpack.restore.inflate import Inflater
 from kpack.restore.manifest import Member, Span
 from kpack.restore.modules import outermost
-from kpack.restore.plan import plan_wheels
 from kpack.restore.scheme import Scheme
 from kpack.restore.search import siblings
 from kpack.restore.shared import Digests, listed, share_files, shown
-from kpack.restore.wheels import METADATA, RECORD
-from kpack.restore.wheelzip import find_directory, read_directory
+from kpack.restore.wheels import METADATA, RECORD, archive_of, plan_wheel
+from kpack.restore.wheelzip import DEFLATED, LOCAL_HEADER, data_offset, find_directory, read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,14 +33,33 @@ if TYPE_CHECKING:
     from kpack.base import BaseImage
     from kpack.restore.manifest import PackedDistribution, PackTarget
     from kpack.restore.pack import Pack
-    from kpack.restore.wheels import WheelPlan
+    from kpack.restore.wheels import Archive, WheelPlan
+    from kpack.restore.wheelzip import Entry
+
+_EXTRA = 0xFFFF
+"""Bytes that the extra field of a local header may have."""
 
 
-def notes(targets: Iterable[PackTarget], wheels: Mapping[str, Path], bases: Iterable[BaseImage]) -> tuple[str, ...]:
+def key(targets: Iterable[PackTarget], digests: Iterable[str], bases: Iterable[BaseImage]) -> str:
+    """Return a digest of all that `notes` goes by: the targets, the wheels' own digests, the images' files."""
+    images = [
+        [base.name, [[item.name, item.top_level, item.outside] for item in base.distributions.values()]]
+        for base in bases
+    ]
+    known = [list(targets), sorted(digests), images]
+    return hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()
+
+
+def notes(
+    targets: Iterable[PackTarget],
+    wheels: Mapping[str, Path],
+    bases: Iterable[BaseImage],
+    archives: Mapping[str, Archive] = MappingProxyType({}),
+) -> tuple[str, ...]:
     """Plan every target and return what a user should know of it, each sentence once.
 
     ``wheels`` gives the files that are at hand by member (``wheels/…whl``); others are left out. ``bases`` are the
-    images that targets name.
+    images that targets name. Of the ``archives`` that were read already no file is opened.
 
     Raises:
         IntegrityError: something cannot be restored: one wheel has a file where another needs a folder.
@@ -45,7 +67,7 @@ def notes(targets: Iterable[PackTarget], wheels: Mapping[str, Path], bases: Iter
     """
     images = {base.name: base for base in bases}
     said: list[str] = []
-    shelf = _Shelf(wheels)
+    shelf = _Shelf(wheels, archives)
     for target in targets:
         items = [item for item in target.distributions if item.wheel in wheels]
         try:
@@ -59,11 +81,10 @@ def notes(targets: Iterable[PackTarget], wheels: Mapping[str, Path], bases: Iter
 def _planned(
     target: PackTarget, items: list[PackedDistribution], shelf: _Shelf, base: BaseImage | None
 ) -> Iterator[str]:
-    pack = cast("Pack", shelf)  # the planner asks for members and their bytes, no more
     scheme = _scheme(target.python)
-    inflater = Inflater()
-    planned = plan_wheels(pack, items, scheme, inflater)
-    yield from share_files(planned, scheme, Digests(pack, inflater)).notes
+    planned = [plan_wheel(item, *shelf.read_wheel(item.wheel), scheme) for item in items]
+    digests = Digests(cast("Pack", shelf), Inflater())  # it reads parts of members, no more
+    yield from share_files(planned, scheme, digests).notes
     yield from siblings(planned, {wheel.name: outermost(wheel) for wheel in planned})
     if base is not None:
         yield from _of_the_image(planned, scheme, base)
@@ -112,34 +133,47 @@ def _of_the_image(planned: list[WheelPlan], scheme: Scheme, base: BaseImage) -> 
 
 
 class _Shelf:
-    """Wheels that are not packed yet, as members of a pack whose spans are single entries."""
+    """Wheels that are not packed yet, as members of a pack that has no more than their RECORDs."""
 
-    def __init__(self, wheels: Mapping[str, Path]) -> None:
+    def __init__(self, wheels: Mapping[str, Path], archives: Mapping[str, Archive]) -> None:
         self._paths = wheels
-        self.members = {name: self._member(name, path) for name, path in wheels.items()}
+        self._archives = dict(archives)
 
-    def _member(self, name: str, path: Path) -> Member:
-        filename = name.rpartition("/")[2]
-        odd: list[str] = []  # whether the archive may be odd is the gate's to say
-        try:
-            with path.open("rb") as stream:
-                size = os.fstat(stream.fileno()).st_size
-
-                def at(count: int, offset: int) -> bytes:
-                    return pread(stream.fileno(), count, offset)
-
-                start = find_directory(size, at, filename, odd)
-                entries = read_directory(at(size - start, start), start, filename, odd)
-        except OSError as error:
-            raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
-        except RestoreError as error:
-            raise IntegrityError(error.what, where=filename, next=error.next) from error
-        cuts = sorted({0, start, *(entry.offset for entry in entries)})
-        spans = tuple(Span(a, b - a, "") for a, b in zip(cuts, [*cuts[1:], size], strict=True))
-        return Member(name, size, "", 0, spans)
+    def read_wheel(self, name: str) -> tuple[Member, Archive]:
+        """Return a wheel as a member of a pack, and what its archive says."""
+        if name not in self._archives:
+            self._archives[name] = _archive(self._paths[name], name.rpartition("/")[2])
+        archive = self._archives[name]
+        record = next(entry for entry, _, rest in archive.landings if rest == f"{archive.info}/RECORD")
+        span = Span(record.offset, LOCAL_HEADER + len(record.raw_name) + _EXTRA + record.compressed, "")
+        return Member(name, 0, "", 0, (span,)), archive
 
     def read(self, member: Member, spans: tuple[Span, ...]) -> bytes:
-        """Return the bytes of neighbouring spans; that the file is the locked one is shown where it is packed."""
-        first, last = spans[0].offset, spans[-1].offset + spans[-1].size
+        """Return the bytes of a span; that the file is the locked one is shown where it is packed."""
         with self._paths[member.path].open("rb") as stream:
-            return pread(stream.fileno(), last - first, first)
+            return pread(stream.fileno(), spans[0].size, spans[0].offset)
+
+
+def _archive(path: Path, filename: str) -> Archive:
+    odd: list[str] = []  # whether the archive may be odd is the gate's to say
+    inflater = Inflater()
+    try:
+        with path.open("rb") as stream:
+            descriptor = stream.fileno()
+            size = os.fstat(descriptor).st_size
+
+            def at(count: int, offset: int) -> bytes:
+                return pread(descriptor, count, offset)
+
+            def content(entry: Entry) -> bytes:
+                local = at(LOCAL_HEADER + len(entry.raw_name) + _EXTRA, entry.offset)
+                raw = at(entry.compressed, entry.offset + data_offset(local, entry, filename))
+                return inflater.whole(raw, entry.size, entry.name) if entry.method == DEFLATED else raw
+
+            start = find_directory(size, at, filename, odd)
+            entries = sorted(read_directory(at(size - start, start), start, filename, odd), key=attrgetter("offset"))
+            return archive_of(entries, filename, content)
+    except OSError as error:
+        raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
+    except RestoreError as error:
+        raise IntegrityError(error.what, where=filename, next=error.next) from error

@@ -11,7 +11,7 @@ import base64
 import email.parser
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from kpack.pack.window import Window
 from kpack.restore import record, rules
 from kpack.restore.entry_points import entry_points
 from kpack.restore.errors import RestoreError
+from kpack.restore.wheels import Archive
 from kpack.restore.wheelzip import (
     DEFLATED,
     LOCAL_HEADER,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-_PIECE = 1 << 18
+_PIECE = 1 << 17
 """Bytes that are inflated to at a time: they stay in the processor's cache until they are hashed."""
 
 
@@ -69,6 +70,8 @@ class Admitted:
     """What is odd and needs no permission."""
     objects: tuple[SharedObject, ...] = ()
     """Its shared objects and programs, in the order of the archive."""
+    archive: Archive | None = field(default=None, compare=False, repr=False)
+    """What the planner goes by; None in a verdict that is only remembered."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -144,7 +147,7 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
     offsets = _contiguous(data, entries, start, filename)
     files = [(entry, at) for entry, at in zip(entries, offsets, strict=True) if not entry.is_folder]
     shape = rules.shape(entries, filename)
-    rules.landing(entries, shape, filename)
+    landings = rules.landing(entries, shape, filename)
     told = {f"{shape.info}/{item}" for item in rules.LIMITS}
     kept = {
         entry.name.rpartition("/")[2]: b"".join(inflated(data, entry, at, filename))
@@ -152,9 +155,8 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         if entry.name in told
     }
     version = _version(kept["METADATA"], name, named, filename)
-    rules.is_pure(kept["WHEEL"], filename)
-    if "entry_points.txt" in kept:
-        entry_points(kept["entry_points.txt"], filename)
+    pure = rules.is_pure(kept["WHEEL"], filename)
+    points = entry_points(kept["entry_points.txt"], filename) if "entry_points.txt" in kept else []
     reading = record.read(kept["RECORD"], filename)
     unrecorded = {f"{shape.info}/{item}" for item in _UNRECORDED}
     objects: list[SharedObject] = []
@@ -177,6 +179,7 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         odd=tuple(odd or ()),
         notes=tuple(f"in its RECORD {note}, in equal rows" for note in reading.notes),
         objects=tuple(objects),
+        archive=Archive(shape.info, landings, pure, points),
     )
 
 

@@ -89,9 +89,9 @@ def write(
     ``max_size`` (bytes) is how large the file may become. ``on_bytes`` is told how many bytes of members were just
     written. ``admission`` judges one wheel (by default `kpack.pack.wheel.admit`; a caller that remembers verdicts by
     digest may bring its own). ``memory`` keeps the span digests of checkpoints between builds. ``plan`` is asked, once
-    the gate has let all wheels in, whether they can be restored together, and what there is to say; it is given what
-    the gate said by file name. Whatever stood at ``out`` stays until the new pack is whole. The bytes depend on
-    ``content``, the engine's sources and kpack's version alone.
+    the gate has let all wheels in and in another thread, whether they can be restored together, and what there is to
+    say; it is given what the gate said by file name. Whatever stood at ``out`` stays until the new
+    pack is whole. The bytes depend on ``content``, the engine's sources and kpack's version alone.
 
     Raises:
         CheckFailed: the pack would be larger than ``max_size``; the message names its ten largest members.
@@ -103,7 +103,6 @@ def write(
     with ThreadPoolExecutor(workers or min(8, (os.cpu_count() or 1) + 1)) as pool:
         verdicts = _verdicts(content, judge, pool)
         content = _as_installed(content, verdicts)
-        said = plan(verdicts) if plan is not None else ()
         planned = _plan(content, verdicts)
         origin, offsets, total = _layout(content, planned)
         if max_size is not None and total > max_size:
@@ -115,11 +114,13 @@ def write(
                 MemberCopy(item.path, item.source, item.size, item.ranges, item.sha256, origin + offset)
                 for item, offset in zip(planned, offsets, strict=True)
             ]
+            saying = pool.submit(plan, verdicts) if plan is not None else None  # copying leaves Python time for it
             digests = copy_all(descriptor, jobs, pool, memory=memory, on_bytes=on_bytes)
             members = tuple(
                 _member(item, offset, digests[item.path].sha256, digests[item.path].spans)
                 for item, offset in zip(planned, offsets, strict=True)
             )
+            said = saying.result() if saying is not None else ()
             head, code = _head(content, members)
             assert len(head) == origin
             for item, offset in zip(planned, offsets, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from operator import attrgetter
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import rules, tags
 from .entry_points import EntryPoint, entry_points
@@ -89,6 +89,35 @@ class WheelPlan:
         self.points: List[EntryPoint] = []
 
 
+class Archive(NamedTuple):
+    """What the archive of a wheel says of itself, whatever it is installed into."""
+
+    info: str
+    """Name of the .dist-info folder."""
+    landings: List[rules.Landing]
+    pure: bool
+    """Its root goes to purelib, else to platlib."""
+    points: List[EntryPoint]
+
+
+def archive_of(entries: List[Entry], where: str, content: Callable[[Entry], bytes]) -> Archive:
+    """Return what an archive says, by its entries in the order of their offsets; ``content`` reads small ones.
+
+    Raises RestoreError (code 5) for one that the rules do not allow.
+    """
+    shape = rules.shape(entries, where)
+    landings = rules.landing(entries, shape, where)
+    info = shape.info
+    told = {entry.name: entry for entry, door, _ in landings if door == rules.INFO}
+    points = told.get(info + "/entry_points.txt")
+    return Archive(
+        info,
+        landings,
+        rules.is_pure(content(told[info + "/WHEEL"]), where),
+        entry_points(content(points), where) if points is not None else [],
+    )
+
+
 def read_wheel(
     pack: Pack, item: PackedDistribution, tail: Dict[int, bytes], scheme: Scheme, inflater: Inflater
 ) -> WheelPlan:
@@ -99,22 +128,30 @@ def read_wheel(
     member = pack.members[item.wheel]
     where = item.wheel.rpartition("/")[2]
     held = _Held(pack, member, tail, where, lax=item.lax_archive)
-    shape = rules.shape(held.entries, where)
-    landings = rules.landing(held.entries, shape, where)
-    # `shape` holds the metadata folder against the file's name; the manifest's version is that of METADATA.
+
+    def content(entry: Entry) -> bytes:
+        return held.content(entry, inflater)
+
+    plan = plan_wheel(item, member, archive_of(held.entries, where, content), scheme)
+    plan.jobs = _jobs(member, held.entries, plan.files, held)
+    return plan
+
+
+def plan_wheel(item: PackedDistribution, member: Member, archive: Archive, scheme: Scheme) -> WheelPlan:
+    """Return where every file of a wheel goes, without the jobs.
+
+    Raises RestoreError (code 5) when the manifest calls it another distribution than its file name does.
+    """
+    where = item.wheel.rpartition("/")[2]
+    # `rules.shape` holds the metadata folder against the file's name; the manifest's version is that of METADATA.
     named = tags.parse(where)
     if normalize_name(named.name) != normalize_name(item.name) or not rules.fits(item.version, named.version):
         raise _bad("the manifest says it is {:.100} {:.100}".format(item.name, item.version), where)
-    info = shape.info
-    by_name = {entry.name: entry for entry, door, _ in landings if door == rules.INFO}
-    lib = scheme.purelib if rules.is_pure(held.content(by_name, info + "/WHEEL", inflater), where) else scheme.platlib
-    plan = WheelPlan(item, member, info, lib)
-    if info + "/entry_points.txt" in by_name:
-        plan.points = entry_points(held.content(by_name, info + "/entry_points.txt", inflater), where)
-    plan.files = _files(landings, plan, scheme, item.name)
+    plan = WheelPlan(item, member, archive.info, scheme.purelib if archive.pure else scheme.platlib)
+    plan.points = archive.points
+    plan.files = _files(archive.landings, plan, scheme, item.name)
     plan.payload = [file for file in plan.files if file.kind < RECORD]
     plan.folders = {file.path.rpartition("/")[0] for file in plan.files}
-    plan.jobs = _jobs(member, held.entries, plan.files, held)
     return plan
 
 
@@ -146,11 +183,8 @@ class _Held:
         odd: Optional[List[str]] = [] if lax else None
         self.entries = sorted(read_directory(tail, self.directory, where, odd), key=attrgetter("offset"))
 
-    def content(self, by_name: Dict[str, Entry], name: str, inflater: Inflater) -> bytes:
+    def content(self, entry: Entry, inflater: Inflater) -> bytes:
         """Return the content of a small metadata file."""
-        entry = by_name.get(name)
-        if entry is None:
-            raise _bad("it has no {}".format(name), self._where)
         spans = self._member.spans
         index = bisect_right([span.offset for span in spans], entry.offset) - 1
         span = spans[index]
@@ -159,8 +193,8 @@ class _Held:
         begin += data_offset(data, entry, self._where, begin)
         raw = data[begin : begin + entry.compressed]
         if len(raw) != entry.compressed:
-            raise _bad("{!r} lies across spans".format(name), self._where)
-        return inflater.whole(raw, entry.size, name) if entry.method == DEFLATED else raw
+            raise _bad("{!r} lies across spans".format(entry.name), self._where)
+        return inflater.whole(raw, entry.size, entry.name) if entry.method == DEFLATED else raw
 
 
 def _files(landings: List[rules.Landing], plan: WheelPlan, scheme: Scheme, distribution: str) -> List[File]:
