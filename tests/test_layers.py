@@ -52,7 +52,7 @@ ROOMS = {
     "project": "base checkpoints debian environment errors fetch files lint lock pack resolve source target",
     "notebook": "base environment errors files lock pack publish urls",
     "beside": "errors files notebook pack",
-    "page": "errors licenses lock pack",
+    "page": "inventory pack",
     "rehearse": "errors files notebook pack publish restore tether",
     "status": "errors ledger lock pack standing",
     "library": "beside cache checkpoints errors fetch pack project restoring",

@@ -10,7 +10,7 @@ from kpack.cli.session import human_size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kpack.pack.difference import Change, Inventory, Item
+    from kpack.pack.difference import Change, Item, Listing
 
 
 def rows(changes: Sequence[Change]) -> Iterator[str]:
@@ -23,7 +23,7 @@ def rows(changes: Sequence[Change]) -> Iterator[str]:
         yield _row(change)
 
 
-def total(old: Inventory, new: Inventory) -> str:
+def total(old: Listing, new: Listing) -> str:
     """Return what the change weighs: ``30.1 MB → 33.4 MB (+3.3 MB)``."""
     more = new.size - old.size
     sign = "-" if more < 0 else "+"

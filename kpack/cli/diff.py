@@ -13,14 +13,14 @@ from kpack.cli import changes as shown
 from kpack.cli.session import Session, answer, json_option, tell
 from kpack.errors import ExitCode
 from kpack.lock import load, relative
-from kpack.pack.difference import Inventory, difference, of_lock, of_manifest
+from kpack.pack.difference import Listing, difference, of_lock, of_manifest
 from kpack.project import Project
 
 
 class _Side(NamedTuple):
     id: str
     """Of a pack; for a lock the SHA-256 of what it says."""
-    holds: Inventory
+    holds: Listing
     is_lock: bool
 
 

@@ -7,14 +7,16 @@ from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
 from kpack import licenses
+from kpack.errors import IntegrityError, UsageError
 from kpack.inventory.cards import license_of_card
 from kpack.licenses import NOTHING, License
 from kpack.lock import loads
 from kpack.pack.wheel_metadata import wheel_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from kpack.checkpoints import LockedCheckpoint
     from kpack.lock import Lock
     from kpack.pack import ReadPack
     from kpack.resolve.model import Source
@@ -41,7 +43,7 @@ class Distribution:
     source: Source | None
     """What kpack built it from."""
     needed_by: tuple[str, ...]
-    """Normalised names of packed distributions that ask for it."""
+    """Normalised names of distributions that ask for it, packed ones and the image's."""
     requested: bool
     """kaggle-env.toml asks for it."""
 
@@ -91,25 +93,34 @@ class Holdings:
     """By path in the pack."""
     model_files: tuple[ModelFile, ...]
     """By path."""
+    unknown: str = ""
+    """Why nothing of what only the lock tells is known: addresses, sources, who asked for what."""
 
 
-def inventory(pack: ReadPack, addresses: Mapping[str, str] | None = None) -> Holdings:
+def inventory(pack: ReadPack, addresses: Mapping[str, str] | None = None, *, lenient: bool = False) -> Holdings:
     """Return what ``pack`` holds; the bytes that this reads are verified, the rest of the pack is not read.
 
     ``addresses`` are URLs of wheels by their sha256: the lock in a pack names wheels by their place there, the one
-    beside kaggle-env.toml by their address.
+    beside kaggle-env.toml by their address. With ``lenient`` a lock that cannot be read leaves open what only it
+    tells, and `Holdings.unknown` says why.
 
     Raises:
         IntegrityError: they are not what the manifest says, or the lock in the pack is no lock of kpack's.
 
     """
-    made = loads(pack.data(pack.manifest.lock).decode("utf-8", "replace"), pack.manifest.lock)
+    unknown, made = "", None
+    try:
+        made = loads(pack.data(pack.manifest.lock).decode("utf-8", "replace"), pack.manifest.lock)
+    except (IntegrityError, UsageError) as error:
+        if not lenient:
+            raise
+        unknown = f"the lock in the pack cannot be read ({error})"
     members = {member.path: member for member in pack.manifest.members}
     metadata = {path: HeaderParser().parsestr(raw.decode("utf-8", "replace")) for path, raw in wheel_metadata(pack)}
     distributions = []
     for path, headers in sorted(metadata.items()):
         filename = path.removeprefix("wheels/")
-        facts = _facts(made, filename)
+        facts = _facts(made, filename) if made is not None else _Facts()
         member = members[path]
         distributions.append(
             Distribution(
@@ -127,7 +138,8 @@ def inventory(pack: ReadPack, addresses: Mapping[str, str] | None = None) -> Hol
                 requested=facts.requested,
             )
         )
-    cards = _cards(pack, made)
+    checkpoints = made.checkpoints if made is not None else ()
+    cards = _cards(pack, checkpoints)
     model_files = tuple(
         ModelFile(
             path=item.path,
@@ -139,7 +151,7 @@ def inventory(pack: ReadPack, addresses: Mapping[str, str] | None = None) -> Hol
                 (cards[repository] for url in item.urls if (repository := _repository(url)) in cards), NOTHING
             ),
         )
-        for item in sorted(made.checkpoints, key=lambda item: item.path)
+        for item in sorted(checkpoints, key=lambda item: item.path)
     )
     return Holdings(
         name=pack.manifest.name,
@@ -147,39 +159,39 @@ def inventory(pack: ReadPack, addresses: Mapping[str, str] | None = None) -> Hol
         system=_system(pack, made, addresses or {}),
         distributions=tuple(sorted(distributions, key=lambda item: (item.name, item.version, item.wheel))),
         model_files=model_files,
+        unknown=unknown,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
-    name: str
-    version: str
-    targets: tuple[str, ...]
-    url: str | None
-    source: Source | None
-    needed_by: tuple[str, ...]
-    requested: bool
+    name: str = ""
+    version: str = ""
+    targets: tuple[str, ...] = ()
+    url: str | None = None
+    source: Source | None = None
+    needed_by: tuple[str, ...] = ()
+    requested: bool = False
 
 
 def _facts(made: Lock, filename: str) -> _Facts:
     """Return what the lock says of a wheel, over all targets."""
     wheel = next(wheel for wheel in made.wheels() if wheel.filename == filename)
     pins = [(target, pin) for target in made.targets for pin in target.packed if pin.wheel.filename == filename]
-    packed = {target.label: {pin.name for pin in target.packed} for target in made.targets}
-    needs = [(target, need) for target, pin in pins for need in pin.needed_by]
+    needs = [need for _, pin in pins for need in pin.needed_by]
     return _Facts(
         name=next((str(pin.name) for _, pin in pins), ""),
         version=next((str(pin.version) for _, pin in pins), ""),
         targets=tuple(target.label for target, _ in pins),
         url=wheel.url,
         source=next((pin.source for _, pin in pins if pin.source is not None), None),
-        needed_by=tuple(sorted({need.by for target, need in needs if need.by in packed[target.label]})),
-        requested=any(not need.by for _, need in needs),
+        needed_by=tuple(sorted({need.by for need in needs if need.by})),
+        requested=any(not need.by for need in needs),
     )
 
 
-def _system(pack: ReadPack, made: Lock, addresses: Mapping[str, str]) -> tuple[SystemFile, ...]:
-    urls = {item.sha256: item.url for item in made.system()} | dict(addresses)
+def _system(pack: ReadPack, made: Lock | None, addresses: Mapping[str, str]) -> tuple[SystemFile, ...]:
+    urls = {item.sha256: item.url for item in (made.system() if made is not None else ())} | dict(addresses)
     found: dict[str, SystemFile] = {}
     for target in pack.manifest.targets:
         for item in target.system:
@@ -202,11 +214,11 @@ def _repository(url: str) -> str:
     return "/".join(url.split("/")[:4]) if url.startswith("hf://") else ""
 
 
-def _cards(pack: ReadPack, made: Lock) -> Mapping[str, License]:
+def _cards(pack: ReadPack, checkpoints: Sequence[LockedCheckpoint]) -> Mapping[str, License]:
     """Return the licences that packed model cards name, by repository."""
     found = {}
     there = {member.sha256: member.path for member in pack.manifest.members}
-    for item in made.checkpoints:
+    for item in checkpoints:
         for url in item.urls:
             path = there.get(item.sha256)
             is_card = url.partition("#")[0].removeprefix(_repository(url)) == "/README.md"

@@ -48,7 +48,11 @@ def bill_of_materials(inventory: Holdings) -> str:
     by_name: dict[str, list[Component]] = {}
     for item in inventory.distributions:
         by_name.setdefault(item.name, []).append(packages[item.wheel])
-    top = [packages[item.wheel] for item in inventory.distributions if item.requested or not item.needed_by]
+    top = [
+        packages[item.wheel]
+        for item in inventory.distributions
+        if item.requested or by_name.keys().isdisjoint(item.needed_by)
+    ]
     bom.register_dependency(whole, [*top, *system, *files])
     for name, components in by_name.items():
         wanted = [packages[item.wheel] for item in inventory.distributions if name in item.needed_by]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.native.devices import DeviceScan
-from kpack.native.kept import Elsewhere, Kept, MissingError, UnreadableError
+from kpack.native.kept import Kept, MissingError, OnDemand, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -180,9 +180,7 @@ def described(begin: bytes, path: str, *, executable: bool = False) -> SharedObj
     try:
         if not begin.startswith(MAGIC):
             return None
-        shape, (kind, machine, *_) = _header(
-            Elsewhere(lambda count, offset: begin[offset : offset + count], len(begin))
-        )
+        shape, (kind, machine, *_) = _header(OnDemand(lambda count, offset: begin[offset : offset + count], len(begin)))
     except UnreadableError:
         return None
     if kind not in (_EXECUTABLE, _SHARED) or machine not in MACHINES:
@@ -195,7 +193,7 @@ def read_sparse(
 ) -> SharedObject | None:
     """Return what a file of ``size`` bytes asks for, reading by ``pread(count, offset)`` no more than its tables."""
     try:
-        kept = Elsewhere(pread, size)
+        kept = OnDemand(pread, size)
         if kept.at(0, len(MAGIC)) != MAGIC:
             return None
         found = _read(kept, path, executable=executable)

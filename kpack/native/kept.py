@@ -42,7 +42,7 @@ class Readable(Protocol):
         """
 
 
-class Elsewhere:
+class OnDemand:
     """A file of ``size`` bytes that is read by ``pread(count, offset)``."""
 
     def __init__(self, pread: Callable[[int, int], bytes], size: int) -> None:

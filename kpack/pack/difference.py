@@ -35,7 +35,7 @@ class Change:
     after: Item | None
 
 
-class Inventory(NamedTuple):
+class Listing(NamedTuple):
     """What a lock names or a pack holds."""
 
     packages: Mapping[tuple[str, str], Item]
@@ -51,13 +51,13 @@ class Inventory(NamedTuple):
         return sum({item.sha256: item.size for group in self for item in group.values()}.values())
 
 
-NOTHING = Inventory({}, {}, {})
+NOTHING = Listing({}, {}, {})
 """What there is before the first lock."""
 
 
-def of_lock(lock: Lock) -> Inventory:
+def of_lock(lock: Lock) -> Listing:
     """Return what a lock names."""
-    return Inventory(
+    return Listing(
         {
             (target.label, pin.name): Item(version=str(pin.version), sha256=pin.wheel.sha256, size=pin.wheel.size or 0)
             for target in lock.targets
@@ -73,10 +73,10 @@ def of_lock(lock: Lock) -> Inventory:
     )
 
 
-def of_manifest(manifest: Manifest) -> Inventory:
+def of_manifest(manifest: Manifest) -> Listing:
     """Return what a pack holds."""
     members = {member.path: member for member in manifest.members}
-    return Inventory(
+    return Listing(
         {
             (target.label, item.name): Item(
                 version=item.version, sha256=members[item.wheel].sha256, size=members[item.wheel].size
@@ -95,7 +95,7 @@ def of_manifest(manifest: Manifest) -> Inventory:
     )
 
 
-def difference(old: Inventory, new: Inventory) -> tuple[Change, ...]:
+def difference(old: Listing, new: Listing) -> tuple[Change, ...]:
     """Return what was added, removed or changed from ``old`` to ``new``: packages by target, then checkpoints.
 
     Behind the distributions of a target stand its system packages. A target that only one of them has shows all of

@@ -1,25 +1,18 @@
-"""What the page shows of a pack, worked out from its manifest, the lock in it and the metadata of its wheels."""
+"""What the page shows of a pack, worked out from its manifest and the inventory of what it holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.utils import canonicalize_name
-
-from kpack import licenses
-from kpack.errors import IntegrityError, UsageError
-from kpack.lock import loads
+from kpack.inventory import inventory
 from kpack.pack import startup_files
-from kpack.pack.wheel_metadata import wheel_metadata
 from kpack.page.treemap import Rectangle, squarified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from email.message import Message
 
-    from kpack.lock import Lock
+    from kpack.inventory import Distribution
     from kpack.pack import ReadPack
     from kpack.restore.manifest import Lean, PackedDistribution, PackTarget
 
@@ -120,12 +113,8 @@ def page_of(pack: ReadPack) -> PackPage:
     """
     manifest = pack.manifest
     members = {member.path: member for member in manifest.members}
-    note, lock = "", None
-    try:
-        lock = loads(pack.data(manifest.lock).decode("utf-8"), manifest.lock)
-    except (IntegrityError, UsageError, UnicodeDecodeError) as error:
-        note = f"Who asked for what is not known: the lock in the pack cannot be read ({error})."
-    rows = _rows(manifest.targets, {path: member.size for path, member in members.items()}, pack, lock)
+    held = inventory(pack, lenient=True)
+    rows = _rows(manifest.targets, held.distributions, startup_files(pack))
     checkpoints = tuple(
         CheckpointRow(f"c{number}", item.path, item.size, item.sha256, item.attached)
         for number, item in enumerate(manifest.checkpoints)
@@ -153,50 +142,38 @@ def page_of(pack: ReadPack) -> PackPage:
         tiles=_tiles(rows, checkpoints),
         licences=_licences(rows),
         env=tuple(sorted(manifest.env.items())),
-        note=note,
+        note=f"Who asked for what is not known: {held.unknown}." if held.unknown else "",
     )
 
 
 def _rows(
-    targets: Sequence[PackTarget], sizes: Mapping[str, int], pack: ReadPack, lock: Lock | None
+    targets: Sequence[PackTarget], distributions: Sequence[Distribution], startup: Mapping[str, Sequence[str]]
 ) -> tuple[PackageRow, ...]:
-    startup = startup_files(pack)
-    said = {path: HeaderParser().parsestr(raw.decode("utf-8", "replace")) for path, raw in wheel_metadata(pack)}
-    needs: dict[str, set[str]] = {}
-    for locked in lock.targets if lock is not None else ():
-        for pin in locked.packed:
-            needs.setdefault(pin.name, set()).update(need.by for need in pin.needed_by)
+    held = {item.wheel: item for item in distributions}
     found: dict[tuple[str, str, str], tuple[PackedDistribution, list[str]]] = {}
     for target in targets:
         for item in target.distributions:
             found.setdefault((item.name, item.version, item.wheel), (item, []))[1].append(target.label)
     rows = []
     for number, ((_, _, wheel), (item, labels)) in enumerate(sorted(found.items())):
-        filename = wheel.removeprefix("wheels/")
-        name = canonicalize_name(item.name)
-        asks = needs.get(name, set())
+        known = held[wheel.removeprefix("wheels/")]
         rows.append(
             PackageRow(
                 anchor=f"p{number}",
                 name=item.name,
                 version=item.version,
-                size=sizes[wheel],
+                size=known.size,
                 targets=() if len(labels) == len(targets) else tuple(labels),
                 replaces=item.replaces,
-                needed_by=tuple(sorted(asks - {""})),
-                asked="" in asks,
-                brings=tuple(sorted(other for other, by in needs.items() if name in by)),
-                startup=startup.get(filename, ()),
-                summary=" ".join(str(said[wheel].get("Summary", "")).split()),
-                licence=_licence(said[wheel]),
+                needed_by=known.needed_by,
+                asked=known.requested,
+                brings=tuple(sorted({other.name for other in distributions if known.name in other.needed_by})),
+                startup=tuple(startup.get(known.wheel, ())),
+                summary=" ".join(known.summary.split()),
+                licence=known.license.expression or known.license.said,
             )
         )
     return tuple(sorted(rows, key=lambda row: (-row.size, row.name)))
-
-
-def _licence(headers: Message) -> str:
-    found = licenses.read(licenses.headers((key, str(value)) for key, value in headers.items()))
-    return found.expression or found.said
 
 
 def _tiles(rows: Sequence[PackageRow], checkpoints: Sequence[CheckpointRow]) -> tuple[Tile, ...]:

@@ -18,6 +18,7 @@ from kpack.inventory import inventory
 from kpack.inventory.cards import license_of_card
 from kpack.lock import from_resolution
 from kpack.pack.layout import content_of
+from kpack.page import page_of
 from tests.support.kernels import base, environment, pin, resolution, target, wheel
 from tests.support.wheels import make_wheel
 
@@ -80,6 +81,21 @@ def test_a_changed_byte_of_metadata_is_found(packed: Path) -> None:
     packed.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
     with pytest.raises(IntegrityError, match="damaged"):
         inventory(pack.read(packed))
+
+
+def test_without_a_lock_that_can_be_read_the_rest_is_told_where_that_is_wanted(packed: Path) -> None:
+    read = pack.read(packed)
+    data = packed.read_bytes()
+    start = read.origin + read.manifest.member(read.manifest.lock).offset
+    packed.write_bytes(data[:start] + b"?" + data[start + 1 :])
+    with pytest.raises(IntegrityError):
+        inventory(pack.read(packed))
+    found = inventory(pack.read(packed), lenient=True)
+    assert [item.name for item in found.distributions] != []
+    assert {item.requested for item in found.distributions} == {False}
+    page = page_of(pack.read(packed))
+    assert page.note.startswith("Who asked for what is not known: the lock in the pack cannot be read")
+    assert {row.needed_by for row in page.rows} == {()}
 
 
 def bill(packed: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, Any]:
