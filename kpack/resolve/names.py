@@ -29,7 +29,7 @@ SHARED = 3
 def meant(obstacles: Sequence[Obstacle], environment: Environment, base: BaseImage | None) -> str:
     """Return what to write where requests name modules, or nothing that their index has; or nothing.
 
-    A module is known by what the distributions of the image and of the newest shipped one have at the top of
+    A module is known by what the distributions of the image, or of the newest shipped one, have at the top of
     site-packages.
     """
     asked = {canonicalize_name(each.requirement.name) for each in environment.packages if each.requirement}
@@ -64,8 +64,12 @@ def doubtful(environment: Environment, base: BaseImage, packed: Collection[Norma
 
 
 def _known(image: BaseImage) -> Mapping[NormalizedName, NormalizedName]:
-    """Return the distribution of every module that ``image``, the newest shipped one or the table knows."""
-    others = {} if image.shipped else _modules(load(shipped()[0].name, Path()))
+    """Return the distribution of every module that ``image`` or the table knows.
+
+    A list of names and versions alone knows no modules: the newest shipped image speaks for it.
+    """
+    tells = image.shipped or any(item.top_level for item in image.distributions.values())
+    others = {} if tells else _modules(load(shipped()[0].name, Path()))
     table = {canonicalize_name(module): canonicalize_name(name) for module, name in IMPORT_NAMES.items()}
     return {**table, **others, **_modules(image)}
 

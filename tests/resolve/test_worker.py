@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pip._vendor.packaging.version import Version
 
 from kpack.cache import Cache
 from kpack.errors import MachineError
@@ -22,6 +23,8 @@ from kpack.resolve.ask import question
 from kpack.resolve.child import COMMAND, Workers, surroundings
 from kpack.resolve.wire import MARK, Answer, Underway, dumps, loads
 from kpack.resolve.worker import seams
+from kpack.resolve.worker.connection import open_session
+from kpack.resolve.worker.pages import Page
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, known, packed
 
@@ -347,3 +350,24 @@ def test_url_behind_an_extra_that_nobody_asks_for_is_no_obstacle(monkeypatch: py
         prepare._check_linked_requirement_metadata(requirement, distribution)
     seams.install()
     prepare._check_linked_requirement_metadata(requirement, distribution)
+
+
+def test_rows_of_a_long_page_are_told_by_their_names_and_odd_ones_are_read() -> None:
+    names = ["a-1.0.tar.gz", "a-2.0.tar.gz", "a-1.0-py3-none-any.whl", "a-2.0-py3-none-any.whl"]
+    odd = ["a-b-1.0.tar.gz", "a-1.0.exe", "a.tar.gz", "a-x.zip", "a-1.0-1.tar.gz"]
+    page = Page("a", "https://host.example/", [{"filename": name, "url": name} for name in (*names, *odd)])
+    above = [row["filename"] for row in page.rows_above(Version("1.0"))]
+    assert above == ["a-2.0.tar.gz", "a-2.0-py3-none-any.whl", *odd]
+    assert [row["filename"] for row in page.rows_of(Version("2.0"))] == ["a-2.0.tar.gz", "a-2.0-py3-none-any.whl"]
+
+
+def test_proxies_of_a_host_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:1")
+    session = open_session(["--no-cache-dir"])
+    first = session.merge_environment_settings("https://a.example/x", {}, True, None, None)
+    first["proxies"].clear()
+    monkeypatch.setenv("https_proxy", "http://proxy.example:2")
+    again = session.merge_environment_settings("https://a.example/y", {}, True, None, None)
+    other = session.merge_environment_settings("https://b.example/y", {}, True, None, None)
+    assert again["proxies"]["https"] == "http://proxy.example:1"
+    assert other["proxies"]["https"] == "http://proxy.example:2"

@@ -26,9 +26,19 @@ def main() -> None:
     threading.Thread(target=_listen, args=(questions,), daemon=True).start()
     sys.stdout.write("\n")  # ends what a file of the interpreter may have printed before this
     with contextlib.redirect_stdout(sys.stderr):
+        _load(questions)
         worker = Worker(Answers(sys.__stdout__))
         while True:
             worker.answer(loads(questions.get()))
+
+
+def _load(questions: queue.SimpleQueue[str]) -> None:
+    """Import what an answer needs while whoever asks is loading, too: first what sends requests."""
+    import kpack.resolve.worker.connection
+    import kpack.resolve.worker.readers
+
+    if questions.empty():
+        import kpack.resolve.worker.solve  # noqa: F401
 
 
 def _listen(questions: queue.SimpleQueue[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,4 +84,21 @@ def open_session(arguments: list[str]) -> PipSession:
     watch.install()
     opener = _Opener("kpack", "open a session")
     options, _ = opener.parse_args(arguments)
-    return opener._build_session(options)  # noqa: SLF001
+    session = opener._build_session(options)  # noqa: SLF001
+    _remember_settings(session)
+    return session
+
+
+def _remember_settings(session: PipSession) -> None:
+    """Have the session look up proxies and certificates once per host; requests reads all variables each time."""
+    original = session.merge_environment_settings
+    known: dict[object, Any] = {}
+
+    def merge(url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        parts = urllib.parse.urlsplit(url)
+        key = (parts.scheme, parts.netloc, tuple(sorted((proxies or {}).items())), stream, verify, cert)
+        if key not in known:
+            known[key] = original(url, proxies, stream, verify, cert)
+        return {**known[key], "proxies": dict(known[key]["proxies"])}
+
+    session.merge_environment_settings = merge

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kpack import urls
 from kpack.resolve.wire import Owners
 from kpack.resolve.worker import links
-from kpack.resolve.worker.files import Fit, IndexFile, Row, read_file, version_of
+from kpack.resolve.worker.files import SDIST_SUFFIXES, Fit, IndexFile, Row, read_file, version_of
 from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Page:
         self.name = name
         self.index = index
         self.rows = rows
-        self.filenames = [_filename(row) for row in rows] if filenames is None else filenames
+        self.filenames = _filenames(rows) if filenames is None else filenames
         """The file name of every row; empty for one that has none."""
         self.exists = exists
         self._base = base
@@ -64,16 +64,14 @@ class Page:
 
     @functools.cached_property
     def _spelled(self) -> dict[str, list[int]]:
-        """The places of wheels by the part of their names that mostly is a version; of all else under ``""``."""
+        """The places of files by the part of their names that mostly is a version; of all else under ``""``."""
         found: dict[str, list[int]] = {}
         for place, filename in enumerate(self.filenames):
-            parts = filename.split("-", 2)
-            text = parts[1] if len(parts) > 1 and filename.endswith(".whl") else ""
-            found.setdefault(text, []).append(place)
+            found.setdefault(_spelling(filename), []).append(place)
         return found
 
     def rows_of(self, version: Version) -> list[Row]:
-        """Return the rows of wheels whose file names spell ``version``: most of a long page are not worth more."""
+        """Return the rows whose file names spell ``version``: most of a long page are not worth more."""
         places = [
             place for text, places in self._spelled.items() if text and version_of(text) == version for place in places
         ]
@@ -89,9 +87,18 @@ class Page:
         return [self.rows[place] for place in sorted(kept)]
 
 
-def _filename(row: Row) -> str:
-    found = row.get("filename")
-    return found if type(found) is str else ""
+def _filenames(rows: Iterable[Row]) -> list[str]:
+    found = [row.get("filename") for row in rows]
+    return [name if type(name) is str else "" for name in found]
+
+
+def _spelling(filename: str) -> str:
+    """Return the part of a file name that is a version in most; empty where only a reader can tell."""
+    parts = filename.split("-", 2)
+    if len(parts) == 2:  # an sdist whose name has no dash: most have none any more
+        suffix = next((suffix for suffix in SDIST_SUFFIXES if filename.endswith(suffix)), "")
+        return parts[1][: -len(suffix)] if suffix else ""
+    return parts[1] if len(parts) == 3 and filename.endswith(".whl") else ""
 
 
 class Pages:
