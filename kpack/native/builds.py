@@ -45,8 +45,9 @@ def named_for_another(wheel: NativeWheel, around: Surroundings) -> Iterator[Trou
     found = int(around.kernel.facts.cuda.partition(".")[0]) if around.kernel.facts.cuda else None
     if wanted in {None, found} or found is None or wheel.name.startswith("nvidia-"):
         return
+    packed = {names.cuda_major(name) for name in around.shelf.names()}
     soname = f"libcudart.so.{wanted}"
-    if soname in around.shelf.names() or around.shelf.blind or around.missing(soname) is None:
+    if wanted in packed or around.shelf.blind or around.missing(soname) is None:
         return
     advice = f"take a build for CUDA {found}, or add the package that brings {soname}"
     has = f"CUDA {around.kernel.facts.cuda}"

@@ -368,7 +368,9 @@ def test_a_name_that_tells_another_cuda_is_told_unless_the_pack_brings_it() -> N
         "cupy-cuda13x 1.0: says in its name that it is for CUDA 13; an-image has CUDA 12.8"
     )
     runtime = wheel("nvidia-cuda-runtime", {"nvidia/cu13/lib/libcudart.so.13": make_elf(soname="libcudart.so.13")})
+    blas = wheel("nvidia-cublas", {"nvidia/cu13/lib/libcublas.so.13": make_elf(soname="libcublas.so.13")})
     assert lint(wheel("cupy-cuda13x", files), runtime) == NativeReport()
+    assert lint(wheel("cuml-cu13", files), blas) == NativeReport()
     assert lint(wheel("cupy-cuda12x", files)) == NativeReport()
     assert lint(wheel("cupy-cuda13x", files), cuda=None) == NativeReport()
 
