@@ -69,7 +69,7 @@ def test_what_every_command_prints_is_what_its_schema_says(desk: Desk) -> None:
     (desk.folder / "w.bin").write_bytes(b"weights" * 100)
     (desk.folder / "n.py").write_text("import subprocess\nsubprocess.run(['pip', 'install', 'beta'])\nimport nosuch\n")
     ask("init", "--from", "n.py", "--python", "3.12")
-    ask("verify", code=2)
+    ask("verify", code=7)
     desk.wants(
         ("alpha", "1.0"),
         requires=["beta"],
