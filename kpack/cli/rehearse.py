@@ -204,8 +204,7 @@ def show(outcome: Rehearsal) -> None:
     verdict = f"it works {here}" if outcome.ok else "it does not work"
     if outcome.ok and outcome.unproven:
         names = sorted({item.stub for item in outcome.unproven if item.stub})
-        real = names[0] if len(names) == 1 else "needed"
-        verdict += f", as far as stubs can tell; kpack rehearse --real {real} tells more"
+        verdict += f", as far as stubs can tell; kpack rehearse --real {' --real '.join(names)} tells more"
     tell(f"{outcome.target}, pack {outcome.id[:12]}: {verdict}")
 
 

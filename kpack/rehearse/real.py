@@ -120,7 +120,8 @@ def _pip(
 
 
 def _failed(said: str) -> MachineError | NetworkError | NoSolution:
-    rows = [row.strip() for row in said.splitlines() if row.strip()]
+    stripped = (row.strip() for row in said.splitlines())
+    rows = [row for row in stripped if row and not row.startswith("WARNING: ")]
     text = "; ".join(row.removeprefix("ERROR: ") for row in rows[-4:])
     what = f"the image's packages cannot be installed here: {text}"
     if any(word in said.lower() for word in _NETWORK):
