@@ -96,11 +96,13 @@ def _table(begin: bytes, place: int, names: int, order: str) -> Iterator[_Versio
         _entry(begin, first - 16, names, order) or _library(begin, first - 16, names, order) is not None
     ):
         first -= 16
-    for _ in range(_MOST):
+    left = _MOST
+    while left > 0:
         library = _library(begin, first, names, order)
         if library is None:
             return
         _, count, _, inner, following = struct.unpack_from(f"{order}HHIII", begin, first)
+        left -= count
         for index in range(min(count, _MOST)):
             version = _entry(begin, first + inner + 16 * index, names, order)
             if version is None:

@@ -39,6 +39,8 @@ _REQUESTS = 12
 _EXTRA = 64
 """Bytes of a local header's extra field that are asked for with it."""
 _BLOCK = 1 << 16
+_MOST = 24 << 20
+"""Bytes of one wheel, whatever its directory and its tables lead to."""
 
 
 class UnreadError(Exception):
@@ -117,6 +119,8 @@ class RemoteWheel:
         return self._read(size, offset)
 
     def _fetch(self, begin: int, end: int) -> None:
+        if self.received + end - begin > _MOST:
+            raise UnreadError(f"more than {_MOST >> 20} MB of it would have to be read")
         self.requests += 1
         found = bytearray()
         with self.client.open(self.url, first=begin, last=end - 1) as body:

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from kpack import bootstrap, pack
-from kpack.native import elf
+from kpack.native import elf, opening
 from kpack.pack import line, tarfmt
 from kpack.pack import manifest as written
 from kpack.pack.content import Content, WheelFile
@@ -168,6 +168,8 @@ def _deb_seeds(_: Path) -> Iterator[bytes]:
 def _elf(data: bytes, _: Path) -> None:
     elf.read(data, "x.so")
     elf.read(data, "x", executable=True)
+    opening.read(data, "x.so")
+    elf.read_sparse(lambda size, offset: data[offset : offset + size], len(data), "x.so")
 
 
 def _elf_seeds(_: Path) -> Iterator[bytes]:

@@ -96,3 +96,9 @@ def test_a_member_that_grows_without_end_is_cut(tmp_path: Path) -> None:
     data = archive(tmp_path, {"bomb.abi3.so": MODULE + bytes(24 << 20), "data.bin": NOISE})
     found, _ = look(data)
     assert found["bomb.abi3.so"].path == "bomb.abi3.so"
+
+
+def test_tables_of_any_size_are_not_followed(tmp_path: Path) -> None:
+    large = make_elf(needed=["libcudart.so.13"], gap=100_000, symbols=["x" * (25 << 20)])
+    with pytest.raises(UnreadError, match="more than 24 MB"):
+        look(archive(tmp_path, {"big.abi3.so": large}, zipfile.ZIP_STORED))
