@@ -1,6 +1,30 @@
-"""``python -m kpack``."""
+"""``python -m kpack``, and what the command ``kpack`` runs."""
 
-from kpack.cli import main
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
+    from kpack.shortcut import plain_restore
+
+    asked = plain_restore(sys.argv[1:]) if "_KPACK_COMPLETE" not in os.environ else None
+    if asked is None:
+        from kpack import cli
+
+        cli.main()
+    from kpack.restoring import exit_code, run_engine
+
+    try:
+        sys.exit(exit_code(run_engine(asked.path, asked.options, expect=asked.expect, as_json=asked.as_json)))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - said by whoever says all errors
+        from kpack import cli
+
+        sys.exit(cli.failed(error, as_json=asked.as_json))
+
 
 if __name__ == "__main__":
     main()

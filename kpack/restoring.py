@@ -3,52 +3,52 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path  # noqa: TC003 - a field's type
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from kpack import __version__
 from kpack.errors import IntegrityError, MachineError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
-_DRIVER = """
+_DRIVER = """(lambda: 0)()
 import sys
 sys.path[:] = [path for path in sys.path if path]
 import json, os, threading
+said, told, watched = map(int, sys.argv[1:4])
 def look():
-    os.read(int(sys.argv[5]), 1)
+    os.read(watched, 1)
     os.kill(os.getpid(), 9)
 threading.Thread(target=look, daemon=True).start()
-sys.stdout = os.fdopen(int(sys.argv[3]), "w", closefd=False) if sys.argv[3] != "1" else sys.stdout
+sys.stdout = os.fdopen(said, "w", closefd=False) if said != 1 else sys.stdout
+os.write(told, b"Python ")
+import base64, bisect, collections, contextlib, csv, glob, hashlib, heapq, io, mmap, re, shutil, struct, sysconfig, zlib
+words = sys.stdin.buffer.readline()
 code = sys.stdin.buffer.read()
-os.write(int(sys.argv[4]), b"began ")
+if not code:
+    sys.exit()
+os.write(told, b"began ")
 try:
-    exec(compile(code, "bootstrap.py", "exec"), {
-        "PACK": sys.argv[1], "OPTIONS": json.loads(sys.argv[2]), "__name__": "kpack_bootstrap",
-    })
+    exec(compile(code, "bootstrap.py", "exec"), {**json.loads(words), "__name__": "kpack_bootstrap"})
 except SystemExit:
-    os.write(int(sys.argv[4]), b"ended")
+    os.write(told, b"ended")
     raise
-os.write(int(sys.argv[4]), b"ended")
+os.write(told, b"ended")
 """
 """Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing.
 
-It says by a pipe when the bootstrap began and when it ended, having told what came of it: any code that the
-interpreter runs at its start may end it instead, with whatever exit code. It dies with kpack, which holds the other
-end of a pipe (`kpack.tether` would keep Ctrl-C from it): the next restore takes back what it had begun.
+It is started before the pack is read, imports what the engine will, and waits for the bootstrap; its first line is
+one that no shell takes. It says by a pipe when the bootstrap began and when it ended, having told what came of it:
+any code that the interpreter runs at its start may end it instead, with whatever exit code. It dies with kpack, which
+holds the other end of a pipe (`kpack.tether` would keep Ctrl-C from it): the next restore takes back what it had begun.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineOptions:
+class EngineOptions(NamedTuple):
     """Where and how a pack is restored."""
 
     python: str | None = None
@@ -81,18 +81,28 @@ def run_engine(
             "restore into which interpreter?",
             next="name one with --python PATH, or a folder with --target DIR; the pasted line restores into its own",
         )
-    with _asked(options.python) as interpreter:  # it starts while this is imported, and the pack read
-        from kpack import pack
-
-        found = pack.read(path)
-        if expect is not None and expect != found.id:
-            raise IntegrityError(f"the pack's id is {found.id}, {expect} was expected", where=str(path))
-        if expect is None and found.manifest.kpack == __version__ and (foreign := pack.foreign_code(found)):
-            raise IntegrityError(
-                f"{' and '.join(foreign)} is not the code of kpack {__version__}, and it would be run",
-                where=str(path),
-                next=f"build or download the pack again; --expect {found.id} runs it all the same",
+    program = _program(options.python)
+    answers = as_json or capture
+    with contextlib.ExitStack() as stack:
+        # What the interpreter prints when it starts (sitecustomize, .pth files) does not belong into the answer.
+        said = stack.enter_context(_temporary()) if answers else None
+        watched, _held = map(stack.enter_context, _pipe())
+        course, told = map(stack.enter_context, _pipe())  # not a file: the place for temporary ones may be full
+        child = stack.enter_context(
+            _started(
+                [
+                    program,
+                    "-c",
+                    _DRIVER,
+                    str(said.fileno() if said is not None else 1),
+                    str(told.fileno()),
+                    str(watched.fileno()),
+                ],
+                stdout=subprocess.PIPE if capture else sys.stderr.fileno() if answers else None,
+                stderr=subprocess.PIPE if capture else None,
+                pass_fds=tuple(stream.fileno() for stream in (said, told, watched) if stream is not None),
             )
+        )
         wanted = {
             "target": str(options.target) if options.target is not None else None,
             "dry_run": options.dry_run,
@@ -101,47 +111,90 @@ def run_engine(
             "obey_managed": True,
             "json": as_json,
         }
-        words = [interpreter(), "-c", _DRIVER, str(path.absolute()), json.dumps(wanted)]
-        code = pack.bootstrap_of(found)
-    answers = as_json or capture
-    watched, held = os.pipe()
-    course, told = os.pipe()  # not a file: the place for temporary ones may be full
-    # What the interpreter prints when it starts (sitecustomize, .pth files) does not belong into the answer.
-    with (
-        tempfile.TemporaryFile() as said,
-        os.fdopen(held, "wb"),
-        os.fdopen(watched, "rb"),
-        os.fdopen(course, "rb", buffering=0) as course_stream,
-        os.fdopen(told, "wb"),
-    ):
-        done = subprocess.run(
-            [*words, str(said.fileno()) if answers else "1", str(told), str(watched)],
-            input=code,
-            check=False,
-            stdout=subprocess.PIPE if capture else sys.stderr.fileno() if answers else None,
-            stderr=subprocess.PIPE if capture else None,
-            pass_fds=(said.fileno(), told, watched),
-        )
-        said.seek(0)
-        os.set_blocking(course, False)
-        done.stdout, noise = said.read(), done.stdout or b""
-        _refuse_silent_end(words[0], done.returncode, course_stream.read(64) or b"")
-    if not answers:
-        return done
-    if capture:
-        done.stderr = noise + done.stderr
-    else:
-        sys.stdout.buffer.write(done.stdout)
+        # It starts while what follows is imported, and the pack read.
+        import json
+
+        code = _bootstrap(path, expect)
+        words = json.dumps({"PACK": str(path.absolute()), "OPTIONS": wanted}).encode("ascii")
+        noise, errors = child.communicate(words + b"\n" + code)
+        answer = None
+        if said is not None:
+            said.seek(0)
+            answer = said.read()
+        os.set_blocking(course.fileno(), False)
+        _refuse_silent_end(program, child.returncode, course.read(64) or b"")
+    if answer is not None and not capture:
+        sys.stdout.buffer.write(answer)
         sys.stdout.flush()
-    return done
+    return subprocess.CompletedProcess(
+        child.args, child.returncode, answer, (noise or b"") + errors if capture else None
+    )
+
+
+def exit_code(done: subprocess.CompletedProcess[bytes]) -> int:
+    """Return the exit code of a restore as a shell would: an engine that a signal ended has 128 and its number."""
+    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+def _bootstrap(path: Path, expect: str | None) -> bytes:
+    """Return the bootstrap of the pack at ``path``, once it is known to be the expected one, or this kpack's own.
+
+    Raises:
+        IntegrityError: the pack is damaged, or another one, or brings other code.
+        MachineError: there is no such pack.
+
+    """
+    from kpack import pack
+
+    found = pack.read(path)
+    if expect is not None and expect != found.id:
+        raise IntegrityError(f"the pack's id is {found.id}, {expect} was expected", where=str(path))
+    if expect is None and found.manifest.kpack == __version__ and (foreign := pack.foreign_code(found)):
+        raise IntegrityError(
+            f"{' and '.join(foreign)} is not the code of kpack {__version__}, and it would be run",
+            where=str(path),
+            next=f"build or download the pack again; --expect {found.id} runs it all the same",
+        )
+    return pack.bootstrap_of(found)
+
+
+def _temporary() -> IO[bytes]:
+    import tempfile
+
+    return tempfile.TemporaryFile()
+
+
+def _pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """Return both ends of a pipe: what is written to the second is read from the first."""
+    read, write = os.pipe()
+    return os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb", buffering=0)
+
+
+@contextlib.contextmanager
+def _started(
+    command: list[str], *, stdout: int | None, stderr: int | None, pass_fds: tuple[int, ...]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program that waits for its input; where that never comes, it is ended."""
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, pass_fds=pass_fds)
+    except OSError as error:
+        raise MachineError(f"it cannot be started: {error.strerror}", where=command[0]) from error
+    with child:
+        try:
+            yield child
+        except BaseException:
+            child.kill()
+            raise
 
 
 def _refuse_silent_end(python: str, code: int, course: bytes) -> None:
     """Raise MachineError for an interpreter that ended before the bootstrap had said what came of the restore."""
     if course.endswith(b"ended"):
         return
+    if not course and not _is_python(python):
+        raise MachineError("this is no Python interpreter", where=python, next="name the python of a venv or kernel")
     how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-    if not course:
+    if b"began" not in course:
         raise MachineError(
             f"the interpreter ended with {how} before the restore began; nothing was changed",
             where=python,
@@ -154,30 +207,27 @@ def _refuse_silent_end(python: str, code: int, course: bytes) -> None:
     )
 
 
-@contextlib.contextmanager
-def _asked(python: str | None) -> Iterator[Callable[[], str]]:
-    """Ask a program whether it is Python; yield what returns its path, or raises MachineError when it is not."""
-    name = python or sys.executable
-    program = shutil.which(name) if python is not None else name
-    asked = None
-    if python is not None and program is not None:
-        asked = subprocess.Popen(
-            [program, "-I", "-S", "-c", "print('Python')"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+def _program(python: str | None) -> str:
+    """Return the path of an interpreter; None stands for kpack's own."""
+    if python is None:
+        return sys.executable
+    program: str | None = python
+    if not os.path.dirname(python) or not os.path.isfile(python) or not os.access(python, os.X_OK):  # noqa: PTH120, PTH113
+        import shutil
 
-    def interpreter() -> str:
-        if program is None:
-            raise MachineError("there is no such interpreter", where=name, next="name the python of a venv or kernel")
-        if asked is not None and asked.communicate()[0].strip() != b"Python":
-            raise MachineError("this is no Python interpreter", where=name, next="name the python of a venv or kernel")
-        return program
+        program = shutil.which(python)
+    if program is None:
+        raise MachineError("there is no such interpreter", where=python, next="name the python of a venv or kernel")
+    return program
 
-    try:
-        yield interpreter
-    finally:
-        if asked is not None:
-            with asked:
-                asked.kill()
+
+def _is_python(program: str) -> bool:
+    """Ask a program whether it is Python; what an environment runs when it starts is left out."""
+    done = subprocess.run(
+        [program, "-I", "-S", "-c", "print('Python')"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.stdout.strip() == b"Python"

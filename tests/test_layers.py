@@ -46,6 +46,7 @@ ROOMS = {
     "recording": "environment errors files importing urls",
     "drift": "restore",
     "restoring": "errors pack",
+    "shortcut": "restoring",
     "publish": "environment errors files pack",
     "ledger": "files pack",
     "standing": "errors publish tether",
@@ -84,9 +85,10 @@ ROOMS = {
         resolve
         restore
         restoring
+        shortcut
         status
     """,
-    "__main__": "cli",
+    "__main__": "cli restoring shortcut",
 }
 """Room (a module or package of ``kpack``): the rooms that it may import when it runs, at its top or in a function.
 

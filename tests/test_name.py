@@ -71,7 +71,7 @@ def test_the_project_and_its_extras_bear_the_name() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == DISTRIBUTION
     assert {"hf", "kaggle"} <= project["optional-dependencies"].keys()
-    assert project["scripts"] == {"kpack": "kpack.cli:main"}
+    assert project["scripts"] == {"kpack": "kpack.__main__:main"}
 
 
 @pytest.mark.index

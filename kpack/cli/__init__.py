@@ -147,14 +147,18 @@ _unwrapped(group)
 def main() -> NoReturn:
     """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
     gc.set_threshold(_YOUNG, 20, 20)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter stops nothing
+    _reconfigure()
     if instruction := os.environ.get(VARIABLE):
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(group, {}, "kpack", VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
+
+
+def _reconfigure() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter stops nothing
 
 
 def run(arguments: list[str]) -> int:
@@ -167,22 +171,32 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt) as error:
-        return _stopped(session, error)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return int(ExitCode.USAGE)
     except click.ClickException as error:
         usage = UsageError(error.format_message(), next=_help(error, arguments))
         return _fail(session, usage.to_dict())
-    except BrokenPipeError:
+    except (Exception, KeyboardInterrupt) as error:
+        if session.debug and not isinstance(error, (click.Abort, KeyboardInterrupt, BrokenPipeError)):
+            raise
+        return _failed(session, error)
+    return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def failed(error: Exception | KeyboardInterrupt, *, as_json: bool) -> int:
+    """Say what a command raised that ran without this module, and return the exit code; see `kpack.shortcut`."""
+    _reconfigure()
+    return _failed(Session(json=as_json), error)
+
+
+def _failed(session: Session, error: Exception | KeyboardInterrupt) -> int:
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return _stopped(session, error)
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.MACHINE)
-    except Exception as error:
-        if session.debug:
-            raise
-        return _fail(session, _told(error))
-    return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+    return _fail(session, _told(error))
 
 
 def _stopped(session: Session, error: BaseException) -> int:

@@ -1,4 +1,7 @@
-"""``kpack restore``: what the pasted line does, into an interpreter or a folder of one's choice."""
+"""``kpack restore``: what the pasted line does, into an interpreter or a folder of one's choice.
+
+In its plain forms it begins before this module is imported: see `kpack.shortcut`, which knows the same options.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from pathlib import Path
 import click
 
 from kpack.cli.session import json_option
-from kpack.restoring import EngineOptions, run_engine
+from kpack.restoring import exit_code, run_engine
+from kpack.shortcut import Restoring
 
 
 @click.command()
@@ -36,8 +40,5 @@ def restore(
     kpack restore dist/toxic-comments.kpack.bin --python .venv/bin/python
     kpack restore dist/toxic-comments.kpack.bin --target /tmp/env --dry-run
     """
-    options = EngineOptions(
-        python=python, target=target, dry_run=dry_run, compile=compile_, allow_absolute=allow_absolute
-    )
-    done = run_engine(path, options, expect=expect, as_json=as_json)
-    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+    asked = Restoring(path, python, target, expect, dry_run, compile_, allow_absolute, as_json)
+    return exit_code(run_engine(path, asked.options, expect=expect, as_json=as_json))

@@ -86,7 +86,7 @@ class Verdicts:
         """Return what ``plan`` says of what ``key`` stands for; it is not asked twice, unless it finds an error."""
         place = self.folder / judge_digest() / f"plan-{key}"
         try:
-            return tuple(map(str, json.loads(place.read_text(encoding="utf-8"))))
+            return tuple(map(str, parsed(place.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError):  # none, or not one that can be read
             said = plan()
         write_text(place, json.dumps(said))

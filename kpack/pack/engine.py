@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from importlib import resources
+from pathlib import Path
+
+import kpack
 
 PACKAGE = "kpack_restore"
 """The folder inside restore.bin."""
@@ -12,11 +14,7 @@ PACKAGE = "kpack_restore"
 
 def engine() -> bytes:
     """Return restore.bin: every module of ``kpack/restore`` under `PACKAGE`, sorted, stored, dated 1980-01-01."""
-    sources = sorted(
-        (item.name, item.read_bytes())
-        for item in resources.files("kpack.restore").iterdir()
-        if item.name.endswith(".py")
-    )
+    sources = sorted((item.name, item.read_bytes()) for item in (Path(kpack.__file__).parent / "restore").glob("*.py"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, code in sources:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
 
+import kpack
 from kpack.errors import IntegrityError
 from kpack.files import is_sha256
 
@@ -50,8 +51,7 @@ is an error that renders as nothing beside that message.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
+class Bootstrap(NamedTuple):
     """The first member of a pack: the fixed trust code and the digest of the manifest."""
 
     code: bytes
@@ -61,7 +61,7 @@ class Bootstrap:
 
 def generate(manifest_sha256: str, manifest_size: int) -> bytes:
     """Return bootstrap.py for a manifest of that digest and size (bytes)."""
-    source = resources.files("kpack").joinpath("bootstrap.py").read_bytes()
+    source = (Path(kpack.__file__).parent / "bootstrap.py").read_bytes()
     return source + f'\nrun(PACK, "{manifest_sha256}", {manifest_size})\n'.encode("ascii")
 
 

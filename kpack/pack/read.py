@@ -6,8 +6,8 @@ Little is imported for it, as `kpack restore` begins with it; `kpack.pack.verifi
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path  # noqa: TC003 - a field's type
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.errors import IntegrityError, MachineError
 from kpack.files import OddFileError, open_regular, read_bounded
@@ -20,15 +20,13 @@ from kpack.restore.errors import RestoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _MAX_BOOTSTRAP = 1 << 20
 _MAX_MANIFEST = 64 << 20
 """Bytes; the manifest of 100 GB of checkpoints has about 2 MB."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadPack:
+class ReadPack(NamedTuple):
     """A pack whose head was read: its manifest is the one that its bootstrap pins."""
 
     path: Path
