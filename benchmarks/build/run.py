@@ -12,6 +12,7 @@ linear   seconds for 1, 10, 100 wheels and 0.1, 1, 10 GB
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import json
 import os
@@ -56,8 +57,8 @@ class Timing:
 
 
 def clean(**more: str) -> dict[str, str]:
-    """Return the process's environment without what steers pip or kpack."""
-    dropped = ("PIP_", "KPACK_", "UV_")
+    """Return the process's environment without what steers pip or kpack, or keeps Python from its bytecode."""
+    dropped = ("PIP_", "KPACK_", "UV_", "PYTHONDONTWRITEBYTECODE")
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(dropped) and "proxy" not in key.lower()
     }
@@ -247,6 +248,7 @@ def main() -> None:
     words.add_argument("--work", type=Path, help="where to write (tmpfs or disk: say which)")
     words.add_argument("--rounds", type=int, default=3)
     given = words.parse_args()
+    compileall.compile_dir(ROOT / "kpack", quiet=1)  # as pip does with what it installs
     with tempfile.TemporaryDirectory(dir=given.work) as name:
         folder = Path(name)
         if given.what == "cold":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.native.devices import DeviceScan
@@ -279,6 +280,7 @@ class _Dynamic(NamedTuple):
         return _Strings(self.kept.at(self.offset(self.first[_STRTAB]), self.first.get(_STRSZ, 0)))
 
 
+@cache
 def _shape(bits: int, order: str) -> _Shape:
     wide, narrow = ("HHIQQQI6H", "IIQQQQQQ", "qQ", "24xQQ24x"), ("HHIIIII6H", "IIIIIIII", "iI", "16xII16x")
     return _Shape(bits, order, *(struct.Struct(order + fields) for fields in (wide if bits == 64 else narrow)))
@@ -319,7 +321,8 @@ def _segments(kept: Readable) -> list[_Segment]:
     shape, (_, _, _, _, table, _, _, _, each, count, *_) = _header(kept)
     if count and each != shape.program.size:
         raise UnreadableError(f"its program headers have {each} bytes each")
-    return [_segment(shape, kept.at(table + index * each, each)) for index in range(count)]
+    raw = kept.at(table, each * count)
+    return [_segment(shape, raw[index * each : (index + 1) * each]) for index in range(count)]
 
 
 def _section_names(kept: Readable) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import email.parser
 import hashlib
+import re
 import struct
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_BLANK = re.compile(rb"\r?\n\r?\n")
 _PIECE = 1 << 17
 """Bytes that are inflated to at a time: they stay in the processor's cache until they are hashed."""
 
@@ -330,7 +332,8 @@ def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator
 
 def _version(raw: bytes, name: str, named: Version, filename: str) -> Version:
     """Return the version that METADATA gives, which the file name may follow by a local part."""
-    fields = email.parser.HeaderParser().parsestr(raw.decode("utf-8", "replace"))
+    head = _BLANK.split(raw, maxsplit=1)[0]  # what is behind it, often a long README, is no field
+    fields = email.parser.HeaderParser().parsestr(head.decode("utf-8", "replace"))
     names, versions = ([str(value).strip() for value in fields.get_all(key, [])] for key in ("name", "version"))
     said = f"{' and '.join(names) or 'no name'} {' and '.join(versions) or 'and no version'}"
     try:
