@@ -135,7 +135,7 @@ def test_line_lists_what_it_found_instead(workshop: Workshop, kernel: Path, tmp_
     assert old["id"][:12] in done.stderr
     nothing = paste(new["bootstrap"], kernel, tmp_path / "empty", tmp_path)
     assert nothing.returncode == 7
-    assert "attach it" in nothing.stderr
+    assert "attach or update it" in nothing.stderr
     assert "Traceback" not in done.stderr + nothing.stderr
 
 
