@@ -444,7 +444,7 @@ def _debs(made: Lock, files: Mapping[str, Path]) -> dict[str, DebContent]:
 
 def _with_credentials(fetcher: Fetcher, environment: Environment) -> Fetcher:
     """Return the fetcher that knows what a lock of ``environment`` leaves out."""
-    from kpack.resolve.ask import credentials_of
+    from kpack.environment.credentials import credentials_of
 
     return replace(fetcher, credentials=credentials_of(environment))
 

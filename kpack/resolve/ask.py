@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kpack import urls
 from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question
-from kpack.urls import Credentials, at_commit
+from kpack.urls import at_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -208,21 +207,3 @@ def address(environment: Environment, index_url: str | None) -> tuple[IndexAddre
         for index in environment.indexes
     )
     return (IndexAddress(url=default), *more)
-
-
-def credentials_of(environment: Environment) -> Credentials:
-    """Return the secrets that a lock of ``environment`` leaves out: of its indexes, packages and checkpoints.
-
-    Raises:
-        UsageError: an index URL names an environment variable that is not set.
-
-    """
-    direct = (word for package in environment.packages for word in package.text.split() if "://" in word)
-    return Credentials.of(
-        [
-            *(index.url for index in address(environment, None)),
-            *direct,
-            *(url for checkpoint in environment.checkpoints for url in checkpoint.urls),
-            *(urls.expanded(source.url, of="apt-sources") for source in environment.apt_sources),
-        ]
-    )
