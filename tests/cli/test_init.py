@@ -98,7 +98,7 @@ def test_init_ends_with_a_table_whose_sum_is_what_was_there(tmp_path: Path) -> N
     assert done.code == 0
     assert "understood:\n  n.ipynb: cell 1, line 1: !pip install rank-bm25 numpy\n" in done.out
     assert "left to you:\n  n.ipynb: cell 1, line 2: !conda install -y rdkit\n" in done.out
-    assert 'write: kpack add "rdkit"' in done.out
+    assert "write: kpack add rdkit, if" in done.out
     assert "already in the image:\n  n.ipynb: cell 1, line 1" in done.out
     assert "note: \n" not in done.out
     assert "4 lines: 2 understood, 1 left to you, 0 in the image, 1 install and fetch nothing" in done.out
