@@ -23,7 +23,10 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _AUTHORITY = re.compile(r"(?<=://)(?:[^/?#\s]*@|(?![^/?#\s]*@)[^/?#\s@:\[]*:(?![0-9]{1,5}(?:[/?#\s]|$))\S*@)")
 """User and password, to the last ``@`` before the path: a password may hold one, too. What stands where a port would,
-and is none, is a password with a slash in it."""
+and is none, is a password with a slash in it. To be looked for in `_TO_USER`, as a long text without ``@`` takes long."""
+
+_TO_USER = re.compile(r"(?<!\S)\S*@")
+"""A word up to its last ``@``: the only part of it that can name a user, and in which that is found in linear time."""
 
 _QUERY = re.compile(r"(?<=[?&])([^&#\s\"'<>=]+)=([^&#\s\"'<>]*)")
 
@@ -45,6 +48,19 @@ _BESIDE_A_SECRET = frozenset(
 """Of no use, and often of another value each time, when the signature beside them is gone."""
 
 
+def _user(text: str) -> str:
+    """Return the first user and password of a URL in ``text``, with the ``@`` behind them; empty for none."""
+    for word in _TO_USER.finditer(text):
+        if (found := _AUTHORITY.search(word[0])) is not None:
+            return found[0]
+    return ""
+
+
+def _without_user(text: str, user: str = "") -> str:
+    """Return ``text`` with ``user`` in place of each user and password."""
+    return _TO_USER.sub(lambda word: _AUTHORITY.sub(user, word[0]), text)
+
+
 def _secret(key: str) -> bool:
     low = unquote_plus(key).lower()
     return low in _SECRETS or low.startswith(_SECRET_PREFIXES)
@@ -56,7 +72,7 @@ def stable(url: str, *, fragment: bool = False) -> str:
     With ``fragment`` that stays. What is no URL comes back as it is.
     """
     address, mark, anchor = url.partition("#")
-    address, question, query = _AUTHORITY.sub("", address, count=1).partition("?")
+    address, question, query = _without_user(address).partition("?")
     if query:
         parts = query.split("&")
         keys = [part.partition("=")[0] for part in parts]
@@ -78,9 +94,9 @@ def signed(url: str) -> bool:
 
 def spells_secret(url: str) -> bool:
     """Tell whether a password, a token or a signature stands in ``url`` itself, and no ``${NAME}`` in its place."""
-    user = _AUTHORITY.search(url)
-    if user is not None:
-        name, colon, password = user[0][:-1].partition(":")
+    user = _user(url)
+    if user:
+        name, colon, password = user[:-1].partition(":")
         by_key = "ssh" in url.partition("://")[0]  # git@host names an account, its key is elsewhere
         if VARIABLE.sub("", password if colon or by_key else name):
             return True
@@ -93,7 +109,7 @@ def redacted(text: str, user: str = "") -> str:
     """Return ``text`` (a message, a requirement) without the secrets of the URLs in it, ``user`` in place of each."""
     if "://" not in text:
         return text
-    plain = _AUTHORITY.sub(user, text)
+    plain = _without_user(text, user)
     return _QUERY.sub(lambda found: f"{found[1]}=…" if _secret(found[1]) else found[0], plain)
 
 
@@ -147,7 +163,7 @@ def server(url: str) -> str:
 
 def has_user(url: str) -> bool:
     """Tell whether a user or a password stands before the host of ``url``."""
-    return _AUTHORITY.search(url) is not None
+    return bool(_user(url))
 
 
 def at_commit(url: str, repository: str, revision: str | None, commit: str) -> str:
@@ -203,15 +219,15 @@ class Credentials:
         for url in self.known:
             if signed(url):
                 self._signed.setdefault(stable(url), url)
-            user = _AUTHORITY.search(url)
+            user = _user(url)
             if user:
-                self._users.setdefault((url.partition("://")[0], host(url).lower()), user[0])
+                self._users.setdefault((url.partition("://")[0], host(url).lower()), user)
 
     @classmethod
     def of(cls, urls: Iterable[str]) -> Credentials:
         """Return those of ``urls`` that hold any, and of the URLs in ``KPACK_URLS`` (separated by white space)."""
         everything = [*urls, *os.environ.get("KPACK_URLS", "").split()]
-        return cls(tuple(dict.fromkeys(url for url in everything if _AUTHORITY.search(url) or signed(url))))
+        return cls(tuple(dict.fromkeys(url for url in everything if _user(url) or signed(url))))
 
     def on(self, url: str) -> str:
         """Return ``url`` as it is asked for.
@@ -221,7 +237,7 @@ class Credentials:
         if not signed(url) and (other := self._signed.get(stable(url))) is not None:
             url = _queried(url, other)
         scheme, mark, rest = url.partition("://")
-        if not mark or _AUTHORITY.search(url):
+        if not mark or _user(url):
             return url
         user = self._users.get((scheme, host(url).lower()))
         return url if user is None else f"{scheme}://{user}{rest}"

@@ -141,3 +141,11 @@ def test_other_schemes_are_on_no_hub() -> None:
 )
 def test_a_secret_that_is_spelled_out_is_told_from_one_that_a_variable_holds(url: str, spells: bool) -> None:
     assert spells_secret(url) is spells
+
+
+@pytest.mark.parametrize("word", ["a://", "http://a:", "a://@", "a:80/://", "?a=&"])
+def test_a_long_text_is_redacted_in_linear_work(word: str) -> None:
+    """A quarter of a megabyte took most of a minute once; the test's own patience would not notice a few seconds."""
+    text = word * 60_000
+    for read in (redacted, stable, without_secrets, shown, signed, spells_secret):
+        read(text)
