@@ -23,7 +23,8 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _AUTHORITY = re.compile(r"(?<=://)(?:[^/?#\s]*@|(?![^/?#\s]*@)[^/?#\s@:\[]*:(?![0-9]{1,5}(?:[/?#\s]|$))\S*@)")
 """User and password, to the last ``@`` before the path: a password may hold one, too. What stands where a port would,
-and is none, is a password with a slash in it. To be looked for in `_TO_USER`, as a long text without ``@`` takes long."""
+and is none, is a password with a slash in it. To be looked for in `_TO_USER`: a long text without ``@``
+takes long."""
 
 _TO_USER = re.compile(r"(?<!\S)\S*@")
 """A word up to its last ``@``: the only part of it that can name a user, and in which that is found in linear time."""

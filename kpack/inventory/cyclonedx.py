@@ -60,7 +60,7 @@ def bill_of_materials(inventory: Holdings) -> str:
             bom.register_dependency(component, wanted)
     data = json.loads(JsonV1Dot6(bom).output_as_string())
     del data["metadata"]["timestamp"]  # optional, and the one thing in it that is not the pack's
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=2) + "\n"  # ASCII: a name may hold what a terminal obeys
 
 
 def _package(item: Distribution) -> Component:

@@ -11,9 +11,9 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from kpack.cache import Cache, default_root
 from kpack.environment.errors import shown_path
 from kpack.errors import CheckFailed, MachineError, UsageError
 from kpack.files import sha256_of
@@ -89,8 +89,9 @@ def observed(code: Path, *, python: str | None, folder: Path | None) -> Iterator
 
     """
     work = (folder or code.parent).resolve()
-    with TemporaryDirectory(prefix="kpack-record-") as place:
-        fresh = Path(place)
+    cache = Cache(default_root())
+    # In the cache: what a killed run left there goes with the next one, and it may be gigabytes.
+    with cache.temporary() as fresh:
         home = fresh / "home"
         home.mkdir()
         before = _listing(work)
@@ -104,6 +105,7 @@ def observed(code: Path, *, python: str | None, folder: Path | None) -> Iterator
         )
         _read(fresh / "log", found)
         found.written |= {path for path, stamp in _listing(work).items() if before.get(path) != stamp}
+        found.written = {path for path in found.written if not path.is_relative_to(cache.root)}
         found.written |= set(_listing(home))
         yield found
 
