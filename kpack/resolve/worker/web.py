@@ -252,7 +252,7 @@ def _chunks(response: Any, watch: Watch) -> Iterator[bytes]:
         watch.extend()
         received += len(chunk)
         yield chunk
-    announced = response.headers.get("Content-Length", "")
+    announced = str(response.headers.get("Content-Length", ""))  # of a file, pip 25 and older give a number
     # Older urllib3 takes a cut body for a whole one; a compressed one tells by itself.
     plain = not response.headers.get("Content-Encoding") and not getattr(response, "from_cache", False)
     if plain and announced.isdecimal() and announced.lstrip("0") != str(received).lstrip("0"):
