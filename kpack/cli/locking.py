@@ -77,19 +77,22 @@ def lock(
         tell(f"{done.path}: up to date")
         return int(ExitCode.DONE)
     from kpack.cli.table import print_lock
+    from kpack.pack.engine import engine_size
 
     if SCREEN.volume >= 0:
         _say_changes(done)
         print_lock(done.lock)
     _say_images(project)
-    tell(f"{done.path}: written; the pack will have about {human_size(done.lock.size)}. Next: kpack build")
+    size = human_size(done.lock.size + engine_size())
+    tell(f"{done.path}: written; the pack will have about {size}. Next: kpack build")
     return int(ExitCode.DONE)
 
 
 def _load() -> None:
     """Import what is used once there is an answer, while the resolver is looking for it."""
     projects.load()
-    import kpack.cli.table  # noqa: F401
+    import kpack.cli.table
+    import kpack.pack.engine  # noqa: F401
 
 
 def _say_changes(done: projects.Locked) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,13 @@ def test_lock_build_verify_and_restore(workshop: Workshop, kernel: Path, tmp_pat
     assert subprocess.run([kernel.with_name("beta")], capture_output=True, check=True).stdout == b"beta says hello\n"
     assert subprocess.run([kernel.with_name("beta-script")], capture_output=True, check=True).stdout
     assert (kernel.parent.parent / "share" / "beta" / "x.txt").read_text() == "data\n"
+
+
+def test_lock_says_about_how_large_the_pack_will_be(workshop: Workshop) -> None:
+    said = re.search(r"the pack will have about ([0-9.]+) kB", workshop.good("lock").out)
+    assert said is not None
+    workshop.good("build")
+    assert float(said[1]) == pytest.approx(workshop.pack.stat().st_size / 1000, rel=0.15)
 
 
 def test_second_paste_is_a_no_op_that_says_so(workshop: Workshop, kernel: Path, tmp_path: Path) -> None:
