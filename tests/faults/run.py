@@ -13,6 +13,7 @@ there, no process is left, and the next run succeeds and leaves nothing behind.
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
 import functools
 import os
@@ -50,7 +51,9 @@ def library() -> str | None:
     compiler = shutil.which("cc")
     if compiler is None:
         return None
-    made = Path(tempfile.mkdtemp(prefix="kpack-refuse-")) / "refuse.so"
+    folder = tempfile.mkdtemp(prefix="kpack-refuse-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Path(folder) / "refuse.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", made, SOURCE, "-ldl"], check=True)
     return str(made)
 
