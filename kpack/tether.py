@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _LAUNCHER = """
@@ -61,13 +62,47 @@ def run(
             timeout=timeout,
             check=False,
         )
+    with _tethered(command, cwd=cwd, env=env, umask=umask, stdin=subprocess.PIPE, output=subprocess.PIPE) as process:
+        out, err = process.communicate(stdin, timeout)
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+
+
+def stream(command: Sequence[str], *, cwd: str | Path | None = None, env: Mapping[str, str] | None = None) -> int:
+    """Run a program to its end and return its exit code; it reads nothing, and all that it says goes to stderr.
+
+    It ends with this process as one of `run` does.
+
+    Raises:
+        OSError: it cannot be started.
+
+    """
+    output = sys.stderr.fileno()
+    if os.name != "posix":
+        return subprocess.run(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+        ).returncode
+    with _tethered(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, output=output) as process:
+        return process.wait()
+
+
+@contextmanager
+def _tethered(
+    command: Sequence[str],
+    *,
+    cwd: str | Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    output: int,
+    umask: int = -1,
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a program in a group of its own that ends with this process, and with the block if that raises."""
     watched, held = os.pipe()
     try:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(watched), *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
             cwd=cwd,
             env=env,
             umask=umask,
@@ -84,10 +119,9 @@ def run(
         os.close(watched)
     with process:  # its pipes are closed, whatever happens
         try:
-            out, err = process.communicate(stdin, timeout)
+            yield process
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         finally:
             os.close(held)
-    return subprocess.CompletedProcess(list(command), process.returncode, out, err)

@@ -43,7 +43,7 @@ ROOMS = {
     "inventory": "errors licenses lock pack",
     "audit": "errors files tether",
     "importing": "base environment errors files urls",
-    "recording": "cache environment errors files importing urls",
+    "recording": "cache environment errors files importing tether urls",
     "drift": "restore",
     "restoring": "errors pack",
     "shortcut": "restoring",

@@ -32,15 +32,22 @@ def test_what_cannot_be_started_is_told_with_its_name() -> None:
     assert (done.returncode, done.stderr) == (1, "/nowhere/program: No such file or directory\n")
 
 
+def test_what_is_streamed_goes_to_stderr_and_reads_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "import sys; print('out', repr(sys.stdin.read()), flush=True); sys.exit('err')"
+    assert tether.stream([*PYTHON, code]) == 1
+    assert capfd.readouterr() == ("", "out ''\nerr\n")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes")
-def test_a_program_and_what_it_started_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["run", "stream"])
+def test_a_program_and_what_it_started_end_with_a_parent_that_is_killed(way: str, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     grandchild = f"import os, time; open({str(pids)!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(600)"
     child = (
         f"import os, subprocess, sys; open({str(pids)!r}, 'a').write(f'{{os.getpid()}} '); "
         f"subprocess.run([sys.executable, '-I', '-S', '-c', {grandchild!r}])"
     )
-    parent = subprocess.Popen([sys.executable, "-c", f"from kpack import tether; tether.run({[*PYTHON, child]!r})"])
+    parent = subprocess.Popen([sys.executable, "-c", f"from kpack import tether; tether.{way}({[*PYTHON, child]!r})"])
     while not (pids.exists() and len(pids.read_text().split()) == 2):
         time.sleep(0.02)
     parent.kill()

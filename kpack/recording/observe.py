@@ -6,13 +6,13 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpack import tether
 from kpack.cache import Cache, default_root
 from kpack.environment.errors import shown_path
 from kpack.errors import CheckFailed, MachineError, UsageError
@@ -116,18 +116,11 @@ def _run(code: Path, python: str, fresh: Path, work: Path, environ: Mapping[str,
     program = shutil.which(python)
     if program is None:
         raise MachineError("there is no such interpreter", where=python, next="name the python of a venv or kernel")
-    done = subprocess.run(
-        [program, str(_CHILD / "run.py"), str(spec)],
-        cwd=work,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr.fileno(),
-        check=False,
-    )
+    code_of_exit = tether.stream([program, str(_CHILD / "run.py"), str(spec)], cwd=work, env=environ)
     try:
         result: dict[str, Any] = json.loads((fresh / "result").read_bytes())
     except (OSError, ValueError):
-        result = {"error": f"the process ended with exit code {done.returncode}", "skipped": []}
+        result = {"error": f"the process ended with exit code {code_of_exit}", "skipped": []}
     if result["error"]:
         raise CheckFailed(
             f"it failed, and nothing was written: {result['error']}",
