@@ -65,9 +65,13 @@ def test_a_search_that_stays_lost_names_the_last_request() -> None:
     assert caught.value.last == "c (asked)"
 
 
-def test_rounds_are_counted_not_seconds() -> None:
+def test_rounds_are_counted_not_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     seams.install()
     from pip._internal.resolution.resolvelib import resolver
+
+    # As no search has set them that this process of tests ran.
+    monkeypatch.setattr(resolver.PipReporter, "rounds", seams.ROUNDS)
+    monkeypatch.setattr(resolver.PipReporter, "until", None)
 
     # pip 25.3 and newer tell the reporter of constraints.
     wanted = inspect.signature(resolver.PipReporter.__init__).parameters
