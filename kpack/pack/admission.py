@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import hashlib
 import itertools
 import json
-import math
 import os
-import queue
 import threading
 from dataclasses import fields
 from functools import cache
@@ -97,7 +96,10 @@ class Verdicts:
 
 
 class Judges:
-    """Threads that judge wheels, the largest that is there first, while others are still on their way.
+    """Threads that judge wheels while others are still on their way, from both ends of what is there.
+
+    One takes the largest, the next the smallest, so that one inflates, without the lock of the interpreter, while
+    another goes through many small files.
 
     A context: leaving it waits for them, or, with an exception, leaves the rest unjudged. A wheel that may not enter
     a pack is no error here: the pack writer asks again, and then it is one.
@@ -105,15 +107,23 @@ class Judges:
 
     def __init__(self, verdicts: Verdicts) -> None:
         self._verdicts = verdicts
-        self._waiting: queue.PriorityQueue[tuple[float, int, WheelFile | None]] = queue.PriorityQueue()
+        self._waiting: list[tuple[int, int, WheelFile]] = []
+        """Sorted by size, and then as they came."""
         self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._over = False
         self._error: BaseException | None = None
         # More of them than processors would only wait for each other.
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(os.cpu_count() or 1)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(-(number % 2),), daemon=True)
+            for number in range(1, (os.cpu_count() or 1) + 1)
+        ]
 
     def add(self, wheel: WheelFile, size: int) -> None:
         """Let a wheel of ``size`` bytes be judged."""
-        self._waiting.put((-size, next(self._order), wheel))
+        with self._changed:
+            bisect.insort(self._waiting, (size, next(self._order), wheel))
+            self._changed.notify()
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -121,16 +131,25 @@ class Judges:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        for _thread in self._threads:
-            self._waiting.put((math.inf if kind is None else -math.inf, next(self._order), None))
+        with self._changed:
+            self._over = True
+            if kind is not None:
+                self._waiting.clear()
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
         if kind is None and self._error is not None:
             raise self._error
 
-    def _work(self) -> None:
+    def _next(self, end: int) -> WheelFile | None:
+        """Return the wheel at an end of what waits, 0 or -1, when there is one; None once there will be no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._over)
+            return self._waiting.pop(end)[2] if self._waiting else None
+
+    def _work(self, end: int) -> None:
         try:
-            while (wheel := self._waiting.get()[2]) is not None:
+            while (wheel := self._next(end)) is not None:
                 with contextlib.suppress(IntegrityError):
                     self._verdicts(wheel)
         except BaseException as error:  # noqa: BLE001 - raised where the judges are left

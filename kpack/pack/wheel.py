@@ -45,8 +45,10 @@ if TYPE_CHECKING:
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _BLANK = re.compile(rb"\r?\n\r?\n")
-_PIECE = 1 << 17
-"""Bytes that are inflated to at a time: they stay in the processor's cache until they are hashed."""
+_READ = 1 << 20
+"""Bytes of an archive that are read at a time."""
+_PIECE = 1 << 22
+"""Bytes that are inflated to at a time. After each piece a thread waits for the interpreter's lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,8 +305,8 @@ def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator
     """Yield the content of an entry in pieces, never more than its declared size plus one piece."""
     end = offset + entry.compressed
     if entry.method != DEFLATED:
-        for position in range(offset, end, _PIECE):
-            yield data[position : min(position + _PIECE, end)]
+        for position in range(offset, end, _READ):
+            yield data[position : min(position + _READ, end)]
         return
     inflater = zlib.decompressobj(-15)
     left = entry.size
@@ -313,7 +315,7 @@ def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator
     try:
         while not inflater.eof:
             if not pending:
-                pending = data[position : min(position + _PIECE, end)]
+                pending = data[position : min(position + _READ, end)]
                 position += len(pending)
             # Even without more input: an inflater may hold back output that found no room before.
             piece = inflater.decompress(pending, _PIECE)
