@@ -7,9 +7,10 @@ A restore happens once, in a fresh machine, where these libraries cost as much a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kpack.restoring import EngineOptions
+if TYPE_CHECKING:
+    from kpack.restoring import EngineOptions
 
 _COMMAND = "restore"
 _FLAGS = {"--dry-run": "dry_run", "--compile": "compile_", "--allow-absolute": "allow_absolute", "--json": "as_json"}
@@ -32,6 +33,8 @@ class Restoring(NamedTuple):
     @property
     def options(self) -> EngineOptions:
         """Where and how the pack is restored."""
+        from kpack.restoring import EngineOptions  # every command imports this module
+
         return EngineOptions(
             python=self.python,
             target=self.target,
