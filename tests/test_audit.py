@@ -88,7 +88,7 @@ def test_a_known_vulnerability_is_exit_1_with_its_names_and_the_version_that_has
     assert run(["audit", "--osv-url", url]) == 1
     out = capsys.readouterr().out
     assert "risky 1.0: PYSEC-2026-1, CVE-2026-1; fixed in 1.1\n  Runs what it reads." in out
-    assert "3 distributions asked about, 1 known vulnerabilities" in out
+    assert "3 distributions asked about, known vulnerabilities: 1" in out
     assert ("torch", "2.10.0") in asked, "a local version is the public one to the service"
     assert run(["audit", "--osv-url", url, "--ignore", "PYSEC-2026-1", "--json"]) == 0
     assert checked(["audit"], capsys.readouterr().out) == {"asked": 3, "found": [], "unknown": []}

@@ -44,6 +44,7 @@ def audit(
     """
     from kpack import audit as auditing
     from kpack.cache import Cache
+    from kpack.restore.errors import number_of
 
     made = _lock(session, path)
     pins = {(pin.name, pin.version) for target in made.targets for pin in target.packed}
@@ -64,7 +65,8 @@ def audit(
             say(f"note: {name} was not asked about: {reason}")
         for each in done.found:
             tell(_line(each))
-        tell(f"{done.asked - len(done.unknown)} distributions asked about, {len(done.found)} known vulnerabilities")
+        asked = number_of(done.asked - len(done.unknown), "distribution")
+        tell(f"{asked} asked about, known vulnerabilities: {len(done.found)}")
     return int(ExitCode.CHECK_FAILED if done.found else ExitCode.DONE)
 
 

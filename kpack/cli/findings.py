@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kpack.cli.session import tell
 from kpack.importing import Outcome
+from kpack.restore.errors import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +36,7 @@ def print_findings(harvest: Harvest) -> None:
                 tell(f"      {row}")
     counts = harvest.counts()
     parts = [f"{counts[key]} {word}" for key, word in _SUM.items()]
-    tell(f"{counts['total']} lines: {', '.join(parts)}")
+    tell(f"{number_of(counts['total'], 'line')}: {', '.join(parts)}")
 
 
 _SUM = {

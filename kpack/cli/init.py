@@ -81,6 +81,7 @@ def init(
     from kpack.environment import template
     from kpack.files import write_text
     from kpack.importing import Harvest, read, settle
+    from kpack.restore.errors import number_of
 
     path = session.config or Path(FILE_NAME)
     if schema:
@@ -130,7 +131,8 @@ def init(
         say(f"  chosen as {choice.because}; kpack probe --list shows the others")
     entries = len(harvest.packages) + len(harvest.checkpoints)
     following = "Next: kpack lock" if entries or not inputs else "It asks for nothing yet. Next: kpack add NAME"
-    counted = f", {len(harvest.packages)} packages, {len(harvest.checkpoints)} checkpoints" if entries else ""
+    asked = [number_of(len(harvest.packages), "package"), number_of(len(harvest.checkpoints), "checkpoint")]
+    counted = ", ".join(["", *asked]) if entries else ""
     tell(f"{path}: written for {', '.join(bases) or f'Python {python}'}{counted}. {following}")
     return int(ExitCode.DONE)
 

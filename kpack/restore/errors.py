@@ -66,6 +66,11 @@ def few(items: Sequence[str]) -> List[str]:
     return [*items[: FEW - 1], "and {} more".format(len(items) - FEW + 1)]
 
 
+def number_of(number: int, word: str) -> str:
+    """Return ``1 package``, ``2 packages``, for a word whose plural takes an s."""
+    return "{} {}{}".format(number, word, "" if number == 1 else "s")
+
+
 def anyway(does: str) -> str:
     """Return how to have the line go on all the same, for a place where that ``does`` something.
 

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
-from .errors import FEW, few
+from .errors import FEW, few, number_of
 
 if TYPE_CHECKING:
     from .drift import Drift
@@ -66,11 +66,11 @@ class Report:
 
     def summary(self) -> str:
         """Return the one line that the restore prints."""
-        what = _count(len(self.installed), "package")
+        what = number_of(len(self.installed), "package")
         if self.checkpoints:
-            what += ", " + _count(len(self.checkpoints), "checkpoint")
+            what += ", " + number_of(len(self.checkpoints), "checkpoint")
         if self.system:
-            what += ", " + _count(len(self.system), "system package")
+            what += ", " + number_of(len(self.system), "system package")
         head = "kpack: {} {}".format(self.name, self.id[:12])
         if self.dry_run:
             return "{} would restore {} ({})".format(head, what, _size(self.bytes))
@@ -163,10 +163,6 @@ class Progress:
 def printable(text: str) -> str:
     """Return text whose control characters are escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
-
-
-def _count(number: int, word: str) -> str:
-    return "{} {}{}".format(number, word, "" if number == 1 else "s")
 
 
 def _size(size: int) -> str:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Dict, List, Mapping, NamedTuple, Set, Tuple
 
 from . import record
-from .errors import MISFIT, RestoreError
+from .errors import MISFIT, RestoreError, number_of
 from .wheels import RECORD, File
 from .wheelzip import DEFLATED, data_offset
 
@@ -207,7 +207,7 @@ def listed(paths: List[str]) -> str:
     names = sorted(paths)[:SHOWN]
     if len(paths) > SHOWN:
         names.append("and {} more".format(len(paths) - SHOWN))
-    return "{} file{} ({})".format(len(paths), "" if len(paths) == 1 else "s", ", ".join(names))
+    return "{} ({})".format(number_of(len(paths), "file"), ", ".join(names))
 
 
 def shown(path: str, scheme: Scheme) -> str:

@@ -102,7 +102,14 @@ def test_init_ends_with_a_table_whose_sum_is_what_was_there(tmp_path: Path) -> N
     assert "already in the image:\n  n.ipynb: cell 1, line 1" in done.out
     assert "note: \n" not in done.out
     assert "4 lines: 2 understood, 1 left to you, 0 in the image, 1 install and fetch nothing" in done.out
-    assert "2 packages" in done.out
+    assert "2 packages, 0 checkpoints" in done.out
+
+
+def test_one_of_something_is_no_plural(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("jiwer==3.0\n")
+    said = kpack(tmp_path, "init", "--from-requirements", "more.txt").out
+    assert "\n1 line: 1 understood" in said
+    assert ", 1 package, 0 checkpoints. " in said
 
 
 def test_init_says_of_an_input_that_it_gives_nothing(tmp_path: Path) -> None:
