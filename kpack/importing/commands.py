@@ -43,6 +43,9 @@ _VALUED = frozenset(
 
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+:~-]+)?")
 """A package as apt names it, with its version or without."""
+_DEBS = frozenset({"dpkg", "dpkg-deb", "gdebi"})
+_DEB = re.compile(r"(?:.*/)?([a-z0-9][a-z0-9+.-]+)(?:[_*][^/]*)?\.deb", re.DOTALL)
+"""A file of a Debian package: name, version, architecture, with an underscore between each two; or a pattern."""
 _MODULES = frozenset({"pip", "uv", "spacy", "easy_install", "pipenv", "poetry"})
 """What ``python -m`` runs like the program of the same name."""
 
@@ -269,6 +272,23 @@ def _plain(words: Sequence[str]) -> list[str]:
     return left
 
 
+def _debs(command: Command, at: _At) -> None:
+    """Take files of Debian packages for their names: kpack packs them anew, with what each of them needs."""
+    rest = command.words[1:]
+    files = [word for word in rest if word.endswith(".deb")]
+    if files or {"-i", "--install", "-x", "--extract", "--unpack"}.intersection(rest):
+        at.sitting.harvest.left(at.line, _OTHER_MANAGERS["apt"], _system_packages(files))
+
+
+def _system_packages(names: Sequence[str]) -> str:
+    """Return what to write for packages that apt or dpkg installs."""
+    told = [file[1] if (file := _DEB.fullmatch(name)) else name for name in names]
+    listed = ", ".join(f'"{name}"' for name in dict.fromkeys(told) if _DEBIAN.fullmatch(name))
+    if not listed:
+        return 'apt = ["NAME"] at the top of kaggle-env.toml, with the name of each package'
+    return f"apt = [{listed}] at the top of kaggle-env.toml"
+
+
 def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) -> None:
     plain = _plain(rest)
     adds = program == "easy_install" or any(word in _ADDING for word in plain)
@@ -279,8 +299,7 @@ def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) ->
         names = [conda.on_the_index(name) for name in names]
     wanted = shlex.join(names)
     if program in {"apt", "apt-get"}:
-        listed = ", ".join(f'"{name}"' for name in names if _DEBIAN.fullmatch(name))
-        write = f"apt = [{listed}] at the top of kaggle-env.toml"
+        write = _system_packages(names)
     elif program in {"brew", "npm"}:
         write = "look for a wheel that brings it, or attach its files as an input"
     elif program == "pipenv" and not names:
@@ -299,6 +318,7 @@ _HANDLERS: Mapping[str, Callable[[Command, _At], None]] = {
     "python": _python,
     "uv": _uv,
     "cd": _cd,
+    **dict.fromkeys(_DEBS, _debs),
     "pushd": _cd,
     "git": lambda command, at: git.command(command.words[1:], at.line, at.sitting),
     "huggingface-cli": _hub,

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 _SPEC = re.compile(r"(?:[\w./-]+::)?([A-Za-z0-9_.-]+?)\s*(?:(==?|[<>!~]=?)\s*([^=\s]+)(?:=\S+)?)?")
 
+_FILE = re.compile(r"(?:.*/)?([A-Za-z0-9_.-]+?)-[^-/]+-[^-/]+\.(?:tar\.bz2|conda)")
+"""A package of conda's as a file: name, version, build."""
+
 _ELSEWHERE = {
+    "gdcm": "python-gdcm",
     "matplotlib-base": "matplotlib",
     "msgpack-python": "msgpack",
     "opencv": "opencv-python",
@@ -74,7 +78,8 @@ def from_environment(path: Path, harvest: Harvest) -> None:
 
 def on_the_index(spec: str) -> str:
     """Return the requirement that most likely is what a specification of conda's asks for."""
-    match = _SPEC.fullmatch(spec.strip())
+    file = _FILE.fullmatch(spec.strip())
+    match = _SPEC.fullmatch(file[1] if file else spec.strip())
     conda, operator, version = match.groups() if match else (spec, "", "")
     name = _ELSEWHERE.get(conda.lower(), conda)
     if operator == "=":

@@ -53,6 +53,7 @@ def from_notebook(path: Path, harvest: Harvest) -> None:
             what = f"holds {odd[0]!a}, which no program can hold"
             raise UsageError(what, where=f"{where}: cell {number}, line {line}", next="delete that character")
         _cell(text, number, where, reader)
+    reader.finish()
     sitting.finish()
 
 
@@ -103,7 +104,9 @@ def from_script(path: Path, harvest: Harvest) -> None:
         rows = block[1].splitlines()
         harvest.code[where] |= {(0, first + number) for number in range(1, len(rows) + 1)}
         _metadata("\n".join(row[2:] for row in rows), first, where, sitting)
-    _cell(text, 0, where, PythonReader(sitting, where))
+    reader = PythonReader(sitting, where)
+    _cell(text, 0, where, reader)
+    reader.finish()
     sitting.finish()
 
 

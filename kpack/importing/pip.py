@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _OPERATOR = re.compile(r"(?:>=|<=|==|~=|!=)\S|[<>]\d")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2)$")
+_VARIABLE = re.compile(r"\{\w|\$[\w{(]")
 _TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
 
 
@@ -63,7 +64,10 @@ def entry(word: str, line: Line, sitting: Sitting, given: Arguments) -> str | No
     plain = word.strip()
     if not plain:
         return None
-    if re.search(r"\{\w|\$[\w{(]", plain) and "://" not in plain.partition("$")[0]:
+    folder, _, filename = plain.rpartition("/")
+    if _VARIABLE.search(folder) and not _VARIABLE.search(filename) and _ARCHIVE.search(filename) and _pin(filename):
+        return _local(plain, line, sitting)  # wherever the folder is, the file says what it is
+    if _VARIABLE.search(plain) and "://" not in plain.partition("$")[0]:
         sitting.harvest.left(
             line,
             f"{quoted(plain)} holds a variable whose value is not in plain words",

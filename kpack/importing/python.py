@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from kpack.importing import calls, commands, shell
 from kpack.importing.calls import Call
-from kpack.importing.cells import MARK, Magic, translated
+from kpack.importing.cells import MARK, Magic, taken_apart, translated
 from kpack.importing.constants import Constants, dotted
 from kpack.importing.finding import Lines
+from kpack.importing.functions import Function, Given, function
 from kpack.importing.harvest import Import, Line
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 _INSTALLS = re.compile(r"\b(?:pip3?|conda|mamba|apt-get)\s+install\b|['\"]install['\"]")
 _SHOWN, _ROWS = 300, 8
 """Characters and rows of a statement that are shown, at most."""
+
+_NESTED, _FOLLOWED = 4, 2000
+"""How deep functions that call each other are followed, and how many calls of them, at most."""
 
 _UNREAD = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What the parser raises for what is no Python, or is built to be too much of it."""
@@ -37,8 +41,17 @@ class PythonReader:
         self.constants = Constants(sitting.texts)
         self.names: dict[str, str] = {}
         """What imports have bound, by its full name."""
-        self.runners: set[str] = set()
-        """Functions that hand a text on to a shell."""
+        self.functions: dict[str, Function] = {}
+        """Those that take something and hand it on to a shell."""
+        self._open: dict[int, frozenset[str]] = {}
+        """The calls in their bodies, and the names of what they take."""
+        self._dependent: dict[int, Line] = {}
+        """The calls among them that say nothing before the function is called."""
+        self._waiting: dict[int, Magic | None] = {}
+        """Those of a function that nothing has called yet."""
+        self._within: list[str] = []
+        """The functions that are followed at the moment."""
+        self._followed = 0
 
     def read(self, text: str, cell: int, magics: Sequence[Magic] = (), *, at: Lines | None = None) -> None:
         """Read Python text, in which `MARK` stands for each of ``magics``.
@@ -58,7 +71,17 @@ class PythonReader:
                 self.sitting.harvest.left(Line(place, part.strip()[:200]), "it is no Python that can be read", write)
             for number in map(int, re.findall(rf"{MARK}\((\d+)\)", part)):
                 if number < len(magics):
-                    self._magic(magics[number], cell)
+                    self._magic(magics[number], cell, at)
+
+    def finish(self) -> None:
+        """Say of what functions would install that nothing here calls them."""
+        for number, magic in self._waiting.items():
+            line = self._dependent[number]
+            if magic is not None:
+                commands.run(magic.text, line, self.sitting, self.script)
+            elif _INSTALLS.search(line.said):
+                self._unsaid(line)
+        self._waiting.clear()
 
     def script(self, text: str, line: Line, sitting: Sitting) -> None:
         """Read what stands behind ``python -c``, or in a here-document."""
@@ -76,16 +99,16 @@ class PythonReader:
             if isinstance(node, ast.stmt | ast.Call):
                 first, last = node.lineno + offset, (node.end_lineno or node.lineno) + offset
                 shown = " ".join(row[:_SHOWN].strip() for row in rows[first - 1 : min(last, first + _ROWS)])
-                self._node(node, Line(at or Lines(self.file, cell, first, last), shown), cell, magics)
+                self._node(node, Line(at or Lines(self.file, cell, first, last), shown), cell, magics, at)
             waiting += reversed(list(ast.iter_child_nodes(node)))
 
-    def _node(self, node: ast.AST, line: Line, cell: int, magics: Sequence[Magic]) -> None:
+    def _node(self, node: ast.AST, line: Line, cell: int, magics: Sequence[Magic], at: Lines | None) -> None:
         if isinstance(node, ast.Call):
-            self._call(node, line, cell, magics)
+            self._call(node, line, cell, magics, at)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             self._import(node, line)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            self._defined(node)
+            self._defined(node, magics)
         elif isinstance(node, ast.ClassDef):
             for inner in node.body:
                 self._assigned(inner, f"{node.name}.")
@@ -112,14 +135,21 @@ class PythonReader:
         elif isinstance(node, ast.For):
             self.constants.assign(node.target, node.iter)
 
-    def _defined(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    def _defined(self, node: ast.FunctionDef | ast.AsyncFunctionDef, magics: Sequence[Magic]) -> None:
         """Forget texts of the same name as a parameter, and see whether the function is a shell by another name."""
-        parameters = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        args = node.args
+        named = (*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, [args.vararg]))
+        parameters = frozenset(one.arg for one in named)
         for name in parameters:
             self.sitting.texts.pop(name, None)
-        inner = (one for statement in node.body for one in ast.walk(statement) if isinstance(one, ast.Call))
-        if parameters and any(self._name(call) in calls.SHELLS for call in inner):
-            self.runners.add(node.name)
+        if not parameters:
+            return
+        found = function(node, magics)
+        inner = [one for one in found.inner if isinstance(one, ast.Call)]
+        shells = {*calls.SHELLS, MARK, *self.functions}
+        if any(self._name(one) in shells for one in inner):
+            self.functions[node.name] = found
+            self._open |= {id(one): parameters for one in inner}
 
     def _name(self, node: ast.Call) -> str:
         name = dotted(node.func) or ""
@@ -130,19 +160,26 @@ class PythonReader:
         if top not in sys.stdlib_module_names and not self.sitting.brings(top):
             self.sitting.harvest.imports.setdefault(top, Import(top, line.place, line.said))
 
-    def _call(self, node: ast.Call, line: Line, cell: int, magics: Sequence[Magic]) -> None:
+    def _call(self, node: ast.Call, line: Line, cell: int, magics: Sequence[Magic], at: Lines | None) -> None:
         name = self._name(node)
         if name == MARK:
             number = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
             if isinstance(number, int) and 0 <= number < len(magics):
-                self._magic(magics[number], cell)
+                if self._depends(node, magics[number]):
+                    self._later(node, Line(line.place, f"!{magics[number].text}"), magics[number])
+                else:
+                    self._magic(magics[number], cell, at)
             return
         call = Call(node, name, self.constants, line, self.sitting)
-        if name in calls.SHELLS or name in self.runners:
+        if name in self.functions:
+            self._handed_on(call, cell)
+        elif name in calls.SHELLS:
             self._shell(call)
         elif name in {"get_ipython.run_line_magic", "get_ipython.magic"}:
             words = [call.text(0) or "", call.text(1) or ""]
             self._line_magic(" ".join(filter(None, words)), line)
+        elif name in {"get_ipython.run_cell_magic", "get_ipython.run_cell"}:
+            self._cell(call)
         elif name in {"pip.main", "pip._internal.main", "pip._internal.cli.main.main"}:
             given = self.constants.texts(node.args[0]) if node.args else None
             commands.call(shell.Command(("pip", *(given or ("install",)))), line, self.sitting, self.script)
@@ -155,6 +192,22 @@ class PythonReader:
         else:
             calls.read(call)
 
+    def _cell(self, call: Call) -> None:
+        """Read a cell that stands in a text, as nbconvert writes those that begin with a magic."""
+        given = [call.text(0, "magic_name", "raw_cell"), call.text(1, "line"), call.text(2, "cell")]
+        whole = call.name.endswith("run_cell")
+        text = given[0] if whole else f"%%{given[0]} {given[1] or ''}\n{given[2] or ''}"
+        if not given[0] or text is None:
+            return
+        cell = taken_apart(text)
+        place = call.line.place
+        if cell.kind == "python":
+            self.read(cell.text, place.cell, cell.lines, at=place)
+        elif cell.kind == "shell":
+            shell_cell(cell.text, cell.first, place.cell, self, at=place)
+        elif cell.kind == "file":
+            commands.written(cell.name, cell.text.rstrip("\n") + "\n", call.line, self.sitting)
+
     def _search_path(self, call: Call) -> None:
         folder = call.text(1 if call.name.endswith("insert") else 0)
         if folder:
@@ -164,6 +217,9 @@ class PythonReader:
         """Read a command that Python runs: a line for a shell, or a list of words."""
         node = call.node_of(0, "args", "cmd", "command")
         value = None if node is None else self.constants.value(node)
+        if value is None and id(call.node) in self._open and id(call.node) not in self._dependent:
+            self._later(call.node, call.line)
+            return
         before = self.sitting.cwd
         folder = call.text(-1, "cwd")
         if folder:
@@ -172,14 +228,62 @@ class PythonReader:
             commands.run(value, call.line, self.sitting, self.script)
         elif value:
             commands.call(shell.Command(tuple(value)), call.line, self.sitting, self.script)
-        elif _INSTALLS.search(call.line.said):
-            why = "it installs something that is not said in plain words"
-            self.sitting.harvest.left(call.line, why, "kpack add NAME, for each package that it installs")
+        elif _INSTALLS.search(call.line.said + self._dependent.get(id(call.node), call.line).said):
+            self._unsaid(call.line)
         self.sitting.cwd = before
 
-    def _magic(self, magic: Magic, cell: int) -> None:
+    def _unsaid(self, line: Line) -> None:
+        why = "it installs something that is not said in plain words"
+        self.sitting.harvest.left(line, why, "kpack add NAME, for each package that it installs")
+
+    def _depends(self, node: ast.Call, magic: Magic) -> bool:
+        """Tell whether a shell line in a function says what it runs only when that is called."""
+        names = self._open.get(id(node), frozenset())
+        return magic.name == "!" and any(re.search(rf"[{{$]\{{?{re.escape(name)}\b", magic.text) for name in names)
+
+    def _later(self, node: ast.Call, line: Line, magic: Magic | None = None) -> None:
+        self._dependent[id(node)] = line
+        self._waiting[id(node)] = magic
+
+    def _handed_on(self, call: Call, cell: int) -> None:
+        """Follow a call into a function of the notebook, as far as what it hands on to a shell."""
+        followed = self.functions[call.name]
+        given = followed.bound(call.node, self.constants)
+        if call.name in self._within or (not self._within and id(call.node) in self._open and None in given.values()):
+            return  # it calls itself, or is called by one that nothing has called yet
+        self._within.append(call.name)
+        self._followed += 1
+        told = False
+        with Given(self.sitting.texts, given):
+            for one in followed.inner if len(self._within) <= _NESTED and self._followed <= _FOLLOWED else ():
+                if not isinstance(one, ast.Call):
+                    self._filled(one)
+                elif id(one) in self._dependent or self._name(one) in self.functions:
+                    told = True
+                    self._waiting.pop(id(one), None)
+                    self._again(one, call.line, cell, followed.magics)
+        self._within.pop()
+        if not told:  # what it runs stands in its body, or is made in a way that is not followed
+            self._shell(call)
+
+    def _again(self, node: ast.Call, line: Line, cell: int, magics: Sequence[Magic]) -> None:
+        """Read a call in a function's body with what the function was given."""
+        if self._name(node) == MARK:
+            number = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+            assert isinstance(number, int)
+            commands.run(magics[number].text, line, self.sitting, self.script)
+        else:
+            self._call(node, line, cell, magics, line.place)
+
+    def _filled(self, node: ast.Assign | ast.AnnAssign | ast.For) -> None:
+        """Take in what a function's body makes of what it was given; what cannot be read keeps what is known."""
+        value = node.iter if isinstance(node, ast.For) else node.value
+        if value is not None and self.constants.value(value) is not None:
+            self._assigned(node)
+
+    def _magic(self, magic: Magic, cell: int, at: Lines | None) -> None:
         mark = "" if magic.name == "?" else magic.name if magic.name == "!" else f"%{magic.name} "
-        line = Line(Lines(self.file, cell, magic.line, magic.last), f"{mark}{magic.text}")
+        line = Line(at or Lines(self.file, cell, magic.line, magic.last), f"{mark}{magic.text}")
         if magic.name == "!":
             before = self.sitting.cwd
             commands.run(magic.text, line, self.sitting, self.script)
@@ -225,12 +329,12 @@ class PythonReader:
             self.script(text, line, self.sitting)
 
 
-def shell_cell(text: str, first: int, cell: int, reader: PythonReader) -> None:
+def shell_cell(text: str, first: int, cell: int, reader: PythonReader, *, at: Lines | None = None) -> None:
     """Read a cell of a shell; it changes the folder only for itself."""
     sitting = reader.sitting
     before = sitting.cwd
     for logical in shell.logical_lines(text.split("\n")):
-        place = Lines(reader.file, cell, logical.first + first, logical.last + first)
+        place = at or Lines(reader.file, cell, logical.first + first, logical.last + first)
         line = Line(place, logical.text)
         if logical.here is None:
             commands.run(logical.text, line, sitting, reader.script)
