@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kpack import urls
 from kpack.environment.errors import quoted
-from kpack.importing import downloads, models
+from kpack.importing import downloads, libraries, models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class Call:
 def read(call: Call) -> None:
     """Add what a call downloads, or say what a person has to write for it."""
     handler = _BY_NAME.get(call.name) or _BY_NAME.get(call.name.rpartition(".")[2] if _ends(call.name) else "")
-    if handler is not None:
+    if not libraries.read(call) and handler is not None:
         handler(call)
 
 
@@ -259,17 +259,10 @@ def _torch_hub(call: Call) -> None:
         models.torch_hub(name, call.text(1, "model") or "", call.line, call.sitting)
 
 
-def _by_library(library: str) -> Callable[[Call], None]:
-    def handler(call: Call) -> None:
-        name = call.text(0)
-        if name is not None and call.sitting.local(name) is None and not name.startswith(("/", "./", "../")):
-            call.sitting.harvest.left(
-                call.line,
-                f"{library} downloads {quoted(name)} when it is first used",
-                "kpack add --checkpoint URL --path PATH, and load it from that path",
-            )
-
-    return handler
+def _vllm(call: Call) -> None:
+    name = call.text(0, "model")
+    if name is not None:
+        models.pretrained(name, call.line, call.sitting, revision=call.text(-1, "revision") or "")
 
 
 _BY_NAME: dict[str, Callable[[Call], None]] = {
@@ -301,13 +294,7 @@ _BY_NAME: dict[str, Callable[[Call], None]] = {
     "kagglehub.model_download": _kagglehub,
     "kagglehub.competition_download": _kagglehub,
     "kagglehub.load_dataset": _kagglehub,
-    "datasets.load_dataset": _by_library("datasets"),
-    "evaluate.load": _by_library("evaluate"),
-    "whisper.load_model": _by_library("whisper"),
-    "clip.load": _by_library("clip"),
-    "ultralytics.YOLO": _by_library("ultralytics"),
-    "gensim.downloader.load": _by_library("gensim"),
-    "stanza.download": _by_library("stanza"),
+    "vllm.LLM": _vllm,
 }
 """By full name, or by the last word of it where that is in `_BY_LAST`."""
 

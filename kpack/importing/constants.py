@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 _DEEPEST = 50
 """Levels of an expression that are looked into."""
 
+_FEW = 200
+"""Attributes of a class that an instance takes over, at most."""
+
 _LONGEST = 4096
 """Characters of a text, and texts of a list, that are kept: what is longer names nothing."""
 
@@ -23,18 +26,38 @@ class Constants:
 
     def __init__(self, texts: dict[str, Value]) -> None:
         self.held = texts
+        self.attributes: dict[str, list[str]] = {}
+        """What is kept of each class, by the names of its attributes."""
 
     def assign(self, target: ast.expr, value: ast.expr | None, prefix: str = "") -> None:
         """Take an assignment in: a text that can be read, or the end of what was known of the name."""
         name = dotted(target)
         if name is None:
             return
+        if isinstance(value, ast.Call) and self._made(prefix + name, value):
+            return
+        if prefix:
+            self.attributes.setdefault(prefix[:-1], []).append(name)
         if isinstance(value, ast.Dict):
             for key, inner in zip(value.keys, value.values, strict=True):
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
                     self._keep(f"{prefix}{name}[{key.value}]", self.value(inner))
             return
         self._keep(prefix + name, None if value is None else self.value(value))
+
+    def _made(self, name: str, call: ast.Call) -> bool:
+        """Take in ``dict(model="…")``, ``SimpleNamespace(model="…")``, and an instance of a class that was kept."""
+        kind = (dotted(call.func) or "").rpartition(".")[2]
+        made = {"dict": "{}[{}]", "SimpleNamespace": "{}.{}", "Namespace": "{}.{}", "edict": "{}.{}"}.get(kind)
+        if made is None and kind not in self.attributes:
+            return False
+        self.held.pop(name, None)
+        for attribute in self.attributes.get(kind, ())[:_FEW]:
+            self._keep(f"{name}.{attribute}", self.held.get(f"{kind}.{attribute}"))
+        for keyword in call.keywords:
+            if keyword.arg:
+                self._keep((made or "{}.{}").format(name, keyword.arg), self.value(keyword.value))
+        return True
 
     def _keep(self, name: str, held: Value | None) -> None:
         if held is None:
