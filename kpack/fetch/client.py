@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.cookiejar
-import os
 import re
 import socket
 import ssl
@@ -13,16 +12,13 @@ import time
 import weakref
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import requests
-import truststore
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 
 import kpack
-from kpack.errors import MachineError
+from kpack.fetch import trust
 from kpack.fetch.content import Facts
 from kpack.fetch.model import Patience
 
@@ -36,7 +32,6 @@ _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _UNSATISFIED_RANGE = re.compile(r"bytes \*/([0-9]{1,18})")
-_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
 _SHORT = 1 << 16
 _LONGEST_RETRY_AFTER = 60.0
 
@@ -156,19 +151,10 @@ class Client:
         # The bytes that were hashed are the bytes of the file: no transfer compression.
         self.session.headers["Accept-Encoding"] = "identity"
         self.session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        variable = next((name for name in _CA_VARIABLES if os.environ.get(name)), None)
-        adapter: HTTPAdapter
-        if variable is not None:
-            self.session.verify = os.environ[variable]
-            if not Path(os.environ[variable]).exists():
-                raise MachineError(
-                    f"the certificates that {variable} names do not exist",
-                    where=os.environ[variable],
-                    next=f"correct {variable}, or unset it to trust what the system trusts",
-                )
-            adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
-        else:
-            adapter = _SystemTrust(pool_connections=connections, pool_maxsize=connections)
+        path = trust.named()
+        if path is not None:
+            self.session.verify = path
+        adapter = trust.TrustingAdapter(path, connections=connections)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
 
@@ -347,22 +333,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(item))
         yield item
         todo += [getattr(item, "reason", None), item.__cause__, item.__context__, *item.args]
-
-
-class _SystemTrust(HTTPAdapter):
-    """Trusts what the operating system trusts."""
-
-    def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=_system_context(), **keywords)
-
-    def proxy_manager_for(self, *arguments: Any, **keywords: Any) -> Any:
-        return super().proxy_manager_for(*arguments, ssl_context=_system_context(), **keywords)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        if verify is True:  # or requests would load its own bundle into the system's
-            conn.ca_certs = conn.ca_cert_dir = None
-
-
-def _system_context() -> ssl.SSLContext:
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -13,9 +13,23 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from urllib3.util.ssl_ import create_urllib3_context
 
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
-from kpack.fetch import Announced, Cached, Download, Event, Fetched, Fetcher, Finished, PassedOver, Received, Started
+from kpack.fetch import (
+    Announced,
+    Cached,
+    Download,
+    Event,
+    Fetched,
+    Fetcher,
+    Finished,
+    PassedOver,
+    Received,
+    Started,
+    trust,
+)
+from kpack.fetch.client import Client
 from kpack.fetch.content import HEAD
 from kpack.urls import Credentials, shown
 from tests.fetch.conftest import LASTING, PATIENCE, download, have, noise, sha
@@ -352,6 +366,35 @@ def test_certificates_of_the_environment_are_trusted_and_others_are_not(
         assert "REQUESTS_CA_BUNDLE" in caught.value.next
         monkeypatch.setenv(variable, str(certificate))
         assert have(wanted, cache).size == 1
+
+
+def test_certificates_are_read_once_for_all_connections(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, str(certificate) + ".key")
+    made: list[ssl.SSLContext] = []
+
+    def make() -> ssl.SSLContext:
+        made.append(create_urllib3_context())
+        return made[-1]
+
+    monkeypatch.setattr(trust, "create_urllib3_context", make)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with Origin(tls=context) as origin, Client() as client:
+        origin.files["/a"] = b"a"
+        assert not made  # nothing is read before it is needed
+        with client.open(f"{origin.url}/a"), client.open(f"{origin.url}/a"):
+            assert origin.connections == 2
+    assert len(made) == 1
+
+
+def test_certificates_that_cannot_be_read_are_said_by_their_variable(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.pem"
+    path.write_text("no certificate")
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(path))
+    with pytest.raises(MachineError, match="CURL_CA_BUNDLE names cannot be read: no certificate or crl found"):
+        have(Download(name="a", urls=("https://127.0.0.1:9/",), sha256=None), cache)
 
 
 def test_asks_for_the_bytes_as_they_are(origin: Origin, cache: Cache) -> None:

@@ -1,0 +1,119 @@
+"""Whom HTTPS trusts: the certificates that the environment names, else what the system trusts, read once.
+
+requests and truststore read all of them for each connection, which takes 40 ms of the processor every time: more than
+many a file that then comes over it.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import truststore
+from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context
+
+from kpack.errors import MachineError
+
+if TYPE_CHECKING:
+    import requests
+
+_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
+
+
+class TrustingAdapter(HTTPAdapter):
+    """Verifies every connection by one context, which is made when the first one is asked for.
+
+    ``path`` is the file or folder of certificates, None for the system's; ``connections`` are kept open per host.
+    """
+
+    def __init__(self, path: str | None, *, connections: int) -> None:
+        self._path = path
+        self._mutex = threading.Lock()
+        self._made: ssl.SSLContext | None = None
+        super().__init__(pool_connections=connections, pool_maxsize=connections)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """Return where a connection leads and what belongs to it: of HTTPS the context, and no certificates beside it.
+
+        Raises:
+            MachineError: the certificates cannot be read.
+
+        """
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            beside = {key: value for key, value in pool.items() if key not in {"ca_certs", "ca_cert_dir"}}
+            return host, {**beside, "ssl_context": self._context()}
+        return host, pool
+
+    def proxy_manager_for(self, *arguments: Any, **keywords: Any) -> Any:
+        """Return the manager of connections by way of a proxy, which is itself verified alike."""
+        return super().proxy_manager_for(*arguments, proxy_ssl_context=self._context(), **keywords)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Require a certificate; which ones are trusted the context knows already."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        conn.ca_certs = conn.ca_cert_dir = None
+
+    def _context(self) -> ssl.SSLContext:
+        with self._mutex:
+            if self._made is None:
+                self._made = _system() if self._path is None else _of(self._path)
+            return self._made
+
+
+def named() -> str | None:
+    """Return the file or folder of certificates that the environment names, None where it names none.
+
+    Raises:
+        MachineError: it does not exist.
+
+    """
+    variable = _variable()
+    if variable is None:
+        return None
+    if not Path(os.environ[variable]).exists():
+        raise MachineError(
+            f"the certificates that {variable} names do not exist",
+            where=os.environ[variable],
+            next=f"correct {variable}, or unset it to trust what the system trusts",
+        )
+    return os.environ[variable]
+
+
+def _variable() -> str | None:
+    return next((name for name in _VARIABLES if os.environ.get(name)), None)
+
+
+def _of(path: str) -> ssl.SSLContext:
+    context = create_urllib3_context()
+    try:
+        if Path(path).is_dir():
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except OSError as error:
+        why = error.reason.replace("_", " ").lower() if isinstance(error, ssl.SSLError) else error.strerror
+        raise MachineError(
+            f"the certificates that {_variable()} names cannot be read: {why}",
+            where=path,
+            next="name a file of certificates in PEM, or a folder that openssl rehash made",
+        ) from error
+    return context
+
+
+def _system() -> ssl.SSLContext:
+    """Return a context that trusts what the operating system trusts."""
+    if sys.platform == "linux":
+        # What truststore does there for every connection; where OpenSSL finds none by itself, it searches further.
+        context = create_urllib3_context()
+        context.load_default_certs()
+        if context.cert_store_stats()["x509_ca"]:
+            return context
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
