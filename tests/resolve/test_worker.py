@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -371,3 +372,21 @@ def test_proxies_of_a_host_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -
     other = session.merge_environment_settings("https://b.example/y", {}, True, None, None)
     assert again["proxies"]["https"] == "http://proxy.example:1"
     assert other["proxies"]["https"] == "http://proxy.example:2"
+
+
+def test_certificates_are_read_once_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    command = pytest.importorskip("pip._internal.cli.index_command")
+    make = command._create_truststore_ssl_context
+    monkeypatch.setattr(command, make.__name__, getattr(make, "__wrapped__", make))
+    monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", lambda _: read.append("system"))
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda _, cafile=None, **_more: read.append(cafile))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile="system.pem", capath=None))
+    context = getattr(open_session(["--no-cache-dir"]).adapters["https://"], "_ssl_context", None)
+    if context is None:
+        pytest.skip("this pip has no truststore: nothing is shared by its connections")
+    read.clear()
+    for cafile in ("a.pem", "a.pem", "b.pem"):
+        context.load_verify_locations(cafile)
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.example")
+    assert len(read) == 3  # the system's, and both files

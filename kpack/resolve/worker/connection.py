@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,6 +88,7 @@ def open_session(arguments: list[str]) -> PipSession:
     options, _ = opener.parse_args(arguments)
     session = opener._build_session(options)  # noqa: SLF001
     _remember_settings(session)
+    _remember_certificates(session)
     return session
 
 
@@ -102,3 +105,26 @@ def _remember_settings(session: PipSession) -> None:
         return {**known[key], "proxies": dict(known[key]["proxies"])}
 
     session.merge_environment_settings = merge
+
+
+def _remember_certificates(session: PipSession) -> None:
+    """Have certificates be read once per process; truststore and urllib3 read all of them for each connection.
+
+    The connections have one context, so that reading the same ones into it again changes nothing.
+    """
+    shared = (getattr(adapter, "_ssl_context", None) for adapter in session.adapters.values())
+    wrapped = {getattr(context, "_ctx", None) for context in shared}  # by truststore; without it nothing is shared
+    for context in wrapped - {None}:
+        for name in ("set_default_verify_paths", "load_verify_locations"):
+            setattr(context, name, _once(getattr(context, name)))
+
+
+def _once(load: Callable[..., None]) -> Callable[..., None]:
+    """Return ``load``, which does nothing where it was called alike before; those at the same time wait."""
+    mutex, known = threading.Lock(), functools.cache(load)
+
+    def loaded(*arguments: object, **keywords: object) -> None:
+        with mutex:
+            known(*arguments, **keywords)
+
+    return loaded
