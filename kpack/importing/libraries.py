@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kpack.importing.calls import Call
 
 
-class Download(NamedTuple):
-    """What a call downloads."""
+class FirstUse(NamedTuple):
+    """What a call downloads when it is first run."""
 
     library: str
     position: int = 0
@@ -34,40 +34,40 @@ _ON_KAGGLE = (
     "attach it on Kaggle (Add Input, Models) and load it from its folder; "
     "or, in the pack: kpack add --checkpoint kaggle://models/…"
 )
-_OPEN_CLIP = Download("open_clip", 1, ("pretrained",))
+_OPEN_CLIP = FirstUse("open_clip", 1, ("pretrained",))
 _BY_NAME = {
-    "clip.load": Download("clip"),
-    "datasets.load_dataset": Download("datasets", names=("path",)),
-    "easyocr.Reader": Download("easyocr", names=("lang_list",)),
-    "efficientnet_pytorch.EfficientNet.from_pretrained": Download("efficientnet_pytorch", names=("model_name",)),
-    "evaluate.load": Download("evaluate", names=("path",)),
-    "facenet_pytorch.InceptionResnetV1": Download("facenet_pytorch", names=("pretrained",)),
-    "fasttext.util.download_model": Download("fasttext", names=("lang_id",)),
-    "gensim.downloader.load": Download("gensim", names=("name",)),
-    "insightface.app.FaceAnalysis": Download("insightface", names=("name",), default="buffalo_l"),
+    "clip.load": FirstUse("clip"),
+    "datasets.load_dataset": FirstUse("datasets", names=("path",)),
+    "easyocr.Reader": FirstUse("easyocr", names=("lang_list",)),
+    "efficientnet_pytorch.EfficientNet.from_pretrained": FirstUse("efficientnet_pytorch", names=("model_name",)),
+    "evaluate.load": FirstUse("evaluate", names=("path",)),
+    "facenet_pytorch.InceptionResnetV1": FirstUse("facenet_pytorch", names=("pretrained",)),
+    "fasttext.util.download_model": FirstUse("fasttext", names=("lang_id",)),
+    "gensim.downloader.load": FirstUse("gensim", names=("name",)),
+    "insightface.app.FaceAnalysis": FirstUse("insightface", names=("name",), default="buffalo_l"),
     "open_clip.create_model": _OPEN_CLIP,
     "open_clip.create_model_and_transforms": _OPEN_CLIP,
     "open_clip.create_model_from_pretrained": _OPEN_CLIP,
-    "paddleocr.PaddleOCR": Download("paddleocr", -1, ("lang",), default="en"),
-    "rembg.new_session": Download("rembg", names=("model_name",), default="u2net"),
-    "stanza.download": Download("stanza", names=("lang",)),
-    "stanza.Pipeline": Download("stanza", names=("lang",), default="en"),
-    "tensorflow_datasets.load": Download("tensorflow_datasets", names=("name",)),
-    "tensorflow_hub.KerasLayer": Download("tensorflow_hub", names=("handle",), write=_ON_KAGGLE),
-    "tensorflow_hub.load": Download("tensorflow_hub", names=("handle",), write=_ON_KAGGLE),
-    "ultralytics.YOLO": Download("ultralytics", names=("model",)),
-    "whisper.load_model": Download("whisper", names=("name",)),
+    "paddleocr.PaddleOCR": FirstUse("paddleocr", -1, ("lang",), default="en"),
+    "rembg.new_session": FirstUse("rembg", names=("model_name",), default="u2net"),
+    "stanza.download": FirstUse("stanza", names=("lang",)),
+    "stanza.Pipeline": FirstUse("stanza", names=("lang",), default="en"),
+    "tensorflow_datasets.load": FirstUse("tensorflow_datasets", names=("name",)),
+    "tensorflow_hub.KerasLayer": FirstUse("tensorflow_hub", names=("handle",), write=_ON_KAGGLE),
+    "tensorflow_hub.load": FirstUse("tensorflow_hub", names=("handle",), write=_ON_KAGGLE),
+    "ultralytics.YOLO": FirstUse("ultralytics", names=("model",)),
+    "whisper.load_model": FirstUse("whisper", names=("name",)),
 }
 _PATTERNS = (
     (
         re.compile(r"(?:tensorflow\.)?keras\.applications\.(?:\w+\.)*[A-Z]\w*"),
-        Download("keras", -1, ("weights",), "imagenet"),
+        FirstUse("keras", -1, ("weights",), "imagenet"),
     ),
     (
         re.compile(r"segmentation_models_pytorch\.[A-Z]\w*"),
-        Download("segmentation_models_pytorch", 2, ("encoder_weights",), "imagenet"),
+        FirstUse("segmentation_models_pytorch", 2, ("encoder_weights",), "imagenet"),
     ),
-    (re.compile(r"keras_(?:nlp|cv|hub)\.[\w.]+\.from_preset"), Download("keras", names=("preset",), write=_ON_KAGGLE)),
+    (re.compile(r"keras_(?:nlp|cv|hub)\.[\w.]+\.from_preset"), FirstUse("keras", names=("preset",), write=_ON_KAGGLE)),
 )
 
 
