@@ -12,7 +12,8 @@ import time
 import weakref
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -130,8 +131,27 @@ class Body:
             yield chunk
         if self.length is not None and received != self.length:
             raise Transient(f"the connection ended after {received} of {self.length} bytes")
+        self._finish()
+
+    def content(self) -> bytes:
+        """Return all bytes at once, which takes half the processor time; for a short body of known length.
+
+        Raises:
+            Transient: the connection broke, stalled, or ended too early.
+
+        """
+        try:
+            found: bytes = self.response.raw.read(self.length, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise failure_of(error, self.patience.stall) from None
+        if self.length is not None and len(found) != self.length:
+            raise Transient(f"the connection ended after {len(found)} of {self.length} bytes")
+        self._finish()
+        return found
+
+    def _finish(self) -> None:
+        """Let http.client notice that every byte is here, so that the connection can serve the next request."""
         with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
-            # Every byte is here; this lets http.client notice, so that the connection can serve the next request.
             self.response.raw.read(1, decode_content=False)
 
 
@@ -146,7 +166,7 @@ class Client:
         self.patience = patience or Patience.of_environment()
         self._mutex = threading.Lock()
         self._answers: weakref.WeakSet[requests.Response] = weakref.WeakSet()
-        self.session = requests.Session()
+        self.session = _Session()
         self.session.headers["User-Agent"] = f"kpack/{kpack.__version__}"
         # The bytes that were hashed are the bytes of the file: no transfer compression.
         self.session.headers["Accept-Encoding"] = "identity"
@@ -215,6 +235,21 @@ class Client:
         except BaseException:
             response.close()
             raise
+
+
+class _Session(requests.Session):
+    """Looks up the settings of a host once: requests goes through all variables of the environment each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[object, Any] = {}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc, tuple(sorted((proxies or {}).items())), stream, verify, cert)
+        if key not in self._known:
+            self._known[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return {**self._known[key], "proxies": dict(self._known[key]["proxies"])}
 
 
 def _body(response: requests.Response, first: int | None, last: int | None, patience: Patience) -> Body:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kpack.files import parsed, write_text
-from kpack.pack.admission import judge_digest, object_of
+from kpack.pack.admission import judge_digest, object_of, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +34,7 @@ class PartMemory:
 
     def put(self, sha256: str, objects: tuple[SharedObject, ...]) -> None:
         """Remember what a wheel's parts told."""
-        write_text(self._place(sha256), json.dumps([asdict(item) for item in objects]))
+        write_text(self._place(sha256), json.dumps(objects, default=plain))
 
     def _place(self, sha256: str) -> Path:
         return self._folder / judge_digest() / sha256

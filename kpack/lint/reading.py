@@ -11,7 +11,8 @@ import contextlib
 import hashlib
 import threading
 import time
-from collections import deque
+from concurrent.futures import wait
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from packaging.utils import parse_wheel_filename
@@ -20,12 +21,14 @@ from kpack.errors import IntegrityError, KpackError
 from kpack.fetch.client import Client, Refused, Transient
 from kpack.fetch.model import Patience
 from kpack.lint.memory import PartMemory
+from kpack.lint.threads import Threads
 from kpack.native.remote import RemoteWheel, UnreadError
 from kpack.pack.admission import Verdicts
 from kpack.pack.content import WheelFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Future
 
     from kpack.fetch import Fetcher
     from kpack.native.elf import SharedObject
@@ -87,11 +90,11 @@ class WheelReading:
         self._fetcher = fetcher
         self._memory = PartMemory(fetcher.cache.root / "native")
         self._seconds = seconds
-        self._tasks: deque[_Task] = deque()
-        self._threads: list[threading.Thread] = []
+        self._threads: Threads | None = None
+        self._waiting: dict[str, Future[None]] = {}
+        """By file name."""
         self._mutex = threading.Lock()
         self._client: Client | None = None
-        self._over = False
 
     def __enter__(self) -> Self:
         return self
@@ -116,55 +119,50 @@ class WheelReading:
                 tasks.append(_Task(wheel, wheel.size, whole=True))
             else:
                 tasks.append(_Task(wheel, budget(wheel.filename, wheel.size), whole=False))
-        left = TOTAL
+        left, chosen = TOTAL, []
         for task in sorted(tasks, key=lambda item: (item.cost, item.wheel.filename)):
             if task.cost <= left:
                 left -= task.cost
-                self._tasks.append(task)
+                chosen.append(task)
             else:
                 self.unread[task.wheel.filename] = "there are many wheels with native code"
-        if self._tasks:
+        if chosen:
             self._until = time.monotonic() + self._seconds
-            self._client = Client(connections=_THREADS, patience=_PATIENCE)
-            count = min(_THREADS, len(self._tasks))
-            work = (self._client,)
-            self._threads = [threading.Thread(target=self._work, args=work, daemon=True) for _ in range(count)]
-            for thread in self._threads:
-                thread.start()
+            self._client = client = Client(connections=_THREADS, patience=_PATIENCE)
+            self._threads = threads = Threads(_THREADS)
+            self._waiting = {
+                task.wheel.filename: threads.submit(partial(self._work, task, client, threads)) for task in chosen
+            }
 
     def wait(self) -> None:
-        """Let the threads come to their end, of which there is one in time."""
-        for thread in self._threads:
-            thread.join(max(0.0, self._until - time.monotonic()))
+        """Let everything come to its end, of which there is one in time."""
+        if self._waiting:
+            done, _ = wait(self._waiting.values(), max(0.0, self._until - time.monotonic()))
+            for future in done:
+                future.result()  # nothing, unless something is wrong with kpack
         self._end()
 
     def _end(self) -> None:
-        self._over = True
-        if self._client is not None:
-            self._client.interrupt()
-            for thread in self._threads:
-                thread.join(1)  # one that waits for a connection ends with it, and is heard no more
-            self._client.close()
-            self._client = None
+        if self._client is None or self._threads is None:
+            return
+        over = [name for name, future in self._waiting.items() if not future.done()]
+        self._client.interrupt()
+        self._threads.end(1)  # one that waits for a connection ends with it, and is heard no more
+        self._client.close()
+        self._client = None
         with self._mutex:
-            for task in self._tasks:
-                self.unread[task.wheel.filename] = f"{self._seconds:g} seconds were over"
-            self._tasks.clear()
+            left = (name for name in over if name not in self.found)
+            self.unread |= dict.fromkeys(left, f"{self._seconds:g} seconds were over")
 
-    def _work(self, client: Client) -> None:
-        while not self._over:
+    def _work(self, task: _Task, client: Client, threads: Threads) -> None:
+        try:
+            if task.whole:
+                self._bring(task.wheel, client)
+            else:
+                self._read(task, client, threads)
+        except (UnreadError, Transient, Refused, KpackError) as trouble:
             with self._mutex:
-                if not self._tasks:
-                    return
-                task = self._tasks.popleft()
-            try:
-                if task.whole:
-                    self._bring(task.wheel, client)
-                else:
-                    self._read(task, client)
-            except (UnreadError, Transient, Refused, KpackError) as trouble:
-                with self._mutex:
-                    self.unread[task.wheel.filename] = str(trouble)
+                self.unread[task.wheel.filename] = str(trouble)
 
     def _bring(self, wheel: Wheel, client: Client) -> None:
         """Fetch a small wheel into the cache, and judge it as a build will."""
@@ -183,12 +181,12 @@ class WheelReading:
             with contextlib.suppress(IntegrityError):  # the build says it
                 self.verdicts(WheelFile(filename=wheel.filename, sha256=wheel.sha256, path=path))
 
-    def _read(self, task: _Task, client: Client) -> None:
+    def _read(self, task: _Task, client: Client, threads: Threads) -> None:
         """Read parts of a larger wheel."""
         wheel = task.wheel
         assert wheel.url is not None
         assert wheel.size is not None
-        remote = RemoteWheel(client, self._fetcher.credentials.on(wheel.url), wheel.size)
+        remote = RemoteWheel(client, self._fetcher.credentials.on(wheel.url), wheel.size, threads.each)
         try:
             objects = remote.objects(task.cost, machine_of(wheel.filename) or "")
         finally:

@@ -8,6 +8,7 @@ Versioning"), so a place where hash and name agree, again and again, is the tabl
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from dataclasses import replace
@@ -19,9 +20,10 @@ from kpack.native.names import is_cuda, is_torch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ANCHOR = re.compile(rb"(?<=\0)(?:GLIBC|GLIBCXX|CXXABI|GCC|libcudart\.so|libcublas\.so)[\w.]+(?=\0)")
-"""Versions of which a file that is for this sort of system needs one."""
-_ANCHORS = 8
+_ANCHORS = (b"GLIBC_", b"GLIBCXX_", b"CXXABI_", b"GCC_", b"libcudart.so", b"libcublas.so")
+"""How versions begin of which a file that is for this sort of system needs one."""
+_ANCHOR = re.compile(rb"\0([\w.]+)(?=\0)")
+_TRIED = 8
 """That many are tried."""
 _SONAME = re.compile(rb"(?<=\0)[A-Za-z0-9_][\w.+-]*\.so(?:\.[0-9][\w.]*)?(?=\0)")
 _FOLDERS = re.compile(rb"(?<=\0)(?:/|\$ORIGIN|\$\{ORIGIN\})[^\0]*(?=\0)")
@@ -47,14 +49,24 @@ def read(begin: bytes, path: str, *, executable: bool = False) -> SharedObject |
     if shell is None:
         return None
     order = ">" if begin[5:6] == b"\x02" else "<"
-    for _, found in zip(range(_ANCHORS), _ANCHOR.finditer(begin), strict=False):
-        for place in _places(begin, _hash(found[0]), order):
-            start = found.start() - struct.unpack_from(f"{order}I", begin, place + 8)[0]
+    for found in itertools.islice(_anchors(begin), _TRIED):
+        for place in _places(begin, _hash(found[1]), order):
+            start = found.start(1) - struct.unpack_from(f"{order}I", begin, place + 8)[0]
             names = _TEXT.match(begin, start) if start > 0 else None
             if names is None or not (versions := list(_table(begin, place, start, order))):
                 continue
             return _told(shell, names[0], versions)
     return None
+
+
+def _anchors(begin: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield where the name of a version stands, of each sort in turn: to look for plain words is ten times as fast."""
+    for word in _ANCHORS:
+        at = begin.find(b"\0" + word)
+        while at >= 0:
+            if (found := _ANCHOR.match(begin, at)) is not None:
+                yield found
+            at = begin.find(b"\0" + word, at + 1)
 
 
 def _told(shell: SharedObject, names: bytes, versions: list[_Version]) -> SharedObject:

@@ -7,9 +7,12 @@ for is known by its name alone, under which others find it.
 
 from __future__ import annotations
 
-import zlib
+from bisect import bisect, insort
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from zlib_ng import zlib_ng as zlib  # as in the gate (kpack/pack/wheel.py): zlib's verdicts in half the time
 
 from kpack.fetch.client import RangeTrouble, Refused, Transient
 from kpack.native import names, opening
@@ -18,11 +21,11 @@ from kpack.restore.errors import RestoreError
 from kpack.restore.wheelzip import LOCAL_HEADER, STORED, Entry, data_offset, find_directory, read_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kpack.fetch.client import Client
 
-_END = 1 << 16
+_END = 1 << 17
 """Bytes of the first request: of most wheels the whole directory."""
 _WHOLE = 1 << 20
 """Compressed bytes up to which a member is read to its end."""
@@ -32,7 +35,7 @@ _LEAST = 1 << 17
 """An opening that is shorter tells too seldom."""
 _INFLATED = 16 << 20
 """Bytes that these may become."""
-_BESIDE = 1 << 17
+_BESIDE = 1 << 18
 """Bytes between two members that cost less than another request."""
 _REQUESTS = 12
 """Requests for the members of one wheel, at most."""
@@ -47,19 +50,41 @@ class UnreadError(Exception):
     """A wheel could not be read in parts: its server does not answer so, or it is no wheel; the words say why."""
 
 
+class _Span(NamedTuple):
+    begin: int
+    end: int
+
+
+Each: TypeAlias = "Callable[[Callable[[_Span], None], Sequence[_Span]], None]"
+
+
+def _in_turn(call: Callable[[_Span], None], spans: Sequence[_Span]) -> None:
+    for span in spans:
+        call(span)
+
+
 @dataclass(slots=True)
 class RemoteWheel:
-    """A wheel at a URL; one thread reads it."""
+    """A wheel at a URL."""
 
     client: Client
     url: str
     """With credentials."""
     size: int
     """Bytes of the whole file."""
-    received: int = 0
-    """Bytes that came."""
-    requests: int = 0
+    each: Each = _in_turn
+    """Calls for every item; where it does so from several threads, several parts are asked for at once."""
     _parts: list[tuple[int, bytes]] = field(default_factory=list)
+
+    @property
+    def received(self) -> int:
+        """Bytes that came."""
+        return sum(len(part) for _, part in self._parts)
+
+    @property
+    def requests(self) -> int:
+        """How often something was asked for and came."""
+        return len(self._parts)
 
     def objects(self, budget: int, machine: str) -> tuple[SharedObject, ...]:
         """Return the wheel's shared objects, for which about ``budget`` bytes may be read beside the directory.
@@ -73,8 +98,7 @@ class RemoteWheel:
         try:
             entries = self._directory()
             chosen = _chosen(entries, budget)
-            for begin, end in _spans(chosen):
-                self._fetch(begin, end)
+            self.each(lambda span: self._fetch(*span), list(_spans(chosen)))
             return tuple(self._object(entry, chosen.get(entry, 0), machine) for entry in entries)
         except (RangeTrouble, Refused, Transient) as trouble:
             raise UnreadError(trouble.reason) from None
@@ -104,7 +128,7 @@ class RemoteWheel:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             data = inflater.decompress(self._read(count, at), min(entry.size, _INFLATED))
-        except zlib.error:
+        except zlib.error:  # type: ignore[misc] # its stub takes the class for an instance
             return unread  # who reads the whole wheel says so
         if len(data) == entry.size:
             return read(data, entry.name, executable=entry.executable) or unread
@@ -121,22 +145,13 @@ class RemoteWheel:
     def _fetch(self, begin: int, end: int) -> None:
         if self.received + end - begin > _MOST:
             raise UnreadError(f"more than {_MOST >> 20} MB of it would have to be read")
-        self.requests += 1
-        found = bytearray()
         with self.client.open(self.url, first=begin, last=end - 1) as body:
             if not body.partial:
                 raise RangeTrouble("the server does not answer to a Range")
             if (body.start, body.length, body.total) != (begin, end - begin, self.size):
                 raise RangeTrouble("the server answers to a Range with another one, or has another file")
-            for chunk in body.chunks():
-                found += chunk
-        self.received += len(found)
-        self._parts.append((begin, bytes(found)))
-
-
-class _Span(NamedTuple):
-    begin: int
-    end: int
+            found = body.content()
+        self._parts.append((begin, found))
 
 
 def _header(entry: Entry) -> int:
@@ -149,6 +164,8 @@ def _chosen(entries: Sequence[Entry], budget: int) -> dict[Entry, int]:
     Libraries that a tool copied beside come last: they were chosen to need nothing special.
     """
     found: dict[Entry, int] = {}
+    taken: list[_Span] = []
+    requests = 0
     for entry in sorted(entries, key=lambda item: (*_rank(item), item.compressed)):
         if entry.method == STORED:
             count = min(entry.compressed, _BLOCK)
@@ -158,11 +175,23 @@ def _chosen(entries: Sequence[Entry], budget: int) -> dict[Entry, int]:
             count = min(entry.compressed, _OPENING, max(budget, _LEAST))
         if count > budget:
             continue
-        taken = {**found, entry: count}
-        if len(list(_spans(taken))) <= _REQUESTS:
-            found = taken
+        span = _span(entry, count)
+        further = _further(taken, span)
+        if requests + further <= _REQUESTS:
+            found[entry] = count
+            insort(taken, span)
+            requests += further
             budget -= count
     return found
+
+
+def _further(taken: Sequence[_Span], span: _Span) -> int:
+    """Return how many more requests ``span`` takes beside those for what is ``taken``, in order."""
+    place = bisect(taken, span)
+    before, after = taken[max(0, place - 1) : place], taken[place : place + 1]
+    joined = sum(_near(*pair) for pair in pairwise((*before, span, *after)))
+    together = sum(_near(*pair) for pair in pairwise((*before, *after)))
+    return 1 + together - joined
 
 
 def _rank(entry: Entry) -> tuple[bool, bool]:
@@ -172,13 +201,21 @@ def _rank(entry: Entry) -> tuple[bool, bool]:
 def _spans(chosen: dict[Entry, int]) -> Iterator[_Span]:
     """Yield what to ask for: members near each other at once."""
     begin = end = -1
-    for entry in sorted(chosen, key=lambda item: item.offset):
-        last = entry.offset + min(_header(entry) + chosen[entry], _header(entry) + entry.compressed)
-        if end >= 0 and entry.offset <= end + _BESIDE:
-            end = max(end, last)
+    for span in sorted(_span(entry, count) for entry, count in chosen.items()):
+        if end >= 0 and _near(_Span(begin, end), span):
+            end = max(end, span.end)
             continue
         if end >= 0:
             yield _Span(begin, end)
-        begin, end = entry.offset, last
+        begin, end = span
     if end >= 0:
         yield _Span(begin, end)
+
+
+def _span(entry: Entry, count: int) -> _Span:
+    """Return where ``count`` compressed bytes of a member lie, with what stands before them."""
+    return _Span(entry.offset, entry.offset + _header(entry) + min(count, entry.compressed))
+
+
+def _near(first: _Span, second: _Span) -> bool:
+    return second.begin <= first.end + _BESIDE

@@ -157,10 +157,11 @@ class Judges:
 
 
 def _text(verdict: Admitted) -> str:
-    return json.dumps({name: getattr(verdict, name) for name in _KEPT}, default=_plain)
+    return json.dumps({name: getattr(verdict, name) for name in _KEPT}, default=plain)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return what JSON has for a shared object, which `object_of` reads, or for another value."""
     return {name: getattr(value, name) for name in _OF_OBJECT} if isinstance(value, SharedObject) else str(value)
 
 
