@@ -11,12 +11,16 @@ ENGINE = "kpack_restore"  # the package inside restore.bin
 LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
 
 
+PATH = list(sys.path)
+TEXTS = [item for item in PATH if isinstance(item, str) and "\0" not in item]  # the import passes over a Path, say
+
+
 def strange() -> "dict[str, str]":
     """Return the entries of sys.path that are the working folder or the script's, each with the folder that it is."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     try:
         places = {os.path.realpath(os.path.dirname(path)) for path in (script, os.getcwd() + os.sep) if path}
-        return {item: os.path.realpath(item) for item in sys.path if os.path.realpath(item) in places - {LIBRARY}}
+        return {item: os.path.realpath(item) for item in TEXTS if os.path.realpath(item) in places - {LIBRARY}}
     except OSError:  # the working folder is not there any more, and so has no modules
         return {"": ""}
 
@@ -41,7 +45,7 @@ def take_out() -> "dict[str, object]":
 
 
 TAKEN_OUT = take_out()
-PATH, sys.path[:] = sys.path[:], [item for item in sys.path if item not in STRANGE]
+sys.path[:] = [item for item in TEXTS if item not in STRANGE]
 try:
     import fcntl
     import hashlib
@@ -112,8 +116,8 @@ def parts(pack: str, sha256: str, size: int) -> "tuple[bytes, bytes, bytes]":
 
 
 def read(path: str, offset: int = 0, size: int = -1) -> bytes:
-    """Return bytes of a file."""
-    with open(path, "rb") as stream:
+    """Return bytes of a file; a pipe in its place is not waited for."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
         stream.seek(offset)
         return stream.read(size)
 

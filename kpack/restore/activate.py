@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Iterable, List, Mapping, Sequence, Set
 
 from .errors import INTEGRITY, MACHINE, RestoreError
+from .search import entries
 
 if TYPE_CHECKING:
     from .scheme import Scheme
@@ -63,12 +64,12 @@ def finish(
     else:
         # A folder that was not there when the interpreter started is not on its path.
         sys.path += [lib for lib in dict.fromkeys((scheme.purelib, scheme.platlib)) if lib not in sys.path]
-    known = {os.path.abspath(path) for path in sys.path}
+    known = {os.path.abspath(path) for path in entries()}
     for path in pth:
         _hook(path, pth[path], known)
     if scheme.target is not None:
         # Child processes do not read .pth files in a folder of PYTHONPATH, so they get what came of them.
-        for path in reversed([scheme.target, *(item for item in sys.path if item not in before)]):
+        for path in reversed([scheme.target, *(item for item in entries() if item not in before)]):
             _variable("PYTHONPATH", path)
     importlib.invalidate_caches()
 

@@ -177,8 +177,7 @@ def refuse_too_full(sizes: Dict[str, Tuple[int, int]]) -> None:
 
 def check_checkpoints(plan: Plan, *, tolerant: bool) -> None:
     """Check the places of checkpoints and those attached on their own. Raises RestoreError (codes 5, 6, 7)."""
-    if not tolerant:
-        refuse_occupied(plan.checkpoints)
+    refuse_occupied(plan.checkpoints, tolerant=tolerant)
     for item in plan.checkpoints:
         if item.attached is not None and not item.present:
             verify_attached(item)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 from . import attached
 from .attached import sha256_of
 from .errors import INTEGRITY, MACHINE, MISFIT, OPTIONS, RestoreError, anyway, machine_error
+from .moves import is_folder
 
 if TYPE_CHECKING:
     from .manifest import Manifest, Member, PackedCheckpoint, Span
@@ -183,10 +184,21 @@ def verify_attached(item: CheckpointPlan) -> None:
         )
 
 
-def refuse_occupied(items: List[CheckpointPlan]) -> None:
-    """Refuse to overwrite files that no earlier restore made. Raises RestoreError (code 6)."""
+def refuse_occupied(items: List[CheckpointPlan], *, tolerant: bool) -> None:
+    """Refuse to overwrite files that no earlier restore made; with ``tolerant``, folders only.
+
+    Raises RestoreError (code 6).
+    """
     paths = [item.path for item in items if item.occupied]
-    if paths:
+    folders = [path for path in paths if is_folder(path)]
+    if folders:
+        raise RestoreError(
+            MISFIT,
+            "a folder is where a checkpoint belongs",
+            items=folders,
+            next="move it away, or set another [restore] directory",
+        )
+    if paths and not tolerant:
         raise RestoreError(
             MISFIT,
             "a different file is where a checkpoint belongs",

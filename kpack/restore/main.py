@@ -34,10 +34,9 @@ def main(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
         say(error, options)
         return error.code
     if options.get("json"):
-        sys.stdout.write(json.dumps(report.to_dict()) + "\n")
+        print(json.dumps(report.to_dict()), flush=True)
     else:
-        sys.stdout.write("\n".join([report.summary(), *report.lines()]) + "\n")
-    sys.stdout.flush()
+        print("\n".join([report.summary(), *report.lines()]), flush=True)
     return 0
 
 
@@ -62,13 +61,12 @@ def _run(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
 
 
 def _waiting() -> None:
-    sys.stderr.write("kpack: another restore into the same place is running, waiting for it\n")
+    print("kpack: another restore into the same place is running, waiting for it", file=sys.stderr)
 
 
 def say(error: RestoreError, options: Mapping[str, Any]) -> None:
     """Print an error: to stderr as text, or to stdout as JSON."""
     if options.get("json"):
-        sys.stdout.write(json.dumps({"error": error.to_dict()}) + "\n")
-        sys.stdout.flush()
+        print(json.dumps({"error": error.to_dict()}), flush=True)
         return
-    sys.stderr.write("kpack: " + "\n".join(map(printable, error.lines())) + "\n")
+    print("kpack: " + "\n".join(map(printable, error.lines())), file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 import time
 from typing import Dict, Optional, Tuple
@@ -111,9 +112,13 @@ class Pack:
                 # Kaggle strips these two from file names; the digest tells whether it is the right file.
                 path = os.path.join(self.path, *member.path.replace("+", "").replace("~", "").split("/"))
         try:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return descriptor
         except OSError as error:
             raise machine_error(error, "read the pack", path) from error
+        os.close(descriptor)
+        raise RestoreError(INTEGRITY, "it is not a regular file", where=path, next="upload or copy the pack again")
 
 
 def damaged(member: Member, span: Span) -> RestoreError:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, AbstractSet, Dict, List, Set, Tuple
 
 from . import check
+from .errors import MISFIT, RestoreError, anyway
 from .installed import listing, owners
 from .journal import Places
 from .moves import is_folder
@@ -88,8 +89,8 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
     """Work out every path and check that all of it can be written; nothing is.
 
     With ``tolerant``, what something on sys.path would hide is a note. Raises RestoreError: code 6 for distributions
-    that cannot be replaced or would not be found, folders where files belong and files where folders do, and links
-    that lead out of the scheme, 7 for folders that cannot be written and too little space.
+    that cannot be replaced or would not be found, folders where files belong and files where folders do, links that
+    lead out of the scheme, and files of nobody in the way below ``--target``, 7 for folders that cannot be written and too little space.
     """
     prepared = Prepared(plan, run)
     scheme = plan.scheme
@@ -116,6 +117,8 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
         if folder in leaving or os.path.dirname(folder) in prepared.late:
             prepared.late.add(folder)
     _take_over(prepared, digests, missing)
+    if scheme.target is not None and not tolerant:
+        _refuse_foreign(prepared)
     standing = (folders | {os.path.dirname(folder) for folder in missing}) - missing
     check.refuse_links_outside(plan, standing)
     check.refuse_unwritable(standing)
@@ -175,6 +178,23 @@ def _take_over(prepared: Prepared, digests: Digests, missing: Set[str]) -> None:
         prepared.notes.append(_taken_over(prepared))
 
 
+def _refuse_foreign(prepared: Prepared) -> None:
+    """Stop when what is in the way in a folder of the user's own choice is of no distribution.
+
+    pip keeps it there, too, and says so; it would leave a distribution that is not whole. Raises RestoreError (code 6).
+    """
+    again = {file.path for wheel in prepared.plan.wheels if wheel.name in prepared.old for file in wheel.files}
+    found = owners(prepared.libs, [path for path in prepared.overwritten if path not in again])
+    foreign = [path for path, names in found.items() if not names]
+    if foreign:
+        raise RestoreError(
+            MISFIT,
+            "files that no distribution has brought are in the way",
+            items=foreign,
+            next="move them away, or name an empty folder; " + anyway("overwrites them"),
+        )
+
+
 def _taken_over(prepared: Prepared) -> str:
     paths = sorted(prepared.overwritten)
     few = paths[:SHOWN]
@@ -184,8 +204,10 @@ def _taken_over(prepared: Prepared) -> str:
         names.append(shown(path, prepared.plan.scheme) + (" of {}".format(", ".join(stay)) if stay else ""))
     if len(paths) > SHOWN:
         names.append("and {} more".format(len(paths) - SHOWN))
-    return "{} in the way and overwritten, as by pip: {}".format(
-        "1 file was" if len(paths) == 1 else "{} files were".format(len(paths)), ", ".join(names)
+    return "{} in the way and overwritten{}: {}".format(
+        "1 file was" if len(paths) == 1 else "{} files were".format(len(paths)),
+        ", as by pip" if prepared.plan.scheme.target is None else "",
+        ", ".join(names),
     )
 
 

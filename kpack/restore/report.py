@@ -126,7 +126,7 @@ class Progress:
     def __init__(self) -> None:
         self._begin = self._last = time.monotonic()
         self._display: Any = None
-        self._plain = sys.stderr.isatty()
+        self._plain = sys.stderr is not None and sys.stderr.isatty()
         """Whether stderr is a terminal, where one line can be written over."""
 
     def __call__(self, done: int, total: int) -> None:
@@ -141,8 +141,7 @@ class Progress:
         if cell:
             self._in_cell(text)
         else:
-            sys.stderr.write("\r" + text if self._plain else text + "\n")
-            sys.stderr.flush()
+            print("\r" + text if self._plain else text, end="" if self._plain else "\n", file=sys.stderr, flush=True)
 
     def _in_cell(self, text: str) -> None:
         display: Any = sys.modules["IPython"].display.display

@@ -22,10 +22,15 @@ _ADVICE = (
 )
 
 
+def entries() -> List[str]:
+    """Return the entries of sys.path that can be folders: the import passes over what is no text (a Path, say)."""
+    return [item for item in sys.path if isinstance(item, str) and "\0" not in item]
+
+
 def order(scheme: Scheme) -> List[str]:
     """Return the folders in which modules are looked for once ``scheme`` is installed to, absolute, the first first."""
     libs = [scheme.purelib, scheme.platlib]
-    folders = [scheme.target, *sys.path] if scheme.target is not None else [*sys.path, *libs]
+    folders = [scheme.target, *entries()] if scheme.target is not None else [*entries(), *libs]
     return list(dict.fromkeys(os.path.abspath(folder or ".") for folder in folders))
 
 
@@ -48,7 +53,7 @@ class Hidden:
         libs = {os.path.realpath(wheel.lib): wheel.lib for wheel in wheels}
         found = [libs.get(os.path.realpath(folder), folder) for folder in order(scheme)]
         self._folders = [folder for folder in dict.fromkeys(found) if os.path.isdir(folder) or folder in libs.values()]
-        own = {os.path.abspath(sys.path[0])} if sys.path and "" not in sys.path else {os.getcwd()}
+        own = {os.getcwd()} if "" in entries() else {os.path.abspath(item) for item in entries()[:1]}
         self._own = own - _lasting()
         outer = {wheel.name: modules.outermost(wheel) for wheel in wheels}
         self._brought = _brought(wheels, outer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -11,6 +12,10 @@ from typing import Tuple
 
 PREFIX = "kpack-restore-"
 """How the folders are called, the bootstrap's too: it locks its own in the same way."""
+
+_NAME = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}\Z")
+_CONTENT = re.compile(r"(?:restore\.zip|isal|.+\.deb)\Z")
+"""What is in them; a user may have a folder with a name like theirs, with anything in it."""
 
 
 def make() -> Tuple[str, int]:
@@ -28,7 +33,7 @@ def sweep() -> None:
     place = tempfile.gettempdir()
     with contextlib.suppress(OSError):
         for name in os.listdir(place):
-            if name.startswith(PREFIX):
+            if _NAME.match(name):
                 _sweep(os.path.join(place, name))
 
 
@@ -40,9 +45,11 @@ def _sweep(folder: str) -> None:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             status = os.fstat(held)
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+            if stat.S_IMODE(status.st_mode) == stat.S_IRWXU and status.st_uid == os.geteuid():
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.listdir(folder):  # an empty one may have been made this moment, and not be locked yet
+                names = os.listdir(folder)
+                # An empty one may have been made this moment, and not be locked yet.
+                if names and all(map(_CONTENT.match, names)):
                     shutil.rmtree(folder)
         finally:
             os.close(held)

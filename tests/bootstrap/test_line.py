@@ -277,6 +277,24 @@ def test_a_working_folder_that_is_the_root_or_gone_is_no_trouble(kernel: Path, p
     assert "Traceback" not in done.stderr
 
 
+def test_what_is_no_text_in_the_module_path_is_passed_over_as_by_imports(
+    kernel: Path, pack: BuiltPack, tmp_path: Path
+) -> None:
+    put(pack.path, tmp_path / "input", "my-env")
+    odd = "import sys, pathlib; sys.path[1:1] = [pathlib.Path('utils')]; sys.path += [b'x', None, 3, 'a\\0b']\n"
+    after = "assert sys.path == before\n"
+    text = f"{odd}before = sys.path[:]\n{pack.line}\n{after}"
+    done = paste(text, tmp_path, python=str(kernel), KPACK_INPUT=str(tmp_path / "input"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_process_without_streams_is_restored_too(kernel: Path, pack: BuiltPack, tmp_path: Path) -> None:
+    put(pack.path, tmp_path / "input", "my-env")
+    text = f"import sys; sys.stdout = sys.stderr = None\n{pack.line}"
+    done = paste(text, tmp_path, python=str(kernel), KPACK_INPUT=str(tmp_path / "input"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_the_standard_library_stays_reachable_from_its_own_folder(pack: BuiltPack, tmp_path: Path) -> None:
     put(pack.path, tmp_path / "input", "my-env")
     python = found().get("3.12", sys.executable)

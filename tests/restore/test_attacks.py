@@ -9,6 +9,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
@@ -309,10 +310,47 @@ def test_a_link_in_place_of_a_file_is_moved_aside_and_not_followed(tmp_path: Pat
     target.mkdir()
     (tmp_path / "precious").write_text("precious")
     (target / "thing.py").symlink_to(tmp_path / "precious")
-    done = kit.restore(sys.executable, pack.path, target=str(target))
-    assert (done.code, done.report["notes"]) == (0, ["1 file was in the way and overwritten, as by pip: thing.py"])
+    done = kit.restore(sys.executable, pack.path, target=str(target), tolerate=True)
+    assert (done.code, done.report["notes"]) == (0, ["1 file was in the way and overwritten: thing.py"])
     assert (tmp_path / "precious").read_text() == "precious"
     assert not (target / "thing.py").is_symlink()
+
+
+def test_files_of_the_users_own_in_a_target_are_not_overwritten(tmp_path: Path) -> None:
+    files = {"thing.py": "theirs\n", "README.txt": "theirs\n", "same.txt": "same\n"}
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing", files=files)], series=[kills.series()])
+    target = tmp_path / "target"
+    target.mkdir()
+    mine = {"README.txt": "mine\n", "same.txt": "same\n", "thesis.txt": "mine\n"}
+    for name, text in mine.items():
+        (target / name).write_text(text)
+    done = kit.restore(sys.executable, pack.path, target=str(target))
+    assert (done.code, done.error["what"]) == (
+        6,
+        f"files that no distribution has brought are in the way: {target}/README.txt",
+    )
+    assert {path.name: path.read_text() for path in target.iterdir()} == mine
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_never_overwritten(tmp_path: Path) -> None:
+    pack = kit.make_pack(tmp_path / "pack", [], series=[kills.series()], checkpoints={"models/m.bin": b"weights"})
+    precious = tmp_path / "target" / "models" / "m.bin" / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    done = kit.restore(sys.executable, pack.path, target=str(tmp_path / "target"), tolerate=True)
+    assert (done.code, done.error["what"]) == (6, f"a folder is where a checkpoint belongs: {precious.parent}")
+    assert precious.exists()
+
+
+@pytest.mark.parametrize(("member", "code"), [("kpack.json", 7), ("wheels/thing-1.0-py3-none-any.whl", 5)])
+def test_a_pipe_in_the_folder_that_a_pack_became_is_not_waited_for(member: str, code: int, tmp_path: Path) -> None:
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")], series=[kills.series()])
+    with tarfile.open(pack.path) as archive:
+        archive.extractall(tmp_path / "tiny.kpack", filter="data")
+    (tmp_path / "tiny.kpack" / member).unlink()
+    os.mkfifo(tmp_path / "tiny.kpack" / member)
+    done = kit.restore(sys.executable, tmp_path / "tiny.kpack", target=str(tmp_path / "target"))
+    assert (done.code, done.error["code"]) == (code, code)
 
 
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONPATH", "PYTHONSTARTUP", "PATH"])
