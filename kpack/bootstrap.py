@@ -12,7 +12,8 @@ LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
 
 
 PATH = list(sys.path)
-TEXTS = [item for item in PATH if isinstance(item, str) and "\0" not in item]  # the import passes over a Path, say
+# An import passes over what is no text, a Path say.
+TEXTS = [item for item in PATH if isinstance(item, str) and "\0" not in item]  # type: ignore[redundant-expr]
 
 
 def strange() -> "dict[str, str]":

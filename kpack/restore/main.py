@@ -11,7 +11,7 @@ from . import temporary
 from .engine import Options, restore
 from .errors import OPTIONS, RestoreError, machine_error
 from .manifest import loads
-from .report import Progress, printable
+from .report import Progress, printable, show
 
 _FIELDS = ("target", "dry_run", "compile", "allow_absolute", "obey_managed", "tolerate", "kaggle")
 
@@ -34,9 +34,9 @@ def main(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
         say(error, options)
         return error.code
     if options.get("json"):
-        print(json.dumps(report.to_dict()), flush=True)
+        show(json.dumps(report.to_dict()) + "\n", sys.stdout)
     else:
-        print("\n".join([report.summary(), *report.lines()]), flush=True)
+        show("\n".join([report.summary(), *report.lines()]) + "\n", sys.stdout)
     return 0
 
 
@@ -61,12 +61,12 @@ def _run(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
 
 
 def _waiting() -> None:
-    print("kpack: another restore into the same place is running, waiting for it", file=sys.stderr)
+    show("kpack: another restore into the same place is running, waiting for it\n", sys.stderr)
 
 
 def say(error: RestoreError, options: Mapping[str, Any]) -> None:
     """Print an error: to stderr as text, or to stdout as JSON."""
     if options.get("json"):
-        print(json.dumps({"error": error.to_dict()}), flush=True)
+        show(json.dumps({"error": error.to_dict()}) + "\n", sys.stdout)
         return
-    print("kpack: " + "\n".join(map(printable, error.lines())), file=sys.stderr)
+    show("kpack: " + "\n".join(map(printable, error.lines())) + "\n", sys.stderr)

@@ -90,7 +90,8 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
 
     With ``tolerant``, what something on sys.path would hide is a note. Raises RestoreError: code 6 for distributions
     that cannot be replaced or would not be found, folders where files belong and files where folders do, links that
-    lead out of the scheme, and files of nobody in the way below ``--target``, 7 for folders that cannot be written and too little space.
+    lead out of the scheme, and files of nobody in the way below ``--target``, 7 for folders that cannot be written and
+    too little space.
     """
     prepared = Prepared(plan, run)
     scheme = plan.scheme

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, TextIO, Tuple
 
 from .errors import FEW, few, number_of
 
@@ -141,7 +141,7 @@ class Progress:
         if cell:
             self._in_cell(text)
         else:
-            print("\r" + text if self._plain else text, end="" if self._plain else "\n", file=sys.stderr, flush=True)
+            show("\r" + text if self._plain else text + "\n", sys.stderr)
 
     def _in_cell(self, text: str) -> None:
         display: Any = sys.modules["IPython"].display.display
@@ -155,8 +155,14 @@ class Progress:
     def close(self) -> None:
         """End the line on a terminal."""
         if self._plain and self._last != self._begin:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            show("\r\x1b[K", sys.stderr)
+
+
+def show(text: str, stream: Optional[TextIO]) -> None:
+    """Write text to a stream of the process at once; a process may have none."""
+    if stream is not None:
+        stream.write(text)
+        stream.flush()
 
 
 def printable(text: str) -> str:

@@ -24,7 +24,7 @@ _ADVICE = (
 
 def entries() -> List[str]:
     """Return the entries of sys.path that can be folders: the import passes over what is no text (a Path, say)."""
-    return [item for item in sys.path if isinstance(item, str) and "\0" not in item]
+    return [item for item in sys.path if isinstance(item, str) and "\0" not in item]  # type: ignore[redundant-expr]
 
 
 def order(scheme: Scheme) -> List[str]:

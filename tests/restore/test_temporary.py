@@ -25,7 +25,7 @@ def test_only_what_nobody_holds_is_swept(tmp_path: Path) -> None:
     place.mkdir()
     precious = tmp_path / "precious"
     precious.mkdir()
-    for name in ("kpack-restore-killed_0", "kpack-restore-another1", "kpack-restore-being_he", "kpack-rehearse-killed_0"):
+    for name in ("kpack-restore-killed_0", "kpack-restore-another1", "kpack-restore-being_he", "kpack-rehearse-killed"):
         (place / name).mkdir(0o700)
         (place / name / "restore.zip").touch()
     (place / "kpack-restore-another1" / "restore.zip").rename(place / "kpack-restore-another1" / "some_1.0_all.deb")
@@ -39,7 +39,7 @@ def test_only_what_nobody_holds_is_swept(tmp_path: Path) -> None:
     finally:
         os.close(held)
     assert sorted(path.name for path in place.iterdir()) == [
-        "kpack-rehearse-killed_0",
+        "kpack-rehearse-killed",
         "kpack-restore-afileof8",
         "kpack-restore-alinkto8",
         "kpack-restore-being_he",
