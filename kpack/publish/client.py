@@ -30,6 +30,39 @@ _LONGEST_WAIT = 60.0
 _QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+")
 """A URL whose query may be a signature that works as a credential."""
 
+_READ = frozenset(
+    {
+        "createUrl",
+        "currentVersionNumber",
+        "datasetFiles",
+        "description",
+        "dockerImage",
+        "error",
+        "errorMessage",
+        "failureMessage",
+        "fileName",
+        "files",
+        "invalidCompetitionSources",
+        "invalidDatasetSources",
+        "invalidKernelSources",
+        "invalidModelSources",
+        "isPrivate",
+        "log",
+        "metadata",
+        "name",
+        "nextPageToken",
+        "ref",
+        "status",
+        "token",
+        "totalBytes",
+        "url",
+        "versionNotes",
+        "versionNumber",
+        "versions",
+    }
+)
+"""Fields of answers that kpack reads: the others may be of any type."""
+
 _USERINFO = re.compile(r"://[^/@\s]*@")
 
 
@@ -72,7 +105,7 @@ class Kaggle:
             last = attempt == _TRIES
             try:
                 with _silence():
-                    return call(self._client)
+                    return _held(call(self._client))
             except requests.HTTPError as error:
                 response = error.response
                 if response is None or response.status_code not in _BUSY or last:
@@ -256,6 +289,27 @@ def _silence() -> Iterator[None]:
     """Keep what the client prints away from the answer: stdout is kpack's, and it prints what it should not."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
+
+
+def _held(answer: Any) -> Any:
+    """Return an answer whose fields, as far as they are read, have the types that the client only declares.
+
+    Raises:
+        TypeError: one is of another type.
+
+    """
+    for field in getattr(type(answer), "_fields", ()):
+        if field.json_name not in _READ:
+            continue
+        value = getattr(answer, field.private_field_name)
+        listed = type(field.serializer).__name__ == "ListSerializer"
+        if value is not None and listed is not isinstance(value, list):
+            raise TypeError(field.json_name)
+        for item in value if listed else (value,):
+            if field.field_type in (str, int, bool) and not isinstance(item, field.field_type | None):
+                raise TypeError(field.json_name)
+            _held(item)
+    return answer
 
 
 def filled(kind: Any, **values: Any) -> Any:

@@ -125,7 +125,7 @@ def look(kaggle: Kaggle, ref: str, parcel: Parcel) -> Standing:
     owner, slug = split(ref, _WHERE)
     request = filled(ApiGetDatasetRequest, owner_slug=owner, dataset_slug=slug)
     found = kaggle.ask(lambda client: client.datasets.dataset_api_client.get_dataset(request), where=ref)
-    version = found.current_version_number
+    version = max(found.current_version_number, 0)
     notes = {item.version_number: item.version_notes or "" for item in found.versions or []}
     newest = max(notes, default=0)
     coming = _ID.search(notes[newest]) if newest > version else None

@@ -34,6 +34,8 @@ _REGISTRY = {"cpu": "gcr.io/kaggle-images/python", "gpu": "gcr.io/kaggle-gpu-ima
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _WHERE = "kernel-metadata.json"
+_PAGES = 500
+"""Pages of a list of outputs that are read at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +344,7 @@ def _finished(kaggle: Kaggle, ref: str, version: int) -> FinishedRun:
     request = filled(ApiListKernelSessionOutputRequest, **_session(ref, version), page_size=100)
     outputs: dict[str, str] = {}
     log = ""
-    while True:
+    for _ in range(_PAGES):
         page = kaggle.ask(
             lambda client: client.kernels.kernels_api_client.list_kernel_session_output(request), where=ref
         )

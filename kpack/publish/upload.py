@@ -33,6 +33,9 @@ _EXPIRES = 6 * 24 * 3600
 _STALLS = 6
 """Breaks in a row, without one more byte having arrived, after which the upload is given up for now."""
 
+_RESTARTS = 3
+"""Uploads that Kaggle opens and then does not know, after which it is not asked for another one."""
+
 _GONE = frozenset({404, 410})
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -59,9 +62,11 @@ class UploadMemory:
     def recall(self, size: int) -> Begun | None:
         """Return what was begun with a file of that size and can still be gone on with."""
         try:
-            begun = Begun(**parsed(self.path.read_text(encoding="utf-8")))
-            return begun if begun.size == size and 0 <= time.time() - begun.at < _EXPIRES else None
-        except (OSError, ValueError, TypeError):
+            raw = parsed(self.path.read_text(encoding="utf-8"))
+            begun = Begun(**raw)
+            right = all(isinstance(raw[key], str) for key in ("token", "url")) and isinstance(raw["posted"], int | None)
+            return begun if right and begun.size == size and 0 <= time.time() - begun.at < _EXPIRES else None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def keep(self, begun: Begun) -> None:
@@ -106,9 +111,10 @@ def upload(
     told = _Told(on_bytes or (lambda _: None))
     begun = memory.recall(size)
     arrived = None if begun else 0
-    furthest = stalls = 0
+    furthest = stalls = opened = 0
     while True:
         if begun is None:
+            opened += 1
             begun = _begin(kaggle, name, size, int(status.st_mtime))
             memory.keep(begun)
             arrived = furthest = 0
@@ -134,6 +140,13 @@ def upload(
             continue
         except _ExpiredError:
             memory.forget()
+            if opened == _RESTARTS:
+                raise RefusedError(
+                    f"it opened {opened} uploads and knows none of them",
+                    status=200,
+                    where=name,
+                    next="run the same command again later",
+                ) from None
             begun = None
             continue
         told.at(size)
@@ -210,11 +223,17 @@ class _Sender:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
+            if isinstance(error, ValueError):  # no address at all, which is not shown: it may be a signed one
+                raise RefusedError(
+                    f"it gave an address that nothing can be sent to ({type(error).__name__})",
+                    status=200,
+                    where=self.name,
+                ) from None
             raise _BrokenError(type(error).__name__) from None
         if answer.status_code in (200, 201):
             return self.begun.size
         if answer.status_code == 308:
-            found = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("Range", ""))
+            found = re.fullmatch(r"bytes=0-([0-9]{1,18})", answer.headers.get("Range", ""))
             return min(int(found[1]) + 1, self.begun.size) if found else 0
         if answer.status_code in _GONE:
             raise _ExpiredError

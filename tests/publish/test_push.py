@@ -290,12 +290,39 @@ def test_no_credential_of_a_file_is_shown_either(desk: Desk, name: str, secret: 
     desk.good(*PUSH, KAGGLE_API_TOKEN="", KAGGLE_CONFIG_DIR=str(folder))
 
 
-def test_an_answer_that_is_not_kaggles_is_a_network_error(desk: Desk) -> None:
-    desk.pack()
-    desk.kaggle.faults = {"GetDatasetStatus": [Fault(answer={"status": "A_NEW_WORD"})]}
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("GetDatasetStatus", {"status": "A_NEW_WORD"}),
+        ("GetDataset", {"currentVersionNumber": "one"}),
+        ("GetDataset", {"currentVersionNumber": 1, "versions": [{"versionNumber": "x"}]}),
+        ("ListDatasetFiles", {"datasetFiles": [{"name": ["tiny.kpack.bin"]}]}),
+        ("StartBlobUpload", {"token": 5, "createUrl": "http://127.0.0.1:9/"}),
+        ("CreateDatasetVersion", {"status": ["error"], "error": {}}),
+    ],
+)
+def test_an_answer_that_is_not_kaggles_is_a_network_error(desk: Desk, method: str, answer: dict[str, object]) -> None:
+    desk.pack("0.9", size=256)
+    if method != "GetDatasetStatus":
+        desk.good(*PUSH)
+        desk.pack(size=256)
+    desk.kaggle.faults = {method: [Fault(answer=answer)]}
+    done = desk.kpack(*PUSH)
+    assert done.code == 4, done.err
+    assert "does not understand" in done.err
+
+
+def test_uploads_that_kaggle_opens_and_does_not_know_are_not_opened_for_ever(desk: Desk) -> None:
+    desk.pack(size=256)
+    opened: dict[str, object] = {"token": "canary", "createUrl": f"{desk.kaggle.url}/upload/none"}
+    desk.kaggle.faults = {"StartBlobUpload": [Fault(answer=opened)] * 9}
     done = desk.kpack(*PUSH)
     assert done.code == 4
-    assert "does not understand" in done.err
+    assert "it opened 3 uploads and knows none of them" in done.err
+    desk.kaggle.faults = {"StartBlobUpload": [Fault(answer={**opened, "createUrl": "no address"})] * 9}
+    done = desk.kpack(*PUSH)
+    assert done.code == 4
+    assert "an address that nothing can be sent to" in done.err
 
 
 def test_an_api_key_signs_in_too(desk: Desk) -> None:
