@@ -123,7 +123,7 @@ class Cache:
         if size is not None and status.st_size != size:
             self._remove(path)
             return None
-        if time.time() - status.st_mtime > _TOUCH_AFTER:
+        if abs(time.time() - status.st_mtime) > _TOUCH_AFTER:
             with contextlib.suppress(OSError):  # somebody else's file in a shared cache: its age is their business
                 os.utime(path)
         return path
@@ -235,18 +235,19 @@ class Cache:
         """Remove what nobody used for ``unused_for`` seconds, apart from the digests in ``keep``.
 
         Interrupted downloads and temporary files go when they are older than that, and at least a day old
-        (a running process may still write them).
+        (a running process may still write them). What a clock dated to the future counts as used now.
         """
         files = total = 0
-        horizon = time.time() - unused_for
+        now = time.time()
+        horizon = now - unused_for
         for path, status in self._walk("files"):
-            if status.st_mtime <= horizon and path.name not in keep:
+            if self._used(path, status, now) <= horizon and path.name not in keep:
                 files, total = files + 1, total + status.st_size
                 self._remove(path)
-        horizon = min(horizon, time.time() - _YOUNG)
+        horizon = min(horizon, now - _YOUNG)
         for name in (*_PARTS_AND_TEMPORARIES, *_MEMORIES):
             for path, status in self._walk(name):
-                if status.st_mtime <= horizon:
+                if self._used(path, status, now) <= horizon:
                     files, total = files + 1, total + status.st_blocks * 512
                     self._remove(path)
         self._remove_empty_folders()
@@ -289,6 +290,14 @@ class Cache:
                 path = Path(folder) / entry
                 with contextlib.suppress(FileNotFoundError):  # moved or removed by another process meanwhile
                     yield path, path.lstat()
+
+    def _used(self, path: Path, status: os.stat_result, now: float) -> float:
+        """Return when a file was used last; one of the future is dated anew, or it would be young for ever."""
+        if status.st_mtime <= now:
+            return status.st_mtime
+        with contextlib.suppress(OSError):  # somebody else's file in a shared cache
+            os.utime(path, (now, now))
+        return now
 
     def _remove(self, path: Path) -> None:
         try:

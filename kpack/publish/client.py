@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 _TIMEOUT = (30.0, 300.0)
 """Seconds to connect, and between two bytes of an answer; the client itself sets none and would wait for ever."""
 
-_TRIES = 5
+TRIES = 5
 """How often a request is sent while Kaggle says that it is busy, or does not answer."""
 
-_BUSY = frozenset({429, 500, 502, 503, 504})
+BUSY = frozenset({429, 500, 502, 503, 504})
+"""HTTP statuses after which the same request may be taken."""
+
+SLOWER = frozenset({429})
+"""Those of them that say for sure that nothing was done."""
+
 _LONGEST_WAIT = 60.0
 """Seconds that a ``Retry-After`` can make a request wait."""
 
@@ -87,11 +92,12 @@ class Kaggle:
         self._secrets = secrets
         self.username = username
 
-    def ask(self, call: Callable[[Any], Any], *, where: str, again: bool = True) -> Any:
+    def ask(self, call: Callable[[Any], Any], *, where: str, again: bool = True, busy: frozenset[int] = BUSY) -> Any:
         """Return what ``call`` gets from the client; ``where`` names what is asked about.
 
-        A busy Kaggle is asked again, and with ``again`` also one that cannot be reached: leave it off where a second
-        request would do a second thing.
+        A Kaggle that answers with a status of ``busy`` is asked again, and with ``again`` also one that cannot be
+        reached. Leave it off where a second request would do a second thing; where that does harm, say `SLOWER`, too:
+        what lies between here and Kaggle can say "busy" of a request that arrived.
 
         Raises:
             RefusedError: Kaggle answered with an error.
@@ -101,17 +107,17 @@ class Kaggle:
         import requests
 
         failure: NetworkError
-        for attempt in range(1, _TRIES + 1):
-            last = attempt == _TRIES
+        for attempt in range(1, TRIES + 1):
+            last = attempt == TRIES
             try:
                 with _silence():
                     return _held(call(self._client))
             except requests.HTTPError as error:
                 response = error.response
-                if response is None or response.status_code not in _BUSY or last:
+                if response is None or response.status_code not in busy or last:
                     failure = self._refused(error, where)
                     break
-                delay = _delay(response.headers.get("Retry-After"), attempt)
+                delay = pause(response.headers.get("Retry-After"), attempt)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 # A login page of a network, say, or a word that this version of the client does not know.
                 failure = NetworkError(
@@ -129,7 +135,7 @@ class Kaggle:
                         next="check the network, then run the same command again: it looks at what is there first",
                     )
                     break
-                delay = _delay(None, attempt)
+                delay = pause(None, attempt)
             time.sleep(delay)
         # Not chained: the client's exceptions can hold signed URLs and headers.
         raise failure from None
@@ -277,7 +283,7 @@ def _innermost(error: BaseException) -> str:
     return text.rpartition("): ")[2] if "with url:" in text else text
 
 
-def _delay(asked: str | None, attempt: int) -> float:
+def pause(asked: str | None, attempt: int) -> float:
     """Return seconds to wait: what ``Retry-After`` asks, else twice as long each time."""
     with contextlib.suppress(TypeError, ValueError):
         return min(max(float(asked or ""), 0.0), _LONGEST_WAIT)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kpack.environment.checkpoints import ANYWHERE
 from kpack.errors import IntegrityError, KpackError, NetworkError, UsageError
 from kpack.pack import SUFFIX, bootstrap_of, read, tarfmt
-from kpack.publish.client import RefusedError, filled, shown
+from kpack.publish.client import BUSY, SLOWER, TRIES, RefusedError, filled, pause, shown
 from kpack.publish.names import split, title_of
 from kpack.publish.upload import UploadMemory, upload
 from kpack.publish.waiting import turns
@@ -343,11 +344,33 @@ def _post(kaggle: Kaggle, standing: Standing, parcel: Parcel, token: str, *, pub
     else:
         request = creation(standing.ref, parcel, token, public=public, license_name=license_name)
         call = "create_dataset"
-    answer = kaggle.ask(
-        lambda client: getattr(client.datasets.dataset_api_client, call)(request), where=standing.ref, again=False
-    )
-    if answer.error or (answer.status or "ok").lower() != "ok":
-        raise _no(kaggle.scrub(answer.error or answer.status), standing.ref)
+    for attempt in range(1, TRIES + 1):
+        try:
+            answer = kaggle.ask(
+                lambda client: getattr(client.datasets.dataset_api_client, call)(request),
+                where=standing.ref,
+                again=False,
+                busy=SLOWER,
+            )
+        except NetworkError as error:
+            busy = isinstance(error, RefusedError) and error.status in BUSY
+            if isinstance(error, RefusedError) and not busy:
+                raise
+            # It may have arrived all the same, and a second one would make a second version.
+            if _arrived(standing, look(kaggle, standing.ref, parcel), parcel):
+                return
+            if not busy or attempt == TRIES:
+                raise
+            time.sleep(pause(None, attempt))
+        else:
+            if answer.error or (answer.status or "ok").lower() != "ok":
+                raise _no(kaggle.scrub(answer.error or answer.status), standing.ref)
+            return
+
+
+def _arrived(before: Standing, now: Standing, parcel: Parcel) -> bool:
+    """Tell whether a request was carried out of which no answer came: a dataset that was made is the pack's alone."""
+    return now.exists and (not before.exists or now.version > before.version or now.coming == parcel.pack.id)
 
 
 def _no(said: str, ref: str) -> KpackError:

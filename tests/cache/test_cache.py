@@ -134,6 +134,22 @@ def test_a_hit_counts_as_use(cache: Cache) -> None:
     assert cache.prune(unused_for=86400).files == 0
 
 
+def test_what_a_clock_dated_to_the_future_ages_from_now_on(cache: Cache) -> None:
+    hit, pruned = cache.add(b"hit"), cache.add(b"pruned")
+    cache.parts_dir.mkdir()
+    part = cache.parts_dir / "x.part"
+    part.write_bytes(b"1")
+    paths = [cache.path(hit), cache.path(pruned), part]
+    for path in paths:
+        os.utime(path, (time.time() + 10 * 365 * 86400,) * 2)
+    assert cache.find(hit) is not None
+    assert cache.prune(unused_for=86400).files == 0
+    assert all(path.stat().st_mtime <= time.time() for path in paths)
+    os.utime(paths[0], (time.time() + 86400,) * 2)
+    assert cache.prune().files == 2
+    assert part.exists()  # a process may write it
+
+
 def test_prune_of_everything_spares_downloads_under_way(cache: Cache) -> None:
     cache.add(b"file")
     cache.parts_dir.mkdir()

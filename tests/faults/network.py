@@ -1,4 +1,4 @@
-"""Answers of an index that are not what they say."""
+"""Answers of a server that are not what they say."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from http.server import BaseHTTPRequestHandler
-
-    from tests.support.index import IndexServer
 
 LIES = ("reset", "cut", "long", "short", "range", "type", "encoding", "content", "busy", "stall")
 """How an answer is wrong: reset or closed halfway, a Content-Length above or below the truth, a Content-Range of other
@@ -39,34 +37,44 @@ class _Recorder:
 
 
 @contextmanager
-def lying(index: IndexServer, lie: str, number: int) -> Iterator[None]:
-    """Answer the request of that number, and every third one after it, in a way that is a lie."""
-    seen = 0
+def lying(server: type[BaseHTTPRequestHandler], lie: str, number: int) -> Iterator[list[str]]:
+    """Answer the request of that number, and every third one after it, in a way that is a lie; what it asks is done.
+
+    Number 0 lies never. What is asked for is written down in the list.
+    """
+    seen: list[str] = []
     lock = threading.Lock()
 
-    def intercept(handler: BaseHTTPRequestHandler) -> bool:
-        nonlocal seen
+    def wrong(path: str) -> bool:
         with lock:
-            seen += 1
-            if seen < number or (seen - number) % 3:
-                return False
-        handler.close_connection = True
-        index.intercept, truth = None, _Recorder()
-        real, handler.wfile = handler.wfile, truth  # type: ignore[assignment]
-        try:
-            handler.do_GET()  # type: ignore[attr-defined]
-        finally:
-            handler.wfile = real
-            index.intercept = intercept
-        head, _, body = bytes(truth.data).partition(b"\r\n\r\n")
-        _send(handler, lie, head, body)
-        return True
+            seen.append(path)
+            return 0 < number <= len(seen) and not (len(seen) - number) % 3
 
-    before, index.intercept = index.intercept, intercept
+    def told(answer: Callable[[BaseHTTPRequestHandler], None]) -> Callable[[BaseHTTPRequestHandler], None]:
+        def lied(handler: BaseHTTPRequestHandler) -> None:
+            if not wrong(handler.path):
+                answer(handler)
+                return
+            handler.close_connection = True
+            truth = _Recorder()
+            real, handler.wfile = handler.wfile, truth  # type: ignore[assignment]
+            try:
+                answer(handler)
+            finally:
+                handler.wfile = real
+            head, _, body = bytes(truth.data).partition(b"\r\n\r\n")
+            _send(handler, lie, head, body)
+
+        return lied
+
+    honest = {name: getattr(server, name) for name in dir(server) if name.startswith("do_") and name != "do_HEAD"}
+    for name, answer in honest.items():
+        setattr(server, name, told(answer))
     try:
-        yield
+        yield seen
     finally:
-        index.intercept = before
+        for name, answer in honest.items():
+            setattr(server, name, answer)
 
 
 def _send(handler: BaseHTTPRequestHandler, lie: str, head: bytes, body: bytes) -> None:

@@ -2,9 +2,10 @@
 
 The faults: *killed at a moment* and *at a change* of a file; *no room* (ENOSPC), *quota* (EDQUOT), *broken disk*
 (EIO) from a change on, the changes taken in turn; *read-only*: every change in the project, the cache or the place for
-temporary files refused; *two at once*: the command twice, at times one of them killed; *network*: an answer that
-stalls, is reset, cut short, or lies about its length, range, type, encoding or content. Refused changes need a C
-compiler (``cc``).
+temporary files refused; *two at once*: the command twice, at times one of them killed; *clock*: an hour back, a day
+ahead, to 1970 or to 2040, from the start or at a moment when it is looked at, with what the command writes dated so;
+*network*: an answer that stalls, is reset, cut short, or lies about its length, range, type, encoding or content.
+Refused changes and clocks need a C compiler (``cc``).
 
 After each: the exit code is one that the fault can have, nothing passes for whole that is not, the old files are
 there, no process is left, and the next run succeeds and leaves nothing behind.
@@ -39,40 +40,62 @@ if TYPE_CHECKING:
 
     from tests.faults.scenes import Scene
 
-SOURCE = Path(__file__).with_name("refuse.c")
+HERE = Path(__file__).parent
+JUMPS: dict[str, Callable[[int], int]] = {
+    "an hour back": lambda _: -3600,
+    "a day ahead": lambda _: 86400,
+    "to 1970": lambda now: 86400 - now,
+    "to 2040": lambda now: 2_208_988_800 - now,
+}
+"""By how many seconds the clock of the day jumps, from what it shows."""
 REFUSALS = {"no room": errno.ENOSPC, "quota": errno.EDQUOT, "broken disk": errno.EIO}
+KILLS = 3
+"""How often a command is killed, begun again and killed again, before it runs undisturbed."""
 PATIENCE = 10.0
 """Seconds in which what a killed command started has to end."""
 
 
 @functools.cache
-def library() -> str | None:
-    """Return the compiled `SOURCE`; None without a compiler."""
+def library(name: str) -> str | None:
+    """Return ``refuse.c`` or ``clock.c`` compiled; None without a compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
         return None
-    folder = tempfile.mkdtemp(prefix="kpack-refuse-")
+    folder = tempfile.mkdtemp(prefix="kpack-faults-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    made = Path(folder) / "refuse.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", made, SOURCE, "-ldl"], check=True)
+    made = Path(folder) / f"{name}.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", made, HERE / f"{name}.c", "-ldl"], check=True)
     return str(made)
 
 
-class Refusal:
+class Preloaded:
+    """A library that every process of a run is begun with, and the count that these share."""
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        self.counter = scene.folder / f"{name}-counter"
+        self.counter.write_bytes(bytes(8))
+        self.environ = {"LD_PRELOAD": library(name) or ""}
+
+    @property
+    def count(self) -> int:
+        """How often there was what it counts."""
+        return int.from_bytes(self.counter.read_bytes(), sys.byteorder)
+
+
+class Refusal(Preloaded):
     """Refuses changes of a run, and counts them."""
 
     def __init__(self, scene: Scene, number: int, error: int, folders: Iterable[Path]) -> None:
-        self.counter = scene.folder / "counter"
-        self.counter.write_bytes(bytes(8))
-        self.environ = {
-            "LD_PRELOAD": library() or "",
-            "KPACK_FAULT": f"{number} {error} {self.counter} {':'.join(map(str, folders))}",
-        }
+        super().__init__(scene, "refuse")
+        self.environ["KPACK_FAULT"] = f"{number} {error} {self.counter} {':'.join(map(str, folders))}"
 
-    @property
-    def changes(self) -> int:
-        """How many changes there were."""
-        return int.from_bytes(self.counter.read_bytes(), sys.byteorder)
+
+class Jump(Preloaded):
+    """Lets the clock of a run jump when it is looked at for that time, and counts the looks."""
+
+    def __init__(self, scene: Scene, number: int, seconds: int) -> None:
+        super().__init__(scene, "clock")
+        self.environ["KPACK_CLOCK"] = f"{number} {seconds} {self.counter}"
 
 
 @dataclass
@@ -111,33 +134,42 @@ class Runner:
         self.number = 0
         began = time.monotonic()
         scene.reset()
-        counted = Refusal(scene, 0, 0, scene.folders)
-        code, said = scene.run(counted.environ if library() else None)
+        changes, looks = Refusal(scene, 0, 0, scene.folders), Jump(scene, 0, 0)
+        both = f"{changes.environ['LD_PRELOAD']}:{looks.environ['LD_PRELOAD']}"
+        with ExitStack() as watched:
+            asked = watched.enter_context(lying(scene.server, "", 0)) if scene.server else []
+            code, said = scene.run({**changes.environ, **looks.environ, "LD_PRELOAD": both})
         assert code == 0, said
+        self.requests = len(asked)
         self.seconds = time.monotonic() - began
-        self.changes = counted.changes
+        self.changes, self.looks = changes.count, looks.count
         self.ways: dict[str, Callable[[], tuple[int, str, set[int]]]] = {"killed at a moment": self.killed}
-        if library():
+        if shutil.which("cc"):
             self.ways |= {"killed at a change": self.killed_at}
             self.ways |= {name: functools.partial(self.refused, error) for name, error in REFUSALS.items()}
             self.ways["read-only"] = self.read_only
+            self.ways |= {f"clock: {name}": functools.partial(self.jumped, name) for name in JUMPS}
         self.ways["two at once"] = self.twice
-        if scene.index is not None:
+        if scene.server is not None:
             self.ways |= {f"network: {lie}": functools.partial(self.lied_to, lie) for lie in LIES}
 
     def disturb(self, way: str) -> None:
-        """Disturb the command once, and judge."""
-        self.number += 1
-        token = f"{os.getpid()}-{self.number}-{id(self)}"
+        """Disturb the command, judge what it left, and let it run; where it is killed, that is done a few times."""
         self.scene.reset()
-        self.scene.extra[TOKEN] = token
-        code, said, allowed = self.ways[way]()
-        found = [] if code in allowed else [f"exit {code}: {said[-600:]}"]
-        found += ["a traceback: " + said[-1500:]] if "/kpack/cli/" in said else []
-        found += [f"it outlives the command: {line}" for line in orphans(f"{TOKEN}={token}")]
-        found += self.scene.wrong()
+        found = []
+        for _ in range(KILLS if way.startswith("killed") else 1):
+            self.number += 1
+            token = f"{os.getpid()}-{self.number}-{id(self)}"
+            self.scene.extra[TOKEN] = token
+            code, said, allowed = self.ways[way]()
+            found += [] if code in allowed else [f"exit {code}: {said[-600:]}"]
+            found += ["a traceback: " + said[-1500:]] if "/kpack/cli/" in said else []
+            found += [f"it outlives the command: {line}" for line in orphans(f"{TOKEN}={token}")]
+            found += self.scene.wrong()
+            self.outcome.exits[way, code] += 1
+            if found or not code:
+                break
         found += self.scene.unfinished()
-        self.outcome.exits[way, code] += 1
         self.outcome.problems += [f"{way} {self.number}: {problem}" for problem in found]
 
     def killed(self) -> tuple[int, str, set[int]]:
@@ -169,6 +201,20 @@ class Runner:
         refusal = Refusal(self.scene, 1, self.chance.choice([errno.EROFS, errno.EACCES]), [folder])
         return (*self.scene.run(refusal.environ), {0, 1, 7})
 
+    def jumped(self, name: str) -> tuple[int, str, set[int]]:
+        seconds = JUMPS[name](int(time.time()))
+        began = time.time_ns()
+        jump = Jump(self.scene, self.chance.choice([1, self.chance.randint(1, self.looks)]), seconds)
+        code, said = self.scene.run(jump.environ)
+        # The system dates files by its own clock; this one has not jumped.
+        for folder in self.scene.folders:
+            for path in [folder, *folder.rglob("*")]:
+                status = path.lstat()
+                if status.st_mtime_ns >= began:
+                    moment = max(0, status.st_mtime_ns + seconds * 10**9)
+                    os.utime(path, ns=(moment, moment), follow_symlinks=False)
+        return code, said, {0}
+
     def twice(self) -> tuple[int, str, set[int]]:
         first = self.scene.start()
         time.sleep(self.chance.uniform(0, self.seconds / 2))
@@ -182,10 +228,9 @@ class Runner:
         return second.returncode, said, {0}
 
     def lied_to(self, lie: str) -> tuple[int, str, set[int]]:
-        assert self.scene.index is not None
-        with lying(self.scene.index, lie, self.chance.randint(1, 8)):
-            # A page without links is what an index has of a project without files: kpack cannot tell it from a lie.
-            return (*self.scene.run(), {0, 3, 4, 5} if lie == "type" else {0, 4, 5})
+        assert self.scene.server is not None
+        with lying(self.scene.server, lie, self.chance.randint(1, self.requests)):
+            return (*self.scene.run(), set(self.scene.misled))
 
 
 def _quiet(*_: object) -> None:
@@ -208,12 +253,12 @@ def main() -> int:
             for way in runner.ways:
                 if options.fault and not way.startswith(tuple(options.fault)):
                     continue
-                for _ in range(options.runs):
+                while sum(count for (name, _), count in runner.outcome.exits.items() if name == way) < options.runs:
                     runner.disturb(way)
                 exits = {code: count for (name, code), count in sorted(runner.outcome.exits.items()) if name == way}
                 found = runner.outcome.problems[told:]
                 told += len(found)
-                print(f"{command}: {way}: {options.runs} runs, exits {exits}, {len(found)} problems", flush=True)
+                print(f"{command}: {way}: {sum(exits.values())} runs, exits {exits}, {len(found)} problems", flush=True)
                 for problem in found:
                     print("  " + problem, flush=True)
             bad += told

@@ -21,7 +21,7 @@ from kpack import ledger, pack
 from kpack.environment import load
 from kpack.errors import KpackError
 from kpack.lock.read import load as load_lock
-from tests.restore import kit
+from tests.restore import kills, kit
 from tests.support.index import IndexServer
 from tests.support.kaggle import Kaggle
 from tests.support.origin import Origin
@@ -30,6 +30,7 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import ExitStack
+    from http.server import BaseHTTPRequestHandler
 
 ROOT = Path(__file__).parents[2]
 HERE = "{}.{}".format(*sys.version_info[:2])
@@ -53,7 +54,10 @@ class Scene:
     old: bytes = b""
     new: bytes = b""
     """Its content before, and after an undisturbed run."""
-    index: IndexServer | None = None
+    server: type[BaseHTTPRequestHandler] | None = None
+    """What answers the command's requests."""
+    misled: frozenset[int] = frozenset({0, 4, 5})
+    """Exit codes that a lie of the network may lead to."""
 
     @property
     def project(self) -> Path:
@@ -261,6 +265,25 @@ class RecordScene(Scene):
         return []
 
 
+@dataclass
+class RestoreScene(Scene):
+    """A folder with an old installation, and a pack that replaces a part of it; the project is that folder."""
+
+    staged: kills.Scene | None = None
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "target"
+
+    def more_wrong(self) -> list[str]:
+        assert self.staged is not None
+        return self.staged.wrong()
+
+    def unfinished(self) -> list[str]:
+        assert self.staged is not None
+        return super().unfinished() + self.staged.missing()
+
+
 def _head(packages: Sequence[str]) -> str:
     machine = sysconfig.get_platform().partition("-")[2]
     return (
@@ -284,7 +307,9 @@ def _index(folder: Path, stack: ExitStack) -> IndexServer:
 def lock_scene(folder: Path, stack: ExitStack) -> Scene:
     """Return the scene of ``kpack lock``."""
     index = _index(folder, stack)
-    scene = LockScene(folder, stack, ["lock"], {"KPACK_INDEX_URL": index.url}, "pylock.kaggle-env.toml", index=index)
+    scene = LockScene(
+        folder, stack, ["lock"], {"KPACK_INDEX_URL": index.url}, "pylock.kaggle-env.toml", server=index.handler
+    )
     _ready(scene)
     (scene.project / "kaggle-env.toml").write_text(_head(["pkg0"]))
     _must(scene, "lock")
@@ -297,7 +322,9 @@ def lock_scene(folder: Path, stack: ExitStack) -> Scene:
 def build_scene(folder: Path, stack: ExitStack) -> Scene:
     """Return the scene of ``kpack build``."""
     index = _index(folder, stack)
-    scene = BuildScene(folder, stack, ["build"], {"KPACK_INDEX_URL": index.url}, "dist/tiny.kpack.bin", index=index)
+    scene = BuildScene(
+        folder, stack, ["build"], {"KPACK_INDEX_URL": index.url}, "dist/tiny.kpack.bin", server=index.handler
+    )
     _ready(scene)
     (scene.project / "weights.ckpt").write_bytes(b"weights" * 50_000)
     table = '\n[[checkpoints]]\nurl = "file:weights.ckpt"\npath = "w.ckpt"\n'
@@ -322,7 +349,7 @@ def push_scene(folder: Path, stack: ExitStack) -> Scene:
     (folder / "kaggle").mkdir()
     kaggle = stack.enter_context(Kaggle(folder / "kaggle"))
     words = ["push", "dist/tiny.kpack.bin", "--dataset", DATASET]
-    scene = PushScene(folder, stack, words, dict(kaggle.environment), kaggle=kaggle)
+    scene = PushScene(folder, stack, words, dict(kaggle.environment), server=kaggle.handler, kaggle=kaggle)
     _ready(scene)
     scene.pushed = _packed(scene)
     scene.good()
@@ -343,7 +370,9 @@ def record_scene(folder: Path, stack: ExitStack) -> Scene:
     """Return the scene of ``kpack record``."""
     origin = stack.enter_context(Origin())
     origin.files.update({"/a.bin": b"a" * 200_000, "/b.bin": b"b" * 200_000})
-    scene = RecordScene(folder, stack, ["record", "get.py"], {"ORIGIN": origin.url}, "kaggle-env.toml")
+    scene = RecordScene(
+        folder, stack, ["record", "get.py"], {"ORIGIN": origin.url}, "kaggle-env.toml", server=origin.handler
+    )
     _ready(scene)
     (scene.project / "kaggle-env.toml").write_text(_head(["pkg0"]))
     (scene.project / "get.py").write_text(
@@ -352,6 +381,17 @@ def record_scene(folder: Path, stack: ExitStack) -> Scene:
         "        out.write(answer.read())\n"
     )
     scene.good()
+    return scene
+
+
+def restore_scene(folder: Path, stack: ExitStack) -> Scene:
+    """Return the scene of ``kpack restore``; `tests.restore.kills` disturbs the same without the command line."""
+    staged = kills.stage(folder)
+    staged.reset()
+    words = ["restore", str(staged.pack), "--target", str(staged.target)]
+    scene = RestoreScene(folder, stack, words, staged=staged)
+    _ready(scene)
+    scene.keep()
     return scene
 
 
@@ -371,4 +411,5 @@ SCENES = {
     "push": push_scene,
     "rehearse": rehearse_scene,
     "record": record_scene,
+    "restore": restore_scene,
 }

@@ -2,7 +2,8 @@
 
 Needs atheris (``pip install 'kaggle-kpack[fuzz]'``). What it finds is written to ``--found`` as ``NAME-KIND-DIGEST``;
 once that is mended it belongs in ``tests/fuzz/corpus/NAME/``. A run ends by an exception that is not allowed, and by
-10 s or 1 GB for one input. It says how many inputs it tried.
+10 s or 1 GB for one input. It says how many inputs it tried, and ``--tally FILE`` adds a row of it to a table that
+``python -m tests.fuzz.tally FILE`` adds up.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import argparse
 import hashlib
 import logging
 import re
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
+
+from tests.fuzz.tally import Row, add
 
 CORPUS = Path(__file__).with_name("corpus")
 MEMORY = 1024
@@ -61,8 +66,8 @@ def kept(name: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted((CORPUS / name).glob("*"))]
 
 
-def run(name: str, seconds: int, found: Path, grown: Path, most: int) -> tuple[int, int, int]:
-    """Fuzz for that long in processes; return inputs tried, edges of kpack's code that were reached, and finds."""
+def run(name: str, seconds: int, found: Path, grown: Path, most: int) -> Row:
+    """Fuzz for that long in a process of its own."""
     corpus = grown / name
     corpus.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
@@ -77,6 +82,7 @@ def run(name: str, seconds: int, found: Path, grown: Path, most: int) -> tuple[i
         "-verbosity=1",
         str(corpus),
     ]
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.run", name, "--here", *words],
         stdout=subprocess.DEVNULL,
@@ -90,7 +96,10 @@ def run(name: str, seconds: int, found: Path, grown: Path, most: int) -> tuple[i
     finds = re.findall(r"Test unit written to (.*)", done.stderr)
     if done.returncode:
         print(done.stderr[-6000:])
-    return int(tried[-1]) if tried else 0, int(edges[-1]) if edges else 0, len(finds)
+    taken = round(time.monotonic() - began)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = round(spent.ru_utime + spent.ru_stime - before.ru_utime - before.ru_stime)
+    return Row(name, taken, processor, int(tried[-1]) if tried else 0, int(edges[-1]) if edges else 0, len(finds))
 
 
 def main() -> int:
@@ -100,6 +109,7 @@ def main() -> int:
     parser.add_argument("--found", type=Path, default=Path("fuzz-found"))
     parser.add_argument("--grown", type=Path, default=Path("fuzz-corpus"), help="where the corpus grows")
     parser.add_argument("--longest", type=int, default=1 << 14, help="bytes of the longest input")
+    parser.add_argument("--tally", type=Path, help="a table that grows by a row for each run")
     parser.add_argument("--here", action="store_true", help="in this process; the other words are libFuzzer's")
     options, words = parser.parse_known_args()
     if options.here:
@@ -109,9 +119,15 @@ def main() -> int:
 
     finds = 0
     for name in ALL if options.name == "all" else [options.name]:
-        tried, edges, bad = run(name, options.seconds, options.found, options.grown, options.longest)
-        finds += bad
-        print(f"{name}: {options.seconds} s, {tried} inputs, {edges} edges, {bad} finds", flush=True)
+        row = run(name, options.seconds, options.found, options.grown, options.longest)
+        finds += row.finds
+        print(
+            f"{name}: {row.seconds} s ({row.processor} s of a processor), {row.inputs} inputs, {row.edges} edges, "
+            f"{row.finds} finds",
+            flush=True,
+        )
+        if options.tally:
+            add(options.tally, row)
     return int(bool(finds))
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -192,6 +192,32 @@ def test_a_busy_kaggle_is_asked_again(desk: Desk) -> None:
         "GetDatasetStatus": [Fault(503, "busy"), Fault(429, "slow down", (("Retry-After", "0"),))],
         "CreateDataset": [Fault(429, "slow down", (("Retry-After", "0"),))],
     }
+    desk.good(*PUSH)
+    assert len(desk.kaggle.datasets[DATASET].versions) == 1
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["another version", "a new dataset"])
+def test_a_version_whose_answer_was_lost_is_not_made_twice(desk: Desk, old: bool) -> None:
+    if old:
+        desk.pack()
+        desk.good(*PUSH)
+    pack = desk.pack(size=10_000)
+    method = "create_dataset_version" if old else "create_dataset"
+    make = getattr(desk.kaggle, method)
+
+    def made(body: dict[str, Any]) -> Fault:
+        make(body)
+        return Fault(502, "bad gateway")
+
+    setattr(desk.kaggle, method, made)
+    assert desk.good(*PUSH, "--json").json["changed"]
+    assert len(desk.kaggle.datasets[DATASET].versions) == 1 + old
+    assert desk.stored == pack.path.read_bytes()
+
+
+def test_a_version_that_was_not_made_is_asked_for_again(desk: Desk) -> None:
+    desk.pack()
+    desk.kaggle.faults = {"CreateDataset": [Fault(502, "bad gateway"), Fault(503, "busy")]}
     desk.good(*PUSH)
     assert len(desk.kaggle.datasets[DATASET].versions) == 1
 

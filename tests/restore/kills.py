@@ -98,6 +98,10 @@ class Scene:
         done = self.restore()
         if done.returncode:
             return ["the next run failed: " + done.stdout + done.stderr]
+        return self.missing()
+
+    def missing(self) -> list[str]:
+        """Return what is wrong with the folder after a run that nothing disturbed."""
         found = kit.listing(self.target, without=[".kpack"])
         state = sorted(path.name for path in (self.target / ".kpack").iterdir())
         problems = [] if found == self.after else ["the next run gave " + difference(found, self.after)]

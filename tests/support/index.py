@@ -9,7 +9,7 @@ import urllib.parse
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from packaging.utils import canonicalize_name
 
@@ -68,6 +68,12 @@ class IndexServer:
     def url(self) -> str:
         """The Simple index URL."""
         return f"{self.root}/simple/"
+
+    @property
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """What answers its requests."""
+        assert self._server is not None
+        return cast("type[BaseHTTPRequestHandler]", self._server.RequestHandlerClass)
 
     def __enter__(self) -> Self:
         outer = self

@@ -13,7 +13,7 @@ import threading
 import urllib.parse
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from tests.support.sandbox import Ran, Sandbox
 
@@ -180,6 +180,12 @@ class Kaggle:
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
         }
+
+    @property
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """What answers its requests."""
+        assert self._server is not None
+        return cast("type[BaseHTTPRequestHandler]", self._server.RequestHandlerClass)
 
     def __enter__(self) -> Self:
         outer = self

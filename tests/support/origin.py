@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 if TYPE_CHECKING:
     import ssl
@@ -75,6 +75,12 @@ class Origin:
         """``http://127.0.0.1:PORT``."""
         assert self._server is not None
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """What answers its requests."""
+        assert self._server is not None
+        return cast("type[BaseHTTPRequestHandler]", self._server.RequestHandlerClass)
 
     def __enter__(self) -> Self:
         outer: Origin = self
