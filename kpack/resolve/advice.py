@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from kpack.errors import NoSolution
 from kpack.resolve import arbitrary, consistency, elsewhere, names
-from kpack.resolve.amendment import listed, pinned
+from kpack.resolve.amendment import Amendment, listed, pinned
 from kpack.resolve.child import error_of
 from kpack.resolve.explore import Exploration
 from kpack.resolve.offer import Offer, Shopping
@@ -22,9 +22,10 @@ from kpack.resolve.wire import Failure
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from packaging.utils import NormalizedName
+
     from kpack.environment import Environment, Package
     from kpack.errors import KpackError
-    from kpack.resolve.amendment import Amendment
     from kpack.resolve.model import TargetResolution
     from kpack.resolve.trial import Trials
     from kpack.resolve.wire import Obstacle
@@ -81,8 +82,9 @@ class Advice:
             return "; or ".join(self._words(edit))
         if not isinstance(edit, Failure):
             return ""
-        impossible = [words for words in self._impossible(edit) if because not in words]
-        return "; or ".join([*impossible, *filter(None, [self._other_image([*edit.obstacles, *obstacles])])])
+        ways = [self._impossible(edit), *_of_builds(edit.obstacles), *_later(edit)]
+        ways.append(self._other_image([*edit.obstacles, *obstacles]))
+        return "; or ".join(words for words in ways if words and because not in words)
 
     def _advice(self, obstacles: Sequence[Obstacle], *, names_may_help: bool) -> Iterator[str]:
         """Yield what can be done, the least change first."""
@@ -110,24 +112,20 @@ class Advice:
         if all_the_same := self._yanked([*obstacles, *against]):
             yield all_the_same
             return
-        if isinstance(edit, Failure):
-            yield from self._impossible(edit)
-        elif edit:
-            yield edit
+        yield from filter(None, [self._impossible(edit) if isinstance(edit, Failure) else edit])
         obstacles = obstacles or against
+        # What was tried is told before what is left to a person.
         yield from filter(None, [self._nearest(obstacles), self._other_image([*obstacles, *against])])
+        if isinstance(edit, Failure):
+            yield from [*_of_builds(against), *_later(edit)]
         yield from _apart([*against, *obstacles])
         yield from self._excluded(obstacles)
         if isinstance(edit, Failure) and (words := self._over_preloaded(edit)):
             yield words
 
-    def _impossible(self, failure: Failure) -> Iterator[str]:
-        """Yield what stands against every set of names, and what can be done about that itself."""
-        if self._target.base is not None:
-            yield f"it cannot be had in {self._target.label}: {self._why(failure)}"
-        yield from _of_builds(failure.obstacles)
-        if failure.next and any(each.kind == "exclude-newer" for each in failure.obstacles):
-            yield failure.next
+    def _impossible(self, failure: Failure) -> str:
+        """Return what stands against every set of names; empty where there is no image to name."""
+        return "" if self._target.base is None else f"it cannot be had in {self._target.label}: {self._why(failure)}"
 
     def _yanked(self, obstacles: Sequence[Obstacle]) -> str:
         """Return the pins that take yanked files all the same (PEP 592: only ``==`` does), if that has an answer."""
@@ -227,19 +225,36 @@ class Advice:
             return ""
         changed = replace(self._environment, packages=loose)
         outcomes = [self._trials.outcome(changed, target) for target in self._targets]
-        if any(isinstance(each, Refusal) for each in outcomes):
-            return ""
         names = {
             canonicalize_name(after.requirement.name)
             for before, after in zip(self._environment.packages, loose, strict=True)
             if after != before and after.requirement is not None
         }
+        if any(isinstance(each, Refusal) for each in outcomes):
+            return self._nearest_with_words(changed, names)
         found = [each for each in outcomes if not isinstance(each, Refusal)]
         own = sorted({f"{use.name} {use.version}" for each in found for use in each.from_base if use.name in names})
         new = sorted({f"{pin.name} {pin.version}" for each in found for pin in each.packed if pin.name in names})
         if new:
             return f"the newest that fits is {listed([*new, *own])}"
         return f"request what the image has: {listed(own)}" if own else ""
+
+    def _nearest_with_words(self, loose: Environment, names: set[NormalizedName]) -> str:
+        """Return versions of ``names`` and what else is to be written, where neither is enough alone."""
+        offer = Shopping(self._trials, self._targets, self._target).offer(loose)
+        if not isinstance(offer, Offer) or offer.old:
+            return ""
+        packed = [(pin.name, str(pin.version)) for each in offer.gets for pin in each.packed]
+        own = [(use.name, str(use.version)) for each in offer.gets for use in each.from_base]
+        pins = {(name, version) for name, version in (*packed, *own) if name in names}
+        edit = offer.edit | Amendment(packages=frozenset(pins))
+        return self._told(edit, offer.gets) if pins else ""
+
+
+def _later(failure: Failure) -> Iterator[str]:
+    """Yield the word for what is newer than ``exclude-newer``."""
+    if failure.next and any(each.kind == "exclude-newer" for each in failure.obstacles):
+        yield failure.next
 
 
 def _of_builds(obstacles: Sequence[Obstacle]) -> Iterator[str]:

@@ -92,6 +92,34 @@ def test_only_an_sdist_gives_the_word_that_allows_it(scenario: Scenario) -> None
     assert 'allow-source = ["antlr"]' in caught.value.next
 
 
+def test_versions_and_names_are_told_together_where_neither_helps_alone(scenario: Scenario) -> None:
+    scenario.wheel("native", "3.0", tag="cp37-cp37m-manylinux_2_17_x86_64")
+    scenario.wheel("native", "3.2", tag="cp312-cp312-manylinux_2_17_x86_64")
+    scenario.wheel("top", "1.0", "tokenizers>=0.22")
+    scenario.wheel("tokenizers", "0.22")
+    scenario.wheel("held", "0.9", tag="cp37-cp37m-manylinux_2_17_x86_64")
+    base = {"tokenizers": "0.21", "held": "1.0"}
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("native==3.0", "top", "held==0.9", base=base)
+    assert caught.value.next.startswith("it cannot be had in kernel: ")
+    words = 'write "held==1.0" and "native==3.2" in packages and replace = ["tokenizers"] to pack tokenizers 0.22'
+    assert words in caught.value.next
+    answer = scenario.lock("native==3.2", "top", "held==1.0", base=base, replace=["tokenizers"])
+    assert packed(answer) == {"native": "3.2", "tokenizers": "0.22", "top": "1.0"}
+
+
+def test_what_was_tried_is_told_before_what_is_left_to_a_person(scenario: Scenario) -> None:
+    text = "from setuptools import setup\nimport torch\nsetup()\n"
+    sdist(scenario, "top", "1.0", setup_py=text)
+    scenario.wheel("top", "0.9")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top==1.0", base={"numpy": "2.0"})
+    told = caught.value.next.split("; or ")
+    assert told[0].startswith("it cannot be had in kernel: ")
+    assert told[1] == "the newest that fits is top 0.9"
+    assert told[2].startswith("give the URL or path of a prebuilt wheel of top")
+
+
 @pytest.mark.parametrize(
     ("tag", "words"),
     [
