@@ -315,14 +315,14 @@ def _native(
     if not found.stopping:
         return found
     from kpack.lint import alternatives
-    from kpack.resolve.bounded import resolved_below
+    from kpack.resolve.bounded import Bounds, resolved
     from kpack.resolve.child import Workers
 
     with Workers(0) as workers:
 
-        def ask(name: NormalizedName, below: str) -> Sequence[TargetResolution] | None:
+        def ask(name: NormalizedName, bounds: Bounds) -> Sequence[TargetResolution] | None:
             cache_dir = fetcher.cache.http_dir
-            return resolved_below(environment, targets, name, below, workers=workers, cache_dir=cache_dir)
+            return resolved(environment, targets, name, bounds, workers=workers, cache_dir=cache_dir)
 
         words = alternatives.words(found.stopping, made, environment, project.bases, fetcher, ask)
     raise native.error(found.stopping, NoSolution, str(project.config), words)

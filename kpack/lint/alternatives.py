@@ -1,10 +1,10 @@
-"""Another version whose native code fits: older ones are resolved and read until one does, a few of them."""
+"""Another version whose native code fits: newer ones, then older ones are resolved and read until one does, a few."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.lint.reading import WheelReading
 from kpack.lint.report import report
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from kpack.fetch import Fetcher
     from kpack.lock import Lock
     from kpack.native import Misfit
+    from kpack.resolve.bounded import Bounds
     from kpack.resolve.model import TargetResolution
 
-    Older = Callable[[NormalizedName, str], Sequence[TargetResolution] | None]
-    """What every target gets with a name below a version; None when there is nothing."""
+    Ask = Callable[[NormalizedName, Bounds], Sequence[TargetResolution] | None]
+    """What every target gets with a name within bounds; None when there is nothing."""
 
 TRIES = 5
+"""Older versions that are tried."""
+NEWER = 3
+"""Newer ones."""
 SECONDS = 40.0
 """No further one is tried after that."""
 _READING = 10.0
@@ -41,7 +45,7 @@ def words(
     environment: Environment,
     bases: Sequence[BaseImage],
     fetcher: Fetcher,
-    older: Older,
+    ask: Ask,
 ) -> dict[NormalizedName, str]:
     """Return what to write for packages that cannot work, by name, as far as it was found; all of it was tried."""
     until = time.monotonic() + SECONDS
@@ -50,10 +54,19 @@ def words(
     for name in dict.fromkeys(item.package for item in stopping):
         if name in built:
             continue
-        search = _Search(name, made, environment, bases, fetcher, older, until)
+        search = _Search(name, made, environment, bases, fetcher, ask, until)
         if text := search.run():
             found[name] = text
     return found
+
+
+class _Tried(NamedTuple):
+    """What came of one try."""
+
+    words: str
+    """What to write; empty when it does not fit either."""
+    version: Version | None
+    """The highest that is packed; None when the image's own is taken."""
 
 
 class _Search:
@@ -66,7 +79,7 @@ class _Search:
         environment: Environment,
         bases: Sequence[BaseImage],
         fetcher: Fetcher,
-        older: Older,
+        ask: Ask,
         until: float,
     ) -> None:
         self._name = name
@@ -74,31 +87,50 @@ class _Search:
         self._environment = environment
         self._bases = bases
         self._fetcher = fetcher
-        self._older = older
+        self._ask = ask
         self._until = until
 
     def run(self) -> str:
         version = max(pin.version for target in self._made.targets for pin in target.packed if pin.name == self._name)
-        first = version
-        for step in range(TRIES):
-            if time.monotonic() > self._until:
-                return ""
-            below = _below(first, version, step)
-            answers = self._older(self._name, below)
-            if answers is None and below != str(version.public):
-                below = str(version.public)  # the stride was too long
-                answers = self._older(self._name, below)
-            if answers is None:
-                return ""
-            versions = {pin.version for found in answers for pin in found.packed if pin.name == self._name}
-            if self._fits(answers):
-                got = " and ".join(str(item) for item in sorted(versions)) or "what the image has"
-                asked = bounded.words(self._environment, self._name, below)
-                return f'write "{asked}" in packages, which gives {got}: its native code fits'
-            if not versions:
-                return ""
-            version = max(versions)
+        found = self._newer(version) or self._older(version, free=False)
+        if not found and bounded.asked_for(self._environment, self._name):
+            found = self._older(version, free=True)
+        return found
+
+    def _newer(self, first: Version) -> str:
+        """Try the newest version, then those below it: a request of the file, or a pin, kept them out."""
+        bounds = bounded.Bounds(above=str(first.public), free=True)
+        for _ in range(NEWER):
+            found = self._try(bounds)
+            if found is None or found.words or found.version is None:
+                return found.words if found else ""
+            bounds = bounds._replace(below=str(found.version.public))
         return ""
+
+    def _older(self, first: Version, *, free: bool) -> str:
+        version = first
+        for step in range(TRIES):
+            below = _below(first, version, step)
+            found = self._try(bounded.Bounds(below=below, free=free))
+            if found is None and below != str(version.public):
+                found = self._try(bounded.Bounds(below=str(version.public), free=free))  # the stride was too long
+            if found is None or found.words or found.version is None:
+                return found.words if found else ""
+            version = found.version
+        return ""
+
+    def _try(self, bounds: Bounds) -> _Tried | None:
+        """Return what the targets get within bounds; None for nothing, and when the time is over."""
+        answers = None if time.monotonic() > self._until else self._ask(self._name, bounds)
+        if answers is None:
+            return None
+        versions = {pin.version for found in answers for pin in found.packed if pin.name == self._name}
+        text = ""
+        if self._fits(answers):
+            got = " and ".join(str(item) for item in sorted(versions)) or "what the image has"
+            asked = bounded.words(self._environment, self._name, bounds)
+            text = f"write {asked} in packages, which gives {got}: its native code fits"
+        return _Tried(text, max(versions, default=None))
 
     def _fits(self, answers: Sequence[TargetResolution]) -> bool:
         """Tell whether all of an answer's native code that was read works, the package's own being among it."""

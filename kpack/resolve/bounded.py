@@ -1,9 +1,9 @@
-"""What targets would get with an older version of one distribution, and no words beside it."""
+"""What targets would get with another version of one distribution, and no words beside it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -19,22 +19,40 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from kpack.environment import Environment
+    from kpack.environment.model import Package
     from kpack.resolve.child import Workers
     from kpack.resolve.model import TargetResolution
     from kpack.target import Target
 
 
-def resolved_below(
+class Bounds(NamedTuple):
+    """Between which versions another one is looked for."""
+
+    above: str = ""
+    """Excluded; empty for none."""
+    below: str = ""
+    """Excluded; empty for none."""
+    free: bool = False
+    """In place of what the file asks of the version, not beside it."""
+
+    @property
+    def specifier(self) -> SpecifierSet:
+        """Return them as a request has them."""
+        parts = ((">", self.above), ("<", self.below))
+        return SpecifierSet(",".join(f"{mark}{version}" for mark, version in parts if version))
+
+
+def resolved(
     environment: Environment,
     targets: Sequence[Target],
     name: NormalizedName,
-    below: str,
+    bounds: Bounds,
     *,
     workers: Workers,
     cache_dir: Path | None,
 ) -> tuple[TargetResolution, ...] | None:
-    """Return what every target gets when ``name<below`` is asked for, too; None when one of them gets nothing."""
-    asked = bounded(environment, name, below)
+    """Return what every target gets when ``name`` is held within ``bounds``; None when one of them gets nothing."""
+    asked = bounded(environment, name, bounds)
     trials = Trials(
         workers=workers, requires_of=RequiresDist.of(environment, workers, cache_dir), cache_dir=cache_dir
     ).limited()
@@ -47,25 +65,41 @@ def resolved_below(
     return tuple(found)
 
 
-def words(environment: Environment, name: NormalizedName, below: str) -> str:
-    """Return the request for ``name`` as `resolved_below` asks it: ``name[extra]<below,>=1``."""
-    asked = (package.requirement for package in bounded(environment, name, below).packages)
-    return next(str(item) for item in asked if item is not None and canonicalize_name(item.name) == name)
+def words(environment: Environment, name: NormalizedName, bounds: Bounds) -> str:
+    """Return what to write for `resolved` to be so: ``"name[extra]<2,>=1"``, or ``"name>2" for "name==2"``."""
+    rows = zip(bounded(environment, name, bounds).packages, (*environment.packages, None), strict=False)
+    new, old = next((new, old) for new, old in rows if _asks_for(new, name))
+    instead = f' for "{old.plain}"' if old is not None and bounds.free else ""
+    return f'"{new.plain}"{instead}'
 
 
-def bounded(environment: Environment, name: NormalizedName, below: str) -> Environment:
-    """Return ``environment`` with its requests for ``name`` held below a version, or with one more that does so."""
-    bound = SpecifierSet(f"<{below}")
+def asked_for(environment: Environment, name: NormalizedName) -> bool:
+    """Tell whether the file asks for ``name`` and says which versions it takes."""
+    return any(
+        package.requirement.specifier
+        for package in environment.packages
+        if _asks_for(package, name) and package.requirement is not None
+    )
+
+
+def bounded(environment: Environment, name: NormalizedName, bounds: Bounds) -> Environment:
+    """Return ``environment`` with its requests for ``name`` held within bounds, or with one more that is."""
     packages, known = [], False
     for package in environment.packages:
         requirement = package.requirement
-        if requirement is not None and requirement.url is None and canonicalize_name(requirement.name) == name:
+        if requirement is not None and _asks_for(package, name):
             held = Requirement(str(requirement))
-            held.specifier &= bound
-            package = replace(package, text=str(held), requirement=held)
+            held.specifier = bounds.specifier if bounds.free else held.specifier & bounds.specifier
+            hashes = () if bounds.free else package.hashes
+            package = replace(package, text=str(held), requirement=held, hashes=hashes)
             known = True
         packages.append(package)
     if not known:
-        line = Requirement(f"{name}<{below}")
+        line = Requirement(f"{name}{bounds.specifier}")
         packages.append(replace(packages[0], text=str(line), requirement=line, path=None, extras=(), hashes=()))
     return replace(environment, packages=tuple(packages))
+
+
+def _asks_for(package: Package, name: NormalizedName) -> bool:
+    requirement = package.requirement
+    return requirement is not None and requirement.url is None and canonicalize_name(requirement.name) == name

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from kpack.resolve.bounded import Bounds
     from kpack.resolve.model import Pin
 
 IMAGE = replace(base({}), system={"libc6": "2.35", "cuda-cudart-12-8": "12.8"})
@@ -39,34 +42,57 @@ def ext(folder: Path, cache: Cache, version: str, needed: str) -> Pin:
 
 
 @pytest.mark.parametrize(
-    ("fitting", "said", "asked"),
+    ("asks", "fitting", "said", "tried"),
     [
-        ({"1.0", "1.1"}, 'write "ext<1.2,>=1" in packages, which gives 1.1: its native code fits', ["1.3", "1.2"]),
-        ({"0.1"}, "", ["1.3", "1.2", "1.1", "1", "1.0"]),
+        (
+            "ext>=1",
+            {"1.0", "1.1"},
+            'write "ext<1.2,>=1" in packages, which gives 1.1: its native code fits',
+            [">1.3", "<1.3", "<1.2"],
+        ),
+        ("ext>=1", set(), "", [">1.3", "<1.3", "<1.2", "<1.1", "<1", "<1.0", "<1.3", "<1.2", "<1.1", "<1", "<1.0"]),
+        (
+            "ext[x]<1.2,>=1",
+            {"0.1", "1.2"},
+            'write "ext[x]<1.3,>1.1" for "ext[x]<1.2,>=1" in packages, which gives 1.2: its native code fits',
+            [">1.1", "<1.3,>1.1"],
+        ),
+        (
+            "ext==1.1",
+            {"1.0"},
+            'write "ext<1.1" for "ext==1.1" in packages, which gives 1.0: its native code fits',
+            [">1.1", "<1.3,>1.1", "<1.2,>1.1", "<1.1", "<1.1"],
+        ),
+        (
+            "other",
+            {"1.0"},
+            'write "ext<1.1" in packages, which gives 1.0: its native code fits',
+            [">1.3", "<1.3", "<1.2", "<1.1"],
+        ),
     ],
 )
-def test_older_versions_are_tried_until_one_fits(
-    tmp_path: Path, fitting: set[str], said: str, asked: list[str]
+def test_newer_versions_and_then_older_ones_are_tried_until_one_fits(
+    tmp_path: Path, asks: str, fitting: set[str], said: str, tried: list[str]
 ) -> None:
     cache = Cache(tmp_path / "cache")
     pins: Mapping[Version, Pin] = {
         Version(version): ext(tmp_path, cache, version, "libcudart.so.12" if version in fitting else "libcudart.so.13")
         for version in ("1.0", "1.1", "1.2", "1.3")
     }
-    asks, place = environment("ext>=1"), target(IMAGE)
-    made = from_resolution(asks, resolution((place, [pins[Version("1.3")]])), meaning="0" * 64)
+    file, place = environment(asks), target(IMAGE)
+    own = Requirement(asks).specifier if asks != "other" else SpecifierSet()
+    made = from_resolution(file, resolution((place, [pins[max(own.filter(pins))]])), meaning="0" * 64)
     fetcher = Fetcher(cache)
     with WheelReading(fetcher) as reading:
-        stopping = report(made, asks, [IMAGE], reading).stopping
-    bounds = []
+        stopping = report(made, file, [IMAGE], reading).stopping
+    seen = []
 
-    def older(name: str, below: str) -> list[TargetResolution] | None:
+    def ask(name: str, bounds: Bounds) -> list[TargetResolution] | None:
         assert name == EXT
-        bounds.append(below)
-        known = [version for version in pins if version < Version(below)]
-        if not known:
-            return None
-        return [TargetResolution(target=place, packed=(pins[max(known)],), from_base=())]
+        seen.append(str(bounds.specifier))
+        held = bounds.specifier if bounds.free else bounds.specifier & own
+        known = list(held.filter(pins))
+        return [TargetResolution(target=place, packed=(pins[max(known)],), from_base=())] if known else None
 
-    assert words(stopping, made, asks, [IMAGE], fetcher, older) == ({EXT: said} if said else {})
-    assert bounds[: len(asked)] == asked
+    assert words(stopping, made, file, [IMAGE], fetcher, ask) == ({EXT: said} if said else {})
+    assert seen == tried
