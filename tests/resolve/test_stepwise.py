@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pip._internal.exceptions import DistributionNotFound
-from pip._internal.req.constructors import install_req_from_line
 
 from kpack.resolve.worker import seams, stepwise
+from kpack.resolve.worker.answer import Chosen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,19 +26,19 @@ class Script:
         self.lost, self.none = lost, none
         self.calls: list[tuple[tuple[str, ...], dict[str, str]]] = []
 
-    def resolve(self, asked: Sequence[tuple[str, str]], pins: dict[str, str]) -> list[Any]:
+    def resolve(self, asked: Sequence[tuple[str, str]], pins: dict[str, str]) -> list[Chosen]:
         names = tuple(line for line, _ in asked)
         self.calls.append((names, dict(pins)))
         if list(asked) in [list(part) for part in self.lost]:
             raise seams.Lost
         if list(asked) in [list(part) for part in self.none]:
             raise DistributionNotFound(f"no way for {names}")
-        return [install_req_from_line(f"{name}=={pins.get(name, '1')}") for name in names]
+        return [Chosen(name, pins.get(name, "1"), (), "") for name in names]
 
 
 def step(search: Script, *asked: tuple[str, str]) -> list[str]:
     found = stepwise.resolve(cast("Search", search), asked, (DistributionNotFound,))
-    return [str(ireq.req) for ireq in found]
+    return [f"{pin.name}=={pin.version}" for pin in found]
 
 
 def test_each_step_holds_on_to_what_the_one_before_chose() -> None:

@@ -24,8 +24,8 @@ from kpack.resolve.ask import question
 from kpack.resolve.child import COMMAND, Workers, surroundings
 from kpack.resolve.wire import MARK, Answer, Underway, dumps, loads
 from kpack.resolve.worker import seams
-from kpack.resolve.worker.connection import open_session
 from kpack.resolve.worker.pages import Page
+from kpack.resolve.worker.session import open_session
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, known, packed
 
@@ -40,9 +40,10 @@ from kpack.resolve.wire import dumps, loads
 from kpack.resolve.worker.connection import connect
 from kpack.resolve.worker.readers import Readers
 from kpack.resolve.worker.solve import run
+import kpack.resolve.worker.resolution, kpack.resolve.worker.session
+import pip._vendor.truststore  # it chooses its system when it is imported
 system, machine, name, tag = json.loads(sys.argv[1])
 from pip._vendor.packaging import markers, tags
-import pip._vendor.truststore  # it chooses its system when it is imported
 sys.platform = name
 platform.system = lambda: system
 platform.machine = lambda: machine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import queue
 import signal
@@ -16,6 +17,14 @@ from kpack.resolve.worker.course import Course
 if TYPE_CHECKING:
     from kpack.resolve.wire import Answer, Failure, Message, RequiresAnswer
     from kpack.resolve.worker.connection import Connection
+
+_PERHAPS = (
+    "pip._vendor.requests",
+    "pip._internal.cli.base_command",
+    "kpack.resolve.worker.session",
+    "kpack.resolve.worker.transport",
+)
+"""What only a request or a search needs, in the order in which it is wanted."""
 
 
 def main() -> None:
@@ -33,12 +42,14 @@ def main() -> None:
 
 
 def _load(questions: queue.SimpleQueue[str]) -> None:
-    """Import what an answer needs while whoever asks is loading, too: first what sends requests."""
+    """Import what any answer needs, and then, while whoever asks is loading, what one may need."""
     import kpack.resolve.worker.connection
-    import kpack.resolve.worker.readers
+    import kpack.resolve.worker.solve  # noqa: F401
 
-    if questions.empty():
-        import kpack.resolve.worker.solve  # noqa: F401
+    for module in _PERHAPS:
+        if not questions.empty():
+            return
+        importlib.import_module(module)
 
 
 def _listen(questions: queue.SimpleQueue[str]) -> None:
@@ -92,7 +103,6 @@ class Worker:
 
             readers = Readers(question, connection)
             readers.start()
-            # pip's resolver takes its time to load; the first pages come meanwhile.
             from kpack.resolve.worker.solve import run
 
             found = run(readers, self._course)

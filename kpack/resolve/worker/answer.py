@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack import urls
-from kpack.resolve.wire import Ask, Failure, FoundFile, Request, Resolved
-from kpack.resolve.worker import direct, seams
+from kpack.resolve.wire import Ask, Failure, FoundFile, FoundSource, Request, Resolved
+from kpack.resolve.worker import direct
 from kpack.resolve.worker.provided import HOST
 from kpack.resolve.worker.requirements import bare
 
@@ -17,8 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.readers import Readers
     from kpack.resolve.worker.requirements import Markers
-    from kpack.resolve.worker.search import Search
+
+
+class Chosen(NamedTuple):
+    """One distribution of a solution."""
+
+    name: str
+    """Normalised."""
+    version: str
+    extras: tuple[str, ...]
+    """Those that are asked for, normalised and sorted."""
+    url: str
+    """Of its file, repository or folder, without fragment; that of a synthetic wheel for what the kernel has."""
 
 
 class HashedContent(NamedTuple):
@@ -29,36 +41,35 @@ class HashedContent(NamedTuple):
     """Bytes."""
 
 
-def digests(search: Search, found: Iterable[Any]) -> dict[str, HashedContent]:
+def digests(readers: Readers, found: Iterable[Chosen]) -> dict[str, HashedContent]:
     """Download every file whose index gives no sha256, and return what it is, by URL.
 
     Raises:
         Unreachable: one could not be read.
 
     """
-    urls = [ireq.link.url_without_fragment for ireq in found]
-    files = [file for url in urls if (file := search.finder.files.get(url)) and "sha256" not in file.hashes]
-    return {file.url: HashedContent(*search.web.digest(file.url)) for file in files}
+    files = [file for pin in found if (file := readers.files.get(pin.url)) and "sha256" not in file.hashes]
+    return {file.url: HashedContent(*readers.web.digest(file.url)) for file in files}
 
 
-def row(search: Search, ireq: Any, computed: Mapping[str, HashedContent]) -> Resolved:
+def row(readers: Readers, pin: Chosen, computed: Mapping[str, HashedContent]) -> Resolved:
     """Describe one resolved distribution: where it comes from, and what it asks for on this target."""
-    finder, markers = search.finder, search.markers
-    name, version = str(canonicalize_name(ireq.name)), next(iter(ireq.req.specifier)).version
-    extras = tuple(sorted(canonicalize_name(extra) for extra in ireq.extras))
-    url = ireq.link.url_without_fragment
+    markers = readers.markers
+    name, version, extras, url = pin
     if url.startswith(HOST):
-        kernel = finder.kernel
+        kernel = readers.kernel
         known = kernel.metadata(name) if not extras or kernel.knows_extras(name) else kernel.published(name)
         lines = known.requires if known is not None and name not in markers.no_deps else ()
         active = [line for extra in extras for line in lines if markers.holds(line, extra)]
         plain = {line for line in lines if markers.holds(line)}
         asks = _asks(markers, (line for line in dict.fromkeys(active) if line not in plain))
         return Resolved(name=name, version=version, extras=extras, asks=asks, kernel=True)
-    file = finder.files.get(url)
-    metadata = finder.metadata(file) if file is not None and file.is_wheel else finder.seen[url]
+    file = readers.files.get(url)
+    metadata = readers.metadata(file) if file is not None and file.is_wheel else readers.seen[url]
+    got: FoundFile | None
+    source: FoundSource | None
     if file is None:
-        got, source = direct.from_record(url, finder.direct[url], finder.sizes.get(url))
+        got, source = direct.from_record(url, readers.direct[url], readers.sizes.get(url))
     elif file.local:
         got, source = direct.from_folder(file, computed[file.url])
     elif file.is_wheel:
@@ -78,28 +89,26 @@ def row(search: Search, ireq: Any, computed: Mapping[str, HashedContent]) -> Res
     )
 
 
-def requests(search: Search, found: Sequence[Any]) -> list[Request]:
+def requests(readers: Readers, found: Sequence[Chosen]) -> list[Request]:
     """Return the requests with the names that they turned out to have."""
-    by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
+    by_url = {pin.url: pin.name for pin in found}
     named = []
-    for item in search.request.asked:
+    for item in readers.request.asked:
         try:
             name = str(canonicalize_name(Requirement(item.line).name))
             text = item.line
         except InvalidRequirement:
-            link = seams.requirement(item.line, comes_from=item.text).link
-            name, text = by_url[link.url_without_fragment], item.text
+            name, text = by_url[direct.address(item.line)], item.text
         named.append(Request(name=name, requirement=text, hashes=item.hashes))
     return named
 
 
-def misnamed(named: Sequence[Request], found: Sequence[Any]) -> Failure | None:
+def misnamed(named: Sequence[Request], found: Sequence[Chosen]) -> Failure | None:
     """Return the failure for a request whose URL gives a distribution of another name, or None."""
-    by_url = {ireq.link.url_without_fragment: str(canonicalize_name(ireq.name)) for ireq in found}
+    by_url = {pin.url: pin.name for pin in found}
     for item in named:
         if item.name not in by_url.values():
-            link = seams.requirement(item.requirement, comes_from=item.requirement).link
-            other = by_url.get(link.url_without_fragment) if link is not None else None
+            other = by_url.get(direct.address(item.requirement))
             return Failure(
                 kind="no-solution",
                 text=f"{item.requirement} gives {other or 'another distribution'}, not {item.name}",
@@ -121,15 +130,10 @@ def _asks(markers: Markers, lines: Iterable[str]) -> tuple[Ask, ...]:
 
 
 def notes(
-    search: Search, found: Sequence[Any], rows: Sequence[Resolved], computed: Mapping[str, HashedContent]
+    readers: Readers, found: Sequence[Chosen], rows: Sequence[Resolved], computed: Mapping[str, HashedContent]
 ) -> Iterator[str]:
     """Yield what the user should hear of although it is no error."""
-    finder = search.finder
-    files = {
-        str(canonicalize_name(ireq.name)): file
-        for ireq in found
-        if (file := finder.files.get(ireq.link.url_without_fragment)) is not None
-    }
+    files = {pin.name: file for pin in found if (file := readers.files.get(pin.url)) is not None}
     for each in files.values():
         if urls.signed(each.url):
             yield (
@@ -141,10 +145,10 @@ def notes(
                     else "put a URL with a fresh one in KPACK_URLS"
                 )
             )
-    for file in map(finder.files.__getitem__, computed):
+    for file in map(readers.files.__getitem__, computed):
         if not file.local:
             yield f"the index gives no sha256 for {file.filename}: it was computed from the download"
-    hashed = {item.name for item in requests(search, found) if item.hashes}
+    hashed = {item.name for item in requests(readers, found) if item.hashes}
     for item in rows:
         name, asked = item.name, set(item.extras)
         if item.kernel and name in hashed:
@@ -155,24 +159,26 @@ def notes(
             yield f"{name} {item.version} was yanked from its index{reason}"
         if not asked:
             continue
-        provided = _provided_extras(search, item, files.get(name))
+        provided = _provided_extras(readers, item, files.get(name))
         # What nobody knows is a matter of the last look at all that the kernel has.
         if provided is not None and (missing := sorted(asked - set(provided))):
             has = f"it has {', '.join(sorted(provided))}" if provided else "it has none"
             yield f"{name} {item.version} has no extra {', '.join(missing)}, so that nothing comes with it ({has})"
-    for line in search.markers.unknowable:
+    for line in readers.markers.unknowable:
         yield f"{line!r} depends on the kernel's release, which is not known: taken as empty"
 
 
-def _provided_extras(search: Search, item: Resolved, file: IndexFile | None) -> tuple[str, ...] | None:
+def _provided_extras(readers: Readers, item: Resolved, file: IndexFile | None) -> tuple[str, ...] | None:
     """Return the extras that a distribution has, None when nobody knows."""
-    finder, name = search.finder, item.name
+    name = item.name
     if item.kernel:
-        metadata = finder.kernel.metadata(name) if finder.kernel.knows_extras(name) else finder.kernel.published(name)
+        metadata = (
+            readers.kernel.metadata(name) if readers.kernel.knows_extras(name) else readers.kernel.published(name)
+        )
         return None if metadata is None else metadata.extras
     if file is not None:
-        return finder.metadata(file).extras
-    return next((seen.extras for seen in finder.seen.values() if canonicalize_name(seen.name) == name), ())
+        return readers.metadata(file).extras
+    return next((seen.extras for seen in readers.seen.values() if canonicalize_name(seen.name) == name), ())
 
 
 def found_file(file: IndexFile, content: HashedContent | None = None) -> FoundFile:

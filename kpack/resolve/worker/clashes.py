@@ -10,7 +10,7 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import seams
-from kpack.resolve.worker.distribution import TargetDistribution
+from kpack.resolve.worker.files import specifiers
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.unusable import Reasons, Unusable
 
@@ -171,7 +171,7 @@ class ClashSearch:
         if not file.is_wheel:
             return self._finder.seen.get(file.url) or self._finder.sdists.known(file)
         metadata = self._finder.metadata(file)
-        admitted = TargetDistribution(metadata, self._markers).requires_python
+        admitted = specifiers(metadata.requires_python)
         return metadata if admitted.contains(self._finder.request.python_full_version, prereleases=True) else None
 
     def _nothing(

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from kpack.resolve.worker.files import IndexFile
 
 
+def address(line: str) -> str:
+    """Return the URL, without fragment, that pip reads in a request by URL or path; empty for any other."""
+    from kpack.resolve.worker import seams  # pip has read it already
+
+    link = seams.requirement(line, comes_from=line).link
+    return "" if link is None else str(link.url_without_fragment)
+
+
 def from_sdist(file: IndexFile, content: HashedContent | None) -> FoundSource:
     """Describe an sdist of an index."""
     return FoundSource(

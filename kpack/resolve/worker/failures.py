@@ -14,18 +14,11 @@ from kpack.resolve.wire import Failure
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kpack.resolve.worker.web import Unreachable
-
 _URL = re.compile(r"[a-z+]+://[^\s;\"'<>]+")
 _FATAL = re.compile(r"^(?:fatal|error|ERROR): (.+)$", re.MULTILINE)
 """The row in which git says why it stops."""
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:#|\Z)")
 _LET_GO = "; if the repository has lost that commit, let go of it: kpack lock --upgrade-package NAME"
-
-
-def unreachable(error: Unreachable) -> Failure:
-    """Return the failure of a host that did not answer as it should."""
-    return Failure(kind="network", host=error.host, text=error.reason, status=error.status)
 
 
 def network(error: BaseException, asked: Iterable[str]) -> Failure | None:

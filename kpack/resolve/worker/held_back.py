@@ -9,7 +9,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack.resolve.wire import Older
-from kpack.resolve.worker.distribution import TargetDistribution
+from kpack.resolve.worker.files import specifiers
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import bare
 from kpack.resolve.worker.unusable import Reasons
@@ -23,17 +23,15 @@ if TYPE_CHECKING:
     from kpack.resolve.wire import Request, Resolved
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.pages import Page
-    from kpack.resolve.worker.requirements import Markers
-    from kpack.resolve.worker.seams import Finder
+    from kpack.resolve.worker.readers import Readers
 
 
 class Comparison:
     """Compares an answer with what the indexes have."""
 
-    def __init__(self, finder: Finder, markers: Markers, rows: Sequence[Resolved]) -> None:
-        self._finder = finder
-        self._markers = markers
-        self._reasons = Reasons(finder.pages.fit, finder.request.tags)
+    def __init__(self, readers: Readers, rows: Sequence[Resolved]) -> None:
+        self._readers = readers
+        self._reasons = Reasons(readers.pages.fit, readers.request.tags)
         self._rows = {row.name: row for row in rows}
         self._asks: dict[str, list[tuple[str, SpecifierSet, str]]] = {}
         self._wanted: dict[str, SpecifierSet] = {}
@@ -41,7 +39,7 @@ class Comparison:
         for row in rows:
             for ask in row.asks:
                 self._ask(ask.name, f"{row.name} {row.version}", ask.requirement)
-        for limit in finder.request.limits:
+        for limit in readers.request.limits:
             self._ask(
                 str(canonicalize_name(bare(limit.requirement).name)), f"{limit.by} of the base", limit.requirement
             )
@@ -70,7 +68,7 @@ class Comparison:
         return found
 
     def _compared(self, name: str, taken: Version) -> Older | None:
-        page = self._finder.pages.page(name)
+        page = self._readers.pages.page(name)
         versions = {
             version: files
             for version, files in self._reasons.versions(page, Version(taken.public)).items()
@@ -105,7 +103,7 @@ class Comparison:
 
     def _reason(self, name: str, taken: Version, version: Version) -> str:
         """Return what keeps a usable ``version`` from being taken."""
-        kernel = self._finder.kernel
+        kernel = self._readers.kernel
         if kernel.fixed(name):
             item = kernel.provided[name]
             return f"{'exclude says' if item.by == 'exclude' else 'the base image has'} {item.shown}"
@@ -114,10 +112,10 @@ class Comparison:
             asker = by.partition(" ")[0]
             if (asker in apart or asker not in self._rows) and not specifier.contains(version, prereleases=True):
                 return f"{by} needs {requirement}"
-        own = next(self._own_needs(self._finder.pages.best(name).get(version)), None)
+        own = next(self._own_needs(self._readers.pages.best(name).get(version)), None)
         if own is not None:
             return f"{version} {own}"
-        if self._finder.request.pins.get(name) == str(taken):
+        if self._readers.request.pins.get(name) == str(taken):
             return f"the old lock has {taken} (--upgrade-package {name} lets go of it)"
         return f"{version} clashes with what else was taken"
 
@@ -136,29 +134,29 @@ class Comparison:
         if file is None or not file.is_wheel:
             return
         try:
-            metadata = self._finder.metadata(file)
+            metadata = self._readers.metadata(file)
         except BadMetadata as error:
             yield f"{error}"
             return
-        request = self._finder.request
-        admitted = TargetDistribution(metadata, self._markers).requires_python
+        request = self._readers.request
+        admitted = specifiers(metadata.requires_python)
         if not admitted.contains(request.python_full_version, prereleases=True):
             yield f"needs Python {admitted}, the target has {request.python_full_version}"
         extras = self._rows[str(canonicalize_name(metadata.name))].extras
         later = []
-        for line in self._markers.active(metadata, extras):
-            requirement = self._markers.asked(line)
+        for line in self._readers.markers.active(metadata, extras):
+            requirement = self._readers.markers.asked(line)
             other = str(canonicalize_name(requirement.name))
-            has = self._finder.kernel.version(other) if self._finder.kernel.fixed(other) else None
+            has = self._readers.kernel.version(other) if self._readers.kernel.fixed(other) else None
             if has is not None:
                 if not requirement.specifier.contains(has, prereleases=True):
-                    yield f"needs {requirement}, and the kernel has {self._finder.kernel.provided[other].shown}"
+                    yield f"needs {requirement}, and the kernel has {self._readers.kernel.provided[other].shown}"
             elif other in self._rows:
                 got = self._rows[other].version
                 if not requirement.specifier.contains(got, prereleases=True):
                     later.append(f"needs {requirement}, and {got} was taken")
-            elif not requirement.url and not list(requirement.specifier.filter(self._finder.pages.best(other))):
-                page = self._finder.pages.page(other)
+            elif not requirement.url and not list(requirement.specifier.filter(self._readers.pages.best(other))):
+                page = self._readers.pages.page(other)
                 newest = next(iter(requirement.specifier.filter(self._reasons.versions(page))), None)
                 files = [file for file in page.files if file.version == newest]
                 verdict = self._reasons.why(other, newest, files) if newest is not None else None

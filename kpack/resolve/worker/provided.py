@@ -8,7 +8,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack.resolve.worker.metadata import BadMetadata
-from kpack.resolve.worker.requirements import Metadata, only_extra, parsed, readable
+from kpack.resolve.worker.requirements import Metadata, Needs, only_extra, parsed, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.metadata import MetadataStore
     from kpack.resolve.worker.pages import TargetPages
+    from kpack.resolve.worker.requirements import Markers
 
 HOST = "https://kernel.invalid/"
 """Address of the synthetic wheels (RFC 6761: never a real host)."""
@@ -66,6 +67,11 @@ class ProvidedDistributions:
             if readable(line) and (only_extra(line) or (item.counts and self._on_opened(line)))
         ]
         return Metadata(name, item.version, lines, item.provides_extra or (), None)
+
+    def needs(self, name: str, markers: Markers) -> Needs:
+        """Return what the kernel's ``name`` asks for, as far as the resolver may see it."""
+        later = None if self.knows_extras(name) else lambda: self.published(name)
+        return Needs(self.metadata(name), markers, later)
 
     def knows_extras(self, name: str) -> bool:
         """Tell whether the extras are known without the index."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from kpack.resolve.wire import Question
     from kpack.resolve.worker.connection import Connection
+    from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.requirements import Metadata
 
 
 class Readers:
@@ -26,7 +28,7 @@ class Readers:
 
     def __init__(self, request: Question, connection: Connection) -> None:
         self.request = request
-        self.arguments, self.session, self.web = connection.arguments, connection.session, connection.web
+        self.arguments, self.web = connection.arguments, connection.web
         self.metadata, self.sdists = connection.metadata, connection.sdists
         self.metadata.unread = frozenset(request.no_deps)
         self.markers = Markers(
@@ -34,6 +36,14 @@ class Readers:
         )
         self.pages = TargetPages(connection.pages, Fit(request))
         self.kernel = ProvidedDistributions(request.provided, self.pages, self.metadata)
+        self.files: dict[str, IndexFile] = {}
+        """Every file that became a candidate, by URL."""
+        self.direct: dict[str, Any] = {}
+        """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
+        self.sizes: dict[str, int] = {}
+        """Bytes of the files that pip has got for that, by URL."""
+        self.seen: dict[str, Metadata] = {}
+        """Metadata of what pip prepared itself, by URL."""
         self.prefetcher = Prefetcher(self, self.web.pool.submit, dict(request.pins))
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from kpack import licenses
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 
 _EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]+)""")
@@ -226,6 +226,46 @@ class Markers:
         for line in metadata.requires:
             if (extras and any(self.holds(line, extra) for extra in extras)) or self.holds(line):
                 yield line
+
+
+class Needs:
+    """What one distribution asks for on the target."""
+
+    def __init__(
+        self, metadata: Metadata, markers: Markers, with_extras: Callable[[], Metadata | None] | None = None
+    ) -> None:
+        """Take ``metadata``; ``with_extras`` gives what is published of it, for one that says nothing of extras."""
+        self.plain = metadata
+        self._markers = markers
+        self._with_extras = with_extras
+
+    @functools.cached_property
+    def own(self) -> Metadata:
+        """The headers, with those of extras when they are published elsewhere."""
+        own, published = self.plain, self._with_extras() if self._with_extras is not None else None
+        if published is None:
+            return own
+        requires = (*own.requires, *(line for line in published.requires if only_extra(line)))
+        return Metadata(own.name, own.version, requires, (*own.extras, *published.extras), own.requires_python)
+
+    def asked(self, extras: Collection[str] = ()) -> Iterator[Requirement]:
+        """Yield what counts for the target when ``extras`` are asked for, markers taken off.
+
+        Raises:
+            UrlDependency: one of them is a URL.
+
+        """
+        metadata = self.own if extras else self.plain
+        for line in self._markers.active(metadata, [canonicalize_name(extra) for extra in extras]):
+            requirement = self._markers.asked(line)
+            if requirement.url is None:
+                yield requirement
+            elif canonicalize_name(requirement.name) in self._markers.direct:
+                yield named(line)
+            else:
+                extras_asked = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+                asked = f"{requirement.name}{extras_asked} @ {requirement.url}"
+                raise UrlDependency(f"{metadata.name} {metadata.version}", asked)
 
 
 def only_extra(line: str) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pip._vendor.packaging.version import Version
 
 from kpack.resolve.wire import Failure, RequiresAnswer
-from kpack.resolve.worker import failures
 from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.web import Unreachable
@@ -27,7 +26,7 @@ def run(question: RequiresQuestion, connection: Connection) -> RequiresAnswer | 
     try:
         lines = list(connection.web.pool.map(reader.requires, question.distributions))
     except Unreachable as error:
-        return failures.unreachable(error)
+        return error.failure()
     found, absent, unread = {}, [], []
     for item, got in zip(question.distributions, lines, strict=True):
         if isinstance(got, BadMetadata):

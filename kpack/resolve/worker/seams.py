@@ -38,7 +38,7 @@ from kpack import licenses, urls
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
 from kpack.resolve.worker.metadata import BadMetadata
-from kpack.resolve.worker.requirements import Markers, Metadata, invalid
+from kpack.resolve.worker.requirements import Markers, Metadata, Needs, invalid
 from kpack.resolve.worker.unisolated import admit_build, metadata_folder
 
 if TYPE_CHECKING:
@@ -183,16 +183,13 @@ class Finder:
     sdists: SdistMetadata
     kernel: ProvidedDistributions
     markers: Markers
+    files: dict[str, IndexFile]
+    direct: dict[str, Any]
+    sizes: dict[str, int]
+    seen: dict[str, Metadata]
+    """Those of `readers.Readers`."""
     on_metadata: Callable[[IndexFile], None] = lambda _file: None
     """Called before a wheel's metadata is handed out: the prefetcher looks ahead from there."""
-    files: dict[str, IndexFile] = field(default_factory=dict)
-    """Every file that became a candidate, by URL."""
-    direct: dict[str, Any] = field(default_factory=dict)
-    """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
-    sizes: dict[str, int] = field(default_factory=dict)
-    """Bytes of the files that pip has got for that, by URL."""
-    seen: dict[str, Metadata] = field(default_factory=dict)
-    """Metadata of what pip prepared itself, by URL."""
     building: str = ""
     """What pip was last asked to prepare from source."""
     inner: tuple[str, ...] = ()
@@ -265,8 +262,7 @@ class Finder:
         url = ireq.link.url_without_fragment
         name = self.kernel.name_of(url)
         if name is not None:
-            later = None if self.kernel.knows_extras(name) else lambda: self.kernel.published(name)
-            return TargetDistribution(self.kernel.metadata(name), self.markers, later)
+            return TargetDistribution(self.kernel.needs(name, self.markers))
         file = self.files.get(url)
         if file is None:
             metadata = self._of_source(original, ireq)
@@ -274,7 +270,7 @@ class Finder:
             metadata = self._of_wheel(ireq, file)
         else:
             metadata = self._of_sdist(original, ireq, file)
-        return TargetDistribution(metadata, self.markers)
+        return TargetDistribution(Needs(metadata, self.markers))
 
     def _of_wheel(self, ireq: Any, file: IndexFile) -> Metadata:
         self.on_metadata(file)

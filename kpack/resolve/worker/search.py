@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import seams
+from kpack.resolve.worker.answer import Chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,16 +25,25 @@ class Search:
         self.web = readers.web
         self.markers = readers.markers
         self.finder = seams.Finder(
-            readers.request, readers.pages, readers.metadata, readers.sdists, readers.kernel, readers.markers
+            request=readers.request,
+            pages=readers.pages,
+            metadata=readers.metadata,
+            sdists=readers.sdists,
+            kernel=readers.kernel,
+            markers=readers.markers,
+            files=readers.files,
+            direct=readers.direct,
+            sizes=readers.sizes,
+            seen=readers.seen,
         )
-        self.repository = seams.open_repository(self.finder, readers.arguments, readers.session)
+        self.repository = seams.open_repository(self.finder, readers.arguments, readers.web.session)
         seams.install()
         if self.request.prefetch:
             self.finder.on_metadata = readers.prefetcher.ahead
         if course is not None:
             self.finder.on_build = course.building
 
-    def resolve(self, asked: Iterable[tuple[str, str]], pins: dict[str, str]) -> list[Any]:
+    def resolve(self, asked: Iterable[tuple[str, str]], pins: dict[str, str]) -> list[Chosen]:
         """Return pip-tools' pins for (line, comes_from) pairs, sorted by name."""
         constraints = [seams.requirement(line, comes_from=comes_from) for line, comes_from in asked]
         constraints += [
@@ -52,6 +62,15 @@ class Search:
             found = seams.solve(self.repository, constraints, existing, self.request, self.course)
             taken = {ireq.link.url_without_fragment for ireq in found if ireq.link} & self.finder.believed
             if not taken:
-                return sorted(found, key=lambda ireq: str(ireq.name))
+                return sorted(map(_pin, found))
             self.finder.doubted |= taken
             self.finder.believed -= taken
+
+
+def _pin(ireq: Any) -> Chosen:
+    return Chosen(
+        name=str(canonicalize_name(ireq.name)),
+        version=next(iter(ireq.req.specifier)).version,
+        extras=tuple(sorted(canonicalize_name(extra) for extra in ireq.extras)),
+        url=ireq.link.url_without_fragment,
+    )

@@ -6,13 +6,14 @@ not seconds, so that every machine gives up at the same place and answers the sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kpack.resolve.worker.seams import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kpack.resolve.worker.answer import Chosen
     from kpack.resolve.worker.search import Search
 
 
@@ -33,7 +34,7 @@ class Unsolvable(Exception):
         self.error = error
 
 
-def resolve(search: Search, asked: Sequence[tuple[str, str]], failures: tuple[type[Exception], ...]) -> list[Any]:
+def resolve(search: Search, asked: Sequence[tuple[str, str]], failures: tuple[type[Exception], ...]) -> list[Chosen]:
     """Return pip-tools' pins for ``asked``, found step by step, each step holding on to what the one before chose.
 
     Raises:
@@ -43,16 +44,16 @@ def resolve(search: Search, asked: Sequence[tuple[str, str]], failures: tuple[ty
     """
     for item in asked:
         _step(search, [item], {}, failures)
-    found: list[Any] = []
+    found: list[Chosen] = []
     for count in range(2, len(asked) + 1):
-        pins = {str(ireq.name): next(iter(ireq.req.specifier)).version for ireq in found if ireq.req.specifier}
+        pins = {pin.name: pin.version for pin in found}
         found = _step(search, asked[:count], pins, failures)
     return found
 
 
 def _step(
     search: Search, asked: Sequence[tuple[str, str]], pins: dict[str, str], failures: tuple[type[Exception], ...]
-) -> list[Any]:
+) -> list[Chosen]:
     try:
         return search.resolve(asked, pins)
     except Lost as error:
