@@ -12,23 +12,30 @@ if TYPE_CHECKING:
 
 # fmt: off
 _FLAGS = """
-    -q --quiet -v --verbose -y --yes -I --ignore-installed -h --help -V --version --active --all-extras
-    --break-system-packages --check-build-dependencies --compile --compile-bytecode --debug --dev
+    -q --quiet -v --verbose -y --yes -I --ignore-installed -h --help -V --version --active --all-extras --all-releases
+    --break-system-packages --check --check-build-dependencies --compile --compile-bytecode --debug --dev
     --disable-pip-version-check --dry-run --exact --force-reinstall --frozen --ignore-requires-python --isolated
-    --locked --native-tls --no-build --no-build-isolation --no-cache --no-cache-dir --no-clean --no-color
-    --no-compile --no-index --no-input --no-python-version-warning --no-sources --no-sync --no-use-pep517 --no-user
-    --no-verify-hashes --no-warn-conflicts --no-warn-script-location --offline --prefer-binary --refresh --reinstall
-    --require-hashes --require-virtualenv --strict --system --use-pep517 --user
+    --locked --managed-python --native-tls --no-break-system-packages --no-build --no-build-isolation --no-cache
+    --no-cache-dir --no-clean --no-color --no-compile --no-config --no-editable --no-index --no-input
+    --no-managed-python --no-progress --no-proxy-env --no-python-downloads --no-python-version-warning
+    --no-require-hashes --no-sources --no-sync --no-use-pep517 --no-user --no-verify --no-verify-hashes
+    --no-warn-conflicts --no-warn-script-location --offline --only-final --prefer-binary --refresh --reinstall
+    --require-build-hashes --require-hashes --require-venv --require-virtualenv --strict --system --system-certs
+    --use-pep517 --user
 """
 """Options without a value that say nothing about what is needed."""
 
 _VALUES = """
-    -C --config-settings --config-setting -t --target -p --python -b --build-constraint -o --override --abi
-    --allow-insecure-host --build-option --cache-dir --cert --client-cert --exclude-newer --exists-action
-    --global-option --implementation --index-strategy --install-option --keyring-provider --link-mode --log
-    --platform --prefix --prerelease --progress-bar --proxy --python-platform --python-version --refresh-package
-    --reinstall-package --report --resolution --resume-retries --retries --root --root-user-action --src --timeout
-    --torch-backend --trusted-host --upgrade-strategy --use-deprecated --use-feature --only-binary
+    -C --config-settings --config-setting --config-settings-package -t --target -p --python -b --build-constraint
+    --build-constraints -o --override --overrides --abi --allow-insecure-host --build-option --cache-dir --cert
+    --client-cert --color --config-file --default-timeout --directory --exclude-newer --exclude-newer-package
+    --excludes --exists-action --fork-strategy --global-option --implementation --index-strategy --install-option
+    --keyring-provider --link-mode --local-log --log --log-file --no-build-isolation-package --no-editable-package
+    --no-sources-package --output-format --platform --prefix --prerelease --prerelease-package --progress-bar
+    --project --proxy --python-platform --python-version --refresh-package --reinstall-package --report
+    --resolution --resume-retries --retries --root --root-user-action --source --source-dir --source-directory --src
+    --timeout --torch-backend --trusted-host --upgrade-strategy --uploaded-prior-to --use-deprecated --use-feature
+    --only-binary
 """
 """Options whose value says nothing about what is needed."""
 # fmt: on
@@ -51,7 +58,12 @@ class Arguments:
     no_binary: list[str] = field(default_factory=list)
     destinations: list[str] = field(default_factory=list)
     """Folders of ``pip download`` and ``pip wheel``."""
+    groups: list[str] = field(default_factory=list)
+    """``--group``, ``--extra``: parts of a project, as options name them."""
+    scripts: list[str] = field(default_factory=list)
+    """``--requirements-from-script``: scripts with metadata (PEP 723)."""
     no_deps: bool = False
+    only_deps: bool = False
     pre: bool = False
     upgrade: bool = False
     unknown: list[str] = field(default_factory=list)
@@ -84,13 +96,16 @@ def _parser() -> _PipParser:
         "links": ("-f", "--find-links"),
         "hashes": ("--hash",),
         "no_binary": ("--no-binary",),
-        "destinations": ("-d", "--dest", "--destination-dir", "-w", "--wheel-dir"),
+        "destinations": ("-d", "--dest", "--destination-dir", "--destination-directory", "-w", "--wheel-dir"),
+        "groups": ("--group", "--extra", "--upgrade-group"),
+        "scripts": ("--requirements-from-script",),
         "upgraded": ("-P", "--upgrade-package"),
     }
     for name, spellings in lists.items():
         parser.add_option(*spellings, action="append", dest=name, default=[])
     for name, spellings in {
         "no_deps": ("--no-deps", "--no-dependencies"),
+        "only_deps": ("--only-deps", "--only-dependencies"),
         "pre": ("--pre",),
         "upgrade": ("-U", "--upgrade"),
     }.items():

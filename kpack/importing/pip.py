@@ -5,6 +5,7 @@ from __future__ import annotations
 import os.path
 import posixpath
 import re
+import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from kpack.importing.harvest import Line
+    from kpack.importing.harvest import Harvest, Line
     from kpack.importing.sitting import Sitting
 
 _OPERATOR = re.compile(r"(?:>=|<=|==|~=|!=)\S|[<>]\d")
@@ -90,7 +91,8 @@ def entry(word: str, line: Line, sitting: Sitting, given: Arguments) -> str | No
 
 def _requirement(plain: str, line: Line, sitting: Sitting, given: Arguments) -> str | None:
     name = re.match(r"[A-Za-z0-9._-]+", plain)
-    if name and plain == name[0] and canonicalize_name(plain) in _TOOLS:
+    tool = str(canonicalize_name(name[0])) if name else ""
+    if name and (tool in _TOOLS - {"setuptools"} or (plain == name[0] and tool in _TOOLS)) and "@" not in plain:
         sitting.harvest.understood(line, "", f"{plain} is a tool of the installation, which a restore does not use")
         return None
     digests = tuple(value.partition(":")[2] for value in given.hashes if value.startswith("sha256:"))
@@ -120,19 +122,40 @@ def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -
         if word not in {":all:", ":none:"}:
             wanted = ", ".join(quoted(part) for part in word.split(","))
             harvest.left(line, "--no-binary has it built from source", f"allow-source = [{wanted}]")
+    _parts(given, line, harvest)
     for option in given.unknown:
         harvest.left(line, f"{quoted(option)} is no option of pip or uv", "look at what it does")
 
 
+def _parts(given: Arguments, line: Line, harvest: Harvest) -> None:
+    """Say how what a project or a script asks for is read, of which an option names a part."""
+    for group in given.groups:
+        where, _, name = group.rpartition(":")
+        project = shlex.quote(where) if where else "pyproject.toml"
+        write = f"kpack init --from {project} --group {shlex.quote(name)}, or --extra"
+        harvest.left(line, f"{quoted(group)} is a part of a project", write)
+    for script in given.scripts:
+        write = f"kpack init --from … --from {shlex.quote(script)}"
+        harvest.left(line, f"{quoted(script)} has requirements of its own", write)
+    if given.only_deps:
+        harvest.left(line, "--only-deps leaves out what is named", "kpack add what it asks for, or exclude it")
+
+
 def _links(url: str, names: list[str], line: Line, sitting: Sitting) -> None:
     """Declare a page of links, or a folder of wheels that is here; a folder of the kernel's has nothing to give."""
-    folder = None if "://" in url else sitting.local(url)
-    if "://" in url:
+    plain = re.sub(r"^file:(?://)?", "", url)
+    folder = None if "://" in plain else sitting.local(plain)
+    if "://" in plain:
         index(url, names, line, sitting, option="--find-links")
-    elif folder is not None and folder.is_dir() and names:
+    elif folder is not None and names and _has_archives(folder):
         relative = os.path.relpath(folder, sitting.harvest.folder).replace(os.sep, "/")
         near = relative if relative.startswith("..") else f"./{relative}"
         sitting.harvest.serve(near, [canonicalize_name(name) for name in names], line, links=True)
+
+
+def _has_archives(folder: Path) -> bool:
+    """Tell whether a folder of this machine holds a wheel or sdist: the kernel's own has what pip put there."""
+    return folder.is_dir() and any(_ARCHIVE.search(path.name) for path in folder.iterdir())
 
 
 def declared(url: str, line: Line, sitting: Sitting, *, option: str) -> None:
@@ -217,7 +240,9 @@ def _local(word: str, line: Line, sitting: Sitting) -> str | None:
     plain, bracket, extras = word.partition("[") if word.endswith("]") else (word, "", "")
     clone = sitting.clone_of(plain)
     local = sitting.local(plain)
-    if clone is not None and (local is None or not local.samefile(sitting.folder)):
+    if "*" in plain and sitting.path(posixpath.dirname(plain)) in sitting.wheels:
+        sitting.harvest.understood(line, "", "what was downloaded above, from a folder of the notebook's own")
+    elif clone is not None and (local is None or not local.samefile(sitting.folder)):
         repository, within = clone
         repository.used = True
         name = within.rpartition("/")[2] or repository_name(f"git+{repository.url}")

@@ -443,6 +443,7 @@ def test_a_fault_in_a_notebook_is_named_by_its_line(tmp_path: Path) -> None:
 
 def test_a_folder_of_wheels_that_is_here_serves_the_names_of_its_line(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "rank_bm25-0.2-py3-none-any.whl").touch()
     harvest = Harvest(folder=tmp_path)
     read(notebook(tmp_path / "n.ipynb", ["!pip install --no-index -f wheels rank-bm25"]), harvest)
     (index,) = harvest.indexes.values()
@@ -517,3 +518,23 @@ def test_what_a_script_of_a_cell_asks_for_stands_at_that_cell(tmp_path: Path) ->
     harvest = Harvest(folder=tmp_path)
     read(notebook(tmp_path / "n.ipynb", [f"%%bash\npython - <<EOF\nimport os\n{calls}\nEOF"]), harvest)
     assert harvest.counts()["understood"] == 53
+
+
+@pytest.mark.parametrize("command", ["install", "download", "wheel", "uninstall"])
+def test_every_option_of_the_pip_that_is_here_is_known(command: str) -> None:
+    from pip._internal.commands import create_command
+
+    from kpack.importing.options import arguments
+
+    for option in create_command(command).parser.option_list_all:
+        for spelling in (*option._short_opts, *option._long_opts):
+            words = [spelling, "x"] if option.takes_value() else [spelling]
+            assert not arguments(words).unknown, spelling
+
+
+def test_a_folder_without_wheels_serves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    harvest = Harvest(folder=tmp_path)
+    cells = ["!pip install -f file:./wheels jiwer", "!pip wheel -w /kaggle/working -f /kaggle/working rank-bm25"]
+    read(notebook(tmp_path / "n.ipynb", cells), harvest)
+    assert not harvest.indexes
