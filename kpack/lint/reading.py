@@ -1,8 +1,8 @@
 """Native code of wheels that are not on this machine yet, read while a lock does something else.
 
 What it costs is bounded, beside what a lock and a build take anyway. A small wheel is fetched whole into the cache,
-where the build finds it and its verdict. Of a larger one parts are read, a tenth of it at most; a wheel without native
-code, as its tags say, is not asked for at all.
+where the build finds it and its verdict. Of a larger one parts are read, a tenth of it at most. Of a wheel without
+native code, as its tags say, nothing is asked; of the largest ones the directory is, for some are tagged wrongly.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ LEAST, MOST = 512 << 10, 8 << 20
 """Bytes that this comes to at least and at most."""
 TOTAL = 64 << 20
 """Bytes of all wheels together."""
+PURE = 256 << 10
+"""Bytes of a wheel without native code from which its directory is looked at."""
+PURE_ONES = 24
+"""That many of them, the largest."""
 _THREADS = 8
 _PATIENCE = Patience(connect=5, stall=10, attempts=1)
 
@@ -53,6 +57,8 @@ class _Task(NamedTuple):
     cost: int
     """Bytes that reading it may take."""
     whole: bool
+    pure: bool
+    """Its tags say that it has no native code."""
 
 
 def machine_of(filename: str) -> str | None:
@@ -91,8 +97,7 @@ class WheelReading:
         self._memory = PartMemory(fetcher.cache.root / "native")
         self._seconds = seconds
         self._threads: Threads | None = None
-        self._waiting: dict[str, Future[None]] = {}
-        """By file name."""
+        self._waiting: dict[_Task, Future[None]] = {}
         self._mutex = threading.Lock()
         self._client: Client | None = None
 
@@ -104,35 +109,43 @@ class WheelReading:
 
     def start(self, wheels: Iterable[Wheel]) -> None:
         """Begin to read what there is to read of ``wheels``."""
-        tasks = []
-        for wheel in dict.fromkeys(wheels):
-            at_hand = self.cache.find(wheel.sha256, wheel.size) is not None
-            if at_hand or machine_of(wheel.filename) is None:
-                continue
-            if (known := self._memory.get(wheel.sha256)) is not None:
-                self.found[wheel.filename] = known
-            elif self._fetcher.offline or wheel.url is None or not wheel.url.startswith(("https://", "http://")):
-                self.unread[wheel.filename] = "it is not asked for"
-            elif wheel.size is None:
-                self.unread[wheel.filename] = "its index does not say how many bytes it has"
-            elif wheel.size <= SMALL:
-                tasks.append(_Task(wheel, wheel.size, whole=True))
-            else:
-                tasks.append(_Task(wheel, budget(wheel.filename, wheel.size), whole=False))
+        wheels = tuple(dict.fromkeys(wheels))
+        tasks = [task for wheel in wheels if (task := self._task(wheel)) is not None]
+        pure = [task for task in tasks if task.pure]
+        for task in sorted(pure, key=lambda item: -(item.wheel.size or 0))[PURE_ONES:]:
+            tasks.remove(task)
         left, chosen = TOTAL, []
-        for task in sorted(tasks, key=lambda item: (item.cost, item.wheel.filename)):
+        for task in sorted(tasks, key=lambda item: (item.pure, item.cost, item.wheel.filename)):
             if task.cost <= left:
                 left -= task.cost
                 chosen.append(task)
-            else:
+            elif not task.pure:
                 self.unread[task.wheel.filename] = "there are many wheels with native code"
         if chosen:
             self._until = time.monotonic() + self._seconds
             self._client = client = Client(connections=_THREADS, patience=_PATIENCE)
             self._threads = threads = Threads(_THREADS)
-            self._waiting = {
-                task.wheel.filename: threads.submit(partial(self._work, task, client, threads)) for task in chosen
-            }
+            self._waiting = {task: threads.submit(partial(self._work, task, client, threads)) for task in chosen}
+
+    def _task(self, wheel: Wheel) -> _Task | None:
+        """Return what there is to do for a wheel."""
+        pure = machine_of(wheel.filename) is None
+        if (pure and (wheel.size or 0) < PURE) or self.cache.find(wheel.sha256, wheel.size) is not None:
+            return None
+        if (known := self._memory.get(wheel.sha256)) is not None:
+            self.found[wheel.filename] = known
+            return None
+        if self._fetcher.offline or wheel.url is None or not wheel.url.startswith(("https://", "http://")):
+            why = "it is not asked for"
+        elif wheel.size is None:
+            why = "its index does not say how many bytes it has"
+        elif pure or wheel.size > SMALL:
+            return _Task(wheel, budget(wheel.filename, wheel.size), whole=False, pure=pure)
+        else:
+            return _Task(wheel, wheel.size, whole=True, pure=False)
+        if not pure:
+            self.unread[wheel.filename] = why
+        return None
 
     def wait(self) -> None:
         """Let everything come to its end, of which there is one in time."""
@@ -145,14 +158,14 @@ class WheelReading:
     def _end(self) -> None:
         if self._client is None or self._threads is None:
             return
-        over = [name for name, future in self._waiting.items() if not future.done()]
+        over = [task for task, future in self._waiting.items() if not future.done()]
         self._client.interrupt()
         self._threads.end(1)  # one that waits for a connection ends with it, and is heard no more
         self._client.close()
         self._client = None
         with self._mutex:
-            left = (name for name in over if name not in self.found)
-            self.unread |= dict.fromkeys(left, f"{self._seconds:g} seconds were over")
+            for task in over:
+                self._leave(task, f"{self._seconds:g} seconds were over")
 
     def _work(self, task: _Task, client: Client, threads: Threads) -> None:
         try:
@@ -162,7 +175,12 @@ class WheelReading:
                 self._read(task, client, threads)
         except (UnreadError, Transient, Refused, KpackError) as trouble:
             with self._mutex:
-                self.unread[task.wheel.filename] = str(trouble)
+                self._leave(task, str(trouble))
+
+    def _leave(self, task: _Task, why: str) -> None:
+        """Remember why a wheel was not read, unless it was meanwhile, or there should be nothing to read."""
+        if not task.pure and task.wheel.filename not in self.found:
+            self.unread[task.wheel.filename] = why
 
     def _bring(self, wheel: Wheel, client: Client) -> None:
         """Fetch a small wheel into the cache, and judge it as a build will."""

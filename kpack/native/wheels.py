@@ -67,7 +67,8 @@ class Shelf:
 
     def find(self, soname: str, by: Located) -> tuple[Located, ...]:
         """Return what ``by`` may get for ``soname``, its own wheel's alone where that has one."""
-        found = [item for item in self._named.get(soname, ()) if item.object.machine == by.object.machine]
+        # Of a wheel whose tags name no machine nobody knows it before its files are read.
+        found = [item for item in self._named.get(soname, ()) if item.object.machine in {by.object.machine, ""}]
         own = tuple(item for item in found if item.wheel == by.wheel)
         return own or tuple(found)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kpack.cache import Cache
 from kpack.fetch import Fetcher
-from kpack.lint import WheelReading
-from kpack.lint.reading import SMALL
+from kpack.lint import WheelReading, reading
+from kpack.lint.reading import PURE, SMALL
 from kpack.resolve.model import Wheel
 from tests.support.elf import make_elf
 from tests.support.origin import Origin
@@ -18,6 +18,8 @@ from tests.support.wheels import make_wheel
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import pytest
 
 TAG = "cp312-cp312-manylinux_2_17_x86_64"
 MODULE = {"ext/_C.abi3.so": make_elf(needed=["libcudart.so.13"])}
@@ -67,10 +69,30 @@ def test_of_a_large_wheel_parts_are_read_and_remembered(tmp_path: Path) -> None:
     assert sum(seen.sent for seen in origin.seen) < SMALL // 10
 
 
-def test_wheels_without_native_code_are_not_asked_for(tmp_path: Path) -> None:
+def test_small_wheels_without_native_code_are_not_asked_for(tmp_path: Path) -> None:
     with Origin() as origin:
         read(tmp_path, wheel(tmp_path, origin, tag="py3-none-any"))
     assert not origin.seen
+
+
+def test_native_code_of_a_wheel_that_is_tagged_to_have_none_is_found(tmp_path: Path) -> None:
+    with Origin() as origin:
+        odd = wheel(tmp_path, origin, "py3-none-any", NOISE)
+        reading = read(tmp_path, odd)
+        assert reading.found[odd.filename][0].needed == ("libcudart.so.13",)
+        assert sum(seen.sent for seen in origin.seen) < SMALL // 10
+        origin.ranges = False
+        assert not read(tmp_path / "again", odd).unread  # there should be nothing to read
+
+
+def test_only_the_largest_wheels_without_native_code_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PURE_ONES", 1)
+    with Origin() as origin:
+        odd = wheel(tmp_path, origin, "py3-none-any", {"ext/data.bin": random.Random(2).randbytes(PURE)})
+        large = wheel(tmp_path, origin, "py2.py3-none-any", NOISE)
+        assert set(read(tmp_path, odd, large).found) == {large.filename}
 
 
 def test_nobody_is_asked_offline(tmp_path: Path) -> None:
