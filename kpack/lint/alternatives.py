@@ -152,7 +152,7 @@ class _Search:
             found = report(other, self._environment, self._bases, reading)
         own = {pin.wheel.filename for target in targets for pin in target.packed if pin.name == self._name}
         misfit = any(item.package == self._name and item.certainty in _UNFIT for item in found.findings)
-        return not misfit and not found.stopping and own.isdisjoint(reading.unread)
+        return not misfit and not found.stopping and own.isdisjoint(reading.untold)
 
 
 def _below(first: Version, last: Version, step: int) -> str:

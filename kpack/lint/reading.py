@@ -22,6 +22,7 @@ from kpack.fetch.client import Client, Refused, Transient
 from kpack.fetch.model import Patience
 from kpack.lint.memory import PartMemory
 from kpack.lint.threads import Threads
+from kpack.native import names
 from kpack.native.remote import RemoteWheel, UnreadError
 from kpack.pack.admission import Verdicts
 from kpack.pack.content import WheelFile
@@ -75,7 +76,17 @@ def budget(filename: str, size: int) -> int:
 
     Of NVIDIA's own libraries the names are enough: they are what others ask for, and ask for each other alone.
     """
-    return 0 if filename.startswith("nvidia_") else max(LEAST, min(MOST, size // SHARE))
+    return 0 if _by_name(filename) else max(LEAST, min(MOST, size // SHARE))
+
+
+def _by_name(filename: str) -> bool:
+    return filename.startswith("nvidia_")
+
+
+def _tells_late(filename: str, objects: Iterable[SharedObject]) -> bool:
+    """Tell whether none of a wheel's own files told anything, as where a tool has moved their tables to the end."""
+    own = [item for item in objects if not names.is_copied(item.path)]
+    return bool(own) and not _by_name(filename) and all(item.unread for item in own)
 
 
 class WheelReading:
@@ -146,6 +157,12 @@ class WheelReading:
         if not pure:
             self.unread[wheel.filename] = why
         return None
+
+    @property
+    def untold(self) -> dict[str, str]:
+        """Why nothing is known of the native code of a wheel, by file name."""
+        late = (name for name, objects in self.found.items() if _tells_late(name, objects))
+        return {**self.unread, **dict.fromkeys(late, "its files tell at their end what they need")}
 
     def wait(self) -> None:
         """Let everything come to its end, of which there is one in time."""

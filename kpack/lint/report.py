@@ -12,7 +12,7 @@ from kpack.pack import native
 from kpack.pack.layout import target_of, wheel_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable, Mapping
 
     from kpack.base import BaseImage
     from kpack.environment import Environment
@@ -49,12 +49,12 @@ def report(made: Lock, environment: Environment, bases: Iterable[BaseImage], rea
         environment.allow_native,
         environment.accelerator,
     )
-    unread = [name for name in reading.unread if name not in read]
-    return replace(found, unknown=(*found.unknown, _unread(unread, reading))) if unread else found
+    untold = {name: why for name, why in reading.untold.items() if name not in read}
+    return replace(found, unknown=(*found.unknown, _untold(untold))) if untold else found
 
 
-def _unread(names: Collection[str], reading: WheelReading) -> str:
-    """Return the one sentence on wheels that nobody looked at yet."""
-    told = [f"{name.partition('-')[0]} ({reading.unread[name]})" for name in sorted(names)]
+def _untold(reasons: Mapping[str, str]) -> str:
+    """Return the one sentence on wheels of which nothing is known yet; ``reasons`` are by file name."""
+    told = [f"{name.partition('-')[0]} ({why})" for name, why in sorted(reasons.items())]
     more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
     return f"native code that kpack build will look at: {', '.join(told[:_TOLD])}{more}"

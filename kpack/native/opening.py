@@ -31,6 +31,7 @@ _FOLDERS = re.compile(rb"(?<=\0)(?:/|\$ORIGIN|\$\{ORIGIN\})[^\0]*(?=\0)")
 _TEXT = re.compile(rb"\0(?:[\x21-\x7e]+\0)+")
 """A table of names: no name in it is empty, apart from the first."""
 _MOST = 1 << 12
+_ENDS_IN_NAMES = re.compile(rb"[\x21-\x7e\0]{4096}\Z")
 
 
 class _Version(NamedTuple):
@@ -57,6 +58,11 @@ def read(begin: bytes, path: str, *, executable: bool = False) -> SharedObject |
                 continue
             return _told(shell, names[0], versions)
     return None
+
+
+def breaks_off(begin: bytes) -> bool:
+    """Tell whether the first bytes of a file end in a table of names, so that the ones behind it may tell more."""
+    return _ENDS_IN_NAMES.search(begin, max(0, len(begin) - 4096)) is not None and any(begin[-4096:])
 
 
 def _anchors(begin: bytes) -> Iterator[re.Match[bytes]]:
@@ -135,11 +141,14 @@ def _entry(begin: bytes, at: int, names: int, order: str) -> tuple[str, bool] | 
 
 
 def _library(begin: bytes, at: int, names: int, order: str) -> str | None:
-    """Return the library whose versions follow, where the head of such a list is at ``at``; else None."""
+    """Return the library of whose versions there is a list, where the head of such a list is at ``at``; else None.
+
+    The list follows its head, as GNU's linkers write it, or all lists follow all heads, as LLVM's does.
+    """
     if at + 16 > len(begin):
         return None
     version, count, name, inner, _ = struct.unpack_from(f"{order}HHIII", begin, at)
-    if (version, inner) != (1, 16) or not count:
+    if version != 1 or inner < 16 or inner % 16 or not count:
         return None
     text = _name(begin, names + name)
     return text.decode() if b".so" in text else None

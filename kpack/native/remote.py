@@ -132,7 +132,15 @@ class RemoteWheel:
             return unread  # who reads the whole wheel says so
         if len(data) == entry.size:
             return read(data, entry.name, executable=entry.executable) or unread
-        return opening.read(data, entry.name, executable=entry.executable) or unread
+        found = opening.read(data, entry.name, executable=entry.executable)
+        if found is None and opening.breaks_off(data):
+            following = self._read(min(_OPENING, entry.compressed - count), at + count)
+            try:
+                data += inflater.decompress(inflater.unconsumed_tail + following, _INFLATED)
+            except zlib.error:  # type: ignore[misc] # as above
+                return unread
+            found = opening.read(data, entry.name, executable=entry.executable)
+        return found or unread
 
     def _read(self, size: int, offset: int) -> bytes:
         """Return ``size`` bytes at ``offset``, asked for if they are not there yet."""

@@ -125,3 +125,12 @@ def test_a_slow_server_holds_up_no_lock(tmp_path: Path) -> None:
             reading.start([big])
             reading.wait()
         assert big.filename in reading.unread
+
+
+def test_a_wheel_whose_files_tell_at_their_end_is_told_to_be_left_to_the_build(tmp_path: Path) -> None:
+    late = {"ext/_C.abi3.so": make_elf(gap=2 * SMALL, needed=["libcudart.so.13"])[:-1] + NOISE["ext/data.bin"]}
+    with Origin() as origin:
+        moved = wheel(tmp_path, origin, more=late)
+        reading = read(tmp_path, moved)
+    assert reading.untold == {moved.filename: "its files tell at their end what they need"}
+    assert not reading.unread

@@ -25,9 +25,15 @@ def begin(late: int = 100_000, **more: Any) -> bytes:
     return data[: len(data) - late // 2]
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_the_opening_tells_what_the_whole_file_does(order: str) -> None:
-    asks: dict[str, Any] = {"order": order, "symbols": ["PyInit__C", CHECK], "runpath": "$ORIGIN/../torch/lib:/opt/lib"}
+def test_the_opening_tells_what_the_whole_file_does(order: str, apart: bool) -> None:
+    asks: dict[str, Any] = {
+        "order": order,
+        "apart": apart,
+        "symbols": ["PyInit__C", CHECK],
+        "runpath": "$ORIGIN/../torch/lib:/opt/lib",
+    }
     found = opening.read(begin(**asks), PATH)
     whole = read(make_elf(needed=NEEDED, versions=VERSIONS, **asks), PATH)
     assert found is not None

@@ -58,6 +58,15 @@ def test_of_a_large_member_the_opening_is_read(tmp_path: Path) -> None:
     assert remote.received < 1_000_000
 
 
+def test_of_a_large_member_whose_names_break_off_more_is_read(tmp_path: Path) -> None:
+    symbols = [f"symbol_{random.Random(number).randbytes(20).hex()}" for number in range(60_000)]
+    many = make_elf(symbols=symbols, versions={"libc.so.6": ["GLIBC_2.38"]}, late=8)
+    found, remote = look(archive(tmp_path, {"big.abi3.so": many + NOISE, "data.bin": NOISE}))
+    assert found["big.abi3.so"].versions == (("libc.so.6", "GLIBC_2.38"),)
+    assert not found["big.abi3.so"].whole
+    assert remote.received < 2_000_000
+
+
 def test_of_a_stored_member_the_tables_are_read_wherever_they_are(tmp_path: Path) -> None:
     large = make_elf(needed=["libcudart.so.13"], gap=2_000_000, late=3_000_000)
     data = archive(tmp_path, {"big.abi3.so": large, "other.bin": NOISE}, zipfile.ZIP_STORED)

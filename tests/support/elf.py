@@ -41,11 +41,13 @@ def make_elf(
     gap: int = 0,
     late: int = 0,
     gpu: bytes = b"",
+    apart: bool = False,
 ) -> bytes:
     """Return an ELF file that a loader could follow to its tables; it has no sections.
 
     ``versions`` are symbol versions by library, those in ``weak`` marked so; ``symbols`` stand among its names. ``gap``
     bytes lie between its headers and its tables, ``late`` bytes between these and its dynamic table, the last one.
+    ``apart`` has the versions lie as LLVM's linker writes them: the heads of all libraries first, then all lists.
     """
     names = _Names()
     word = "Q" if bits == 64 else "I"
@@ -57,14 +59,17 @@ def make_elf(
     tags += [(tag, names(text)) for tag, text in ((14, soname), (15, rpath), (29, runpath)) if text]
     for item in symbols:
         names(item)
-    verneed, verdef = b"", b""
+    verneed, verdef, lists = b"", b"", b""
     for index, (library, wanted) in enumerate((versions or {}).items()):
         last = index + 1 == len(versions or {})
-        size = 16 + 16 * len(wanted)
-        verneed += struct.pack(f"{order}HHIII", 1, len(wanted), names(library), 16, 0 if last else size)
+        size = 16 if apart else 16 + 16 * len(wanted)
+        inner = 16 * (len(versions or {}) - index) + len(lists) if apart else 16
+        verneed += struct.pack(f"{order}HHIII", 1, len(wanted), names(library), inner, 0 if last else size)
         for number, version in enumerate(wanted):
             flags, further = 2 if version in weak else 0, 0 if number + 1 == len(wanted) else 16
-            verneed += struct.pack(f"{order}IHHII", _hash(version), flags, 2, names(version), further)
+            entry = struct.pack(f"{order}IHHII", _hash(version), flags, 2, names(version), further)
+            verneed, lists = (verneed, lists + entry) if apart else (verneed + entry, lists)
+    verneed += lists
     for index, version in enumerate(("base", *defines) if defines else ()):
         following = 0 if index == len(defines) else 28
         verdef += struct.pack(f"{order}HHHHIII", 1, 0 if index else 1, index + 1, 1, 0, 20, following)
