@@ -21,6 +21,8 @@ from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_n
 from packaging.version import InvalidVersion, Version
 from pip._internal.models.index import PyPI
 
+from kpack.native import NativeWheel
+from kpack.native.names import is_for_several
 from kpack.target import marker_environment, supported_tags
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from kpack.base import BaseImage
+    from kpack.native.elf import SharedObject
 
 COMPANIONS = re.compile(
     r"(nvidia|cuda|triton|torch|jax|jaxlib|lib\w+-cu\d\d|rmm|pylibcudf|tensorrt|intel|mkl|tbb)(-.*)?"
@@ -53,6 +56,10 @@ class Choice(NamedTuple):
     def version(self) -> Version:
         """Return its version, with the local part that its file name has."""
         return parse_wheel_filename(self.filename)[1]
+
+    def native(self, objects: tuple[SharedObject, ...] | None) -> NativeWheel:
+        """Return it with what was read of it."""
+        return NativeWheel(self.name, self.version, objects, is_for_several(parse_wheel_filename(self.filename)[3]))
 
 
 class _Distant(io.RawIOBase):

@@ -27,7 +27,7 @@ from benchmarks.native.table import Wheels
 from kpack import base
 from kpack.base import BaseImage, probe_cell
 from kpack.base.model import NativeRecord
-from kpack.native import Certainty, NativeWheel, judge, of_image
+from kpack.native import Certainty, judge, of_image
 from kpack.native.names import is_module
 from kpack.pack.wheel import Lax, admit
 
@@ -135,7 +135,7 @@ def main() -> int:
             modules = {item.path for item in views["build"] or () if is_module(item.path, initialiser=item.module)}
             broken = {item for item in modules if said.get(item)} if modules else {i for i in said if said[i]}
             for view, objects in views.items():
-                report = judge(kernel, [NativeWheel(choice.name, choice.version, objects)])
+                report = judge(kernel, [choice.native(objects)])
                 worst = next((c for c in Certainty if any(f.certainty is c for f in report.findings)), None)
                 truth = (
                     "none loads"

@@ -22,7 +22,7 @@ from benchmarks.native.choose import Choice, Index
 from kpack import base
 from kpack.fetch.client import Client
 from kpack.lint.reading import budget, machine_of
-from kpack.native import Certainty, NativeWheel, judge, of_image, sentences
+from kpack.native import Certainty, judge, of_image, sentences
 from kpack.native.remote import RemoteWheel, UnreadError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def main() -> int:
                 rows["", "no wheel for it", ""].append(image.name)
                 continue
             first, *_ = group = groups[image.name]
-            packed = [NativeWheel(item.name, item.version, wheels.known[item.url].objects) for item in group]
+            packed = [item.native(wheels.known[item.url].objects) for item in group]
             report = judge(of_image(image, image.name, ".".join(image.python_full_version.split(".")[:2])), packed)
             mark, said = verdict(report, first)
             more = f" + {len(group) - 1}" if len(group) > 1 else ""

@@ -100,7 +100,7 @@ class _Judge:
                 grouped[trouble].append(item)
         failing = {item for trouble, items in grouped.items() if trouble.certain is not None for item in items}
         fit = {names.variant(item.object.path) for item in usable if item not in failing and not self._module(item)}
-        modules = [item for item in usable if self._module(item)]
+        modules = [item for item in usable if self._module(item) and not self._spare(wheel, item)]
         for trouble, items in grouped.items():
             # Of a library that lies there in builds for several systems, one that fits is enough.
             files = [item for item in items if self._module(item) or names.variant(item.object.path) not in fit]
@@ -165,6 +165,13 @@ class _Judge:
 
     def _module(self, item: Located) -> bool:
         return names.is_module(item.object.path, initialiser=item.object.module)
+
+    def _spare(self, wheel: NativeWheel, item: Located) -> bool:
+        """Tell whether a wheel for several Pythons does without a file: for one of them, and no other is like it."""
+        if not wheel.several or names.python_of(item.object.path) is None:
+            return False
+        kind = names.variant(item.object.path)
+        return sum(names.variant(other.object.path) == kind for other in self.around.shelf.of(wheel.name)) == 1
 
     def _imports(self, item: Located) -> bool:
         """Tell whether the kernel's Python could import it, as far as its name goes."""

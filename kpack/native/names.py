@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packaging.tags import Tag
 
 _TAGGED = re.compile(r"\.cpython-(\d)(\d+)(t?)d?-[^/]*\.so", re.ASCII)
 _STABLE = re.compile(r"\.abi3t?\.so", re.ASCII)
@@ -51,6 +56,11 @@ def python_of(path: str) -> str | None:
     """Return the Python that alone can import an extension module by its name (``3.12``, ``3.13t``); else None."""
     found = _TAGGED.search(path)
     return f"{found[1]}.{found[2]}{found[3]}" if found else None
+
+
+def is_for_several(tags: Iterable[Tag]) -> bool:
+    """Tell whether a wheel with these tags is for several Pythons."""
+    return any(tag.abi == "abi3" or tag.interpreter.startswith("py") for tag in tags)
 
 
 def is_module(path: str, *, initialiser: bool) -> bool:

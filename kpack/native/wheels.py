@@ -27,6 +27,8 @@ class NativeWheel:
     """As the file name has it: with the local part that tells what it was built for."""
     objects: tuple[SharedObject, ...] | None
     """None when nobody has read the file yet."""
+    several: bool = False
+    """Its tags say that it is for several Pythons (``cp310-abi3``, ``py3-none``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

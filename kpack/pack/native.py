@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from kpack.native import AddedPackages, NativeReport, NativeWheel, judge, of_image, of_platform, sentences
+from kpack.native import (
+    AddedPackages,
+    NativeReport,
+    NativeWheel,
+    judge,
+    names,
+    of_image,
+    of_platform,
+    sentences,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -38,14 +47,14 @@ def report(
     """
     findings: dict[Misfit, None] = {}
     unknown: dict[str, None] = {}
-    names = frozenset(map(canonicalize_name, allowed))
+    passed = frozenset(map(canonicalize_name, allowed))
     for target in targets:
         image = images.get(target.base or "")
         if image is not None:
             kernel = of_image(image, target.label, target.python, accelerator or "", _added(target, debs))
         else:
             kernel = of_platform(target.label, target.python, target.machine, target.glibc, accelerator or "")
-        found = judge(kernel, [_wheel(item, objects) for item in target.distributions], names)
+        found = judge(kernel, [_wheel(item, objects) for item in target.distributions], passed)
         findings |= dict.fromkeys(found.findings)
         unknown |= dict.fromkeys(found.unknown)
     return NativeReport(tuple(findings), tuple(unknown))
@@ -62,7 +71,7 @@ def _wheel(item: PackedDistribution, objects: Mapping[str, tuple[SharedObject, .
     filename = item.wheel.removeprefix("wheels/")
     name, version, _, tags = parse_wheel_filename(filename)
     pure = any(tag.platform == "any" for tag in tags)
-    return NativeWheel(name, version, objects.get(filename, () if pure else None))
+    return NativeWheel(name, version, objects.get(filename, () if pure else None), names.is_for_several(tags))
 
 
 def error(
@@ -73,12 +82,12 @@ def error(
 ) -> KpackError:
     """Return the error that says what cannot work, all of it, and what to write: ``instead`` by name, as tried."""
     told = sentences(stopping)
-    names = ", ".join(f'"{name}"' for name in sorted({item.package for item in stopping}))
+    packages = ", ".join(f'"{name}"' for name in sorted({item.package for item in stopping}))
     if len(told) == 1:
         what = told[0][0]
     else:
         what = f"native code of {len(told)} packages does not fit:" + "".join(f"\n  {said}" for said, _ in told)
     advice = dict.fromkeys(text for _, text in told if text)
-    allow = f"let it pass by allow-native = [{names}] in kaggle-env.toml"
+    allow = f"let it pass by allow-native = [{packages}] in kaggle-env.toml"
     tried = (text for name, text in instead.items() if any(item.package == name for item in stopping))
     return kind(what, where=where, next=", or ".join([*tried, *advice, allow]))

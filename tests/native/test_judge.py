@@ -147,6 +147,16 @@ def test_some_modules_that_fail_are_likely_where_another_version_is_there() -> N
     ]
 
 
+def test_a_module_for_one_python_is_a_plugin_of_a_wheel_for_several() -> None:
+    wants = module(needed=["libcudart.so.13"])
+    files = {"ext/_C.abi3.so": module(), f"ext/_fp8.{CP312}": wants}
+    several = replace(wheel("ext", files), several=True)
+    assert told(lint(several)) == [("libcudart.so.13", "libcudart.so.12", Certainty.ON_DEMAND)]
+    assert told(lint(wheel("ext", files)))[0][2] is Certainty.LIKELY
+    twins = replace(wheel("ext", {**files, "ext/_fp8.cpython-311-x86_64-linux-gnu.so": wants}), several=True)
+    assert told(lint(twins))[0][2] is Certainty.LIKELY  # each Python has its own
+
+
 def test_of_builds_for_several_systems_one_that_fits_is_enough() -> None:
     files = {f"bnb/libbnb_cuda{n}.so": make_elf(needed=[f"libcudart.so.{n // 10}"]) for n in (110, 128, 130)}
     assert lint(wheel("bnb", files)) == NativeReport()
