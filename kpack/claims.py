@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -78,6 +77,8 @@ def folder(root: Path) -> Iterator[Path]:
         OSError: ``root`` cannot be written.
 
     """
+    import tempfile
+
     root.mkdir(parents=True, exist_ok=True)
     for left in root.glob(f"*{_CLAIM}"):
         _sweep(left, left.with_suffix(""))

@@ -13,8 +13,8 @@ from kpack import environment as environments
 from kpack import source
 from kpack.errors import CheckFailed, IntegrityError, NoSolution, UsageError
 from kpack.files import write_text
-from kpack.lock import check_licenses, from_resolution, stale, validated
 from kpack.lock import load as load_lock
+from kpack.lock import stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -132,6 +132,24 @@ class Locked:
     """The lock that was there; None for the first one, and for one that could not be read."""
 
 
+def unchanged(
+    project: Project, *, upgrade: bool | frozenset[NormalizedName] = False, strict: bool = False
+) -> Locked | None:
+    """Return what `lock` does where the lock speaks for the file already: nothing. None where it does not.
+
+    Raises:
+        UsageError: kaggle-env.toml is wrong.
+        IntegrityError: the lock is damaged.
+
+    """
+    if upgrade is True:
+        return None
+    old = project.lock
+    if old is None or upgrade or strict or project.stale():
+        return None
+    return Locked(project.lock_path, old, changed=False)
+
+
 def lock(
     project: Project,
     fetcher: Fetcher,
@@ -159,10 +177,11 @@ def lock(
     """
     environment = project.environment
     old = project.lock if upgrade is not True else None
-    if old is not None and not upgrade and not strict and not project.stale():
-        return Locked(project.lock_path, old, changed=False)
+    if (done := unchanged(project, upgrade=upgrade, strict=strict)) is not None:
+        return done
     from kpack.checkpoints import clients
     from kpack.environment.checks import check_base_names, check_local_files
+    from kpack.lock import check_licenses, from_resolution, validated
     from kpack.resolve.child import Workers
 
     fetcher = _with_credentials(fetcher, environment)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,6 +64,8 @@ def built(image: str) -> DockerImage | None:
 
 @functools.cache
 def _built() -> Mapping[str, DockerImage]:
+    from importlib import resources
+
     text = resources.files("kpack.base").joinpath("digests.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
     return {digits: DockerImage(day, python, accelerator.strip("?")) for digits, day, python, accelerator in rows}

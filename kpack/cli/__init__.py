@@ -8,7 +8,6 @@ import io
 import json
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -233,6 +232,8 @@ def _told(error: Exception) -> dict[str, object]:
         return {**error.to_dict()}
     if isinstance(error, OSError):
         return MachineError(error.strerror or str(error), where=str(error.filename or "")).to_dict()
+    import traceback
+
     place = traceback.extract_tb(error.__traceback__)[-1]
     return MachineError(
         f"a fault in kpack itself: {type(error).__name__}: {error}",

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 
 from kpack import project as projects
 from kpack.base.about import about, days
-from kpack.cache import Cache
-from kpack.cli import changes
-from kpack.cli.progress import locking
 from kpack.cli.session import SCREEN, answer, human_size, note, say, tell, warn
 from kpack.errors import ExitCode, NoSolution, UsageError
-from kpack.fetch import Fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,16 +34,9 @@ def lock(
     project = projects.Project.find(config)
     if workers is not None:
         workers.meanwhile = _load
+    renewed = upgrade or _upgraded(project, names)
     try:
-        with locking() as (on_resolve, on_fetch):
-            done = projects.lock(
-                project,
-                Fetcher(Cache(), listener=on_fetch),
-                upgrade=upgrade or _upgraded(project, names),
-                strict=strict,
-                on_resolve=on_resolve,
-                workers=workers,
-            )
+        done = projects.unchanged(project, upgrade=renewed, strict=strict) or _anew(project, renewed, workers, strict)
     except NoSolution:
         if not as_json:
             _say_images(project)  # a conflict with an image is as true as what is known of it
@@ -57,6 +46,8 @@ def lock(
     for text in done.notes:
         note(text)
     if as_json:
+        from kpack.cli import changes
+
         answer(
             {
                 "lock": str(done.path),
@@ -88,6 +79,25 @@ def lock(
     return int(ExitCode.DONE)
 
 
+def _anew(
+    project: projects.Project, upgrade: bool | frozenset[NormalizedName], workers: Workers | None, strict: bool
+) -> projects.Locked:
+    """Lock, and show how far it is."""
+    from kpack.cache import Cache
+    from kpack.cli.progress import locking
+    from kpack.fetch import Fetcher
+
+    with locking() as (on_resolve, on_fetch):
+        return projects.lock(
+            project,
+            Fetcher(Cache(), listener=on_fetch),
+            upgrade=upgrade,
+            strict=strict,
+            on_resolve=on_resolve,
+            workers=workers,
+        )
+
+
 def _load() -> None:
     """Import what is used once there is an answer, while the resolver is looking for it."""
     projects.load()
@@ -102,6 +112,7 @@ def _say_changes(done: projects.Locked) -> None:
     if not done.changes:
         tell("since the last lock: the same packages and checkpoints")
         return
+    from kpack.cli import changes
     from kpack.pack.difference import of_lock
 
     tell(f"since the last lock: {changes.total(of_lock(done.before), of_lock(done.lock))}")

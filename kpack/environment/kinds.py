@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -181,6 +180,8 @@ def _size(value: int | str, at: KeyPath, reading: Reading) -> int:
         return value
     match = re.fullmatch(r"([0-9.]+) ?([A-Za-z]+)", value)
     assert match is not None
+    from fractions import Fraction
+
     size = int(Fraction(match[1]) * SIZE_UNITS[match[2]])
     if size == 0:
         reading.say(at, f"{quoted(value)} is nothing", "write a number of bytes above 0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
@@ -107,6 +106,8 @@ class _Check:
         return good
 
     def unknown_key(self, key: str, shape: FixedTable, at: KeyPath) -> None:
+        import difflib
+
         place = f"[{'.'.join(str(part) for part in at if isinstance(part, str))}]" if at else "the top of the file"
         right = [row.key for row in shape.rows]
         plain = key.lower().replace("_", "-")

@@ -34,6 +34,8 @@ It is called from several threads.
 """
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OF_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]+)['"]""")
+_OR = re.compile(r"\bor\b")
 _UNKNOWABLE = re.compile(r"\b(platform_release|platform_version)\b")
 _LISTED = 12
 _READERS = 16
@@ -187,7 +189,8 @@ class _World:
             )
             return
         for line in lines:
-            if of is not None and _named(line) not in of:  # few do, and reading all takes its time
+            # Few lines count, and reading all takes its time.
+            if (of is not None and _named(line) not in of) or _of_another_extra(line, extra):
                 continue
             try:
                 requirement = Requirement(line)
@@ -361,6 +364,15 @@ class Breach(NamedTuple):
     by: NormalizedName
     wants: str
     of: NormalizedName
+
+
+def _of_another_extra(line: str, extra: str) -> bool:
+    """Tell whether a line surely counts for other extras only; one that there is more to say of is not judged here."""
+    marker = line.partition(";")[2]
+    found = _OF_EXTRA.search(marker)
+    if found is None or _OR.search(marker) or _UNKNOWABLE.search(marker):
+        return False
+    return canonicalize_name(found[1]) != extra
 
 
 def _named(line: str) -> NormalizedName | None:
