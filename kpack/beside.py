@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.errors import IntegrityError, MachineError, UsageError
-from kpack.files import replacing, write_text
+from kpack.files import replacing, sweep, write_text
 from kpack.notebook import LINE_CELL, code, dumps, markdown, with_source
 from kpack.notebook.pair import checkpoints_cell
 from kpack.pack import SUFFIX, read
@@ -91,6 +91,8 @@ def deliver(made: BuiltPack, before: tuple[str, bytes] | None, lands: Mapping[st
     if before is not None and before[0] != made.id:
         with replacing(files.previous) as stream:
             stream.write(before[1])
+    else:
+        sweep(files.previous)  # an earlier build that was killed here had made this very pack
     about = f"# Restores {made.name} (pack {made.id[:12]}): the first cell of the notebook."
     write_text(files.line, f"{about}\n{made.line}\n")
     if files.notebook.exists():
@@ -102,6 +104,8 @@ def deliver(made: BuiltPack, before: tuple[str, bytes] | None, lands: Mapping[st
         else:
             if after != text:
                 write_text(files.notebook, after)
+            else:
+                sweep(files.notebook)
     else:
         write_text(files.notebook, _notebook(made, lands))
     return Delivered(files, None if before is None else before[0], tuple(notes))

@@ -109,11 +109,10 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
         MachineError: the folder cannot be made or written.
 
     """
-    prefix = f".{os.fsdecode(os.fsencode(path.name)[:_LONGEST_PREFIX])}."
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        claims.sweep(path.parent.glob(f"{glob.escape(prefix)}*.part"))
-        stream, name = _claimed(prefix, path.parent)
+        sweep(path)
+        stream, name = _claimed(_prefix(path), path.parent)
     except OSError as error:
         raise MachineError(
             f"cannot write: {error.strerror}", where=str(path), next="choose a folder that can be written"
@@ -135,6 +134,16 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
                 next="free some space" if error.errno == errno.ENOSPC else "choose another file or folder",
             ) from error
         raise
+
+
+def sweep(path: Path) -> None:
+    """Remove what writers of ``path`` that were killed have left beside it."""
+    claims.sweep(path.parent.glob(f"{glob.escape(_prefix(path))}*.part"))
+
+
+def _prefix(path: Path) -> str:
+    """Return how the names of the temporary files for ``path`` begin."""
+    return f".{os.fsdecode(os.fsencode(path.name)[:_LONGEST_PREFIX])}."
 
 
 def _claimed(prefix: str, folder: Path) -> tuple[BufferedRandom, str]:

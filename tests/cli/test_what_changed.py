@@ -60,3 +60,13 @@ def test_a_notebook_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
     (note,) = beside.deliver(made, None, {}).notes
     assert f"{mine.name} has no cell of kpack's for the line" in note
     assert mine.read_text() == '{"cells": []}'
+
+
+def test_what_a_killed_build_left_goes_with_the_next_one_of_the_same_pack(tmp_path: Path) -> None:
+    made = make_pack(tmp_path / "dist", [make_wheel(tmp_path, "alpha")])
+    beside.deliver(made, None, {})
+    there = sorted(made.path.parent.iterdir())
+    for path in beside.beside(made.path):
+        path.with_name(f".{path.name}.0123abcd.part").write_bytes(b"half")
+    beside.deliver(made, (made.id, b""), {})
+    assert sorted(made.path.parent.iterdir()) == there

@@ -37,6 +37,8 @@ HERE = "{}.{}".format(*sys.version_info[:2])
 TOKEN = "KPACK_FAULT_RUN"
 """A variable that every process of a run inherits, by which those are found that outlive it."""
 DATASET = "me/tiny-env"
+_TRIAL = (b"", b"blat")
+"""What Python's ``tempfile`` writes for a trial."""
 _SETTINGS = ("KAGGLE", "HF_", "PIP_", "UV_", "KPACK", "COVERAGE", "PYTHON")
 
 
@@ -185,8 +187,9 @@ class Scene:
     def left(self) -> list[str]:
         """Return temporary files that outlived a run."""
         found = [path for path in self.project.rglob("*") if path.name.endswith((".part", ".tmp", ".claim"))]
-        for place in (self.cache / "tmp", self.temporary):
-            found += place.iterdir() if place.exists() else []
+        found += (self.cache / "tmp").iterdir() if (self.cache / "tmp").exists() else []
+        # By its first temporary file Python tries whether the place takes one, and that may be killed, too.
+        found += [path for path in self.temporary.iterdir() if not path.is_file() or path.read_bytes() not in _TRIAL]
         return sorted(str(path.relative_to(self.folder)) for path in found)
 
 
@@ -310,6 +313,8 @@ def lock_scene(folder: Path, stack: ExitStack) -> Scene:
     scene = LockScene(
         folder, stack, ["lock"], {"KPACK_INDEX_URL": index.url}, "pylock.kaggle-env.toml", server=index.handler
     )
+    # A page without links is what an index has of a project without files: kpack cannot tell it from a lie.
+    scene.misled |= {3}
     _ready(scene)
     (scene.project / "kaggle-env.toml").write_text(_head(["pkg0"]))
     _must(scene, "lock")
@@ -373,6 +378,7 @@ def record_scene(folder: Path, stack: ExitStack) -> Scene:
     scene = RecordScene(
         folder, stack, ["record", "get.py"], {"ORIGIN": origin.url}, "kaggle-env.toml", server=origin.handler
     )
+    scene.misled |= {1}  # the script fails
     _ready(scene)
     (scene.project / "kaggle-env.toml").write_text(_head(["pkg0"]))
     (scene.project / "get.py").write_text(

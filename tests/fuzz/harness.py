@@ -54,8 +54,9 @@ def put(folder: Path, name: str, data: bytes) -> Path:
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Keep what a restore into this process changes of it."""
+    """Keep what a restore into this process changes of it; what is installed here is out of its sight, for speed."""
     before, environment = sys.path[:], dict(os.environ)
+    sys.path[:] = [path for path in before if not path.endswith(("site-packages", "dist-packages"))]
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from kpack.errors import IntegrityError
 from kpack.files import sha256_of
 from kpack.inventory import inventory
 from kpack.inventory.cards import license_of_card
+from kpack.inventory.cyclonedx import bill_of_materials
 from kpack.lock import from_resolution
 from kpack.pack.layout import content_of
 from kpack.page import page_of
@@ -110,6 +112,14 @@ def test_the_bill_of_materials_is_valid_and_the_same_every_time(
     text, _ = bill(packed, capsys)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert text == bill(packed, capsys)[0]
+
+
+def test_the_bill_of_materials_is_ascii_whatever_a_file_is_called(packed: Path) -> None:
+    found = inventory(pack.read(packed))
+    odd = "mod\u202e\x9b31m\u00e8l.bin"
+    text = bill_of_materials(replace(found, model_files=(replace(found.model_files[0], path=odd),)))
+    assert text.isascii()
+    assert odd in [item["name"] for item in json.loads(text)["components"]]
 
 
 def test_the_bill_of_materials_has_digests_addresses_licences_and_who_needs_whom(
