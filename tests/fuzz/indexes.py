@@ -34,7 +34,7 @@ def _page(kind: str) -> Callable[[bytes, Path], None]:
         found = Links(rows, base)
         found.rows("small")
         kept = KeptPages(str(folder))
-        kept.remember("https://host.example/", answer, base, page.filenames, rows)
+        kept.remember("https://host.example/", answer, base, page.places, rows)
         kept.write()
         again = kept.find("https://host.example/")
         assert again is None or list(again.rows) == list(rows)

@@ -8,7 +8,7 @@ import re
 import urllib.parse
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -31,6 +31,34 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Row = dict[str, Any]
 """A file as its page describes it (PEP 691)."""
+
+
+class Places(NamedTuple):
+    """Where the rows of a page are, by parts of their file names: most rows of a long page are never read."""
+
+    spelled: dict[str, list[int]]
+    """By the part that mostly is a version; of all where only a reader can tell under ``""``."""
+    tails: dict[str, list[int]]
+    """By all behind the second dash, the same for many versions; empty for a row without file name."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Places:
+        """Return those of ``rows``."""
+        spelled: dict[str, list[int]] = {}
+        tails: dict[str, list[int]] = {}
+        for place, row in enumerate(rows):
+            filename = row.get("filename")
+            parts = filename.split("-", 2) if type(filename) is str else [""]
+            tail = parts[-1]
+            version = ""
+            if len(parts) == 2:  # an sdist whose name has no dash: most have none any more
+                suffix = next((suffix for suffix in SDIST_SUFFIXES if tail.endswith(suffix)), "")
+                version = tail[: -len(suffix)] if suffix else ""
+            elif len(parts) == 3 and tail.endswith(".whl"):
+                version = parts[1]
+            spelled.setdefault(version, []).append(place)
+            tails.setdefault(tail, []).append(place)
+        return cls(spelled, tails)
 
 
 @dataclass(slots=True)
@@ -263,19 +291,18 @@ class Fit:
         fits = name in self.sources if file.tags is None else self.rank(file.tags) is not None
         return fits and not self.too_new(file) and self.python_fits(file)
 
-    def fitting(self, name: str, filenames: Iterable[str]) -> list[int]:
+    def fitting(self, name: str, places: Places) -> list[int]:
         """Return the places of wheels of a fitting tag, and of sdists that may be built: the others are not read."""
         sources = name in self.sources
         found = []
-        for place, filename in enumerate(filenames):
-            tail = filename.split("-", 2)[-1]  # the same for many a version
+        for tail, of_tail in places.tails.items():
             fits = self._tails.get(tail)
             if fits is None:
                 fits = tail.endswith(".whl") and self.rank("-".join(tail[:-4].split("-")[-3:])) is not None
                 self._tails[tail] = fits
-            if fits or (sources and not filename.endswith(".whl")):
-                found.append(place)
-        return found
+            if fits or (sources and not tail.endswith(".whl")):
+                found += of_tail
+        return sorted(found)
 
     def best(self, name: str, files: Iterable[IndexFile]) -> dict[Version, IndexFile]:
         """Return the one file to take for every version: unyanked, then wheel, then tag, then build number."""

@@ -18,13 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kpack.resolve.worker.files import Places
 from kpack.resolve.worker.metadata import keep
 
 if TYPE_CHECKING:
     from kpack.resolve.worker.files import Row
     from kpack.resolve.worker.web import Response
 
-FORMAT = 1
+FORMAT = 2
 
 LONGEST = 24 * 3600
 """Seconds that a page is taken for fresh at most, whatever its server says."""
@@ -54,7 +55,7 @@ class KeptPage(NamedTuple):
 
     base: str
     """The URL that its rows are relative to."""
-    filenames: list[str]
+    places: Places
     rows: KeptRows
     etag: str
     modified: str
@@ -74,7 +75,7 @@ class KeptPages:
     def __init__(self, cache_dir: str) -> None:
         # Like byte code: for this Python alone.
         self._folder = Path(cache_dir) / "pages" / (sys.implementation.cache_tag or "python") if cache_dir else None
-        self._waiting: list[tuple[str, Response, str, list[str], Sequence[Row]]] = []
+        self._waiting: list[tuple[str, Response, str, Places, Sequence[Row]]] = []
 
     def find(self, url: str) -> KeptPage | None:
         """Return the page of ``url``, fresh or not; None when it is not there, or damaged."""
@@ -85,13 +86,13 @@ class KeptPages:
             fetched, content = path.stat().st_mtime, path.read_bytes()
             if zlib.crc32(content[4:]).to_bytes(4, "big") != content[:4]:
                 return None
-            number, seconds, etag, modified, base, filenames, rows = marshal.loads(content[4:])  # noqa: S302
+            number, seconds, etag, modified, base, places, rows = marshal.loads(content[4:])  # noqa: S302
         except (OSError, EOFError, ValueError, TypeError):
             return None
         if number != FORMAT:
             return None
         fresh = 0 <= time.time() - fetched < seconds
-        return KeptPage(base, filenames, KeptRows(rows), etag, modified, fresh)
+        return KeptPage(base, Places(*places), KeptRows(rows), etag, modified, fresh)
 
     def renew(self, url: str) -> None:
         """Take the page of ``url`` for fetched now: its server says that it is the same."""
@@ -100,22 +101,22 @@ class KeptPages:
             with contextlib.suppress(OSError):
                 os.utime(path)
 
-    def remember(self, url: str, answer: Response, base: str, filenames: list[str], rows: Sequence[Row]) -> None:
+    def remember(self, url: str, answer: Response, base: str, places: Places, rows: Sequence[Row]) -> None:
         """Have the page written by `write`, if its server allows that; who waits for an answer need not wait for it."""
         if self._folder is not None and not _NOT_KEPT.search(answer.headers.get("cache-control", "")):
-            self._waiting.append((url, answer, base, filenames, rows))
+            self._waiting.append((url, answer, base, places, rows))
 
     def write(self) -> None:
         """Write what is remembered."""
         while self._waiting:
-            url, answer, base, filenames, rows = self._waiting.pop()
+            url, answer, base, places, rows = self._waiting.pop()
             path, seconds = self._path(url), _seconds(answer)
             etag, modified = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
             if path is None or not (seconds or etag or modified):
                 continue
             with contextlib.suppress(ValueError):  # nested too deep for any page
                 packed = [marshal.dumps(row) for row in rows]
-                content = marshal.dumps((FORMAT, seconds, etag, modified, base, filenames, packed))
+                content = marshal.dumps((FORMAT, seconds, etag, modified, base, tuple(places), packed))
                 keep(path, zlib.crc32(content).to_bytes(4, "big") + content)
 
     def _path(self, url: str) -> Path | None:

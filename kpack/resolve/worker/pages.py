@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kpack import urls
 from kpack.resolve.wire import Owners
 from kpack.resolve.worker import links
-from kpack.resolve.worker.files import SDIST_SUFFIXES, Fit, IndexFile, Row, read_file, version_of
+from kpack.resolve.worker.files import Fit, IndexFile, Places, Row, read_file, version_of
 from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
 if TYPE_CHECKING:
@@ -38,15 +38,14 @@ class Page:
         rows: Sequence[Row],
         base: str = "",
         *,
-        filenames: list[str] | None = None,
+        places: Places | None = None,
         exists: bool = True,
         simple: bool = True,
     ) -> None:
         self.name = name
         self.index = index
         self.rows = rows
-        self.filenames = _filenames(rows) if filenames is None else filenames
-        """The file name of every row; empty for one that has none."""
+        self.places = Places.of(rows) if places is None else places
         self.exists = exists
         self._base = base
         self._simple = simple
@@ -62,43 +61,24 @@ class Page:
         found = (read_file(self.name, row, self._base, index) for row in rows)
         return [file for file in found if file is not None]
 
-    @functools.cached_property
-    def _spelled(self) -> dict[str, list[int]]:
-        """The places of files by the part of their names that mostly is a version; of all else under ``""``."""
-        found: dict[str, list[int]] = {}
-        for place, filename in enumerate(self.filenames):
-            found.setdefault(_spelling(filename), []).append(place)
-        return found
-
     def rows_of(self, version: Version) -> list[Row]:
         """Return the rows whose file names spell ``version``: most of a long page are not worth more."""
         places = [
-            place for text, places in self._spelled.items() if text and version_of(text) == version for place in places
+            place
+            for text, places in self.places.spelled.items()
+            if text and version_of(text) == version
+            for place in places
         ]
         return [self.rows[place] for place in sorted(places)]
 
     def rows_above(self, version: Version) -> list[Row]:
         """Return the rows that may be of a later version, told by the part of the file name that mostly is one."""
         kept = []
-        for text, places in self._spelled.items():
+        for text, places in self.places.spelled.items():
             other = version_of(text) if text else None
             if other is None or other > version:
                 kept += places
         return [self.rows[place] for place in sorted(kept)]
-
-
-def _filenames(rows: Iterable[Row]) -> list[str]:
-    found = [row.get("filename") for row in rows]
-    return [name if type(name) is str else "" for name in found]
-
-
-def _spelling(filename: str) -> str:
-    """Return the part of a file name that is a version in most; empty where only a reader can tell."""
-    parts = filename.split("-", 2)
-    if len(parts) == 2:  # an sdist whose name has no dash: most have none any more
-        suffix = next((suffix for suffix in SDIST_SUFFIXES if filename.endswith(suffix)), "")
-        return parts[1][: -len(suffix)] if suffix else ""
-    return parts[1] if len(parts) == 3 and filename.endswith(".whl") else ""
 
 
 class Pages:
@@ -141,7 +121,7 @@ class Pages:
         rows, base = read_page(name, answer)
         page = Page(name, shown, rows, base)
         if not url.startswith("file:"):
-            self.kept.remember(url, answer, base, page.filenames, rows)
+            self.kept.remember(url, answer, base, page.places, rows)
         return page
 
     def _linked(self, name: str, url: str) -> Page:
@@ -173,7 +153,7 @@ class Pages:
 
 
 def _as_kept(name: str, index: str, kept: KeptPage) -> Page:
-    return Page(name, index, kept.rows, kept.base, filenames=kept.filenames)
+    return Page(name, index, kept.rows, kept.base, places=kept.places)
 
 
 def check_status(url: str, answer: Response) -> None:
@@ -197,7 +177,7 @@ class TargetPages:
 
     def _best(self, name: str) -> dict[Version, IndexFile]:
         page = self.page(name)
-        return self.fit.best(name, page.read([page.rows[place] for place in self.fit.fitting(name, page.filenames)]))
+        return self.fit.best(name, page.read([page.rows[place] for place in self.fit.fitting(name, page.places)]))
 
 
 def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
