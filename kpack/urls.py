@@ -265,6 +265,11 @@ _KAGGLE = re.compile(
 )
 
 
+def is_commit(text: str) -> bool:
+    """Tell whether ``text`` is a commit of the Hub, all 40 digits of it."""
+    return _COMMIT.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubAddress:
     """``hf://[datasets/|spaces/]org/repo[@revision][/path]``.
@@ -283,7 +288,7 @@ class HubAddress:
     @property
     def pinned(self) -> bool:
         """The revision is a commit."""
-        return _COMMIT.fullmatch(self.revision) is not None
+        return is_commit(self.revision)
 
     @property
     def is_file(self) -> bool:
@@ -365,9 +370,9 @@ def hub_address(url: str) -> HubAddress:
     return HubAddress(
         kind=kinds.get(match["type"], "model"),
         repo=match["repo"],
-        revision=unquote(match["revision"] or "main"),
+        revision=_revision(unquote(match["revision"] or "main")),
         path=_relative(unquote(match["path"] or "")),
-        asked=unquote(match["asked"]) if match["asked"] else None,
+        asked=_revision(unquote(match["asked"])) if match["asked"] else None,
     )
 
 
@@ -412,8 +417,23 @@ def kaggle_address(url: str) -> KaggleAddress:
     )
 
 
+def is_plain(path: str) -> bool:
+    """Tell whether ``path`` names one place below its folder, as every file of a repository does."""
+    return not _STEPS & set(path.split("/")) and _UNFIT.search(path) is None
+
+
+_STEPS = frozenset({"", ".", ".."})
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
+"""What no path of a pack has: control characters, halves of characters, and what separates folders elsewhere."""
+
+
+def _revision(text: str) -> str:
+    """Return ``text`` if it is no way to another folder, as no branch or tag of git is."""
+    return _relative(text if text.strip("/") == text else f"/{text}")
+
+
 def _relative(path: str) -> str:
-    """Return ``path`` if it stays below its folder."""
-    if path and {"", ".", ".."} & set(path.removesuffix("/").split("/")):
+    """Return ``path`` if it stays below its folder; a folder's ends with a slash, and that of everything is empty."""
+    if path and _STEPS & set(path.removesuffix("/").split("/")):
         raise UsageError(f"{path!r} does not name a plain path", next="write it without '.', '..' and double slashes")
     return path

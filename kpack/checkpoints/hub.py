@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kpack.checkpoints import clients
-from kpack.errors import NetworkError
-from kpack.urls import redacted
+from kpack.errors import IntegrityError, NetworkError
+from kpack.urls import is_commit, redacted
 
 if TYPE_CHECKING:
     from kpack.urls import HubAddress
@@ -41,6 +41,7 @@ def listing(address: HubAddress) -> HubListing:
     Raises:
         UsageError: ``huggingface_hub`` is not installed.
         NetworkError: the Hub cannot be reached, or does not show that repository or revision.
+        IntegrityError: it answers for another commit than the one that is asked for, or for none.
 
     """
     try:
@@ -66,7 +67,14 @@ def listing(address: HubAddress) -> HubListing:
         )
         for sibling in info.siblings or ()
     ]
-    return HubListing(commit=str(info.sha), files=tuple(sorted(files, key=lambda file: file.path)))
+    commit = str(info.sha)
+    if not is_commit(commit) or (address.pinned and commit != address.revision):
+        raise IntegrityError(
+            f"the Hub answers with commit {commit!r:.60} for {address.revision}",
+            where=str(address),
+            next="ask the Hub itself: a mirror (HF_ENDPOINT) that does so is of no use",
+        )
+    return HubListing(commit=commit, files=tuple(sorted(files, key=lambda file: file.path)))
 
 
 def _size(sibling: Any) -> int | None:

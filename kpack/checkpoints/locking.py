@@ -12,7 +12,17 @@ from kpack.checkpoints import HUB_FOLDER, LockedCheckpoint, hub, kaggle
 from kpack.checkpoints.address import digest_in_name
 from kpack.checkpoints.fetching import download
 from kpack.errors import IntegrityError, NetworkError, UsageError
-from kpack.urls import Credentials, HubAddress, KaggleAddress, hub_address, kaggle_address, shown, signed, stable
+from kpack.urls import (
+    Credentials,
+    HubAddress,
+    KaggleAddress,
+    hub_address,
+    is_plain,
+    kaggle_address,
+    shown,
+    signed,
+    stable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -232,6 +242,12 @@ class _Locking:
         for file in listing.files:
             if file.path not in chosen:
                 continue
+            if not is_plain(file.path):
+                raise IntegrityError(
+                    f"the Hub lists a file {file.path!r:.200}, and that is no path below a folder",
+                    where=str(address),
+                    next="choose the files that you need with include = […]",
+                )
             if request.path is None:
                 path = f"{HUB_FOLDER}/{address.folder}/snapshots/{listing.commit}/{file.path}"
             else:

@@ -128,6 +128,8 @@ def _problem(path: Path, entry: Package) -> tuple[str, str] | None:
         if (path / "pyproject.toml").is_file() or (path / "setup.py").is_file():
             return None
         return "is no project: it has neither pyproject.toml nor setup.py", "name the folder that holds one of them"
+    if not path.is_file():
+        return "is no file", "name a project's folder, a .whl, .tar.gz or .zip"
     if path.suffix == ".whl":
         return folders.wheel_problem(path)
     if path.name.endswith((".tar.gz", ".zip")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +24,9 @@ Files = dict[tuple["NormalizedName", "Version", str], tuple[Wheel, "Source | Non
 """The wheels of ``packages`` by name, listed version and file name."""
 
 _KINDS = ("sdist", "archive", "vcs", "directory", "wheel")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+"""What names a commit of git, whichever digest its repository uses."""
+
 _ROOT_KEYS = ("lock-version", "environments", "requires-python", "created-by", "packages", "tool")
 _PACKAGE_KEYS = ("name", "version", "marker", "index", "wheels", "tool")
 
@@ -111,6 +115,10 @@ def _source(package: Package, where: str, at: str) -> Source | None:
         built_on=table.optional("built-on", str),
         build_requires=tuple(file_of(item) for item in table.tables("build-requires")),
     )
+    if source.commit is not None and _COMMIT.fullmatch(source.commit) is None:
+        raise table.error(f"a commit is 40 or 64 hexadecimal digits, not {source.commit!r:.80}", "commit")
+    if source.kind == "vcs" and source.commit is None:
+        raise table.error("a repository without its commit", "commit")
     table.done()
     return source
 

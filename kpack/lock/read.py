@@ -9,6 +9,7 @@ from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
 from kpack.debian import LockedSystem, SystemPackage
 from kpack.environment import toml
+from kpack.environment.checkpoints import normal_path
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.files import OddFileError, read_bounded
 from kpack.lock.make import check_files
@@ -18,6 +19,7 @@ from kpack.lock.requests import read_requests, read_restore
 from kpack.lock.table import Table
 from kpack.lock.write import DIGEST_LINE, digest_of
 from kpack.resolve.model import BaseUse, HeldBack, Need
+from kpack.urls import is_plain, on_a_hub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 LARGEST = 16 << 20
 """Bytes of the largest lock that is read; one of 900 packages has about 2 MB."""
+
+_SCHEMES = ("https", "http", "file", "data", "hf", "kaggle")
+"""Where a checkpoint of a lock may come from."""
 
 _AGAIN = "restore the file, or remove it and run `kpack lock`"
 
@@ -109,7 +114,7 @@ def _lock(table: Table, files: Files) -> Lock:
         notes=table.texts("notes"),
         requests=read_requests(requests),
         restore=read_restore(restore),
-        checkpoints=tuple(_checkpoint(item) for item in table.tables("checkpoints")),
+        checkpoints=_apart(table, tuple(_checkpoint(item) for item in table.tables("checkpoints"))),
         targets=tuple(_target(item, files, used) for item in table.tables("targets")),
     )
     if not lock.targets:
@@ -122,14 +127,47 @@ def _lock(table: Table, files: Files) -> Lock:
 
 def _checkpoint(table: Table) -> LockedCheckpoint:
     checkpoint = LockedCheckpoint(
-        path=table.text("path"),
+        path=_place(table, "path", table.text("path")),
         urls=table.texts("urls"),
         sha256=table.sha256("sha256"),
         size=table.needed_size("size"),
-        attached=table.optional("attached", str),
+        attached=_place(table, "attached", found) if (found := table.optional("attached", str)) is not None else None,
     )
+    for url in checkpoint.urls:
+        if url.partition(":")[0] not in _SCHEMES:
+            raise table.error(f"one of {', '.join(_SCHEMES)} is needed, not {url!r:.80}", "urls")
+        try:
+            on_a_hub(url)
+        except UsageError as error:
+            raise table.error(error.what, "urls") from error
     table.done()
     return checkpoint
+
+
+def _place(table: Table, key: str, path: str) -> str:
+    """Return a path in the kernel, in the one spelling that kpack writes and a restore takes."""
+    try:
+        normal = normal_path(path)
+    except ValueError as error:
+        raise table.error(f"{path!r:.200} {error}", key) from error
+    if normal != path or not is_plain(path.lstrip("/")):
+        raise table.error(f"not the plain path of a file: {path!r:.200}", key)
+    return path
+
+
+def _apart(table: Table, checkpoints: tuple[LockedCheckpoint, ...]) -> tuple[LockedCheckpoint, ...]:
+    """Refuse checkpoints of which one needs a folder where another one is a file, or has the same path."""
+    paths: set[str] = set()
+    for number, one in enumerate(checkpoints):
+        if one.path in paths:
+            raise table.error(f"the path {one.path!r:.200} stands there twice", f"checkpoints[{number}].path")
+        paths.add(one.path)
+    for number, one in enumerate(checkpoints):
+        above = (one.path[:place] for place, character in enumerate(one.path) if character == "/")
+        if (file := next((folder for folder in above if folder in paths), None)) is not None:
+            what = f"{one.path!r:.200} needs a folder where the checkpoint {file!r:.200} is a file"
+            raise table.error(what, f"checkpoints[{number}].path")
+    return checkpoints
 
 
 def _target(table: Table, files: Files, used: set[tuple[NormalizedName, Version, str]]) -> LockedTarget:

@@ -23,6 +23,7 @@ from kpack.pack.tarfmt import BOOTSTRAP, MANIFEST
 from kpack.pack.wheel import Admitted, WrongRecord, admit
 from kpack.positioned import pwrite
 from kpack.restore import manifest as model
+from kpack.restore.errors import RestoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,7 +122,9 @@ def write(
                 for item, offset in zip(planned, offsets, strict=True)
             )
             said = saying.result() if saying is not None else ()
-            head, code = _head(content, members)
+            manifest = _manifest(content, members)
+            _read_back(manifest)
+            head, code = _head(manifest)
             assert len(head) == origin
             for item, offset in zip(planned, offsets, strict=True):
                 block = tarfmt.header(item.path, item.size)
@@ -231,7 +234,9 @@ def _layout(content: Content, planned: list[_Planned]) -> tuple[int, list[int], 
         _member(item, offset, _NO_DIGEST, [_NO_DIGEST] * len(item.cuts))
         for item, offset in zip(planned, offsets, strict=True)
     )
-    origin = len(_head(content, draft)[0])  # digests all have the same length, so the draft has the final size
+    origin = len(
+        _head(_manifest(content, draft))[0]
+    )  # digests all have the same length, so the draft has the final size
     return origin, offsets, origin + end + len(tarfmt.END)
 
 
@@ -247,9 +252,8 @@ def _member(item: _Planned, offset: int, sha256: str, digests: Sequence[str]) ->
     )
 
 
-def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, bytes]:
-    """Return (both first members with headers and padding, the code of bootstrap.py)."""
-    manifest = dumps(
+def _manifest(content: Content, members: tuple[model.Member, ...]) -> bytes:
+    return dumps(
         model.Manifest(
             kpack=__version__,
             name=content.name,
@@ -264,6 +268,22 @@ def _head(content: Content, members: tuple[model.Member, ...]) -> tuple[bytes, b
             apt=content.apt,
         )
     )
+
+
+def _read_back(manifest: bytes) -> None:
+    """Refuse to write what the engine would not read in the kernel."""
+    try:
+        model.loads(manifest)
+    except RestoreError as error:
+        raise IntegrityError(
+            f"no restore would take this pack, so it is not written: {error.what}",
+            where=error.where,
+            next="change what kaggle-env.toml or the base image says there, and lock again",
+        ) from error
+
+
+def _head(manifest: bytes) -> tuple[bytes, bytes]:
+    """Return (both first members with headers and padding, the code of bootstrap.py)."""
     code = line.generate(hashlib.sha256(manifest).hexdigest(), len(manifest))
     parts = []
     for path, data in ((BOOTSTRAP, code), (MANIFEST, manifest)):

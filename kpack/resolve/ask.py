@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question
+from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question, moment_of
 from kpack.urls import at_commit
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def question(
         unisolated=unisolated,
         no_deps=tuple(sorted(environment.no_deps)),
         substitute={str(left): str(right) for left, right in sorted(environment.substitute.items())},
-        exclude_newer=environment.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if environment.exclude_newer else None,
+        exclude_newer=moment_of(environment.exclude_newer),
         indexes=address(environment, index_url),
         cache_dir=str(cache_dir) if cache_dir else "",
         **({"accelerator": "", "read_sources": True, **allowance._asdict()} if allowance else {}),

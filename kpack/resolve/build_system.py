@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import UsageError
+from kpack.files import OddFileError, read_bounded
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LARGEST = 1 << 20
+"""Bytes of a pyproject.toml, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +35,27 @@ def build_system(project: Path, *, name: str) -> BuildSystem:
     """
     path = project / "pyproject.toml"
     try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("build-system") if path.exists() else None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = read_bounded(path, LARGEST).decode("utf-8") if path.exists() else ""
+        table: Any = tomllib.loads(text).get("build-system")
+    except (ValueError, RecursionError, OddFileError) as error:  # no TOML, no UTF-8, a number of 5,000 digits
         raise UsageError(f"its pyproject.toml cannot be read: {error}", where=name) from error
     if table is None:
         return BuildSystem(
             requires=("setuptools>=40.8.0",), backend="setuptools.build_meta:__legacy__", backend_path=()
         )
-    requires, backend = table.get("requires"), table.get("build-backend", "setuptools.build_meta:__legacy__")
+    if not isinstance(table, dict):
+        raise _invalid(name)
+    requires: Any = table.get("requires")
+    backend = table.get("build-backend", "setuptools.build_meta:__legacy__")
     paths = table.get("backend-path", [])
-    if not (isinstance(requires, list) and isinstance(backend, str) and isinstance(paths, list)):
-        raise UsageError("the [build-system] of its pyproject.toml is not valid", where=name)
+    if not (_texts(requires) and isinstance(backend, str) and _texts(paths)):
+        raise _invalid(name)
     return BuildSystem(requires=tuple(requires), backend=backend, backend_path=tuple(paths))
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _invalid(name: str) -> UsageError:
+    return UsageError("the [build-system] of its pyproject.toml is not valid", where=name)

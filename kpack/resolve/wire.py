@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,12 @@ class Unisolated:
     """Why there is none: in which way the one at hand is not the target's."""
     ways_out: str = ""
     """What to do about that."""
+
+
+def moment_of(exclude_newer: datetime | None) -> str | None:
+    """Return a moment as a question has it: ``2026-01-01T00:00:00``, in UTC."""
+    # Not strftime: its %Y writes the year 1 as "1".
+    return None if exclude_newer is None else exclude_newer.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

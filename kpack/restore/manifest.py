@@ -191,6 +191,13 @@ class _Table:
             raise _bad("{}.{}".format(self.where, key), "expected plain text")
         return value
 
+    def value(self, key: str) -> str:
+        """Take the value of a variable: text that is no path, and may have what separates folders elsewhere."""
+        value = self._take(key)
+        if not isinstance(value, str) or _CONTROL.search(value.replace("\\", "/")):
+            raise _bad("{}.{}".format(self.where, key), "expected plain text")
+        return value
+
     def optional_text(self, key: str) -> Optional[str]:
         if self.raw.get(key) is None:
             self.raw.pop(key, None)
@@ -272,7 +279,7 @@ def _manifest(table: _Table) -> Manifest:
         ),
         members=table.tables("members", _member),
         directory=restore.optional_text("directory"),
-        env={key: env.text(key) for key in sorted(env.raw)},
+        env={key: env.value(key) for key in sorted(env.raw)},
         link=restore.flag("link"),
         apt=restore.optional_text("apt"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -279,7 +280,7 @@ class Builder:
             raise CheckFailed(f"the wheel {source.url} changed since it was locked", next="run kpack lock")
         with self.cache.temporary() as folder:
             copy = folder / path.name
-            copy.write_bytes(path.read_bytes())
+            shutil.copyfile(path, copy)
             facts = wheel.facts(copy)
             size = copy.stat().st_size
             kept = self.cache.adopt(copy, sha256)

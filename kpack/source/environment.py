@@ -19,7 +19,7 @@ from kpack.errors import KpackError, MachineError, NoSolution, UsageError
 from kpack.fetch import Download
 from kpack.resolve.assemble import wheel_of
 from kpack.resolve.child import Workers, error_of
-from kpack.resolve.wire import Asked, Failure, IndexAddress, Question
+from kpack.resolve.wire import Asked, Failure, IndexAddress, Question, moment_of
 from kpack.source.host import this_host
 from kpack.source.interpreter import WAYS_OUT
 
@@ -52,7 +52,7 @@ _PIPS_OWN = ("note:", "hint:", "[end of output]")
 # PEP 517: hooks run in a process of their own, in the source tree, with backend-path in front of sys.path.
 _HOOK = """
 import importlib, json, sys
-name, paths = json.load(sys.stdin)
+name, paths, mark = json.load(sys.stdin)
 sys.path[:0] = paths
 module, _, thing = name.partition(":")
 backend = importlib.import_module(module)
@@ -61,8 +61,11 @@ for part in filter(None, thing.split(".")):
 hook = getattr(backend, "get_requires_for_build_wheel", None)
 wanted = list(hook({})) if hook else []
 sys.stdout.flush()
-print("\\n" + json.dumps(wanted))
+print("\\n" + mark + json.dumps([str(item) for item in wanted]))
 """
+
+_ANSWER = "kpack's answer: "
+"""What the answer stands behind: a backend prints what it likes, before and after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,7 @@ def resolve(
         environment=dict(host.environment),
         tags=tuple(str(tag) for tag in host.tags),
         asked=tuple(Asked(text=line, line=line) for line in requirements),
-        exclude_newer=indexes.exclude_newer.strftime("%Y-%m-%dT%H:%M:%S") if indexes.exclude_newer else None,
+        exclude_newer=moment_of(indexes.exclude_newer),
         indexes=indexes.addresses or (IndexAddress(url=""),),
         cache_dir=str(cache.http_dir),
         accelerator="",
@@ -167,9 +170,12 @@ class BuildEnvironment:
     def dynamic_requires(self, project: Path, system: BuildSystem) -> tuple[str, ...]:
         """Ask the backend what more it needs to build a wheel (PEP 517, get_requires_for_build_wheel)."""
         paths = [str((project / path).resolve()) for path in system.backend_path]
-        said = self._run([str(self.python), "-c", _HOOK], project, stdin=json.dumps([system.backend, paths]))
-        wanted = json.loads(said.splitlines()[-1])
-        return tuple(str(item) for item in wanted)
+        question = json.dumps([system.backend, paths, _ANSWER])
+        said = self._run([str(self.python), "-c", _HOOK], project, stdin=question)
+        rows = [row.removeprefix(_ANSWER) for row in said.splitlines() if row.startswith(_ANSWER)]
+        if not rows:
+            raise self._failed(f"its build backend ended without an answer to get_requires_for_build_wheel\n{said}")
+        return tuple(str(item) for item in json.loads(rows[-1]))
 
     def wheel(self, project: Path, out: Path) -> Path:
         """Have pip build the project's wheel into ``out`` (a new folder) and return it."""

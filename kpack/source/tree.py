@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import lzma
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +28,20 @@ _NOT_SOURCE = frozenset(
     {".git", ".hg", ".svn", "__pycache__", "build", "dist", ".venv", "venv", ".tox", ".nox", ".mypy_cache"}
     | {".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", "node_modules"}
 )
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    struct.error,
+    ValueError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+)
+"""What the standard library's readers of archives raise at bytes that are none, beside what the system says."""
+
 _GIT_URL_SCHEMES = ("git+https://", "git+http://", "git+ssh://", "git+file://")
 
 
@@ -32,6 +50,7 @@ def unpack(archive: Path, folder: Path, *, name: str) -> Path:
 
     Raises:
         IntegrityError: it is neither a tar nor a zip, or damaged, or has entries outside its folder.
+        MachineError: the disk is full.
 
     """
     try:
@@ -44,7 +63,10 @@ def unpack(archive: Path, folder: Path, *, name: str) -> Path:
                 )
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (tarfile.TarError, OSError, *UNREADABLE) as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            what, advice = f"the source cannot be unpacked: {error.strerror}", "free some space"
+            raise MachineError(what, where=name, next=advice) from error
         raise IntegrityError(
             f"the source archive cannot be unpacked: {error}", where=name, next="give a .tar.gz or a .zip"
         ) from error
@@ -77,10 +99,18 @@ def check_out(url: str, commit: str, folder: Path) -> Path:
         address = address.replace("ssh://", "ssh://git@", 1)
     common = ["git", "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null"]
     _git([*common, "clone", "--quiet", "--no-checkout", "--", address, str(folder)], url)
+    if not _has_commit(folder, commit):
+        # On no branch and no tag: refs/pull/7/head, or a branch that was pushed anew since.
+        _git([*common, "-C", str(folder), "fetch", "--quiet", "origin", commit], url)
     _git([*common, "-C", str(folder), "checkout", "--quiet", "--detach", commit], url)
     if (folder / ".gitmodules").exists():
         _git([*common, "-C", str(folder), "submodule", "--quiet", "update", "--init", "--recursive"], url)
     return folder
+
+
+def _has_commit(folder: Path, commit: str) -> bool:
+    done = tether.run(["git", "-C", str(folder), "cat-file", "-e", f"{commit}^{{commit}}"], env=_without_git())
+    return done.returncode == 0
 
 
 def _git(command: list[str], url: str) -> None:

@@ -16,6 +16,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from kpack.errors import IntegrityError
 from kpack.restore.rules import LIMITS, fits
+from kpack.source.tree import UNREADABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ def facts(path: Path) -> WheelFacts:
             info = _dist_info(archive)
             metadata, _ = parse_email(_read(archive, info, "METADATA"))
             _read(archive, info, "WHEEL")
-    except (InvalidWheelFilename, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (InvalidWheelFilename, KeyError, *UNREADABLE) as error:
         raise IntegrityError(f"not a wheel: {error}", where=path.name) from error
     if canonicalize_name(metadata.get("name", "")) != name or not fits(metadata.get("version", ""), str(version)):
         raise IntegrityError(
@@ -93,7 +94,7 @@ def normalise(wheel: Path, out: Path) -> None:
                 writer.writerow((name, f"sha256={digest}", entries[name].file_size))
             writer.writerow((record, "", ""))
             target.writestr(_entry(record, executable=False), rows.getvalue().encode())
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (KeyError, *UNREADABLE) as error:
         raise IntegrityError(f"not a wheel: {error}", where=wheel.name) from error
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kpack.checkpoints import LockedCheckpoint, clients, variables
-from kpack.errors import NetworkError, UsageError
+from kpack.errors import IntegrityError, NetworkError, UsageError
 from kpack.urls import hub_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import put_repository
@@ -265,3 +265,33 @@ def test_address_is_taken_apart_and_put_together(url: str, kind: str, repo: str,
 def test_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         hub_address(url)
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a//b", "", "a/", "a\\b", "a\nb"])
+def test_a_file_that_the_hub_lists_lands_below_its_folder_or_nowhere(bench: Bench, origin: Origin, name: str) -> None:
+    put_repository(origin, "org/repo", {"w.bin": b"x", name: b"evil"}, large=("w.bin", name))
+    for path in (None, "m"):
+        with pytest.raises(IntegrityError, match="no path below a folder"):
+            bench.lock(ask("hf://org/repo", path=path))
+        assert {item.sha256 for item in bench.lock(ask("hf://org/repo", path=path, include=("w.*",)))} >= {
+            hashlib.sha256(b"x").hexdigest()
+        }
+
+
+def test_another_commit_than_the_one_asked_for_is_refused(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    other = "f" * 40
+    answer = "/api/models/org/repo/revision/"
+    origin.files[answer + other] = origin.files[answer + commit]
+    for url in (f"hf://org/repo@{other}", f"hf://org/repo@{other}/config.json"):
+        with pytest.raises(IntegrityError, match=f"answers with commit '{commit}' for {other}"):
+            bench.lock(ask(url))
+    origin.files[answer + "main"] = origin.files[answer + "main"].replace(commit.encode(), b"../../../../x")
+    with pytest.raises(IntegrityError, match="answers with commit"):
+        bench.lock(ask("hf://org/repo"))
+
+
+@pytest.mark.parametrize("revision", ["..%2F..%2Fx", "%2Fetc%2Fx", "a%2F", ".."])
+def test_a_revision_that_leads_elsewhere_is_refused(revision: str) -> None:
+    with pytest.raises(UsageError, match="plain path"):
+        hub_address(f"hf://org/repo@{revision}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ def test_folders_wheels_and_archives_that_are_there_pass(tmp_path: Path) -> None
     check_paths(tmp_path, f"tiny @ {wheel.as_uri()}")
 
 
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+
+
 @pytest.mark.parametrize(
     ("entry", "what"),
     [
@@ -44,10 +48,14 @@ def test_folders_wheels_and_archives_that_are_there_pass(tmp_path: Path) -> None
         ("./tiny.whl", "does not have the name of a wheel"),
         ("./tiny-1.0-py3-none-any.whl", "is no wheel: it is not a zip file"),
         ("./notes.txt", "is neither a folder, a wheel nor a source archive"),
+        pytest.param("./pipe-1.0-py3-none-any.whl", "is no file", marks=needs_pipes),
+        pytest.param("./pipe-1.0.tar.gz", "is no file", marks=needs_pipes),
     ],
 )
 def test_any_other_path_is_refused_with_its_line(tmp_path: Path, entry: str, what: str) -> None:
     (tmp_path / "empty").mkdir()
+    if "pipe" in entry:
+        os.mkfifo(tmp_path / entry)
     for name in ("tiny.whl", "tiny-1.0-py3-none-any.whl", "notes.txt"):
         (tmp_path / name).write_text("x")
     with pytest.raises(UsageError, match=what) as caught:

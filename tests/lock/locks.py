@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
@@ -26,16 +26,24 @@ times = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1,
 needs = st.lists(st.builds(Need, by=st.one_of(st.just(""), names), requirement=texts), max_size=2, unique=True).map(
     lambda found: tuple(sorted(found, key=lambda need: (need.by, need.requirement)))
 )
+KINDS: tuple[Literal["sdist", "archive", "vcs", "directory", "wheel"], ...] = (
+    "sdist",
+    "archive",
+    "vcs",
+    "directory",
+    "wheel",
+)
 KERNELS = (("3.11.13", "x86_64"), ("3.12.13", "x86_64"), ("3.13.15", "x86_64"), ("3.12.13", "aarch64"))
 
 
 @st.composite
 def sources(draw: st.DrawFn) -> Source:
+    kind = draw(st.sampled_from(KINDS))
     return Source(
-        kind=draw(st.sampled_from(("sdist", "archive", "vcs", "directory", "wheel"))),
+        kind=kind,
         url=draw(texts.filter(lambda text: "@" not in text)),
         sha256=draw(st.none() | digests),
-        commit=draw(st.none() | texts),
+        commit="c" * 40 if kind == "vcs" else None,
         revision=draw(st.none() | texts),
         subdirectory=draw(st.none() | texts),
         build_requires=tuple(wheel(f"setuptools-{n}-py3-none-any.whl") for n in range(draw(st.integers(0, 2)))),
@@ -137,10 +145,10 @@ def locks(draw: st.DrawFn) -> Lock:
         checkpoints=[
             LockedCheckpoint(
                 path=f"checkpoints/{n}.ckpt",
-                urls=tuple(draw(st.lists(texts.filter(lambda text: "@" not in text), min_size=1, max_size=2))),
+                urls=tuple(f"https://host.example/{text}" for text in draw(st.lists(texts, min_size=1, max_size=2))),
                 sha256=draw(digests),
                 size=draw(st.integers(0, 2**45)),
-                attached=draw(st.none() | texts),
+                attached=draw(st.none() | st.just("/kaggle/input/w/w.ckpt")),
             )
             for n in range(draw(st.integers(0, 2)))
         ],

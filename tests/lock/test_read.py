@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kpack.checkpoints import LockedCheckpoint
 from kpack.errors import ExitCode, IntegrityError, KpackError, MachineError, UsageError
 from kpack.lock import dumps, from_resolution, load, loads
 from kpack.lock.write import DIGEST_LINE, digest_of
+from kpack.resolve.model import Source
 from tests.support.kernels import base, environment, pin, resolution, target, use
 
 if TYPE_CHECKING:
@@ -75,6 +78,51 @@ def test_a_lock_that_kpack_would_not_write_is_refused_with_its_place(old: str, n
     assert caught.value.where.startswith("pylock.x.toml: ")
     assert caught.value.where.endswith(place)
     assert what in caught.value.what
+
+
+def _checkpoint(path: str, url: str = "https://host.example/w", **facts: str) -> LockedCheckpoint:
+    return LockedCheckpoint(path=path, urls=(url,), sha256="1" * 64, size=1, **facts)
+
+
+def _with(*checkpoints: LockedCheckpoint) -> str:
+    return dumps(
+        from_resolution(environment(), resolution((target(base({})), [])), meaning="0" * 64, checkpoints=checkpoints)
+    )
+
+
+@pytest.mark.parametrize("path", ["../w", "a/../../w", "/a/../w", "a//w", "./w", "", "a/", "a\\w", "a\nw", "~you/w"])
+def test_a_checkpoint_lands_where_a_restore_would_put_it_or_the_lock_is_refused(path: str) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        loads(_with(_checkpoint(path)), "pylock.x.toml")
+    assert caught.value.where == "pylock.x.toml: tool.kpack.checkpoints[0].path"
+    with pytest.raises(IntegrityError):
+        loads(_with(_checkpoint("w", attached=path)), "pylock.x.toml")
+
+
+@pytest.mark.parametrize("paths", [("a", "a/b"), ("a", "a/b/c"), ("/x", "/x/y"), ("~/a", "~/a/b")])
+def test_no_checkpoint_needs_a_folder_where_another_is_a_file(paths: tuple[str, ...]) -> None:
+    with pytest.raises(IntegrityError, match="needs a folder"):
+        loads(_with(*map(_checkpoint, paths)), "pylock.x.toml")
+    loads(_with(*(_checkpoint(f"{path}-{number}") for number, path in enumerate(paths))), "pylock.x.toml")
+
+
+@pytest.mark.parametrize("url", ["ftp://host/w", "x", "", "hf://org/repo@main/../w", "hf://org/repo@..%2Fx/w"])
+def test_a_checkpoint_comes_from_where_kpack_fetches(url: str) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        loads(_with(_checkpoint("w", url)), "pylock.x.toml")
+    assert caught.value.where == "pylock.x.toml: tool.kpack.checkpoints[0].urls"
+
+
+@pytest.mark.parametrize("commit", [None, "main", "--upload-pack=x", "c" * 39, "C" * 40])
+def test_a_repository_is_locked_by_its_commit(commit: str | None) -> None:
+    source = Source(kind="vcs", url="git+https://host.example/r", commit=commit)
+    made = pin("fork", "1.0")
+    assert made.wheel is not None
+    built = replace(made, source=source, wheel=replace(made.wheel, url=None, index=None, upload_time=None))
+    found = resolution((target(base({})), [built]))
+    with pytest.raises(IntegrityError) as caught:
+        loads(dumps(from_resolution(environment("fork"), found, meaning="0" * 64)), "pylock.x.toml")
+    assert caught.value.where.endswith("source.commit")
 
 
 def test_a_wheel_that_no_target_takes_is_refused() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -51,6 +52,22 @@ def content(folder: Path, name: str = "tiny", blob: bytes = b"weights" * 1000) -
         blobs=(pack.BlobFile(sha256=digest, size=len(blob), path=checkpoint),),
         checkpoints=(PackedCheckpoint("checkpoints/x.ckpt", digest, len(blob)),),
     )
+
+
+def test_a_variable_may_hold_a_backslash(tmp_path: Path) -> None:
+    wanted = {"PATTERN": r"\d+\.csv", "PLACE": "C:\\x"}
+    made = pack.write(replace(content(tmp_path / "in"), env=wanted), tmp_path / "tiny.kpack.bin")
+    assert pack.read(made.path).manifest.env == wanted
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"env": {"A": "a\nb"}}, {"directory": "a\\b"}, {"checkpoints": (PackedCheckpoint("a\nb", "0" * 64, 1),)}],
+)
+def test_what_the_engine_would_not_read_is_not_written(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError, match="no restore would take this pack"):
+        pack.write(replace(content(tmp_path / "in"), **changed), tmp_path / "out" / "tiny.kpack.bin")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_written_pack_reads_back_and_verifies(tmp_path: Path) -> None:

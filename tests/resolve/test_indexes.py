@@ -89,19 +89,67 @@ def test_exclude_newer_is_the_first_moment_that_does_not_count(scenario: Scenari
 
 def test_file_without_sha256_is_hashed_and_that_is_said(scenario: Scenario) -> None:
     path = scenario.wheel("top", "1.0")
-    row = {"filename": path.name, "url": f"../../files/{path.name}", "hashes": {"md5": "0" * 32}}
-
-    def without_sha256(handler: BaseHTTPRequestHandler) -> bool:
-        page = answering(200, json.dumps({"files": [row]}).encode(), "application/vnd.pypi.simple.v1+json")
-        return handler.path == "/simple/top/" and page(handler)
-
-    scenario.index.intercept = without_sha256
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    scenario.index.intercept = page_of(
+        {"filename": path.name, "url": f"../../files/{path.name}", "hashes": {"md5": md5}}
+    )
     answer = scenario.lock("top")
     wheel = answer.packed[0].wheel
     assert wheel is not None
     assert wheel.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert wheel.size == path.stat().st_size
     assert answer.notes == (f"the index gives no sha256 for {path.name}: it was computed from the download",)
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha512"])
+def test_the_digest_that_an_index_gives_in_place_of_a_sha256_holds(scenario: Scenario, algorithm: str) -> None:
+    path = scenario.wheel("top", "1.0")
+    other = hashlib.new(algorithm, b"another file").hexdigest()
+    row = {"filename": path.name, "url": f"../../files/{path.name}", "hashes": {algorithm: other}}
+    scenario.index.intercept = page_of(row)
+    with pytest.raises(IntegrityError, match=f"{algorithm} of {path.name} is .*, its index says {other}"):
+        scenario.lock("top")
+
+
+def test_a_url_that_names_another_file_than_its_row_is_not_believed(scenario: Scenario) -> None:
+    path = scenario.wheel("top", "1.0")
+    good = {"filename": path.name, "url": f"../../files/{path.name}", "hashes": {}}
+    wrong = {**good, "filename": path.name.replace("1.0", "9.0")}
+    nameless = {**good, "filename": path.name.replace("1.0", "8.0"), "url": "../../files/8?name=" + path.name}
+    no_wheel = {**good, "filename": path.name.replace("1.0", "1.0-1/../x")}
+    scenario.index.intercept = page_of(good, wrong, nameless, no_wheel)
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+    with pytest.raises(IntegrityError, match="a URL on its index that names another file"):
+        scenario.lock("top==9.0")
+
+
+@pytest.mark.parametrize(("version", "taken"), [("1.9", True), ("2.0", False), ("10.0", False), (None, True)])
+def test_a_later_simple_api_is_refused(scenario: Scenario, version: str | None, taken: bool) -> None:
+    path = scenario.wheel("top", "1.0")
+    page = {"meta": {"api-version": version}, "files": [{"filename": path.name, "url": f"/files/{path.name}"}]}
+    anchor = f'<meta name="pypi:repository-version" content="{version}"><a href="/files/{path.name}">x</a>'
+    simple = "application/vnd.pypi.simple.v1+json"
+    for body, kind in ((json.dumps(page), simple), (anchor if version else anchor[50:], "text/html")):
+        scenario.index.intercept = only("/simple/top/", answering(200, body.encode(), kind))
+        if taken:
+            assert packed(scenario.lock("top")) == {"top": "1.0"}
+        else:
+            with pytest.raises(NetworkError, match=f"speaks version {version} of the Simple API"):
+                scenario.lock("top")
+
+
+@pytest.mark.parametrize("body", [b"<html>who are you?</html>", b"", b"PK\x03\x04"])
+def test_a_url_of_a_wheel_that_gives_none_is_told_as_that(scenario: Scenario, body: bytes) -> None:
+    scenario.index.intercept = answering(200, body)
+    with pytest.raises(IntegrityError, match=r"top: top-1\.0-py3-none-any\.whl is no wheel") as caught:
+        scenario.lock(f"top @ {scenario.index.root}/files/top-1.0-py3-none-any.whl")
+    assert "its URL" in caught.value.next
+
+
+def test_exclude_newer_may_be_any_day_of_the_calendar(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    with pytest.raises(NoSolution, match="exclude-newer"):
+        scenario.lock("top", exclude_newer=datetime(1, 1, 2, tzinfo=UTC))
 
 
 def test_sha256_that_is_none_is_refused(scenario: Scenario) -> None:
@@ -187,6 +235,16 @@ def answering(status: int, body: bytes = b"", kind: str = "text/plain") -> Calla
         return True
 
     return intercept
+
+
+def only(path: str, answer: Callable[[BaseHTTPRequestHandler], bool]) -> Callable[[BaseHTTPRequestHandler], bool]:
+    return lambda handler: handler.path == path and answer(handler)
+
+
+def page_of(*rows: object) -> Callable[[BaseHTTPRequestHandler], bool]:
+    """Answer with a page of the project "top"."""
+    body = json.dumps({"files": rows}).encode()
+    return only("/simple/top/", answering(200, body, "application/vnd.pypi.simple.v1+json"))
 
 
 @pytest.mark.parametrize(

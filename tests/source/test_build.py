@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -20,9 +21,10 @@ from kpack.cache import Cache
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, NetworkError, NoSolution, UsageError
 from kpack.fetch import Announced, Event, Fetcher
 from kpack.files import sha256_of
+from kpack.resolve.build_system import BuildSystem
 from kpack.resolve.model import Pin, Source, Wheel
 from kpack.resolve.wire import IndexAddress
-from kpack.source import environment
+from kpack.source import environment, interpreter, tree
 from kpack.source.build import check_target
 from kpack.source.environment import Indexes
 from kpack.source.host import this_host
@@ -164,6 +166,28 @@ def test_archive_with_an_entry_outside_its_folder_is_refused(shop: Shop) -> None
     assert not (shop.cache.root / "tmp" / "evil").exists()
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_no_damaged_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def full(*_: object, **_more: object) -> None:
+        raise OSError(number, "full")
+
+    archive = sdist(tmp_path / "fork.tar.gz", project_files())
+    monkeypatch.setattr("tarfile.TarFile.extractall", full)
+    with pytest.raises(MachineError, match="full"):
+        tree.unpack(archive, tmp_path / "out", name="fork")
+
+
+def test_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    archive = sdist(tmp_path / "fork.zip", {"setup.py": "x"})
+    data = archive.read_bytes()
+    for mark, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        place = data.index(mark) + offset
+        data = data[:place] + b"\x01" + data[place + 1 :]
+    archive.write_bytes(data)
+    with pytest.raises(IntegrityError, match="cannot be unpacked"):
+        tree.unpack(archive, tmp_path / "out", name="fork")
+
+
 def git(folder: Path, *words: str) -> str:
     command = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@localhost", *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
@@ -193,6 +217,19 @@ def test_repository_is_built_at_its_commit(shop: Shop) -> None:
     assert shop.build(Source(kind="vcs", url=url, commit=commit)).sha256 == built.sha256
     with pytest.raises(NetworkError, match="git failed"):
         shop.build(Source(kind="vcs", url=url, commit="0" * 40))
+
+
+@needs_git
+def test_commit_that_no_branch_has_is_checked_out(tmp_path: Path) -> None:
+    repository(tmp_path / "repo")
+    git(tmp_path / "repo", "checkout", "-q", "--detach")
+    write(tmp_path / "repo", project_files(code="X = 7\n"))
+    git(tmp_path / "repo", "commit", "-qam", "a pull request")
+    commit = git(tmp_path / "repo", "rev-parse", "HEAD")
+    git(tmp_path / "repo", "update-ref", "refs/pull/7/head", commit)
+    git(tmp_path / "repo", "checkout", "-q", "-")
+    folder = tree.check_out("git+" + (tmp_path / "repo").as_uri(), commit, tmp_path / "out")
+    assert (folder / "src_fork.py").read_text() == "X = 7\n"
 
 
 @needs_git
@@ -232,6 +269,25 @@ def test_ignored_files_of_a_repository_do_not_count(shop: Shop) -> None:
 def test_what_the_backend_asks_for_when_it_runs_is_locked_too(shop: Shop) -> None:
     built = shop.build(shop.project(dynamic=["helper"], **{"import": "helper"}))
     assert [wheel.filename.split("-")[0] for wheel in built.source.build_requires] == ["carelessbackend", "helper"]
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("import atexit\natexit.register(print, 'the last word')\nx = print('[')", ("helper",)),
+        ("import os\nos._exit(0)", None),
+        ("import sys\nsys.exit()", None),
+    ],
+)
+def test_what_a_backend_prints_is_no_answer(tmp_path: Path, code: str, wanted: tuple[str, ...] | None) -> None:
+    write(tmp_path, {"backend.py": f"def get_requires_for_build_wheel(_):\n    return ['helper']\n{code}\n"})
+    place = environment.ImageEnvironment(tmp_path / "environment", interpreter.running(), name="fork")
+    system = BuildSystem(requires=(), backend="backend", backend_path=(".",))
+    if wanted is not None:
+        assert place.dynamic_requires(tmp_path, system) == wanted
+        return
+    with pytest.raises(MachineError, match="ended without an answer"):
+        place.dynamic_requires(tmp_path, system)
 
 
 def test_build_sees_nothing_but_its_locked_requirements(shop: Shop) -> None:

@@ -33,6 +33,17 @@ class Chosen(NamedTuple):
     """Of its file, repository or folder, without fragment; that of a synthetic wheel for what the kernel has."""
 
 
+OTHER_DIGESTS = ("sha512", "sha384", "sha224", "sha1", "md5")
+"""Digests that an index may give in place of a sha256 (PEP 503), the strongest first."""
+
+
+class WrongDigest(Exception):
+    """A file is not the one that its index describes."""
+
+    def __init__(self, filename: str, algorithm: str, found: str, given: str) -> None:
+        super().__init__(f"{algorithm} of {filename} is {found}, its index says {given[:130]}")
+
+
 class HashedContent(NamedTuple):
     """What a file's bytes were found to be, where its index does not say."""
 
@@ -46,10 +57,19 @@ def digests(readers: Readers, found: Iterable[Chosen]) -> dict[str, HashedConten
 
     Raises:
         Unreachable: one could not be read.
+        WrongDigest: one has not the digest that its index gives in place of a sha256.
 
     """
     files = [file for pin in found if (file := readers.files.get(pin.url)) and "sha256" not in file.hashes]
-    return {file.url: HashedContent(*readers.web.digest(file.url)) for file in files}
+    return {file.url: _hashed(readers, file) for file in files}
+
+
+def _hashed(readers: Readers, file: IndexFile) -> HashedContent:
+    beside = next((name for name in OTHER_DIGESTS if name in file.hashes), "")
+    sha256, size, other = readers.web.digest(file.url, beside)
+    if beside and other != file.hashes[beside].lower():
+        raise WrongDigest(file.filename, beside, other, file.hashes[beside])
+    return HashedContent(sha256, size)
 
 
 def row(readers: Readers, pin: Chosen, computed: Mapping[str, HashedContent]) -> Resolved:

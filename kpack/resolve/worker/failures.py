@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from pip._internal.exceptions import HashMismatch, InstallationSubprocessError, NetworkConnectionError
+from pip._internal.exceptions import HashMismatch, InstallationSubprocessError, InvalidWheel, NetworkConnectionError
 from pip._vendor.requests import RequestException
 
 from kpack import urls
@@ -53,6 +54,18 @@ def digest(error: BaseException) -> Failure | None:
         kind="integrity",
         text=f"{name}: {got}, its URL in packages says {allowed}",
         next="find out whether the file or the digest is the wrong one, and correct packages",
+    )
+
+
+def broken(error: BaseException) -> Failure | None:
+    """Return the failure for a direct URL or a path that gives no wheel although its name says so, or None."""
+    found = next((each for each in _chain(error) if isinstance(each, InvalidWheel)), None)
+    if found is None:
+        return None
+    return Failure(
+        kind="integrity",
+        text=f"{found.name}: {posixpath.basename(str(found.location))} is no wheel: no zip archive, or a cut one",
+        next="look at what its URL gives (a server may send a page that asks who you are), or bring the file again",
     )
 
 

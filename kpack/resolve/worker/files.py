@@ -25,6 +25,8 @@ LONGEST = 1000
 """Characters of a version or of Requires-Python; Python itself reads no number of more than 4,300 digits."""
 _LONGEST_BUILD = 18
 """Digits of a build number."""
+_BUILD = re.compile(r"[A-Za-z0-9_.]+")
+"""A build number (the specification has digits first); anything else in its place is no name of a wheel."""
 _LARGEST = 1 << 60
 """Bytes that a file may claim to have."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -134,7 +136,7 @@ def read_name(name: str, filename: str) -> tuple[Version, str | None, tuple[int,
         build = (0, "")
         if len(parts) == 6:
             digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
-            if not 0 < digits <= _LONGEST_BUILD:
+            if not 0 < digits <= _LONGEST_BUILD or _BUILD.fullmatch(parts[2]) is None:
                 return None
             build = (int(parts[2][:digits]), parts[2][digits:])
         return version, "-".join(parts[-3:]), build
@@ -162,6 +164,8 @@ def read_file(name: str, row: Row, base: str, index: str) -> IndexFile | None:
         url = _absolute(base, row["url"])
     except ValueError:
         url, flaw = "", "has a URL on its index that cannot be read"
+    if not flaw and not _names(name, url, row["filename"], facts):
+        flaw = "has a URL on its index that names another file"
     yanked = row.get("yanked")
     announced = row.get("core-metadata", row.get("dist-info-metadata"))
     size = row.get("size")
@@ -183,6 +187,12 @@ def read_file(name: str, row: Row, base: str, index: str) -> IndexFile | None:
         index=index,
         flaw=flaw,
     )
+
+
+def _names(name: str, url: str, filename: str, facts: tuple[Version, str | None, tuple[int, str]]) -> bool:
+    """Tell whether the file at ``url`` goes by its row's name: pip reads that off the URL."""
+    last = url.partition("?")[0].rpartition("/")[2]
+    return last == filename or read_name(name, urllib.parse.unquote(last)) == facts
 
 
 def _absolute(base: str, url: str) -> str:
@@ -228,7 +238,7 @@ def _utc(moment: str) -> str:
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         return "9999"  # what cannot be read may be too new
-    return found.strftime("%Y-%m-%dT%H:%M:%S")
+    return found.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _digests(request: Question) -> Iterator[tuple[str, frozenset[str]]]:

@@ -190,9 +190,12 @@ def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
     kind = answer.content_type.lower()
     if "json" in kind:
         try:
-            rows = json.loads(answer.body)["files"]
+            page = json.loads(answer.body)
+            rows = page["files"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Unreachable(answer.url, f"its page of {name} is no valid JSON") from error
+        meta = page.get("meta")
+        _check_version(answer.url, meta.get("api-version") if isinstance(meta, dict) else None)
         base = answer.url
     elif "html" in kind:
         rows, base = read_anchors(answer)
@@ -204,10 +207,19 @@ def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
     return [row for row in rows if type(row) is dict], base
 
 
+def _check_version(url: str, version: object) -> None:
+    """Refuse a page of a later major version than 1, as PEP 629 asks; what says none is 1.0."""
+    major = str(version).partition(".")[0]
+    if major.isdecimal() and major != "1" and version is not None:
+        words = f"it speaks version {str(version)[:20]} of the Simple API, and this kpack knows 1"
+        raise Unreachable(url, words)
+
+
 def read_anchors(answer: Response) -> tuple[list[Row], str]:
     """Return a row for each link of a page in HTML, and the URL that they are relative to."""
     anchors = _Anchors()
     anchors.feed(answer.body.decode("utf-8", "replace"))
+    _check_version(answer.url, anchors.version)
     base = answer.url
     with contextlib.suppress(ValueError):
         base = urllib.parse.urljoin(answer.url, anchors.base or "")
@@ -220,6 +232,8 @@ class _Anchors(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.base: str | None = None
+        self.version: str | None = None
+        """Of the Simple API (PEP 629)."""
         self.rows: list[Row] = []
 
     def parse_html_declaration(self, i: int) -> int:
@@ -231,6 +245,8 @@ class _Anchors(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         href = values.get("href")
+        if tag == "meta" and values.get("name") == "pypi:repository-version":
+            self.version = values.get("content")
         if tag == "base" and self.base is None and href:
             self.base = href
         if tag != "a" or not href:

@@ -75,7 +75,7 @@ class Recipe:
             if of_egg or (len(parts) == 1 and parts[0] in TEXTS):
                 texts.setdefault(parts[-1], read().decode("utf-8", "replace"))
         tables: dict[str, Any] = {}
-        with contextlib.suppress(tomllib.TOMLDecodeError):
+        with contextlib.suppress(ValueError, RecursionError):  # no TOML, or what the reader gives up on
             tables = tomllib.loads(texts.get("pyproject.toml", ""))
         build, project = tables.get("build-system"), tables.get("project")
         return cls(
@@ -89,7 +89,7 @@ class Recipe:
         """Return what it requires as far as its texts say; a build may say otherwise."""
         headers = Metadata.parse(self.texts.get("PKG-INFO", "").encode())
         requires, extras = list(headers.requires), list(headers.extras)
-        if not requires and "dependencies" in self.project:
+        if not requires and isinstance(self.project.get("dependencies"), list):
             requires = [str(line) for line in self.project["dependencies"]]
         elif not requires:
             requires = list(_of_egg(self.texts.get("requires.txt", "")))

@@ -42,7 +42,7 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | Failu
     except (PipError, RequestException) as error:
         if fetch := failures.network(error, [line for line, _ in asked]):
             return fetch
-        if wrong := failures.digest(error):
+        if wrong := failures.digest(error) or failures.broken(error):
             return wrong
         if not isinstance(error, NO_SOLUTION):
             raise

@@ -38,6 +38,12 @@ def run(readers: Readers, course: Course | None = None) -> Answer | Failure:
         return error.failure()
     except UrlDependency as error:
         return _url_dependency(error)
+    except answer.WrongDigest as error:
+        return Failure(
+            kind="integrity",
+            text=str(error),
+            next="the file was altered on the way or at its source: find out which, or take another version",
+        )
     if isinstance(told, Failure) or accelerator is None:
         return told
     return replace(told, accelerator=accelerator.result())

@@ -60,15 +60,18 @@ class Transport:
 
         return self._patiently(url, dict(headers or {}), read)
 
-    def digest(self, url: str) -> tuple[str, int]:
+    def digest(self, url: str, beside: str) -> tuple[str, int, str]:
         """Answer `Web.digest`."""
 
-        def read(response: Any, watch: Watch) -> tuple[str, int]:
+        def read(response: Any, watch: Watch) -> tuple[str, int, str]:
             digest, size = hashlib.sha256(), 0
+            other = hashlib.new(beside, usedforsecurity=False) if beside else None
             for chunk in _chunks_of_file(url, response, watch):
                 digest.update(chunk)
+                if other is not None:
+                    other.update(chunk)
                 size += len(chunk)
-            return digest.hexdigest(), size
+            return digest.hexdigest(), size, other.hexdigest() if other is not None else ""
 
         return self._patiently(url, _PLAIN, read)
 

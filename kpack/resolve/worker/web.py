@@ -125,14 +125,16 @@ class Web:
         """
         return self._transport().get(url, headers, limit=limit, stop=stop)
 
-    def digest(self, url: str) -> tuple[str, int]:
-        """Return sha256 (64 hexadecimal digits) and size (bytes) of the file at ``url``, read in chunks.
+    def digest(self, url: str, beside: str = "") -> tuple[str, int, str]:
+        """Return sha256 (hexadecimal digits), size (bytes) and another digest of the file at ``url``, read in chunks.
+
+        ``beside`` names the algorithm of the other digest; without one it is empty.
 
         Raises:
             Unreachable: it could not be read to its end.
 
         """
-        return self._transport().digest(url)
+        return self._transport().digest(url, beside)
 
     def save(self, url: str, stream: IO[bytes], *, limit: int) -> int:
         """Write the file at ``url`` into ``stream`` from its beginning and return its size; both in bytes.
