@@ -31,12 +31,15 @@ def normal_path(text: str) -> str:
     """Return a path in its one spelling (``./a//b`` is ``a/b``), for any checkpoint or folder in the kernel.
 
     Raises:
-        ValueError: the path has a ``..`` part, a backslash, a home folder of another user, or names nothing.
+        ValueError: the path has a ``..`` or ``.kpack`` part, a backslash, a home folder of another user, or names
+            nothing.
 
     """
     parts = text.split("/")
     if ".." in parts:
         raise ValueError("has the part '..'")
+    if ".kpack" in parts:
+        raise ValueError("has the part '.kpack', where kpack keeps its state")
     if "\\" in text:
         raise ValueError("has a backslash")
     if text.startswith("~") and parts[0] != "~":

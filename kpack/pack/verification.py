@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -97,10 +96,10 @@ def verify(
 def _restorable(pack: ReadPack) -> Iterator[Problem]:
     """Check what a restore asks of the manifest's words before it looks at the machine."""
     manifest = pack.manifest
-    checks: list[Callable[[], object]] = [lambda: activate.refuse_environment(manifest.env)]
-    checks += [
-        functools.partial(checkpoints.destination, item.path, "/", kaggle=True, allow_absolute=True)
-        for item in manifest.checkpoints
+    start = checkpoints.directory(manifest, target=None, kaggle=True, allow_absolute=True)
+    checks: list[Callable[[], object]] = [
+        lambda: activate.refuse_environment(manifest.env),
+        lambda: checkpoints.destinations(manifest, start, kaggle=True, allow_absolute=True),
     ]
     for check in checks:
         try:

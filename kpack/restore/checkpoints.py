@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import attached
 from .attached import sha256_of
@@ -70,7 +70,7 @@ def directory(manifest: Manifest, *, target: Optional[str], kaggle: bool, allow_
 def destination(path: str, start: str, *, kaggle: bool, allow_absolute: bool) -> str:
     """Return the absolute path of a checkpoint.
 
-    Raises RestoreError: code 2 for an absolute path outside Kaggle, 5 for one with ``..``.
+    Raises RestoreError: code 2 for an absolute path outside Kaggle, 5 for one with ``..`` or ``.kpack``.
     """
     if not path.startswith(("/", "~")):
         return os.path.join(start, _inside(path))
@@ -80,18 +80,44 @@ def destination(path: str, start: str, *, kaggle: bool, allow_absolute: bool) ->
     return os.path.abspath(os.path.expanduser(path))
 
 
+def destinations(manifest: Manifest, start: str, *, kaggle: bool, allow_absolute: bool) -> List[str]:
+    """Return the absolute paths of the checkpoints, in order.
+
+    Raises RestoreError as `destination`, and with code 5 when two need one place, or one lies inside another.
+    """
+    paths = [
+        destination(item.path, start, kaggle=kaggle, allow_absolute=allow_absolute) for item in manifest.checkpoints
+    ]
+    seen: Set[str] = set()
+    for path in paths:
+        if path in seen:
+            raise _clash(path, "two checkpoints belong")
+        seen.add(path)
+    for path in paths:
+        above = path.rpartition("/")[0]
+        while above:
+            if above in seen:
+                raise _clash(above, "a checkpoint, and the folder of another one, belong")
+            above = above.rpartition("/")[0]
+    return paths
+
+
+def _clash(path: str, what: str) -> RestoreError:
+    return RestoreError(INTEGRITY, what + " in one place", where=path, next="build the pack again")
+
+
 def plan(
     pack: Pack, marked: List[Dict[str, Any]], *, start: str, kaggle: bool, allow_absolute: bool
 ) -> List[CheckpointPlan]:
     """Return where the pack's checkpoints go and which of them are there.
 
     ``marked`` are the checkpoints of earlier restores: an unchanged file is not hashed again. Raises RestoreError
-    as `destination`.
+    as `destinations`.
     """
     known = {item["path"]: item for item in marked}
     found = []
-    for item in pack.manifest.checkpoints:
-        path = destination(item.path, start, kaggle=kaggle, allow_absolute=allow_absolute)
+    paths = destinations(pack.manifest, start, kaggle=kaggle, allow_absolute=allow_absolute)
+    for item, path in zip(pack.manifest.checkpoints, paths):
         member = None if item.attached else pack.members["checkpoints/" + item.sha256]
         status = _status(item, path, known.get(path))
         sought = item.attached == attached.ROOT
@@ -211,6 +237,10 @@ def _inside(path: str) -> str:
     parts = path.split("/")
     if ".." in parts:
         raise RestoreError(INTEGRITY, "a path may not climb with '..'", where=path, next="build the pack again")
+    if ".kpack" in parts:
+        raise RestoreError(
+            INTEGRITY, "a path may not go through kpack's state", where=path, next="build the pack again"
+        )
     return os.path.join(*[part for part in parts if part not in ("", ".")] or ["."])
 
 

@@ -30,15 +30,20 @@ class Installed(NamedTuple):
 def installed(folders: Iterable[str]) -> Dict[str, Installed]:
     """Return what is installed in ``folders`` (usually sys.path), by normalised name; the first folder wins.
 
-    Names and versions are taken from the names of the metadata folders, and from the metadata itself where the
-    name does not tell. A folder without metadata is a left-over, no distribution.
+    In one folder a .dist-info comes before an .egg-info, which a wheel may ship beside. Names and versions are taken
+    from the names of the metadata folders, and from the metadata itself where the name does not tell. A folder without
+    metadata is a left-over, no distribution.
     """
     found: Dict[str, Installed] = {}
     for folder in dict.fromkeys(os.path.abspath(folder or ".") for folder in folders):
-        for item in listing(folder):
+        for item in sorted(listing(folder), key=_is_legacy):
             if item.name not in found:
                 found[item.name] = item
     return found
+
+
+def _is_legacy(item: Installed) -> bool:
+    return not item.info.endswith(".dist-info")
 
 
 def listing(folder: str) -> List[Installed]:

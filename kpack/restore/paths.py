@@ -11,7 +11,7 @@ from .installed import listing, owners
 from .journal import Places
 from .moves import is_folder
 from .plan import missing_folders
-from .replace import in_the_way, read_old, vacated, without_shared
+from .replace import in_the_way, own, read_old, vacated, without_shared
 from .scripts import command
 from .search import Hidden
 from .shared import SHOWN, Digests, drop, share_files, shown
@@ -99,6 +99,7 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
     prepared.scripts = {path: (wheel, command(point, executable)) for path, (wheel, point) in shared.commands.items()}
     prepared.overridden = shared.overridden
     prepared.notes += shared.notes
+    _part_checkpoints(prepared)
     _make_room(prepared)
     hidden = Hidden(plan.wheels, scheme, prepared.leaving)
     if not tolerant:
@@ -127,6 +128,22 @@ def prepare(plan: Plan, digests: Digests, run: str, executable: str, *, tolerant
     return prepared
 
 
+def _part_checkpoints(prepared: Prepared) -> None:
+    """Stop when a checkpoint belongs where a distribution has a file or its metadata. Raises RestoreError (code 6)."""
+    paths = {item.path for item in prepared.plan.checkpoints}
+    taken = paths.intersection(prepared.scripts)
+    for wheel in prepared.plan.wheels if paths else ():
+        taken.update(paths.intersection(file.path for file in wheel.payload))
+        taken.update(path for path in paths if path.startswith(wheel.final + "/"))
+    if taken:
+        raise RestoreError(
+            MISFIT,
+            "a checkpoint belongs where a distribution of the pack has a file",
+            items=sorted(taken),
+            next="restore with --target to another folder, or give the checkpoint another path and build again",
+        )
+
+
 def _make_room(prepared: Prepared) -> None:
     """Find what gives way: every distribution of a replaced name, and whatever is in a new metadata folder's place."""
     plan = prepared.plan
@@ -134,7 +151,7 @@ def _make_room(prepared: Prepared) -> None:
     installed = {lib: listing(lib) for lib in places.libs} if plan.replaced else {}
     for wheel in plan.wheels:
         if wheel.name in plan.replaced:
-            there = [item for items in installed.values() for item in items if item.name == wheel.name]
+            there = own([item for items in installed.values() for item in items if item.name == wheel.name])
             prepared.old[wheel.name] = [
                 read_old(item, places, same=same_version(item.version, wheel.version)) for item in there
             ]

@@ -56,6 +56,17 @@ def read_old(there: Installed, places: Places, *, same: bool) -> Old:
     return _old(there.info, files.union(_metadata(there.info)), lib)
 
 
+def own(there: List[Installed]) -> List[Installed]:
+    """Return what is installed of one name, without metadata that is itself a file of another one of them.
+
+    Some wheels ship the ``.egg-info`` of their own sources.
+    """
+    if len(there) == 1:
+        return there
+    listed = {path for item in there if item.info.endswith(".dist-info") for path in recorded(item.info)}
+    return [item for item in there if item.info not in listed and os.path.join(item.info, "PKG-INFO") not in listed]
+
+
 def in_the_way(info: str) -> Old:
     """Return what is in a metadata folder that is to be written anew, whatever left it there."""
     return _old(info, _metadata(info), os.path.dirname(info))

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
+from kpack.pack import read
+from kpack.pack.verification import verify
 from kpack.pack.wheel import Admitted
 from kpack.pack.writer import write
 from tests.restore import kills, kit
@@ -340,6 +342,28 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_never_overwritten(tmp_path: Pa
     done = kit.restore(sys.executable, pack.path, target=str(tmp_path / "target"), tolerate=True)
     assert (done.code, done.error["what"]) == (6, f"a folder is where a checkpoint belongs: {precious.parent}")
     assert precious.exists()
+
+
+@pytest.mark.parametrize(
+    ("places", "code"),
+    [
+        (["a", "./a"], 5),
+        (["a", "a/b"], 5),
+        ([".kpack/journal.json"], 5),
+        (["thing.py"], 6),
+        (["thing-1.0.dist-info/more"], 6),
+    ],
+)
+def test_a_checkpoint_takes_no_place_of_anything_else(places: list[str], code: int, tmp_path: Path) -> None:
+    checkpoints = {place: place.encode() for place in places}
+    wheel = make_wheel(tmp_path, "thing")
+    pack = kit.make_pack(tmp_path / "pack", [wheel], series=[kills.series()], checkpoints=checkpoints).path
+    target = tmp_path / "target"
+    done = kit.restore(sys.executable, pack, target=str(target))
+    assert (done.code, done.error["code"]) == (code, code)
+    assert not target.exists()
+    # What is the same in every place is told at home, too; where a distribution lies is not.
+    assert bool(verify(read(pack))) is (code == 5)
 
 
 @pytest.mark.parametrize(("member", "code"), [("kpack.json", 7), ("wheels/thing-1.0-py3-none-any.whl", 5)])

@@ -174,6 +174,25 @@ def test_an_egg_info_folder_gives_way_by_its_list_of_files(kernel: Path, tmp_pat
     assert (tmp_path / "precious").read_text() == "of the user"
 
 
+def test_the_egg_info_that_a_wheel_ships_of_its_own_sources_is_a_file_of_it(kernel: Path, tmp_path: Path) -> None:
+    lib = kit.purelib(kernel)
+
+    def pack(version: str) -> Path:
+        shipped = {
+            "thing.py": f"VERSION = {version!r}\n",
+            "THING.egg-info/PKG-INFO": "Metadata-Version: 1.0\nName: thing\nVersion: 0.1\n",
+            "thing-0.2.egg-info": "Metadata-Version: 1.0\nName: thing\nVersion: 0.2\n",
+        }
+        wheel = make_wheel(tmp_path, "thing", version, files=shipped)
+        return kit.make_pack(tmp_path / version, [wheel]).path
+
+    kit.good(kernel, pack("1.0"), after="import thing; assert thing.VERSION == '1.0'")
+    assert kit.good(kernel, pack("1.0")).report["changed"] is False
+    kit.good(kernel, pack("2.0"), after="import thing; assert thing.VERSION == '2.0'")
+    check_record(lib / "thing-2.0.dist-info")
+    assert not (lib / "thing-1.0.dist-info").exists()
+
+
 def test_the_last_wheel_of_a_target_keeps_its_file_and_command(tmp_path: Path) -> None:
     point = "[console_scripts]\nrun = {}:main\n"
     wheels = [
