@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 12
 """Lines of a failed step that are shown."""
+_READ = 1 << 16
+"""Bytes of what a step printed that are looked at: its begin, or its end."""
 
 
 def imports(stage: Stage, wanted: Sequence[Module], owners: Mapping[str, str]) -> tuple[Imported, ...]:
@@ -94,10 +96,15 @@ def _error(out: Path, name: str, code: int) -> str:
     result = out / f"{name}.result"
     if result.exists():
         return str(json.loads(result.read_text(encoding="utf-8"))["error"])
-    rows = [row for row in _text(out / f"{name}.err").splitlines() if row.strip()]
+    rows = [row for row in _text(out / f"{name}.err", end=True).splitlines() if row.strip()]
     how = f"signal {-code}" if code < 0 else f"exit {code}"
     return "\n".join([*rows[-_SHOWN:], f"({how})"] if rows else [how])
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+def _text(path: Path, *, end: bool = False) -> str:
+    """Return the begin, or the end, of what a step printed; empty when there is none."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _READ) if end else 0)
+        return stream.read(_READ).decode("utf-8", errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Set, Tuple
@@ -34,14 +33,11 @@ class CheckpointPlan(NamedTuple):
     present: bool = False
     """Whether the right bytes are there already."""
     occupied: bool = False
-    """Whether something else is there."""
+    """Whether something else is there that no earlier restore made."""
+    there: bool = False
+    """Whether anything is there."""
     sought: bool = False
     """Whether `attached` was found by its digest, and so is verified."""
-
-    def part(self, run: str) -> str:
-        """Return the temporary name beside the final one, short whatever the final one is."""
-        word = hashlib.sha256(os.fsencode(self.path)).hexdigest()
-        return os.path.join(os.path.dirname(self.path), ".kpack-{}-{}".format(run[:12], word[:12]))
 
 
 def on_kaggle() -> bool:
@@ -126,25 +122,43 @@ def plan(
     return [item._replace(attached=places.get(item.sha256, "")) if item.sought else item for item in found]
 
 
-def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -> Tuple[bool, bool]:
-    """Return (the right bytes are there, something else is there that no earlier restore made)."""
+def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -> Tuple[bool, bool, bool]:
+    """Return (the right bytes are there, something else that no earlier restore made, anything)."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return False, os.path.lexists(path) and not item.attached
+        there = os.path.lexists(path)
+        return False, there and not item.attached, there
     except OSError as error:
         raise machine_error(error, "read", path) from error
     ours = mark is not None and all(mark[key] == value for key, value in vouched(status).items())
     if mark is not None and ours and mark["sha256"] == item.sha256:
-        return True, False
+        return True, False, True
     known = [one for one in (item.size, mark["size"] if mark is not None else None) if one is not None]
     if not ours and stat.S_ISREG(status.st_mode) and status.st_size in known:
         found = sha256_of(path)
         if found == item.sha256:
-            return True, False
+            return True, False, True
         # What an earlier restore left, whatever has touched it since: its bytes are the ones of the mark.
         ours = mark is not None and found == mark["sha256"]
-    return False, not ours
+    return False, not ours, True
+
+
+def appeared(item: CheckpointPlan) -> bool:
+    """Tell whether the right bytes have been put in a place since it was found empty, by another restore say.
+
+    Raises RestoreError (code 7) when it is something else, which stays.
+    """
+    if not os.path.lexists(item.path):
+        return False
+    if os.path.isfile(item.path) and sha256_of(item.path) == item.sha256:
+        return True
+    raise RestoreError(
+        MACHINE,
+        "something else has put another file where a checkpoint belongs",
+        where=item.path,
+        next="move it away, and restore again",
+    )
 
 
 def vouched(status: os.stat_result) -> Dict[str, int]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterable, Iterator, List, Opti
 
 from . import record
 from .bytecode import cached_names, compile_files
-from .checkpoints import CheckpointPlan, CopyJob, copy, vouched
+from .checkpoints import CheckpointPlan, CopyJob, appeared, copy, vouched
 from .errors import RestoreError, machine_error
-from .journal import ASIDE, Journal, Places, witness
+from .journal import ASIDE, Journal, Places, waiting, witness
 from .moves import make_folders, relocate, remove, remove_empty
 from .parallel import cores
 from .schedule import starting_order
@@ -77,7 +77,7 @@ class Run:
             if self.plan.links:
                 from . import links
 
-                links.make(self.plan.links)
+                links.make(self.plan.links, self.prepared.run)
             hidden = self.prepared.hidden
             refuse_unfound([wheel for wheel in self.plan.wheels if wheel.name not in hidden], self.plan.scheme)
             mark = self._mark()
@@ -97,7 +97,7 @@ class Run:
         prepared, plan = self.prepared, self.plan
         away = os.path.join(self._state.folder, ASIDE)
         places = [path for old in prepared.olds for path in old.files] + prepared.overwritten
-        places += [item.path for item in plan.checkpoints if not item.present and os.path.lexists(item.path)]
+        places += [item.path for item in plan.checkpoints if not item.present and item.there]
         places = list(dict.fromkeys(places))
         there = set(places)
         files: List[str] = []
@@ -115,10 +115,8 @@ class Run:
         for wheel in standing:
             files += [_final(wheel, file.path) for file in wheel.files if file.kind in (METADATA, RECORD)]
             files.append(wheel.final + "/INSTALLER")
-        for item in plan.checkpoints:
-            if not item.present:
-                files += [item.path, item.part(prepared.run)]
-        files += [link.path for link in plan.links]
+        for path in [item.path for item in plan.checkpoints if not item.present] + [link.path for link in plan.links]:
+            files += [path, waiting(path, prepared.run)]
         return Journal(
             prepared.run,
             self._id,
@@ -216,7 +214,7 @@ class Run:
 
     def _copies(self, item: CheckpointPlan, opened: List[int]) -> List[CopyJob]:
         assert item.member is not None
-        path = item.part(self.prepared.run)
+        path = waiting(item.path, self.prepared.run)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(path, flags, 0o666)
@@ -321,15 +319,15 @@ class Run:
         for folder in journal.folders:
             if self._is_late(folder):
                 _make(folder)
-        for final, waiting in self.prepared.staged.items():
-            if os.path.lexists(waiting):  # not every source compiles
-                relocate(waiting, final)
+        for final, place in self.prepared.staged.items():
+            if os.path.lexists(place):  # not every source compiles
+                relocate(place, final)
         for item in self.plan.checkpoints:
-            if not item.present:
-                if item.member is not None:
-                    relocate(item.part(self.prepared.run), item.path)
-                else:
-                    os.symlink(item.attached or "", item.path)
+            part = waiting(item.path, self.prepared.run)
+            if not item.present and item.member is None:
+                os.symlink(item.attached or "", part)
+            if not item.present and not appeared(item):
+                relocate(part, item.path)
         for wheel in self.plan.wheels:
             relocate(wheel.staged, wheel.final)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Set, Tuple
 
@@ -55,6 +56,20 @@ class Journal(NamedTuple):
 def witness(run: str) -> str:
     """Return the name of the file that shows that a run was begun in a folder."""
     return ".kpack-" + run
+
+
+def waiting(path: str, run: str) -> str:
+    """Return the name beside ``path``, short whatever that is, where what belongs there waits until it counts."""
+    word = hashlib.sha256(os.fsencode(path)).hexdigest()
+    return os.path.join(os.path.dirname(path), "{}-{}".format(_stem(run), word[:12]))
+
+
+def _stem(run: str) -> str:
+    return ".kpack-" + run[:12]
+
+
+def _is_waiting(path: str, run: str) -> bool:
+    return os.path.basename(path).startswith(_stem(run) + "-")
 
 
 class Places:
@@ -169,14 +184,14 @@ def undo(journal: Journal) -> List[Tuple[str, str]]:
 
     It goes on to the end whatever fails; returned is what was moved away and could not be moved back.
     """
-    kept = _of_others(journal)
+    kept = _of_others(journal) | _unmoved(journal)
     # A distribution counts by its METADATA: it goes first, so that a kill on the way leaves none that is not whole.
     own = [os.path.join(path, "METADATA") for path in journal.metadata if path not in kept]
     for path in own + [path for path in journal.files if path.endswith(".dist-info/METADATA")]:
         if path not in kept:
             with contextlib.suppress(OSError):
                 os.unlink(path)
-    for path in journal.files:
+    for path in sorted(journal.files, key=lambda path: _is_waiting(path, journal.run)):
         if path not in kept:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -200,6 +215,13 @@ def undo(journal: Journal) -> List[Tuple[str, str]]:
         remove(os.path.join(folder, "__pycache__"))
         remove_empty([folder])
     return lost
+
+
+def _unmoved(journal: Journal) -> Set[str]:
+    """Return the places whose own content still waits beside them: what is there has come from somebody else."""
+    left = {path for path in journal.files if _is_waiting(path, journal.run) and os.path.lexists(path)}
+    folders = {os.path.dirname(path) for path in left}
+    return {path for path in journal.files if os.path.dirname(path) in folders and waiting(path, journal.run) in left}
 
 
 def _of_others(journal: Journal) -> Set[str]:
@@ -242,10 +264,10 @@ def recorded(info: str) -> Iterator[str]:
 
 
 def clear(journal: Journal) -> None:
-    """Remove what a run moved away for good, and its own folders."""
+    """Remove what a run moved away for good, what waited in vain, and its own folders."""
     for _, away in journal.aside:
         remove(away)
-    for path in journal.witnesses:
+    for path in [*journal.witnesses, *(path for path in journal.files if _is_waiting(path, journal.run))]:
         with contextlib.suppress(OSError):
             os.unlink(path)
     for folder in journal.staging:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, List, NamedTuple
 
 from .errors import MISFIT, RestoreError, anyway, machine_error
+from .journal import waiting
 
 if TYPE_CHECKING:
     from .checkpoints import CheckpointPlan
@@ -67,10 +69,15 @@ def refuse_occupied(links: List[Link]) -> None:
         )
 
 
-def make(links: List[Link]) -> None:
-    """Make the links; their folders are there. Raises RestoreError (code 7)."""
+def make(links: List[Link], run: str) -> None:
+    """Make the links of a run; their folders are there. Raises RestoreError (code 7), also for what is there by now."""
     try:
         for link in links:
-            os.symlink(link.target, link.path)
+            part = waiting(link.path, run)
+            os.symlink(link.target, part)
+            if not os.path.lexists(link.path):
+                os.rename(part, link.path)
+            elif os.path.realpath(link.path) != os.path.realpath(part):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), part, None, link.path)
     except OSError as error:
         raise machine_error(error, "make a link", str(error.filename2 or "")) from error

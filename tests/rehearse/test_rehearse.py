@@ -135,6 +135,7 @@ def test_module_that_ends_the_process_fails_alone(theatre: Theatre) -> None:
         theatre.wheel("first", ""),
         theatre.wheel("kills", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"),
         theatre.wheel("leaves", "import os\nos._exit(3)\n"),
+        theatre.wheel("vanishes", "import os\nos._exit(0)\n"),
         theatre.wheel("quits", "raise SystemExit(0)\n"),
         theatre.wheel("last", ""),
     ]
@@ -143,6 +144,7 @@ def test_module_that_ends_the_process_fails_alone(theatre: Theatre) -> None:
     assert module(outcome, "last")[0]
     assert module(outcome, "kills") == (False, "the process ended with signal 9", None)
     assert module(outcome, "leaves") == (False, "the process ended with exit 3", None)
+    assert module(outcome, "vanishes") == (False, "the process ended with exit 0", None)
     assert module(outcome, "quits") == (False, "SystemExit: 0 (quits.py:1)", None)
 
 

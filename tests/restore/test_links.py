@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kpack.restore import links
+from kpack.restore.errors import RestoreError
+from kpack.restore.journal import Journal, undo, waiting
 from tests.restore import kit
 from tests.support.wheels import make_wheel
 
@@ -88,3 +91,15 @@ def test_no_link_is_made_for_a_folder_of_its_own(place: Path) -> None:
     assert done.code == 0, done.out
     assert done.report["links"] == []
     assert list((place / "work").iterdir()) == []
+
+
+def test_what_comes_into_the_place_of_a_link_meanwhile_stays(tmp_path: Path) -> None:
+    place = tmp_path / "a.ckpt"
+    place.write_text("mine")
+    link = links.Link(str(place), str(tmp_path / "store"), present=False, occupied=False)
+    with pytest.raises(RestoreError, match="cannot make a link: File exists") as caught:
+        links.make([link], "0" * 32)
+    assert (caught.value.code, caught.value.where) == (7, str(place))
+    empty: dict[str, Any] = {key: [] for key in ("folders", "metadata", "aside", "staging", "emptied", "witnesses")}
+    undo(Journal("0" * 32, "id", "tiny", files=[str(place), waiting(str(place), "0" * 32)], **empty))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]

@@ -181,6 +181,29 @@ def test_a_mark_vouches_for_no_checkpoint_that_was_edited(tmp_path: Path) -> Non
     assert not kit.good(sys.executable, pack, target=str(target)).report["changed"]
 
 
+@pytest.mark.parametrize(("content", "damaged"), [(b"right", False), (b"right", True), (b"wrong", False)])
+def test_what_comes_into_the_place_of_a_checkpoint_meanwhile_stays(
+    content: bytes, damaged: bool, tmp_path: Path
+) -> None:
+    """Two restores into two places may share the folder of their checkpoints, and both may have found it empty."""
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")], series=HERE, checkpoints={"w": b"right"})
+    weights = tmp_path / "target" / "w"
+    # An engine makes the file that waits, and somebody else puts one in the place that it is for.
+    before = (
+        "import os; truncate = os.truncate\n"
+        f"def both(*words): truncate(*words); open({str(weights)!r}, 'wb').write({content!r})\n"
+        "os.truncate = both\n"
+    )
+    if damaged:
+        data = bytearray(pack.path.read_bytes())
+        data[data.rindex(b"right")] ^= 1
+        pack.path.write_bytes(data)
+    done = kit.restore(sys.executable, pack.path, target=str(tmp_path / "target"), before=before)
+    assert done.code == (5 if damaged else 0 if content == b"right" else 7), done.out
+    assert weights.read_bytes() == content
+    assert not list(weights.parent.glob(".kpack-*"))
+
+
 def test_a_run_that_dies_outside_the_scheme_is_taken_back_by_any_pack(tmp_path: Path) -> None:
     """Its checkpoints lie elsewhere; the witness there says that it was begun."""
     outside = tmp_path / "weights" / "deep"

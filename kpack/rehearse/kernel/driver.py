@@ -18,6 +18,8 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 KEPT = 300
 """Characters of an error message that are kept."""
+END = "."
+"""What a child names last: no module. One that ended without it was ended by what it ran, whatever its exit code."""
 
 
 class Out:
@@ -53,9 +55,8 @@ def main(spec: Dict[str, Any]) -> int:
         if not begun:
             if os.WIFSIGNALED(status):
                 out(kind="line", ok=False, code=-os.WTERMSIG(status), seconds=0)
-                return 1
-            return os.WEXITSTATUS(status)
-        if status == 0:
+            return (not os.WIFSIGNALED(status) and os.WEXITSTATUS(status)) or 1
+        if begun[-1] == END:
             return 0
         how = "signal {}".format(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else "exit {}".format(status >> 8)
         out(kind="import", module=begun[-1], ok=False, error="the process ended with " + how, stub=None, seconds=0)
@@ -94,6 +95,7 @@ def work(line: str, modules: List[str], out: Out, writer: int) -> int:
         error, stub = attempt(module)
         flush()
         out(kind="import", module=module, ok=error is None, error=error, stub=stub, seconds=time.monotonic() - begun)
+    os.write(writer, (END + "\n").encode())
     return 0
 
 
