@@ -107,10 +107,11 @@ def warn(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Say a note; a long list in it is cut unless ``--verbose`` wants all."""
-    if SCREEN.volume <= 0 and len(text) > _NOTE:
-        text = f"{text[:_NOTE].rpartition(' ')[0]} … (kpack -v shows all)"
-    say(f"note: {text}")
+    """Say a note; a long list in it is cut unless ``--verbose`` wants all, but never what it says to write."""
+    said, arrow, advice = text.partition(" → ")
+    if SCREEN.volume <= 0 and len(said) > _NOTE:
+        said = f"{said[:_NOTE].rpartition(' ')[0]} … (kpack -v shows all)"
+    say(f"note: {said}{arrow}{advice}")
 
 
 def tell(text: str, *, wrap: bool = True) -> None:

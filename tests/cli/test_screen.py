@@ -172,6 +172,14 @@ def test_an_error_of_an_option_names_the_help_of_its_command(capsys: pytest.Capt
     assert "see kpack inspect --help" in capsys.readouterr().err
 
 
+def test_a_long_note_keeps_what_it_says_to_write(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ", ".join(['"libgl1"'] * 9)
+    session.note(f"{'word ' * 100}end → write apt = [{names}]")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "word … (kpack -v shows all) → write apt = [" in said
+    assert said.count('"libgl1"') == 9
+
+
 def test_verbose_lists_what_is_counted_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
     held = tuple(
         HeldBack(name=canonicalize_name(f"h{n}"), version=Version("1"), newest=Version("2"), because="x")
