@@ -102,7 +102,7 @@ class Stage:
             place.symlink_to(source)
 
     def seen(self, *more: Path) -> list[str]:
-        """Return the folders and files that a private ``/tmp`` must not hide."""
+        """Return the folders and files that a private ``/tmp`` or ``/root`` must not hide."""
         package = Path(str(resources.files("kpack")))
         own = [Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parent]
         places = [self.work, self.interpreter.prefix, self.interpreter.path.parent, package, *own, *more]

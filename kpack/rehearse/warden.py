@@ -1,11 +1,11 @@
 """Runs the steps of a rehearsal behind walls: no network, ``/kaggle`` as Kaggle has it, no process that outlives it.
 
 ``python -I warden.py SPEC``, a process of its own, standard library only. The walls are Linux namespaces (user,
-network, mount, PID), made by system calls, so that neither root nor a program of the host is needed. Where the machine
-refuses some of them, the next weaker set is tried and said. It prints one JSON object a line: first the walls
-``{"kind": "walls", "network", "files", "processes", "why"}``, then for each step its begin and end. In a
-container, whose walls stand already, ``own`` says that variables and packages are those of its own interpreter (3.9
-or newer).
+network, mount, PID), made by system calls, so that neither root nor a program of the host is needed; the machine's own
+files are read-only behind them. Where the machine refuses some of them, the next weaker set is tried and said. It
+prints one JSON object a line: first the walls ``{"kind": "walls", "network", "files", "processes", "why"}``, then for
+each step its begin and end. In a container, whose walls stand already, ``own`` says that variables and packages are
+those of its own interpreter (3.9 or newer).
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 LEVELS = (("network", "files", "processes"), ("network",), ())
 """Sets of walls, the strongest first."""
 HOST_TMP = "/tmp"  # noqa: S108 - this very folder gets a private one in its place
+PRIVATE = (HOST_TMP, "/var/tmp", "/root")  # noqa: S108
+"""Folders that a kernel may write, and that are others here than the machine's."""
+LIVE = ("/dev", "/proc")
+"""Folders of the machine that cannot be told that they are read-only."""
+MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 OFTEN = 0.2
 """Seconds between two looks at what goes on."""
 GENERATIONS = 20
@@ -77,6 +82,14 @@ def bind(source: str, target: str, *, readonly: bool = False) -> None:
             pass
     mount(source, target, None, MS_BIND | MS_REC)
     if readonly:
+        close(target)
+
+
+def close(target: str) -> None:
+    """Make a mount read-only, with those below it; before Linux 5.12, which has no call for that, itself alone."""
+    words = struct.pack("4Q", MOUNT_ATTR_RDONLY, 0, 0, 0)
+    arguments = (MOUNT_SETATTR, AT_FDCWD, target.encode(), AT_RECURSIVE, words, ctypes.c_size_t(len(words)))
+    if _libc.syscall(*arguments) != 0:
         inherited = os.statvfs(target).f_flag
         flags = sum(ms for st, ms in ST_TO_MS.items() if inherited & st)
         mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | flags)
@@ -176,22 +189,33 @@ def enter(walls: tuple[str, ...]) -> None:
         mount("none", "/", None, MS_REC | MS_PRIVATE)
 
 
-def furnish(spec: dict[str, Any]) -> None:
-    """Make a root that shows the host's folders, a ``/tmp`` of its own and ``/kaggle``, and go there."""
-    root = spec["root"]
-    mount("tmpfs", root, "tmpfs", 0, "mode=755")
+def show_machine(spec: dict[str, Any], root: str) -> None:
+    """Show the host's folders below ``root``, read-only, and the private ones in their places."""
     for entry in sorted(os.scandir("/"), key=lambda item: item.name):
         target = os.path.join(root, entry.name)
-        if entry.path in ("/kaggle", HOST_TMP):
+        if entry.path in ("/kaggle", *PRIVATE):
             continue
         if entry.is_symlink():
             os.symlink(os.readlink(entry.path), target)
         elif entry.is_dir() or entry.is_file():
-            bind(entry.path, target)
-    bind(spec["tmp"], f"{root}{HOST_TMP}")
+            bind(entry.path, target, readonly=entry.path not in LIVE)
+    for place in PRIVATE:
+        if place == HOST_TMP or os.path.isdir(place):
+            own = spec["tmp"] if place == HOST_TMP else f"{spec['work']}/own{place}"
+            os.makedirs(own, exist_ok=True)
+            bind(own, root + place)
     for path in spec["seen"]:
-        if path.startswith(f"{HOST_TMP}/"):
-            bind(path, root + path)
+        if path.startswith(tuple(f"{place}/" for place in PRIVATE)):
+            bind(path, root + path, readonly=True)
+    os.makedirs(root + spec["work"], exist_ok=True)
+    mount(spec["work"], root + spec["work"], None, MS_BIND)
+
+
+def furnish(spec: dict[str, Any]) -> None:
+    """Make a root that shows the host's folders, those that are private, and ``/kaggle``, and go there."""
+    root = spec["root"]
+    mount("tmpfs", root, "tmpfs", 0, "mode=755")
+    show_machine(spec, root)
     os.mkdir(root + "/kaggle")
     mount("tmpfs", root + "/kaggle", "tmpfs", 0, "mode=755")
     os.makedirs(root + "/kaggle/input")

@@ -154,6 +154,7 @@ def test_script_finds_kaggle_as_it_is(theatre: Theatre) -> None:
     data = theatre.folder / "data"
     data.mkdir()
     data.joinpath("train.csv").write_text("a,b\n")
+    name = f"kpack-{os.urandom(8).hex()}"
     script.write_text(
         textwrap.dedent(f"""
         import errno, os, sys
@@ -177,6 +178,15 @@ def test_script_finds_kaggle_as_it_is(theatre: Theatre) -> None:
             raise AssertionError("/kaggle/working has no limit")
         open("/kaggle/tmp/more", "wb").write(bytes(4_000_000))
         assert os.listdir(os.path.expanduser("~")) == []
+        for folder in ("/etc", "/usr/local", "/var/lib"):
+            try:
+                open(folder + "/{name}", "wb")
+            except OSError as error:
+                assert error.errno == errno.EROFS, error
+            else:
+                raise AssertionError(folder + " of the machine can be written")
+        for folder in ("/tmp", "/var/tmp", "/root"):
+            open(folder + "/{name}", "wb")
         assert "KAGGLE_KERNEL_RUN_TYPE" in os.environ
         assert "SECRET" not in os.environ
         assert os.getpid() < 50
@@ -193,6 +203,7 @@ def test_script_finds_kaggle_as_it_is(theatre: Theatre) -> None:
     assert outcome.ok, outcome.steps
     assert [step.name for step in outcome.steps] == ["script", "line"]
     assert outcome.peak_disk >= 4_000_000
+    assert not any(Path(folder, name).exists() for folder in ("/tmp", "/var/tmp", "/root"))
 
 
 @pytest.mark.root
