@@ -371,6 +371,20 @@ def rehearse_scene(folder: Path, stack: ExitStack) -> Scene:
     return scene
 
 
+def rehearse_on_kaggle_scene(folder: Path, stack: ExitStack) -> Scene:
+    """Return the scene of ``kpack rehearse --kaggle``, of a pushed pack; needs root for its walls."""
+    (folder / "kaggle").mkdir()
+    kaggle = stack.enter_context(Kaggle(folder / "kaggle"))
+    place = ["dist/tiny.kpack.bin", "--dataset", DATASET]
+    words = ["rehearse", *place, "--kaggle"]
+    scene = RehearseScene(folder, stack, words, dict(kaggle.environment), server=kaggle.handler)
+    _ready(scene)
+    _packed(scene)
+    _must(scene, "push", *place)
+    scene.good()
+    return scene
+
+
 def record_scene(folder: Path, stack: ExitStack) -> Scene:
     """Return the scene of ``kpack record``."""
     origin = stack.enter_context(Origin())
@@ -416,6 +430,7 @@ SCENES = {
     "build": build_scene,
     "push": push_scene,
     "rehearse": rehearse_scene,
+    "rehearse --kaggle": rehearse_on_kaggle_scene,
     "record": record_scene,
     "restore": restore_scene,
 }
