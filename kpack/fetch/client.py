@@ -335,11 +335,17 @@ def _retry_after(text: str) -> float | None:
     return min(max(until - time.time(), 0.0), _LONGEST_RETRY_AFTER)
 
 
+_OUT_OF_TIME = {9: "is not valid yet", 10: "has expired"}
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: most often the clock is wrong."""
+
+
 def failure_of(error: BaseException, stall: float) -> Transient | Refused:
     """Say in a few words, none of them from a URL, what an exception of the client means."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
+            if cause.verify_code in _OUT_OF_TIME:
+                return Refused(f"the server's certificate {_OUT_OF_TIME[cause.verify_code]} by this machine's clock")
             return Refused(f"the server's certificate is not trusted: {cause.verify_message}")
         if isinstance(cause, socket.gaierror):
             return Transient("the host's name cannot be resolved")

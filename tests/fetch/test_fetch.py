@@ -29,8 +29,9 @@ from kpack.fetch import (
     Started,
     trust,
 )
-from kpack.fetch.client import Client
+from kpack.fetch.client import Client, failure_of
 from kpack.fetch.content import HEAD
+from kpack.fetch.remote import advice_on
 from kpack.urls import Credentials, shown
 from tests.fetch.conftest import LASTING, PATIENCE, download, have, noise, sha
 from tests.support.origin import Fault, Origin
@@ -366,6 +367,15 @@ def test_certificates_of_the_environment_are_trusted_and_others_are_not(
         assert "REQUESTS_CA_BUNDLE" in caught.value.next
         monkeypatch.setenv(variable, str(certificate))
         assert have(wanted, cache).size == 1
+
+
+@pytest.mark.parametrize(("code", "words"), [(9, "not valid yet"), (10, "has expired")])
+def test_a_certificate_that_a_wrong_clock_refuses_is_said_to_be_so(code: int, words: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, "not shown"
+    said = str(failure_of(error, 1))
+    assert said == f"the server's certificate {'is ' if code == 9 else ''}{words} by this machine's clock"
+    assert advice_on(said).startswith("set the date and time")
 
 
 def test_certificates_are_read_once_for_all_connections(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,8 @@ def _reason(error: BaseException) -> str:
         ("getaddrinfo", "the name is not known to DNS"),
         ("name resolution", "the name is not known to DNS"),
         ("refused", "the connection was refused"),
+        ("certificate is not yet valid", "its certificate is not valid yet by this machine's clock"),
+        ("certificate has expired", "its certificate has expired by this machine's clock"),
         ("certificate", "its certificate is not trusted"),
         ("timed out", "no answer in time"),
         ("timeout", "no answer in time"),
