@@ -44,7 +44,7 @@ def meant(obstacles: Sequence[Obstacle], environment: Environment, base: BaseIma
     sentences = [f"{name} is a module of {whose}: write {whose}" for name, whose in sorted(pairs.items())]
     for name in unknown:
         close = difflib.get_close_matches(name, list(image.distributions), 1, 0.8)
-        sentences += [f"did you mean {close[0]}?" for _ in close]
+        sentences += [f"did you mean {near}?" for near in close if near != name]
     return "; ".join(sentences)
 
 

@@ -87,6 +87,7 @@ def test_an_unknown_name_may_be_a_slip_or_of_another_place(scenario: Scenario) -
     assert said.startswith("check the spelling; ")
     assert "nobody-knows-it @ git+https://…" in said
     assert advice(scenario, "detectron", base={"detectron2": "0.6"}) == "did you mean detectron2?"
+    assert "did you mean" not in advice(scenario, "six")  # an image has it, and so it is spelled right
 
 
 @pytest.mark.parametrize(("base", "request_"), [({"torch": "2.10.0+cu128"}, "torch===2.10.0"), ({}, "top===1.0")])
