@@ -36,6 +36,8 @@ class LockedCheckpoint:
     """Absolute path in the kernel where the file is mounted already: not packed, verified at restore."""
     note: str | None = None
     """A sentence for the user on how the pin came about; not part of the lock."""
+    announced: bool = True
+    """Its server said how long it is, or its digest was known; not part of the lock."""
 
 
 def variables(checkpoints: Iterable[LockedCheckpoint]) -> dict[str, str]:

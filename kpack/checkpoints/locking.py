@@ -137,7 +137,7 @@ class _Locking:
         fetched = self.fetcher.fetch(unknown)
         locked = []
         for file in wanted:
-            sha256, size, note = file.sha256, file.size, file.note
+            sha256, size, note, announced = file.sha256, file.size, file.note, True
             if file in files:
                 item = files[file]
                 size = item.size
@@ -148,7 +148,12 @@ class _Locking:
                         if not file.declared and urlsplit(file.urls[0]).scheme not in {"hf", "kaggle"}:
                             note = f"{file.path}: sha256 {sha256} recorded from the first fetch"
                             if not fetched[item].delimited:
-                                note += f"; its server never said how long it is: see that {size:,} bytes are all"
+                                announced = False
+                                note = (
+                                    f"{file.path}: its server did not say how long it is, and a connection that broke "
+                                    f"would look like its end: {size:,} bytes came. If that is all of it, write "
+                                    f'sha256 = "{sha256}"'
+                                )
             assert sha256 is not None
             assert size is not None
             note = _checked_name(file, sha256, given=file.sha256 is not None) or note
@@ -157,7 +162,13 @@ class _Locking:
                 note = f"{note}; {said}" if note else said
             locked.append(
                 LockedCheckpoint(
-                    path=file.path, urls=file.urls, sha256=sha256, size=size, attached=file.attached, note=note
+                    path=file.path,
+                    urls=file.urls,
+                    sha256=sha256,
+                    size=size,
+                    attached=file.attached,
+                    note=note,
+                    announced=announced,
                 )
             )
         return locked

@@ -38,6 +38,8 @@ def print_lock(lock: Lock) -> None:
             note(text)
     for checkpoint in lock.checkpoints:
         how = f"attached at {checkpoint.attached}" if checkpoint.attached else human_size(checkpoint.size)
+        if not checkpoint.announced:
+            how += ", if that is all: its server names no length"
         tell(f"checkpoint {checkpoint.path}  {how}  sha256 {checkpoint.sha256[:12]}…")
 
 

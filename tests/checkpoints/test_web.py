@@ -114,6 +114,15 @@ def test_server_that_says_no_size_is_fetched_at_lock(bench: Bench, origin: Origi
         bench.lock(ask(origin.url + "/w.ckpt", sha256="0" * 64))
 
 
+def test_length_that_nobody_names_is_told_with_what_came(bench: Bench, origin: Origin) -> None:
+    origin.files["/w.ckpt"] = DATA
+    origin.lengths = origin.ranges = False
+    (locked,) = bench.lock(ask(origin.url + "/w.ckpt"))
+    assert not locked.announced
+    assert f"{len(DATA):,} bytes came" in (locked.note or "")
+    assert f'sha256 = "{SHA}"' in (locked.note or "")
+
+
 def test_unreachable_server_is_exit_4(bench: Bench) -> None:
     for sha256 in (None, SHA):
         with pytest.raises(NetworkError, match="connection refused"):

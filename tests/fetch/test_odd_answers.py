@@ -206,6 +206,18 @@ def test_end_without_any_length_is_reported(odd: Odd, cache: Cache) -> None:
     assert have(wanted(odd, sha256=sha(DATA[:1000])), cache).delimited
 
 
+def test_chunks_without_the_last_one_are_no_file(odd: Odd, cache: Cache) -> None:
+    odd.answer = lambda _span: (200, {"Content-Length": "", "Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n")
+    with pytest.raises(NetworkError):
+        have(wanted(odd, sha256=None), cache)
+    odd.answer = lambda _span: (
+        200,
+        {"Content-Length": "", "Transfer-Encoding": "chunked"},
+        b"5\r\nhello\r\n0\r\n\r\n",
+    )
+    assert have(wanted(odd, sha256=None), cache).delimited
+
+
 def test_bytes_that_drip_do_not_renew_patience(origin: Origin, cache: Cache) -> None:
     origin.rate = 100_000
     patience = Patience(connect=2, stall=0.2, slowest=1e9, attempts=3, backoff=0.01)

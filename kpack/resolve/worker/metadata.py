@@ -182,6 +182,8 @@ class MetadataStore:
             words = "has a .metadata file that does not have the digest which the index announces"
             raise BadMetadata(words, damaged=True)
         if not wanted:
+            if not answer.delimited:
+                return None  # it may have been cut among its requirements
             try:
                 of_file(Metadata.parse(answer.body), file)
             except BadMetadata:

@@ -120,7 +120,7 @@ class Pages:
         check_status(url, answer)
         rows, base = read_page(name, answer)
         page = Page(name, shown, rows, base)
-        if not url.startswith("file:"):
+        if not url.startswith("file:") and answer.delimited:
             self.kept.remember(url, answer, base, page.places, rows)
         return page
 

@@ -13,12 +13,16 @@ from kpack.resolve.worker.requirements import UrlDependency
 from kpack.resolve.worker.web import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from kpack.resolve.wire import FoundFile, Resolved
     from kpack.resolve.worker.answer import Chosen
     from kpack.resolve.worker.course import Course
     from kpack.resolve.worker.readers import Readers
+
+
+LISTED = 4
+"""Names that a sentence has at most."""
 
 
 def run(readers: Readers, course: Course | None = None) -> Answer | Failure:
@@ -32,7 +36,7 @@ def run(readers: Readers, course: Course | None = None) -> Answer | Failure:
 
             found = pins(readers, course)
         if isinstance(found, Failure):
-            return found
+            return replace(found, text="\n".join([found.text, *endless(readers)])) if found.text else found
         told = _told(readers, found)
     except Unreachable as error:
         return error.failure()
@@ -63,9 +67,19 @@ def _told(readers: Readers, found: Sequence[Chosen]) -> Answer | Failure:
         asked=tuple(named),
         resolved=tuple(rows),
         held_back=tuple(Comparison(readers, rows).list(named)),
-        notes=tuple(answer.notes(readers, found, rows, computed)),
+        notes=(*answer.notes(readers, found, rows, computed), *endless(readers)),
         figures=Figures(requests=readers.web.requests, metadata=readers.metadata.reads),
     )
+
+
+def endless(readers: Readers) -> Iterator[str]:
+    """Yield a sentence on every host of which nobody can tell whether its answers are whole."""
+    for host, names in readers.web.endless.items():
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        yield (
+            f"{host} does not say how long its answers are ({', '.join(names[:LISTED])}{more}): one that broke off "
+            "would look whole, with versions missing; #sha256=… behind a URL in packages tells"
+        )
 
 
 def _over_the_kernel(readers: Readers, row: Resolved) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import urllib.parse
 from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ from pip._internal.exceptions import PipError
 from pip._vendor.requests.exceptions import ChunkedEncodingError, ContentDecodingError, RequestException
 from pip._vendor.urllib3.exceptions import HTTPError, ProtocolError
 
+from kpack import urls
 from kpack.resolve.worker.watch import Watch
 from kpack.resolve.worker.web import LARGEST, WORKERS, Response, Undecodable, Unreachable
 
@@ -44,6 +46,9 @@ class Transport:
         """Take ``session`` over; ``count`` is called before each request."""
         self.session = session
         self._count = count
+        self.endless: dict[str, set[str]] = {}
+        """See `Web.endless`."""
+        session.hooks["response"].append(self._look)  # pip's own downloads come this way, too
         for adapter in set(session.adapters.values()):
             if hasattr(adapter, "init_poolmanager"):
                 adapter.init_poolmanager(WORKERS, WORKERS * 2)
@@ -89,6 +94,13 @@ class Transport:
             return size
 
         return self._patiently(url, {**_PLAIN, "Cache-Control": "no-store"}, read)
+
+    def _look(self, response: Any, **_: object) -> None:
+        """Take note of an answer whose end nobody tells; metadata has a digest, or is not believed then."""
+        path = urllib.parse.urlsplit(response.url or "").path.rstrip("/")
+        if response.status_code == 200 and not _delimited(response) and not path.endswith(".metadata"):
+            name = urllib.parse.unquote(path.rpartition("/")[2])
+            self.endless.setdefault(urls.host(response.url), set()).add(name)
 
     def _patiently(self, url: str, headers: dict[str, str], read: Callable[[Any, Watch], Value]) -> Value:
         """Return what ``read`` makes of the answer to a GET; the last try returns or raises."""
@@ -137,7 +149,19 @@ def _read(url: str, response: Any, watch: Watch, limit: int, stop: int | None) -
         bytes(body),
         response.headers.get("Content-Range", ""),
         cut,
+        _delimited(response),
         {name: value for name in CACHING if (value := response.headers.get(name))},
+    )
+
+
+def _delimited(response: Any) -> bool:
+    """Tell whether an answer says where it ends (RFC 9112, section 6.3)."""
+    headers = response.headers
+    return (
+        "Content-Length" in headers
+        or "chunked" in headers.get("Transfer-Encoding", "").lower()
+        or getattr(response, "from_cache", False)
+        or not str(response.url).startswith("http")
     )
 
 

@@ -56,6 +56,8 @@ class Response:
     content_range: str = ""
     cut: bool = False
     """There was more than was wanted."""
+    delimited: bool = True
+    """Its end was told, by a length or in chunks; else it came until the connection closed."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those that tell how long it holds, by their names in lower case."""
 
@@ -144,6 +146,12 @@ class Web:
 
         """
         return self._transport().save(url, stream, limit=limit)
+
+    @property
+    def endless(self) -> dict[str, list[str]]:
+        """Names of what came until the connection closed, by host: had it broken, that would look the same."""
+        found = self._opened.endless if self._opened is not None else {}
+        return {host: sorted(names) for host, names in sorted(found.items())}
 
     def close(self) -> None:
         """Drop guesses that are under way, and the connections."""
