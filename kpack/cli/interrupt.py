@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from kpack import claims
+from kpack.cli.session import SCREEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,7 @@ def stoppable(going_on: str) -> Iterator[None]:
 
     def stop(_signal: int, _frame: object) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        SCREEN.volume = min(SCREEN.volume, -1)  # what other threads still notice is no news any more
         timer = threading.Timer(GRACE, _end, [going_on])
         timer.daemon = True
         timer.start()

@@ -308,6 +308,8 @@ class Transfer:
                 raise
             except Transient as trouble:
                 gained, now = position() - before, time.monotonic()
+                if self.stop.is_set() or self._halted.is_set():
+                    raise Stopped from None  # the connection was broken from here
                 attempt = 1 if gained > 0 and gained >= patience.slowest * (now - begun) else attempt + 1
                 if attempt >= patience.attempts:
                     raise Exhausted(trouble.reason, status=trouble.status) from None

@@ -150,6 +150,7 @@ def ended_well(desk: Desk, code: int, screen: str) -> None:
     assert screen.count("kpack: stopped") == 1, screen
     assert screen.count("run kpack lock again") == 1
     assert "Traceback" not in screen
+    assert "trying again" not in screen
     deadline = time.monotonic() + 20
     while desk.processes() and time.monotonic() < deadline:
         time.sleep(0.01)

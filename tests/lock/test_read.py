@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,7 +80,7 @@ def test_a_lock_that_kpack_would_not_write_is_refused_with_its_place(old: str, n
     assert what in caught.value.what
 
 
-def _checkpoint(path: str, url: str = "https://host.example/w", **facts: str) -> LockedCheckpoint:
+def _checkpoint(path: str, url: str = "https://host.example/w", **facts: Any) -> LockedCheckpoint:
     return LockedCheckpoint(path=path, urls=(url,), sha256="1" * 64, size=1, **facts)
 
 
