@@ -9,6 +9,14 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # before a command could say how to go on
+        sys.stderr.write("kpack: stopped\n")
+        sys.exit(130)
+
+
+def _main() -> NoReturn:
     from kpack.shortcut import plain_restore
 
     asked = plain_restore(sys.argv[1:]) if "_KPACK_COMPLETE" not in os.environ else None

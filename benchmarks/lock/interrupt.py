@@ -55,6 +55,9 @@ def get_requires_for_build_wheel(config_settings=None):
     pathlib.Path(REACHED).touch()
     subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
 """
+_DRAWN = re.compile(
+    r"\S?\s*(?:[\w-]+-20\d\d-\d\d|python-[\d.]+): (?:resolving|trying).*?…|\S?\s*(?:resolving|fetching) .*$"
+)
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -96,7 +99,7 @@ class Stage:
 
 
 def resolving(stage: Stage) -> float:
-    """Pages and metadata come one after the other; the process itself is loading at first."""
+    """Set up pages and metadata that come one after the other; the process itself is loading at first."""
     for number in range(DEEP):
         stage.wheel(f"p{number}", "1.0", *([f"p{number + 1}"] if number + 1 < DEEP else []))
     stage.wants('packages = ["p0"]\n')
@@ -105,7 +108,7 @@ def resolving(stage: Stage) -> float:
 
 
 def words(stage: Stage) -> float:
-    """The image stands in the way, and words are tried."""
+    """Set up an image that stands in the way, so that words are tried."""
     for number in range(RELEASES):
         stage.wheel("top", f"1.{number}", "numpy<1", f"below=={number}")
         stage.wheel("below", str(number), "pandas<1")
@@ -117,14 +120,14 @@ def words(stage: Stage) -> float:
 
 
 def checkpoint(stage: Stage) -> float:
-    """A large file comes."""
+    """Set up a large file that comes."""
     stage.wants(f'[[checkpoints]]\nurl = "{stage.index.root}/weights.bin"\npath = "weights.bin"\n')
     stage.on("/weights.bin", drips=True)
     return 2.0
 
 
 def source(stage: Stage) -> float:
-    """A source is asked what it requires, by a process of a process."""
+    """Set up a source that is asked what it requires, by a process of a process."""
     reached = stage.folder / "reached"
     files = {
         "backend.py": BACKEND.replace("REACHED", repr(str(reached))),
@@ -224,10 +227,9 @@ def _read(terminal: int, screen: bytearray) -> None:
 
 def _stray(said: str) -> list[str]:
     """Return what was said after the press and is not how it ended; a line that moves may be drawn once more."""
-    rows = re.split(r"[\r\n]+", said)
-    joined = " ".join(row.strip() for row in rows if row.strip())
-    joined = re.sub(r"kpack: stopped\s+→ the lock is as it was.*?not fetched\s+twice", "", joined)
-    return [part.strip() for part in re.split(r"[⠀-⣿].*?(?=$|[⠀-⣿])", joined) if part.strip()]
+    text = " ".join(said.split())
+    text = re.sub(r"kpack: stopped → the lock is as it was.*?not fetched twice", "", text)
+    return [row.strip() for row in _DRAWN.split(text) if row.strip()]
 
 
 def _left(cache: str) -> list[str]:

@@ -10,7 +10,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from kpack import claims
+from kpack.__main__ import main
 from tests.cli.conftest import SERIES
 from tests.support.terminal import ROOT
 from tests.support.wheels import make_wheel
@@ -56,6 +59,18 @@ def test_a_build_that_is_stopped_leaves_nothing_half_and_goes_on_later(desk: Des
     assert not list((desk.folder / "cache").rglob("*.claim"))
     desk.index.intercept = None
     assert "built" in desk("build")
+
+
+def test_ctrl_c_before_the_command_is_loaded_has_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kpack.shortcut.plain_restore", pressed)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert (caught.value.code, capsys.readouterr().err) == (130, "kpack: stopped\n")
 
 
 def test_an_end_without_order_takes_the_temporary_files_along(tmp_path: Path) -> None:
