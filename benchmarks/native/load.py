@@ -41,12 +41,15 @@ REQUESTS = (
 _OPEN = """
 import ctypes, json, os, sys
 found = {}
-for path in sorted(sys.argv[1:], key=lambda path: ".libs/" not in path):
-    if ".libs/" in path:
+left, before = [path for path in sys.argv[1:] if ".libs/" in path], -1
+while left and len(left) != before:
+    before, again = len(left), []
+    for path in left:
         try:
             ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
         except OSError:
-            pass  # it may need another one of them that comes later: a process of its own tells
+            again.append(path)  # it may need another one of them that comes later
+    left = again
 for path in sys.argv[1:]:
     ours, theirs = os.pipe()
     if not os.fork():
