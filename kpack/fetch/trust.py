@@ -52,9 +52,11 @@ class TrustingAdapter(HTTPAdapter):
             return host, {**beside, "ssl_context": self._context()}
         return host, pool
 
-    def proxy_manager_for(self, *arguments: Any, **keywords: Any) -> Any:
-        """Return the manager of connections by way of a proxy, which is itself verified alike."""
-        return super().proxy_manager_for(*arguments, proxy_ssl_context=self._context(), **keywords)
+    def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
+        """Return the manager of connections by way of ``proxy``, which is verified alike where it speaks TLS."""
+        if proxy.lower().startswith("https:"):
+            keywords["proxy_ssl_context"] = self._context()
+        return super().proxy_manager_for(proxy, **keywords)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Require a certificate; which ones are trusted the context knows already."""

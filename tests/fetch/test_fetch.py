@@ -397,6 +397,12 @@ def test_certificates_are_read_once_for_all_connections(certificate: Path, monke
     assert len(made) == 1
 
 
+def test_a_proxy_that_speaks_tls_is_verified_alike() -> None:
+    adapter = trust.TrustingAdapter(None, connections=1)
+    assert adapter.proxy_manager_for("http://127.0.0.1:9").proxy_config.ssl_context is None
+    assert adapter.proxy_manager_for("HTTPS://127.0.0.1:9").proxy_config.ssl_context is not None
+
+
 def test_certificates_that_cannot_be_read_are_said_by_their_variable(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
