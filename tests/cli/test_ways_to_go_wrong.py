@@ -5,10 +5,13 @@ Each message is made by really running the command, in this process and without 
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from packaging.version import Version
 
 from kpack import cli
 
@@ -106,6 +109,9 @@ def test_every_way_to_go_wrong_says_what_where_and_what_next(
         assert "\n  → " in found[-1], found[-1]
         assert "Traceback" not in found[-1]
     text = "\n".join(found)
+    if Version(version("click")) < Version("8.4"):
+        options = r"No such option: (\S+) \(Possible options: (\S+), (\S+)\)"
+        text = re.sub(options, r"No such option '\1'. (Did you mean one of: '\2', '\3'?)", text)
     if GOLDEN.read_text(encoding="utf-8") != text:
         new = GOLDEN.with_suffix(".new")
         new.write_text(text, encoding="utf-8")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pip
 import pytest
+from packaging.version import Version
 
 from kpack.errors import NoSolution
 from kpack.resolve.model import Need
@@ -120,7 +122,8 @@ def test_replaced_name_that_nobody_requests_stays_while_nothing_needs_it_to_move
     )
     assert packed(resolution.targets[0]) == {"top": "1.0"}
     assert resolution.notes == ("replace has tokenizers, and nothing needs it to move: it stays as it is in the image",)
-    assert not [path for path in scenario.index.requests if "tokenizers" in path]
+    if Version(pip.__version__) >= Version("25.1"):  # older ones ask for the page of what stays
+        assert not [path for path in scenario.index.requests if "tokenizers" in path]
 
 
 def test_replaced_name_that_nobody_requests_moves_along(scenario: Scenario) -> None:
