@@ -110,19 +110,21 @@ def plan(
     ``marked`` are the checkpoints of earlier restores: an unchanged file is not hashed again. Raises RestoreError
     as `destinations`.
     """
-    known = {item["path"]: item for item in marked}
+    known: Dict[str, List[Dict[str, Any]]] = {}
+    for mark in marked:
+        known.setdefault(mark["path"], []).append(mark)
     found = []
     paths = destinations(pack.manifest, start, kaggle=kaggle, allow_absolute=allow_absolute)
     for item, path in zip(pack.manifest.checkpoints, paths):
         member = None if item.attached else pack.members["checkpoints/" + item.sha256]
-        status = _status(item, path, known.get(path))
+        status = _status(item, path, known.get(path, []))
         sought = item.attached == attached.ROOT
         found.append(CheckpointPlan(path, item.sha256, item.size, member, item.attached, *status, sought))
     places = attached.find((item.sha256, item.size, item.path) for item in found if item.sought and not item.present)
     return [item._replace(attached=places.get(item.sha256, "")) if item.sought else item for item in found]
 
 
-def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -> Tuple[bool, bool, bool]:
+def _status(item: PackedCheckpoint, path: str, marks: List[Dict[str, Any]]) -> Tuple[bool, bool, bool]:
     """Return (the right bytes are there, something else that no earlier restore made, anything)."""
     try:
         status = os.stat(path)
@@ -131,16 +133,18 @@ def _status(item: PackedCheckpoint, path: str, mark: Optional[Dict[str, Any]]) -
         return False, there and not item.attached, there
     except OSError as error:
         raise machine_error(error, "read", path) from error
-    ours = mark is not None and all(mark[key] == value for key, value in vouched(status).items())
-    if mark is not None and ours and mark["sha256"] == item.sha256:
+    # Several packs may have put a checkpoint there, one after the other.
+    vouches = vouched(status).items()
+    made = {mark["sha256"] for mark in marks if all(mark[key] == value for key, value in vouches)}
+    if item.sha256 in made:
         return True, False, True
-    known = [one for one in (item.size, mark["size"] if mark is not None else None) if one is not None]
-    if not ours and stat.S_ISREG(status.st_mode) and status.st_size in known:
+    ours = bool(made)
+    if not ours and stat.S_ISREG(status.st_mode) and status.st_size in {item.size, *(mark["size"] for mark in marks)}:
         found = sha256_of(path)
         if found == item.sha256:
             return True, False, True
-        # What an earlier restore left, whatever has touched it since: its bytes are the ones of the mark.
-        ours = mark is not None and found == mark["sha256"]
+        # What an earlier restore left, whatever has touched it since: its bytes are the ones of a mark.
+        ours = any(found == mark["sha256"] for mark in marks)
     return False, not ours, True
 
 

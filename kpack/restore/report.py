@@ -159,8 +159,8 @@ class Progress:
 
 
 def show(text: str, stream: Optional[TextIO]) -> None:
-    """Write text to a stream of the process at once; a process may have none."""
-    if stream is not None:
+    """Write text to a stream of the process at once; a process may have none, or have closed it."""
+    if stream is not None and not getattr(stream, "closed", False):
         stream.write(text)
         stream.flush()
 

@@ -181,6 +181,14 @@ def test_a_mark_vouches_for_no_checkpoint_that_was_edited(tmp_path: Path) -> Non
     assert not kit.good(sys.executable, pack, target=str(target)).report["changed"]
 
 
+def test_a_checkpoint_that_two_packs_have_put_in_one_place_is_known_by_either(tmp_path: Path) -> None:
+    target = str(tmp_path / "target")
+    for name, content in (("one", b"1"), ("two", b"1"), ("one", b"2"), ("one", b"3"), ("two", b"4")):
+        pack = kit.make_pack(tmp_path / name, [], name=name, series=HERE, checkpoints={"w": content}).path
+        kit.good(sys.executable, pack, target=target)
+        assert (tmp_path / "target" / "w").read_bytes() == content
+
+
 @pytest.mark.parametrize(("content", "damaged"), [(b"right", False), (b"right", True), (b"wrong", False)])
 def test_what_comes_into_the_place_of_a_checkpoint_meanwhile_stays(
     content: bytes, damaged: bool, tmp_path: Path
