@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kpack.files import parsed
 from kpack.rehearse import programs
 from kpack.rehearse.frames import asker, chain_of, frames_of, line_of
 from kpack.rehearse.model import Attempt
@@ -30,15 +30,17 @@ class _Group:
 
 
 def rows_of(log: Path) -> tuple[dict[str, Any], ...]:
-    """Return the rows of a log; a last one that a killed process could not finish is left out."""
+    """Return the rows of a log, without what a killed process could not finish or other code has written there."""
     if not log.exists():
         return ()
     found = []
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in log.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            found.append(json.loads(line))
+            row = parsed(line)
         except ValueError:
             continue
+        if isinstance(row, dict) and isinstance(row.get("kind"), str):
+            found.append(row)
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kpack.rehearse.modules import importable
-from kpack.rehearse.network import attempts
+from kpack.rehearse.network import attempts, rows_of
 from kpack.rehearse.quiet import variable
 
 
@@ -63,3 +63,9 @@ def test_tries_of_one_place_are_one_attempt_that_costs_its_pauses() -> None:
     assert found.by == "transformers → huggingface_hub (huggingface_hub/file_download.py:33)"
     assert (found.seconds, found.tries, found.line) == (16.0, 3, "import trainer")
     assert found.stops == ("HF_HUB_OFFLINE", "1")
+
+
+def test_what_other_code_writes_into_a_log_is_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text('{"kind": "import", "n": 1}\n5\n[]\nnull\n{"kind": 5}\n{}\n' + "[" * 200_000 + '\n{"kind": "cut')
+    assert rows_of(log) == ({"kind": "import", "n": 1},)
