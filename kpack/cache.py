@@ -36,7 +36,11 @@ _MEMORIES = ("http", "built", "admitted", "native", "spans", "uploads")
 def default_root() -> Path:
     """Return the cache folder: ``KPACK_CACHE``, else ``kpack`` in the user's cache folder (XDG base directories)."""
     if chosen := os.environ.get("KPACK_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            what = "KPACK_CACHE begins with a home folder that nobody knows"
+            raise MachineError(what, where=chosen, next="write the whole path of a folder") from error
     xdg = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative value is invalid and to be ignored.
     if xdg and Path(xdg).is_absolute():

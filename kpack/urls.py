@@ -156,6 +156,27 @@ def url_parts(url: str) -> SplitResult:
     return found
 
 
+def index_problem(url: str) -> tuple[str, str] | None:
+    """Return what is wrong with the http(s) URL of an index, and what to write; None when nothing is."""
+    plain = VARIABLE.sub("x", url)
+    if "${" in plain:
+        return "has '${' without a variable name and '}'", "write ${NAME}"
+    if VARIABLE.search(url.partition("://")[2].partition("/")[2]):
+        return (
+            "has a variable in its path, whose value would stand in the lock with the URL of each file",
+            "write https://user:${NAME}@host/simple, or keep the credentials in netrc",
+        )
+    try:
+        parts = url_parts(plain)
+    except ValueError:
+        return "is not a URL: its host or port cannot be read", "write https://host/simple"
+    if not parts.hostname:
+        return "has no host", "write https://host/simple"
+    if parts.query or parts.fragment:
+        return "has a '?' or '#' part, which an index URL cannot have", "write https://host/simple"
+    return None
+
+
 def server(url: str) -> str:
     """Return scheme, host and port of ``url``, without user and password."""
     found = urlsplit(url)

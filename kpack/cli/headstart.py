@@ -22,7 +22,7 @@ def headstart(config: Path | None, *, renew: bool) -> Iterator[Workers | None]:
     that it will be written anew whatever it says. ``config`` is None for the nearest kaggle-env.toml.
     """
     path = config or places.nearest(Path.cwd())
-    if path is None or not (renew or _looks_stale(path)):
+    if path is None or not path.name or not (renew or _looks_stale(path)):
         yield None
         return
     from kpack.cache import Cache

@@ -8,7 +8,7 @@ from kpack.environment.errors import quoted
 from kpack.environment.kinds import without_credentials
 from kpack.environment.model import Index
 from kpack.environment.patterns import MOST_PATTERNS, TOO_MANY_PATTERNS, Names, is_pattern, normalise, overlap
-from kpack.urls import VARIABLE, url_parts
+from kpack.urls import index_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,8 @@ def indexes(tables: Sequence[Mapping[str, Any]], at: KeyPath, reading: Reading) 
                 owners.add(normalise(text), number, item, reading)
         name, url = table.get("name"), table.get("url")
         if url is not None and not Index(name="", url=url).local:
-            _check_url(url, (*place, "url"), reading)
+            if (problem := index_problem(url)) is not None:
+                reading.say((*place, "url"), *problem)
             if "packages" not in table:
                 reading.say(place, 'the key "packages" is missing', "add packages = […]: the names that it serves")
         if name in names:
@@ -95,27 +96,3 @@ class _Owners:
             name for name, (owner, _) in self.names.items() if owner != number and matcher.find(name) is not None
         )
         return next(matched, None)
-
-
-def _check_url(url: str, at: KeyPath, reading: Reading) -> None:
-    plain = VARIABLE.sub("x", url)
-    if "${" in plain:
-        reading.say(at, "has '${' without a variable name and '}'", "write ${NAME}")
-        return
-    if VARIABLE.search(url.partition("://")[2].partition("/")[2]):
-        reading.say(
-            at,
-            "has a variable in its path, whose value would stand in the lock with the URL of each file",
-            "write https://user:${NAME}@host/simple, or keep the credentials in netrc",
-        )
-        return
-    try:
-        parts = url_parts(plain)
-    except ValueError:
-        if "${" not in url:
-            reading.say(at, "is not a URL: its host or port cannot be read", "write https://host/simple")
-        return
-    if not parts.hostname:
-        reading.say(at, "has no host", "write https://host/simple")
-    elif parts.query or parts.fragment:
-        reading.say(at, "has a '?' or '#' part, which an index URL cannot have", "write https://host/simple")

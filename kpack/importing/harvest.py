@@ -15,6 +15,7 @@ from kpack.environment.positions import dotted
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.environment.template import CheckpointEntry, IndexEntry
 from kpack.errors import UsageError
+from kpack.importing.credentials import hidden
 from kpack.importing.finding import Finding, Lines, Outcome
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class Harvest:
                 where=str(line.place),
                 next="take the lines over that the kernel needs, kpack init --from a file with these alone",
             )
-        said = urls.redacted(" ".join(line.said[: 10 * _LONGEST].split()), "***@")
+        said = hidden(" ".join(line.said[: 10 * _LONGEST].split()))
         said = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
         finding = Finding(
             verdict=verdict,

@@ -54,7 +54,7 @@ def _pin(held: Mapping[str, Any], need: _Need, line: Line, sitting: Sitting) -> 
         requirement = Requirement(f"{name}{marker}")
         pinned = Requirement(f"{name}=={version}{marker}") if isinstance(version, str) else requirement
     except InvalidRequirement as error:
-        sitting.harvest.left(line, f"it cannot be read: {error}", "kpack add NAME")
+        sitting.harvest.left(line, f"it cannot be read: {str(error).partition(chr(10))[0]}", "kpack add NAME")
         return
     source = held.get("source")
     if isinstance(source, dict) and {"git", "url", "path"} & source.keys():

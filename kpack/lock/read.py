@@ -81,7 +81,9 @@ def loads(text: str, where: str) -> Lock:
     tool = data.get("tool", {})
     if not isinstance(tool, dict) or not isinstance(tool.get("kpack"), dict):
         raise UsageError(
-            "there is no [tool.kpack] in it: not a lock of kpack's", where=where, next="make one with `kpack lock`"
+            "there is no [tool.kpack] in it: not a lock of kpack's",
+            where=where,
+            next="move it away, or remove it, and run `kpack lock`",
         )
     table = Table(tool["kpack"], where, "tool.kpack")
     version = table.needed("format", int)

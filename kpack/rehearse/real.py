@@ -109,11 +109,14 @@ def _pip(
     options = ["--disable-pip-version-check", "--no-input", "--quiet", "--only-binary=:all:"]
     if constraints is not None:
         options += ["--constraint", str(constraints)]
+    # URLs may hold passwords, and anybody on this machine may read a command line.
+    variables = dict(os.environ)
     if index := os.environ.get("KPACK_INDEX_URL"):
-        options += ["--index-url", index]
-    for pair in indexes:
-        options += pair
-    done = tether.run([sys.executable, "-m", "pip", "--python", str(python), *words, *options])
+        variables["PIP_INDEX_URL"] = index
+    for option, name in (("--extra-index-url", "PIP_EXTRA_INDEX_URL"), ("--find-links", "PIP_FIND_LINKS")):
+        if ours := [url for said, url in indexes if said == option]:
+            variables[name] = " ".join([*variables.get(name, "").split(), *ours])
+    done = tether.run([sys.executable, "-m", "pip", "--python", str(python), *words, *options], env=variables)
     if done.returncode:
         raise _failed(done.stderr)
     return done.stdout

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from kpack.errors import UsageError
 from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question, moment_of
-from kpack.urls import at_commit
+from kpack.urls import at_commit, index_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -193,14 +194,27 @@ def exclusion(environment: Environment) -> Callable[[str], bool]:
     return lambda name: name in whole or any(fnmatch.fnmatchcase(name, pattern) for pattern in wild)
 
 
+def _default() -> str:
+    """Return what KPACK_INDEX_URL says, empty when it says nothing."""
+    url = os.environ.get("KPACK_INDEX_URL", "")
+    if not url or url.startswith("file:"):
+        return url
+    web = url.startswith(("https://", "http://")) and not any(map(str.isspace, url))
+    problem = index_problem(url) if web else ("is not the URL of an index", "write https://host/simple")
+    if problem is not None:
+        what, advice = problem
+        raise UsageError(f"its value {what}", where="KPACK_INDEX_URL", next=f"{advice}, or unset it")
+    return url
+
+
 def address(environment: Environment, index_url: str | None) -> tuple[IndexAddress, ...]:
     """Return the indexes, the default one first, with ``${NAME}`` in their URLs replaced and paths made absolute.
 
     Raises:
-        UsageError: such a variable is not set.
+        UsageError: such a variable is not set, or ``KPACK_INDEX_URL`` is no URL of an index.
 
     """
-    default = index_url or os.environ.get("KPACK_INDEX_URL", "")
+    default = index_url or _default()
     folder = environment.path.parent
     more = (
         IndexAddress(url=index.location(folder), packages=index.owned(folder), shape=index.shape)

@@ -48,6 +48,12 @@ def test_default_root_is_kpack_cache_then_xdg_then_home(monkeypatch: pytest.Monk
     assert Cache().root == tmp_path / "mine"
 
 
+def test_a_home_folder_that_nobody_knows_is_told_by_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPACK_CACHE", "~nosuchuser/x")
+    with pytest.raises(MachineError, match="KPACK_CACHE"):
+        Cache()
+
+
 def test_added_bytes_are_found_under_their_digest(cache: Cache) -> None:
     assert cache.find(digest(b"x")) is None
     sha256 = cache.add(b"x")

@@ -232,6 +232,15 @@ def test_what_is_no_regular_file_is_not_waited_for(
     assert name in told or (kind == "device" and "/dev/zero" in told)
 
 
+@pytest.mark.parametrize("words", ["lock", "build", "status --offline", "why x"])
+@pytest.mark.parametrize("config", [".", "..", "/", ""])
+def test_a_folder_is_no_kaggle_env_toml(
+    project: Path, capsys: pytest.CaptureFixture[str], config: str, words: str
+) -> None:
+    assert cli.run(["--config", config, *words.split()]) == 2
+    assert "is a folder, not a file" in capsys.readouterr().err
+
+
 def test_what_is_odd_and_right_is_taken(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wheel = make_wheel(project, "tiny").name
     for text in (f"\ufeff{HEAD}", HEAD.replace("\n", "\r\n")):

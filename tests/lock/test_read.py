@@ -133,8 +133,9 @@ def test_a_wheel_that_no_target_takes_is_refused() -> None:
 
 def test_a_lock_of_another_tool_is_not_taken_for_one_of_kpack() -> None:
     foreign = 'lock-version = "1.0"\ncreated-by = "uv"\npackages = []\n'
-    with pytest.raises(UsageError, match=r"no \[tool.kpack\]"):
+    with pytest.raises(UsageError, match=r"no \[tool.kpack\]") as caught:
         loads(foreign, "pylock.toml")
+    assert "remove it, and run `kpack lock`" in caught.value.next  # which refuses it as long as it is there
 
 
 @pytest.mark.parametrize(

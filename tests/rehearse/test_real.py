@@ -28,3 +28,24 @@ def test_of_what_pip_says_the_warnings_are_left_out(monkeypatch: pytest.MonkeyPa
     assert caught.value.what.startswith("the image's packages cannot be installed here: Cannot install torch==2.11.0")
     assert "WARNING" not in caught.value.what
     assert "--real" in caught.value.next
+
+
+def test_passwords_of_indexes_are_on_no_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[list[str], dict[str, str]]] = []
+
+    def run(command: list[str], *, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        asked.append((command, env))
+        return subprocess.CompletedProcess(command, 0, '{"install": []}', "")
+
+    monkeypatch.setattr(real.tether, "run", run)
+    monkeypatch.setenv("KPACK_INDEX_URL", "https://u:s3cret@h/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://mine/simple")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    indexes = (("--extra-index-url", "https://u:s3cret@corp/simple"), ("--find-links", "file:///wheels"))
+    (tmp_path / "bin").mkdir()
+    real.closure(["torch"], {}, tmp_path / "bin" / "python", indexes=indexes)
+    ((command, env),) = asked
+    assert "s3cret" not in " ".join(command)
+    assert env["PIP_INDEX_URL"] == "https://u:s3cret@h/simple"
+    assert env["PIP_EXTRA_INDEX_URL"] == "https://mine/simple https://u:s3cret@corp/simple"
+    assert env["PIP_FIND_LINKS"] == "file:///wheels"

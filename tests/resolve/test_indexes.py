@@ -13,7 +13,7 @@ import pytest
 
 from kpack.environment import Index
 from kpack.errors import IntegrityError, NetworkError, NoSolution, UsageError
-from kpack.resolve import resolve
+from kpack.resolve import ask, resolve
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, packed
 from tests.support.index import IndexServer
@@ -144,6 +144,26 @@ def test_a_url_of_a_wheel_that_gives_none_is_told_as_that(scenario: Scenario, bo
     with pytest.raises(IntegrityError, match=r"top: top-1\.0-py3-none-any\.whl is no wheel") as caught:
         scenario.lock(f"top @ {scenario.index.root}/files/top-1.0-py3-none-any.whl")
     assert "its URL" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("not a url", "not the URL of an index"),
+        ("--extra-index-url=http://h/", "not the URL of an index"),
+        (f"http://u:{SECRET}@[::1", "cannot be read"),
+        (f"https://h/simple?token={SECRET}", "a '\\?' or '#' part"),
+        ("https:///simple", "no host"),
+    ],
+)
+def test_kpack_index_url_is_the_url_of_an_index(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, url: str, what: str
+) -> None:
+    monkeypatch.setenv("KPACK_INDEX_URL", url)
+    with pytest.raises(UsageError, match=what) as caught:
+        ask.address(scenario.environment("top"), None)
+    assert caught.value.where == "KPACK_INDEX_URL"
+    assert SECRET not in str(caught.value.to_dict())
 
 
 def test_exclude_newer_may_be_any_day_of_the_calendar(scenario: Scenario) -> None:
