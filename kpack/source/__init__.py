@@ -58,7 +58,8 @@ def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> 
     Raises:
         MisfitError: a compiled wheel does not fit a target; the error names the two ways out.
         NoSolution: one is built with what the image has, and that is not here; or a build requirement has no wheel.
-        IntegrityError, MachineError, NetworkError, UsageError: a source cannot be had or built.
+        IntegrityError, MachineError, NetworkError, UsageError: a source cannot be had or built, or its wheel needs what
+            nobody knew when versions were chosen.
 
     """
     if not any(pin.source for target in resolution.targets for pin in target.packed):
@@ -68,7 +69,7 @@ def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> 
     built: dict[object, BuiltWheel] = {}
     targets = []
     for found in resolution.targets:
-        filled = tuple(_filled(pin, found.target, builder, built) for pin in found.packed)
+        filled = tuple(_filled(pin, found.target, builder, built, environment.no_deps) for pin in found.packed)
         targets.append(replace(found, packed=filled))
     notes = tuple(item.note for item in built.values() if item.note)
     packed = {pin.name: pin for target in targets for pin in target.packed}
@@ -76,7 +77,10 @@ def fill(environment: Environment, resolution: Resolution, fetcher: Fetcher) -> 
     return replace(resolution, targets=tuple(targets), notes=resolution.notes + notes)
 
 
-def _filled(pin: Pin, target: Target, builder: Builder, built: dict[object, BuiltWheel]) -> Pin:
+def _filled(
+    pin: Pin, target: Target, builder: Builder, built: dict[object, BuiltWheel], free: Collection[str] = ()
+) -> Pin:
+    """Return ``pin`` with its wheel; of those in ``free`` it does not matter what they need."""
     from kpack.source import interpreter
     from kpack.source.build import check_target
 
@@ -91,6 +95,10 @@ def _filled(pin: Pin, target: Target, builder: Builder, built: dict[object, Buil
     check_target(made, target, name=pin.name)
     if not made.pure:
         interpreter.refuse_others(pin.name, made.against, target)
+    if pin.source.kind == "sdist" and pin.name not in free:
+        from kpack.source.promise import check_promise
+
+        check_promise(pin, target, made.requires_dist)
     return replace(pin, wheel=made.wheel, source=made.source)
 
 

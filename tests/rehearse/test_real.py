@@ -37,7 +37,7 @@ def test_passwords_of_indexes_are_on_no_command_line(monkeypatch: pytest.MonkeyP
         asked.append((command, env))
         return subprocess.CompletedProcess(command, 0, '{"install": []}', "")
 
-    monkeypatch.setattr(real.tether, "run", run)
+    monkeypatch.setattr("kpack.tether.run", run)
     monkeypatch.setenv("KPACK_INDEX_URL", "https://u:s3cret@h/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://mine/simple")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)

@@ -22,14 +22,16 @@ from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError,
 from kpack.fetch import Announced, Event, Fetcher
 from kpack.files import sha256_of
 from kpack.resolve.build_system import BuildSystem
-from kpack.resolve.model import Pin, Source, Wheel
+from kpack.resolve.model import Pin, Resolution, Source, TargetResolution, Wheel
 from kpack.resolve.wire import IndexAddress
 from kpack.source import environment, interpreter, tree
 from kpack.source.build import check_target
+from kpack.source.built import BuiltWheel
 from kpack.source.environment import Indexes
 from kpack.source.host import this_host
 from kpack.target import Target, marker_environment, supported_tags
 from tests.source.conftest import PYPROJECT, Shop, project_files, sdist, write
+from tests.support.kernels import environment as environment_of
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -288,6 +290,40 @@ def test_what_a_backend_prints_is_no_answer(tmp_path: Path, code: str, wanted: t
         return
     with pytest.raises(MachineError, match="ended without an answer"):
         place.dynamic_requires(tmp_path, system)
+
+
+@pytest.mark.parametrize(
+    ("promised", "given", "kept"),
+    [
+        ((), ("ghost",), False),
+        ((), ('ghost; python_version >= "3"',), False),
+        ((), ('ghost; python_version < "3"',), True),
+        ((), ('ghost; extra == "x"',), True),
+        (("Ghost.Two >=1,<2",), ("ghost-two<2,>=1",), True),
+        (("ghost",), (), True),
+    ],
+)
+def test_a_build_needs_nothing_that_its_sdist_does_not_promise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, promised: tuple[str, ...], given: tuple[str, ...], kept: bool
+) -> None:
+    source = Source(kind="sdist", url="https://h/fork-1.0.tar.gz", sha256="0" * 64)
+    pin = Pin(
+        name=canonicalize_name("fork"), version=Version("1.0"), wheel=None, needed_by=(), source=source,
+        requires_dist=promised,
+    )  # fmt: skip
+    made = BuiltWheel(
+        path=tmp_path, filename="fork-1.0-py3-none-any.whl", sha256="1" * 64, size=1, source=source, pure=True,
+        requires_dist=given,
+    )  # fmt: skip
+    monkeypatch.setattr("kpack.source.build.Builder.build", lambda *_, **__: made)
+    found = Resolution(targets=(TargetResolution(target=target(), packed=(pin,), from_base=()),))
+    fetcher = Fetcher(Cache(tmp_path / "cache"))
+    if kept:
+        assert sources.fill(environment_of(), found, fetcher).targets[0].packed[0].wheel == made.wheel
+        return
+    with pytest.raises(IntegrityError, match=r"needs ghost.* of which its PKG-INFO says nothing"):
+        sources.fill(environment_of(), found, fetcher)
+    sources.fill(environment_of(no_deps=(canonicalize_name("fork"),)), found, fetcher)
 
 
 def test_build_sees_nothing_but_its_locked_requirements(shop: Shop) -> None:
