@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.resolve.worker.files import Places
+from kpack.resolve.worker.files import RowPlaces
 from kpack.resolve.worker.kept_pages import KeptPages
 from kpack.resolve.worker.web import Response
 from tests.resolve.scenario import packed
@@ -26,7 +26,7 @@ def kept(folder: Path, **headers: str) -> KeptPages:
     """Return the pages of a folder in which one is kept, if its headers allow that."""
     pages = KeptPages(str(folder))
     answer = Response(200, URL, "", b"", headers={name.replace("_", "-"): value for name, value in headers.items()})
-    pages.remember(URL, answer, URL, Places.of([ROW]), [ROW])
+    pages.remember(URL, answer, URL, RowPlaces.of([ROW]), [ROW])
     pages.write()
     return pages
 
@@ -75,7 +75,7 @@ def test_old_page_is_asked_for_by_its_tag(scenario: Scenario, tmp_path: Path) ->
 def test_page_is_the_same_from_disk(tmp_path: Path) -> None:
     found = kept(tmp_path, cache_control="max-age=60").find(URL)
     assert found is not None
-    assert (found.fresh, found.base, found.places, list(found.rows)) == (True, URL, Places.of([ROW]), [ROW])
+    assert (found.fresh, found.base, found.places, list(found.rows)) == (True, URL, RowPlaces.of([ROW]), [ROW])
 
 
 @pytest.mark.parametrize(

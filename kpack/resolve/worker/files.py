@@ -35,7 +35,7 @@ Row = dict[str, Any]
 """A file as its page describes it (PEP 691)."""
 
 
-class Places(NamedTuple):
+class RowPlaces(NamedTuple):
     """Where the rows of a page are, by parts of their file names: most rows of a long page are never read."""
 
     spelled: dict[str, list[int]]
@@ -44,7 +44,7 @@ class Places(NamedTuple):
     """By all behind the second dash, the same for many versions; empty for a row without file name."""
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Places:
+    def of(cls, rows: Iterable[Row]) -> RowPlaces:
         """Return those of ``rows``."""
         spelled: dict[str, list[int]] = {}
         tails: dict[str, list[int]] = {}
@@ -301,7 +301,7 @@ class Fit:
         fits = name in self.sources if file.tags is None else self.rank(file.tags) is not None
         return fits and not self.too_new(file) and self.python_fits(file)
 
-    def fitting(self, name: str, places: Places) -> list[int]:
+    def fitting(self, name: str, places: RowPlaces) -> list[int]:
         """Return the places of wheels of a fitting tag, and of sdists that may be built: the others are not read."""
         sources = name in self.sources
         found = []

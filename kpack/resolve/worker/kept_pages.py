@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kpack.resolve.worker.files import Places
+from kpack.resolve.worker.files import RowPlaces
 from kpack.resolve.worker.metadata import keep
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class KeptPage(NamedTuple):
 
     base: str
     """The URL that its rows are relative to."""
-    places: Places
+    places: RowPlaces
     rows: KeptRows
     etag: str
     modified: str
@@ -75,7 +75,7 @@ class KeptPages:
     def __init__(self, cache_dir: str) -> None:
         # Like byte code: for this Python alone.
         self._folder = Path(cache_dir) / "pages" / (sys.implementation.cache_tag or "python") if cache_dir else None
-        self._waiting: list[tuple[str, Response, str, Places, Sequence[Row]]] = []
+        self._waiting: list[tuple[str, Response, str, RowPlaces, Sequence[Row]]] = []
 
     def find(self, url: str) -> KeptPage | None:
         """Return the page of ``url``, fresh or not; None when it is not there, or damaged."""
@@ -92,7 +92,7 @@ class KeptPages:
         if number != FORMAT:
             return None
         fresh = 0 <= time.time() - fetched < seconds
-        return KeptPage(base, Places(*places), KeptRows(rows), etag, modified, fresh)
+        return KeptPage(base, RowPlaces(*places), KeptRows(rows), etag, modified, fresh)
 
     def renew(self, url: str) -> None:
         """Take the page of ``url`` for fetched now: its server says that it is the same."""
@@ -101,7 +101,7 @@ class KeptPages:
             with contextlib.suppress(OSError):
                 os.utime(path)
 
-    def remember(self, url: str, answer: Response, base: str, places: Places, rows: Sequence[Row]) -> None:
+    def remember(self, url: str, answer: Response, base: str, places: RowPlaces, rows: Sequence[Row]) -> None:
         """Have the page written by `write`, if its server allows that; who waits for an answer need not wait for it."""
         if self._folder is not None and not _NOT_KEPT.search(answer.headers.get("cache-control", "")):
             self._waiting.append((url, answer, base, places, rows))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kpack import urls
 from kpack.resolve.wire import Owners
 from kpack.resolve.worker import links
-from kpack.resolve.worker.files import Fit, IndexFile, Places, Row, read_file, version_of
+from kpack.resolve.worker.files import Fit, IndexFile, Row, RowPlaces, read_file, version_of
 from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ class Page:
         rows: Sequence[Row],
         base: str = "",
         *,
-        places: Places | None = None,
+        places: RowPlaces | None = None,
         exists: bool = True,
         simple: bool = True,
     ) -> None:
         self.name = name
         self.index = index
         self.rows = rows
-        self.places = Places.of(rows) if places is None else places
+        self.places = RowPlaces.of(rows) if places is None else places
         self.exists = exists
         self._base = base
         self._simple = simple
