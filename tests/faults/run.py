@@ -156,6 +156,7 @@ class Runner:
     def disturb(self, way: str) -> None:
         """Disturb the command, judge what it left, and let it run; where it is killed, that is done a few times."""
         self.scene.reset()
+        self.scene.lied_to = way.startswith("network")
         found = []
         for _ in range(KILLS if way.startswith("killed") else 1):
             self.number += 1

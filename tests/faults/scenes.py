@@ -60,6 +60,8 @@ class Scene:
     """What answers the command's requests."""
     misled: frozenset[int] = frozenset({0, 4, 5})
     """Exit codes that a lie of the network may lead to."""
+    lied_to: bool = False
+    """The run was."""
 
     @property
     def project(self) -> Path:
@@ -267,7 +269,18 @@ class RehearseScene(Scene):
 
 
 class RecordScene(Scene):
-    """A script that downloads two files; kaggle-env.toml gets two checkpoints."""
+    """A script that downloads two files; kaggle-env.toml gets two checkpoints, with the digests of what came."""
+
+    def wrong(self) -> list[str]:
+        return self.more_wrong() if self.lied_to else super().wrong()
+
+    def unfinished(self) -> list[str]:
+        problems = super().unfinished()
+        if not self.lied_to:
+            return problems
+        # Told the truth, it mends what it wrote, in the order in which that stands.
+        tables = [sorted(data.decode().split("\n\n")) for data in (self.made().strip(), self.new.strip())]
+        return [problem for problem in problems if "makes another" not in problem or tables[0] != tables[1]]
 
     def more_wrong(self) -> list[str]:
         try:
