@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.cli.session import human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kpack.base import BaseImage
     from kpack.debian.model import SystemPackage
@@ -27,6 +28,8 @@ class SystemRow(NamedTuple):
     """The words of ``apt`` that ask for it, all of them where it comes with one of them."""
     direct: bool
     """``apt`` names it."""
+    chain: tuple[str, ...] = ()
+    """From one that ``apt`` names to this one, each depending on the next; empty where the lock does not say."""
 
     @property
     def sentence(self) -> str:
@@ -39,7 +42,10 @@ class SystemRow(NamedTuple):
         by = f"apt asks for {asks}" if self.direct else f"it is needed by what apt asks for: {asks}"
         size = human_size(item.size)
         there = f"packed ({item.filename}, {size}){instead}"
-        return f"{item.name} {item.version} in {self.target}: {there}\n  asked for:  {by}"
+        lines = [f"{item.name} {item.version} in {self.target}: {there}"]
+        lines.append(f"  asked for:  {' → '.join(self.chain) if len(self.chain) > 1 else by}")
+        lines += [f"  needed by:  {name}" for name in item.needed_by]
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, object]:
         """Return the row of ``--json``."""
@@ -52,6 +58,8 @@ class SystemRow(NamedTuple):
             "in_image": self.installed,
             "asked_for": list(self.asked),
             "direct": self.direct,
+            "chain": list(self.chain),
+            "needed_by": list(self.packed.needed_by) if self.packed else [],
         }
 
 
@@ -59,16 +67,39 @@ def rows(name: str, lock: Lock | None, bases: Sequence[BaseImage]) -> list[Syste
     """Return a row for each target whose pack or image has a system package of that ``name``."""
     installed = {base.name: base.system.get(name) for base in bases}
     packed: dict[str, SystemPackage | None] = dict.fromkeys(installed)
-    for target in lock.targets if lock is not None else ():
-        for item in target.system.packages if target.system else ():
-            if item.name == name:
-                packed[target.label] = item
     apt = lock.requests.names("apt") if lock is not None else ()
-    direct = tuple(word for word in apt if word.partition("=")[0] == name)
+    words = {word.partition("=")[0]: word for word in apt}
+    chains = {}
+    for target in lock.targets if lock is not None else ():
+        there = {item.name: item for item in (target.system.packages if target.system else ())}
+        if name in there:
+            packed[target.label] = there[name]
+            chains[target.label] = _chain(name, there, frozenset(words))
+    direct = (words[name],) if name in words else ()
     return [
         SystemRow(
-            label, name, item, installed.get(label), (direct or tuple(apt)) if item else (), bool(item and direct)
+            label,
+            name,
+            item,
+            installed.get(label),
+            (direct or tuple(apt)) if item else (),
+            bool(item and direct),
+            chains.get(label, ()),
         )
         for label, item in packed.items()
         if item is not None or installed.get(label)
     ]
+
+
+def _chain(name: str, packed: Mapping[str, SystemPackage], asked: frozenset[str]) -> tuple[str, ...]:
+    """Return the shortest way from a package that is asked for to ``name``; empty for none."""
+    ways: deque[tuple[str, ...]] = deque([(name,)])
+    seen = {name}
+    while ways:
+        way = ways.popleft()
+        if way[0] in asked:
+            return way
+        fresh = [item for item in packed[way[0]].needed_by if item in packed and item not in seen]
+        seen.update(fresh)
+        ways.extend((item, *way) for item in fresh)
+    return ()

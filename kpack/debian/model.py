@@ -31,6 +31,8 @@ class SystemPackage:
     sha256: str
     stage: int = 0
     """Packages of one stage are unpacked together, then configured; a later one may need them configured before."""
+    needed_by: tuple[str, ...] = ()
+    """Packed ones that depend on it, sorted."""
 
     @property
     def filename(self) -> str:
@@ -45,6 +47,9 @@ class SystemPackage:
             return f"{self.version!r:.80} is no version of a package"
         if self.architecture not in {*ARCHITECTURES.values(), "all"}:
             return f"{self.architecture!r:.80} is no architecture that kpack knows"
+        for name in self.needed_by:
+            if not deb.NAME.match(name):
+                return f"{name!r:.80} is no name of a package"
         if not re.match(r"(?:https?|file):/", self.url):
             return f"{self.url!r:.80} is no address"
         return "" if 0 <= self.stage < 1000 else f"stage {self.stage} is none"

@@ -119,6 +119,7 @@ def _packages(root: apt.AptRoot, wanted: Sequence[str], image: SystemImage) -> I
     }
     uris = [match for line in root.install(wanted, "--print-uris").split("\n") if (match := _URI.match(line))]
     rows = status.stanzas(root.show([f"{name}={version}" for name, version in order]))
+    needs = status.needs([row for row in rows if (row.get("Package", ""), row.get("Version", "")) in order])
     for (name, version), stage in order.items():
         row, url = _found(name, version, rows, [(match[1], int(match[3])) for match in uris])
         if not is_sha256(row.get("SHA256", "")):
@@ -135,6 +136,7 @@ def _packages(root: apt.AptRoot, wanted: Sequence[str], image: SystemImage) -> I
             size=int(row["Size"]),
             sha256=row["SHA256"],
             stage=stage,
+            needed_by=needs.get(name, ()),
         )
         if problem := found.problem():
             raise IntegrityError(f"the archive's index is odd: {problem}", where=f"{name} {version}")

@@ -46,6 +46,25 @@ def status(packages: Mapping[str, str], index: Iterable[Stanza], architecture: s
     )
 
 
+def needs(rows: Iterable[Stanza]) -> dict[str, tuple[str, ...]]:
+    """Return which of ``rows`` depend on which of them, by the name of the one that is needed, sorted.
+
+    Of alternatives all that are there count: what would be needed if the others went away.
+    """
+    rows = tuple(rows)
+    bringers: dict[str, set[str]] = {}
+    for row in rows:
+        for name in (row["Package"], *map(_named, _clauses(row.get("Provides", "")))):
+            bringers.setdefault(name, set()).add(row["Package"])
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for clause in (*_clauses(row.get("Pre-Depends", "")), *_clauses(row.get("Depends", ""))):
+            for other in clause.split("|"):
+                for name in bringers.get(_named(other.strip()), set()) - {row["Package"]}:
+                    found.setdefault(name, set()).add(row["Package"])
+    return {name: tuple(sorted(by)) for name, by in found.items()}
+
+
 def _written(name: str, version: str, rows: Sequence[Stanza], packages: Mapping[str, str], architecture: str) -> str:
     exact = next((row for row in rows if row.get("Version") == version), None)
     like = exact or (rows[0] if rows else {})

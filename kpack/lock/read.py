@@ -217,6 +217,7 @@ def _system(table: Table) -> LockedSystem:
                 size=item.needed_size("size"),
                 sha256=item.sha256("sha256"),
                 stage=item.size("stage") or 0,
+                needed_by=item.texts("needed-by"),
             )
         )
         item.done()

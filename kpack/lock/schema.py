@@ -108,6 +108,7 @@ _SYSTEM = _table(
     size=_SIZE,
     sha256=_SHA256,
     stage=_said(_SIZE, "What is of one stage is unpacked, then configured, before the next one; 0 when absent."),
+    needed_by=_list(_TEXT, "Packed system packages that depend on it, sorted."),
 )
 
 _TARGET = _table(

@@ -287,6 +287,7 @@ def _system_table(item: SystemPackage) -> dict[str, object]:
         "size": item.size,
         "sha256": item.sha256,
         "stage": item.stage or None,
+        "needed-by": list(item.needed_by) or None,
     }
 
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from kpack.cli.system_packages import rows
 from kpack.debian import LockedSystem, SystemPackage
@@ -10,16 +11,22 @@ from tests.lock.test_why import lock
 from tests.support.kernels import base
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kpack.lock import Lock
 
 IMAGE = replace(base({}, name="image"), system={"libc6": "2.35", "libvips42": "8.0"})
 
 
-def locked(*names: str) -> Lock:
-    packages = tuple(
-        SystemPackage(name=name, version="1:2", architecture="amd64", url="http://h/x.deb", size=2048, sha256="0" * 64)
-        for name in names
-    )
+def locked(*names: str, needed_by: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> Lock:
+    facts: dict[str, Any] = {
+        "version": "1:2",
+        "architecture": "amd64",
+        "url": "http://h/x.deb",
+        "size": 2048,
+        "sha256": "0" * 64,
+    }
+    packages = tuple(SystemPackage(name=name, needed_by=needed_by.get(name, ()), **facts) for name in names)
     made = lock()
     target = replace(made.targets[0], base="image", system=LockedSystem(asked="0" * 64, packages=packages))
     requests = Requests({**made.requests.values, "apt": ("ffmpeg", "libvips42=1:2")})
@@ -42,3 +49,22 @@ def test_why_tells_who_asks_for_a_system_package_and_what_the_image_has() -> Non
     assert not there.to_dict()["asked_for"]
     assert rows("nano", made, [IMAGE]) == []
     assert rows("libc6", None, [IMAGE]) == [there]
+
+
+def test_why_tells_the_way_from_what_is_asked_for() -> None:
+    needs = {
+        "libavcodec58": ("ffmpeg", "libavdevice58"),
+        "libx264-163": ("libavcodec58",),
+        "libavdevice58": ("ffmpeg",),
+    }
+    made = locked(
+        "ffmpeg", "libavdevice58", "libavcodec58", "libx264-163", "odd", needed_by={**needs, "odd": ("odd2",)}
+    )
+    (row,) = rows("libx264-163", made, [IMAGE])
+    assert row.sentence.split("\n")[1:] == [
+        "  asked for:  ffmpeg → libavcodec58 → libx264-163",
+        "  needed by:  libavcodec58",
+    ]
+    assert row.to_dict()["chain"] == ["ffmpeg", "libavcodec58", "libx264-163"]
+    assert row.to_dict()["needed_by"] == ["libavcodec58"]
+    assert rows("odd", made, [IMAGE])[0].chain == ()

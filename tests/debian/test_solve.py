@@ -64,6 +64,7 @@ def test_adds_what_the_image_lacks_with_size_and_digest_of_the_signed_index(arch
         "tool_1.0-1_amd64.deb",
         f"{archive}/pool/{tool.filename}",
     )
+    assert [item.needed_by for item in found.packages] == [("tool",), ()]
     assert found.notes == ("perl 5.0 is in image already",)
 
 

@@ -85,6 +85,7 @@ def systems(draw: st.DrawFn) -> LockedSystem:
             size=draw(st.integers(0, 2**40)),
             sha256=f"{position:064x}",
             stage=draw(st.integers(0, 3)),
+            needed_by=draw(st.sampled_from([(), ("ffmpeg",), ("ffmpeg", "libvips42")])),
         )
         for position, name in enumerate(("ffmpeg", "libstdc++6"))
         if draw(st.booleans())
