@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.utils import parse_wheel_filename
 
+from kpack import urls
 from kpack.environment.errors import quoted
 from kpack.environment.template import CheckpointEntry
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _DRIVE = re.compile(r"https://drive\.google\.com/(?:file/d/|uc\?|open\?)")
 _HUB = re.compile(r"https://huggingface\.co/(datasets/|spaces/)?([^/]+/[^/]+)/(?:resolve|blob|raw)/([^/]+)/([^?#]+)")
+
+
+_LOGIN = re.compile(r"\s*(?:proxy-)?(?:authorization|cookie|[\w-]*(?:token|key|auth))\s*:", re.IGNORECASE)
+"""A header by which a server knows who asks."""
 
 
 class _CallRefused(Exception):
@@ -35,18 +40,22 @@ class _DownloadParser(argparse.ArgumentParser):
 
 def _parser(values: str, flags: str, *, output: Sequence[str] = (), folder: Sequence[str] = ()) -> _DownloadParser:
     parser = _DownloadParser(add_help=False, prefix_chars="-", usage="")  # else it is made anew for each line
+    parser.set_defaults(headers=[], logins=[])
     parser.add_argument("urls", nargs="*")
     if output:
         parser.add_argument(*output, dest="output")
     if folder:
         parser.add_argument(*folder, dest="folder")
     for option in values.split():
-        parser.add_argument(option, action="append", dest="ignored")
+        dest = "headers" if option in _HEADERS else "logins" if option in _LOGINS else "ignored"
+        parser.add_argument(option, action="append", dest=dest, default=[])
     for option in flags.split():
         parser.add_argument(option, action="store_true", dest=f"flag_{option.strip('-').replace('-', '_')}")
     return parser
 
 
+_HEADERS = frozenset({"-H", "--header"})
+_LOGINS = frozenset({"-u", "--user", "--password", "--load-cookies", "-b", "--cookie"})
 _WGET = _parser(
     "--header -U --user-agent -t --tries -T --timeout -w --wait --limit-rate -o --output-file -a --load-cookies"
     " --save-cookies -e -A -R -l --level --cut-dirs --user --password --progress",
@@ -109,8 +118,13 @@ def command(program: str, words: Sequence[str], into: str, *, piped: bool, line:
             "run it where there is internet, and take what it makes along as a file",
         )
         return
+    login = bool(given.logins or any(_LOGIN.match(header) for header in given.headers))
     for address in addresses:
-        file(address, target, line, sitting, folder=getattr(given, "folder", None))
+        if login and not _HUB.match(address):  # of the Hub, HF_TOKEN is what its client takes
+            why = f"it logs in, which a fetch of {urls.shown(address)} by its URL does not"
+            harvest.left(line, why, f"{write}; its login in netrc, which kpack lock and build read")
+        else:
+            file(address, target, line, sitting, folder=getattr(given, "folder", None))
 
 
 def file(url: str, target: str | None, line: Line, sitting: Sitting, *, folder: str | None = None) -> None:
