@@ -41,15 +41,17 @@ def run(words: list[str]) -> None:
     scratch = Path(os.environ["ENGINE_CALLS"]).parent / "scratch"
     for name in ("root", "tmp"):
         (scratch / name).mkdir(parents=True, exist_ok=True)
+    work = Path(*folders) if folders else scratch  # the one that may be written
     for name in ("resolv.conf", "nsswitch.conf"):
-        (scratch / name).write_text("")
+        (work / name).write_text("")
     size = [text.rpartition("size=")[2] for text in told.get("--tmpfs", ["size=1000000"])]
+    own = [Path(python).parents[1], Path(os.path.realpath(python)).parents[1]]  # what belongs to the image
     warden.enter(("network", "files"))
     warden.furnish({
         "root": str(scratch / "root"),
         "tmp": str(scratch / "tmp"),
-        "work": str(scratch),
-        "seen": [*folders, str(scratch), str(Path(python).parents[1]), sys.prefix, sys.base_prefix],
+        "work": str(work),
+        "seen": [*folders, str(scratch), *map(str, own), sys.prefix, sys.base_prefix],
         "inputs": {
             mount["target"].removeprefix("/kaggle/input/"): mount["source"]
             for mount in mounts
@@ -57,6 +59,8 @@ def run(words: list[str]) -> None:
         },
         "working_bytes": size[0],
     })  # fmt: skip
+    if not os.environ.get("ENGINE_READONLY"):  # a container may write its own layer
+        warden.mount("none", str(own[0]), None, warden.MS_BIND | warden.MS_REMOUNT)
     child = os.fork()
     if child == 0:
         os.execv(python, [python, *arguments])

@@ -39,7 +39,7 @@ def python(theatre: Theatre) -> Path:
     return made
 
 
-def rehearse(theatre: Theatre, *words: str, image: str = "localhost/kernel") -> Done:
+def rehearse(theatre: Theatre, *words: str, image: str = "localhost/kernel", **variables: str) -> Done:
     programs = theatre.folder / "bin"
     programs.mkdir(exist_ok=True)
     for name in container.ENGINES:
@@ -56,6 +56,7 @@ def rehearse(theatre: Theatre, *words: str, image: str = "localhost/kernel") -> 
         PATH=f"{programs}:{os.environ['PATH']}",
         ENGINE_CALLS=str(theatre.folder / "calls"),
         KPACK_CACHE=str(theatre.folder / "cache"),
+        **variables,
     )
 
 
@@ -85,6 +86,17 @@ def test_image_gives_the_interpreter_and_its_packages(theatre: Theatre, python: 
     assert any("lacks 1 of the base's 2 packages" in note for note in said["notes"])
     assert theatre.left() == []
     assert json.loads(pack.with_name("tiny.ledger.json").read_text())["rehearsed"]["container"]["ok"] is True
+
+
+def test_an_image_that_cannot_be_written_is_a_failed_step(theatre: Theatre, python: Path) -> None:
+    pack = theatre.pack(
+        [theatre.wheel("uses-numpy", "import numpy\n")], leans={"numpy": ("2.0.2", [("uses-numpy", "numpy")])}
+    )
+    done = rehearse(theatre, str(pack), "--python", str(python), ENGINE_READONLY="1")
+    assert done.code == 1, done.out + done.err
+    (step,) = done.json["steps"]
+    assert (step["name"], step["ok"]) == ("prepare", False)
+    assert "Read-only file system" in step["error"]
 
 
 @pytest.mark.parametrize(
