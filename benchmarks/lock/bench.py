@@ -159,7 +159,9 @@ class Bench:
     ) -> Taken:
         """Lock with uv; cold unless ``cache`` is given, from nothing unless ``keep``."""
         command = [find_uv_bin(), "pip", "compile", "-q", "--generate-hashes", "--no-header", "--default-index"]
-        command += [f"{self.root}/simple", "--cache-dir", str(cache or self.fresh()), "--python-version", python, *more]
+        command += [f"{self.root}/simple", "--cache-dir", str(cache or self.fresh())]
+        # Of another version than the interpreter's it would wait for one that it could download.
+        command += ["--python", sys.executable, "--python-version", python, *more]
         if not keep:
             (self.folder / "uv.txt").unlink(missing_ok=True)
         return timed([*command, "-o", "uv.txt", "requirements.in"], self.folder, clean(), codes=codes)
