@@ -161,6 +161,23 @@ def lock(
 ) -> Locked:
     """Bring the lock up to date and return it; a lock that speaks for the file is answered without the network.
 
+    All else is as for `anew`.
+    """
+    done = unchanged(project, upgrade=upgrade, strict=strict)
+    return done or anew(project, fetcher, upgrade=upgrade, strict=strict, on_resolve=on_resolve, workers=workers)
+
+
+def anew(
+    project: Project,
+    fetcher: Fetcher,
+    *,
+    upgrade: bool | frozenset[NormalizedName] = False,
+    strict: bool = False,
+    on_resolve: Listener | None = None,
+    workers: Workers | None = None,
+) -> Locked:
+    """Lock, whether or not the lock that is there speaks for the file.
+
     ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256, and
     requests that fall back to a much older version.
     ``workers`` were started before, to load while the caller did; they stay with the caller.
@@ -177,8 +194,6 @@ def lock(
     """
     environment = project.environment
     old = project.lock if upgrade is not True else None
-    if (done := unchanged(project, upgrade=upgrade, strict=strict)) is not None:
-        return done
     from kpack.checkpoints import clients
     from kpack.environment.checks import check_base_names, check_local_files
     from kpack.lock import check_licenses, from_resolution, validated

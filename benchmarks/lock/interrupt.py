@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import random
 import re
@@ -18,7 +17,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -28,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.lock.bench import PYTHON, ROOT, clean
 from tests.support.index import IndexServer
+from tests.support.lasting import ON_TERMINAL, make_lasting_sdist
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -46,18 +45,7 @@ WAITS = 120.0
 ENDS = frozenset({130, -signal.SIGINT})
 """Exit codes of what was stopped: before kpack itself is loaded Python ends by the signal, shown by a shell as 130."""
 
-ON_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "kpack", "lock"])
-"""
 IN_A_LOG = 'import os, sys; os.execv(sys.executable, [sys.executable, "-m", "kpack", "lock"])'
-BACKEND = """
-import pathlib, subprocess, sys, time
-def get_requires_for_build_wheel(config_settings=None):
-    pathlib.Path(REACHED).touch()
-    subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
-"""
 _DRAWN = re.compile(
     r"\S?\s*(?:[\w-]+-20\d\d-\d\d|python-[\d.]+): (?:resolving|trying).*?…|\S?\s*(?:resolving|fetching) .*$"
 )
@@ -131,18 +119,7 @@ def checkpoint(stage: Stage) -> float:
 
 def source(stage: Stage) -> float:
     """Set up a source that is asked what it requires, by a process of a process."""
-    reached = stage.folder / "reached"
-    files = {
-        "backend.py": BACKEND.replace("REACHED", repr(str(reached))),
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
-    }
-    sdist = stage.folder / "top-1.0.tar.gz"
-    with tarfile.open(sdist, "w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(f"top-1.0/{name}")
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text.encode()))
-    stage.index.add(sdist)
+    stage.index.add(make_lasting_sdist(stage.folder, stage.folder / "reached"))
     stage.wants('packages = ["top"]\nallow-source = ["top"]\n')
     stage.on("top-1.0.tar.gz")
     return 3.0

@@ -88,7 +88,7 @@ def _anew(
     from kpack.fetch import Fetcher
 
     with locking() as (on_resolve, on_fetch):
-        return projects.lock(
+        return projects.anew(
             project,
             Fetcher(Cache(), listener=on_fetch),
             upgrade=upgrade,

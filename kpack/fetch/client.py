@@ -12,8 +12,7 @@ import time
 import weakref
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Self
 
 import requests
 import urllib3.exceptions
@@ -22,6 +21,7 @@ import kpack
 from kpack.fetch import trust
 from kpack.fetch.content import Facts
 from kpack.fetch.model import Patience
+from kpack.hosts import once_per_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -166,7 +166,10 @@ class Client:
         self.patience = patience or Patience.of_environment()
         self._mutex = threading.Lock()
         self._answers: weakref.WeakSet[requests.Response] = weakref.WeakSet()
-        self.session = _Session()
+        self.session = requests.Session()
+        self.session.merge_environment_settings = once_per_host(  # type: ignore[method-assign]
+            self.session.merge_environment_settings
+        )
         self.session.headers["User-Agent"] = f"kpack/{kpack.__version__}"
         # The bytes that were hashed are the bytes of the file: no transfer compression.
         self.session.headers["Accept-Encoding"] = "identity"
@@ -235,21 +238,6 @@ class Client:
         except BaseException:
             response.close()
             raise
-
-
-class _Session(requests.Session):
-    """Looks up the settings of a host once: requests goes through all variables of the environment each time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known: dict[object, Any] = {}
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        parts = urlsplit(url)
-        key = (parts.scheme, parts.netloc, tuple(sorted((proxies or {}).items())), stream, verify, cert)
-        if key not in self._known:
-            self._known[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        return {**self._known[key], "proxies": dict(self._known[key]["proxies"])}
 
 
 def _body(response: requests.Response, first: int | None, last: int | None, patience: Patience) -> Body:

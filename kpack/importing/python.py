@@ -43,11 +43,11 @@ class PythonReader:
         """What imports have bound, by its full name."""
         self.functions: dict[str, Function] = {}
         """Those that take something and hand it on to a shell."""
-        self._open: dict[int, frozenset[str]] = {}
+        self._open: dict[ast.Call, frozenset[str]] = {}
         """The calls in their bodies, and the names of what they take."""
-        self._dependent: dict[int, Line] = {}
+        self._dependent: dict[ast.Call, Line] = {}
         """The calls among them that say nothing before the function is called."""
-        self._waiting: dict[int, Magic | None] = {}
+        self._waiting: dict[ast.Call, Magic | None] = {}
         """Those of a function that nothing has called yet."""
         self._within: list[str] = []
         """The functions that are followed at the moment."""
@@ -75,8 +75,8 @@ class PythonReader:
 
     def finish(self) -> None:
         """Say of what functions would install that nothing here calls them."""
-        for number, magic in self._waiting.items():
-            line = self._dependent[number]
+        for node, magic in self._waiting.items():
+            line = self._dependent[node]
             if magic is not None:
                 commands.run(magic.text, line, self.sitting, self.script)
             elif _INSTALLS.search(line.said):
@@ -149,7 +149,7 @@ class PythonReader:
         shells = {*calls.SHELLS, MARK, *self.functions}
         if any(self._name(one) in shells for one in inner):
             self.functions[node.name] = found
-            self._open |= {id(one): parameters for one in inner}
+            self._open |= dict.fromkeys(inner, parameters)
 
     def _name(self, node: ast.Call) -> str:
         name = dotted(node.func) or ""
@@ -217,7 +217,7 @@ class PythonReader:
         """Read a command that Python runs: a line for a shell, or a list of words."""
         node = call.node_of(0, "args", "cmd", "command")
         value = None if node is None else self.constants.value(node)
-        if value is None and id(call.node) in self._open and id(call.node) not in self._dependent:
+        if value is None and call.node in self._open and call.node not in self._dependent:
             self._later(call.node, call.line)
             return
         before = self.sitting.cwd
@@ -228,7 +228,7 @@ class PythonReader:
             commands.run(value, call.line, self.sitting, self.script)
         elif value:
             commands.call(shell.Command(tuple(value)), call.line, self.sitting, self.script)
-        elif _INSTALLS.search(call.line.said + self._dependent.get(id(call.node), call.line).said):
+        elif _INSTALLS.search(call.line.said + self._dependent.get(call.node, call.line).said):
             self._unsaid(call.line)
         self.sitting.cwd = before
 
@@ -238,18 +238,18 @@ class PythonReader:
 
     def _depends(self, node: ast.Call, magic: Magic) -> bool:
         """Tell whether a shell line in a function says what it runs only when that is called."""
-        names = self._open.get(id(node), frozenset())
+        names = self._open.get(node, frozenset())
         return magic.name == "!" and any(re.search(rf"[{{$]\{{?{re.escape(name)}\b", magic.text) for name in names)
 
     def _later(self, node: ast.Call, line: Line, magic: Magic | None = None) -> None:
-        self._dependent[id(node)] = line
-        self._waiting[id(node)] = magic
+        self._dependent[node] = line
+        self._waiting[node] = magic
 
     def _handed_on(self, call: Call, cell: int) -> None:
         """Follow a call into a function of the notebook, as far as what it hands on to a shell."""
         followed = self.functions[call.name]
         given = followed.bound(call.node, self.constants)
-        if call.name in self._within or (not self._within and id(call.node) in self._open and None in given.values()):
+        if call.name in self._within or (not self._within and call.node in self._open and None in given.values()):
             return  # it calls itself, or is called by one that nothing has called yet
         self._within.append(call.name)
         self._followed += 1
@@ -258,9 +258,9 @@ class PythonReader:
             for one in followed.inner if len(self._within) <= _NESTED and self._followed <= _FOLLOWED else ():
                 if not isinstance(one, ast.Call):
                     self._filled(one)
-                elif id(one) in self._dependent or self._name(one) in self.functions:
+                elif one in self._dependent or self._name(one) in self.functions:
                     told = True
-                    self._waiting.pop(id(one), None)
+                    self._waiting.pop(one, None)
                     self._again(one, call.line, cell, followed.magics)
         self._within.pop()
         if not told:  # what it runs stands in its body, or is made in a way that is not followed

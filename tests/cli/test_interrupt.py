@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import subprocess
 import sys
-import tarfile
 import threading
 import time
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.index import IndexServer
+from tests.support.lasting import ON_TERMINAL, make_lasting_sdist
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -26,20 +25,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 ROOT = Path(__file__).parents[2]
 SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-ON_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "kpack", "lock"])
-"""
-"""Makes its stdin the terminal that sends SIGINT for Ctrl-C, and becomes kpack."""
-
-BACKEND = """
-import pathlib, time
-def get_requires_for_build_wheel(config_settings=None):
-    pathlib.Path(REACHED).touch()
-    time.sleep(600)
-"""
 
 
 class Desk:
@@ -180,17 +165,7 @@ def test_checkpoint_that_stalls(desk: Desk) -> None:
 
 def test_build_that_takes_long(desk: Desk) -> None:
     reached = desk.folder / "reached"
-    files = {
-        "backend.py": BACKEND.replace("REACHED", repr(str(reached))),
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
-    }
-    sdist = desk.folder / "top-1.0.tar.gz"
-    with tarfile.open(sdist, "w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(f"top-1.0/{name}")
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text.encode()))
-    desk.index.add(sdist)
+    desk.index.add(make_lasting_sdist(desk.folder, reached))
     desk.wants('packages = ["top"]\nallow-source = ["top"]\n')
     code, screen = desk.interrupted(reached.exists)
     ended_well(desk, code, screen)

@@ -538,3 +538,12 @@ def test_a_folder_without_wheels_serves_nothing(tmp_path: Path) -> None:
     cells = ["!pip install -f file:./wheels jiwer", "!pip wheel -w /kaggle/working -f /kaggle/working rank-bm25"]
     read(notebook(tmp_path / "n.ipynb", cells), harvest)
     assert not harvest.indexes
+
+
+def test_a_function_that_is_written_again_hides_no_call_below(tmp_path: Path) -> None:
+    again = "import os\ndef install(name):\n    os.system(name)\n"
+    asked = "\n".join(f'os.system("pip install name{number}")' for number in range(50))
+    notebook(tmp_path / "n.ipynb", [again, again, again, "import os\n" + asked])
+    harvest = Harvest(folder=tmp_path)
+    read(tmp_path / "n.ipynb", harvest)
+    assert list(harvest.packages.values()) == [f"name{number}" for number in range(50)]

@@ -115,7 +115,7 @@ def test_lock_says_what_its_image_is_worth_whether_there_is_a_solution_or_not(
     made = projects.Locked(
         project / "pylock.kaggle-env.toml", load_lock(project / "pylock.kaggle-env.toml"), changed=True
     )
-    monkeypatch.setattr(projects, "lock", lambda *_, **__: made)
+    monkeypatch.setattr(projects, "anew", lambda *_, **__: made)
     code, _, err = call(capsys, "lock")
     assert (code, "image: kernel: your own list" in err) == (0, True)
     (image,) = json.loads(call(capsys, "lock", "--json")[1])["images"]
@@ -124,7 +124,7 @@ def test_lock_says_what_its_image_is_worth_whether_there_is_a_solution_or_not(
     def conflict(*_: object, **__: object) -> None:
         raise NoSolution("lightning needs torch>=3, but the base image has 2.10.0")
 
-    monkeypatch.setattr(projects, "lock", conflict)
+    monkeypatch.setattr(projects, "anew", conflict)
     code, _, err = call(capsys, "lock")
     assert code == 3
     assert re.search(r"image: kernel: .*\nkpack: .*torch>=3", err)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 import pip
@@ -13,6 +12,7 @@ from pip._internal.cli import cmdoptions
 from pip._internal.cli.base_command import Command
 
 import kpack
+from kpack.hosts import once_per_host
 from kpack.resolve.worker import watch
 
 try:
@@ -47,24 +47,9 @@ def open_session(arguments: list[str]) -> PipSession:
     opener = _Opener("kpack", "open a session")
     options, _ = opener.parse_args(arguments)
     session = opener._build_session(options)  # noqa: SLF001
-    _remember_settings(session)
+    session.merge_environment_settings = once_per_host(session.merge_environment_settings)
     _remember_certificates(session)
     return session
-
-
-def _remember_settings(session: PipSession) -> None:
-    """Have the session look up proxies and certificates once per host; requests reads all variables each time."""
-    original = session.merge_environment_settings
-    known: dict[object, Any] = {}
-
-    def merge(url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        parts = urllib.parse.urlsplit(url)
-        key = (parts.scheme, parts.netloc, tuple(sorted((proxies or {}).items())), stream, verify, cert)
-        if key not in known:
-            known[key] = original(url, proxies, stream, verify, cert)
-        return {**known[key], "proxies": dict(known[key]["proxies"])}
-
-    session.merge_environment_settings = merge
 
 
 def _remember_certificates(session: PipSession) -> None:
