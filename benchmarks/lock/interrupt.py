@@ -47,7 +47,8 @@ ENDS = frozenset({130, -signal.SIGINT})
 
 IN_A_LOG = 'import os, sys; os.execv(sys.executable, [sys.executable, "-m", "kpack", "lock"])'
 _DRAWN = re.compile(
-    r"\S?\s*(?:[\w-]+-20\d\d-\d\d|python-[\d.]+): (?:resolving|trying).*?…|\S?\s*(?:resolving|fetching) .*$"
+    r"\S?\s*(?:[\w-]+-20\d\d-\d\d|python-[\d.]+): (?:resolving|trying)[^…]*(?:…|\d:\d\d:\d\d)"
+    r"|\S?\s*(?:resolving|fetching) .*$"
 )
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -231,6 +232,8 @@ def main() -> None:
     parser.add_argument("--presses", type=int, default=20, help="For each phase, on a terminal and in a log.")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    # What a shell starts in the background would ignore Ctrl-C, and so would what is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(f"Python {PYTHON}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {options.presses} presses each")
     print(f"{'phase':14} {'where':9} {'median':>7} {'longest':>8}   left  codes  stray")
     for phase in PHASES:

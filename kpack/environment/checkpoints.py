@@ -65,7 +65,7 @@ def checkpoints(tables: Sequence[Mapping[str, object]], at: KeyPath, reading: Re
     """Read the tables; two that land on one path, or one inside the other, are a mistake."""
     options: RestoreOptions = reading.values.get("restore", RestoreOptions())
     good: list[CheckpointRequest] = []
-    landed = _Landed()
+    landed = Landed()
     for number, table in enumerate(tables):
         request = _TableReader(table, (*at, number), reading.mistakes).read()
         if request is None:
@@ -77,7 +77,7 @@ def checkpoints(tables: Sequence[Mapping[str, object]], at: KeyPath, reading: Re
 
 
 def _land(
-    request: CheckpointRequest, number: int, landed: _Landed, directory: str | None, mistakes: list[Mistake]
+    request: CheckpointRequest, number: int, landed: Landed, directory: str | None, mistakes: list[Mistake]
 ) -> None:
     path = request.path or ""
     whole = path if path.startswith(("/", "~")) else posixpath.join(directory or DEFAULT_DIRECTORY, path)
@@ -98,7 +98,7 @@ def _land(
     )
 
 
-class _Landed:
+class Landed:
     """The paths that are taken, and the folders that they need, each with the number of the first that does."""
 
     def __init__(self) -> None:
@@ -111,6 +111,7 @@ class _Landed:
         return min((number for number in found if number is not None), default=None)
 
     def add(self, path: str, number: int) -> None:
+        """Take ``path`` for ``number``."""
         self.files[path] = number
         for folder in _above(path):
             self.folders.setdefault(folder, number)

@@ -9,7 +9,7 @@ from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
 from kpack.debian import LockedSystem, SystemPackage
 from kpack.environment import toml
-from kpack.environment.checkpoints import normal_path
+from kpack.environment.checkpoints import Landed, normal_path
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.files import OddFileError, read_bounded
 from kpack.lock.make import check_files
@@ -159,16 +159,19 @@ def _place(table: Table, key: str, path: str) -> str:
 
 def _apart(table: Table, checkpoints: tuple[LockedCheckpoint, ...]) -> tuple[LockedCheckpoint, ...]:
     """Refuse checkpoints of which one needs a folder where another one is a file, or has the same path."""
-    paths: set[str] = set()
+    landed = Landed()
     for number, one in enumerate(checkpoints):
-        if one.path in paths:
-            raise table.error(f"the path {one.path!r:.200} stands there twice", f"checkpoints[{number}].path")
-        paths.add(one.path)
-    for number, one in enumerate(checkpoints):
-        above = (one.path[:place] for place, character in enumerate(one.path) if character == "/")
-        if (file := next((folder for folder in above if folder in paths), None)) is not None:
-            what = f"{one.path!r:.200} needs a folder where the checkpoint {file!r:.200} is a file"
-            raise table.error(what, f"checkpoints[{number}].path")
+        clash = landed.clash(one.path)
+        if clash is None:
+            landed.add(one.path, number)
+            continue
+        outer, inner = sorted((clash, number), key=lambda each: len(checkpoints[each].path))
+        file, path = checkpoints[outer].path, checkpoints[inner].path
+        if file == path:
+            what = f"the path {path!r:.200} stands there twice"
+        else:
+            what = f"{path!r:.200} needs a folder where the checkpoint {file!r:.200} is a file"
+        raise table.error(what, f"checkpoints[{inner}].path")
     return checkpoints
 
 

@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from kpack.environment.template import CheckpointEntry
+from kpack.urls import is_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _FOLDER = re.compile(r"(model|dataset|space)s--(.+)--(.+)")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def repositories(root: Path) -> Iterator[tuple[Path, CheckpointEntry]]:
@@ -34,7 +34,7 @@ def repositories(root: Path) -> Iterator[tuple[Path, CheckpointEntry]]:
         }
         for snapshot in sorted((folder / "snapshots").iterdir()):
             files = sorted(path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file())
-            if files and _COMMIT.fullmatch(snapshot.name):
+            if files and is_commit(snapshot.name):
                 name = names.get(snapshot.name, "main")
                 revision = snapshot.name if name == "main" else name.replace("/", "%2F")
                 url = f"hf://{kind}{match[2]}/{match[3]}@{revision}"

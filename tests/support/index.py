@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 import urllib.parse
 import zipfile
@@ -28,6 +29,14 @@ class ServedFile:
     yanked: bool | str = False
     sha256: str | None = None
     """What the page claims; None for the truth, empty for nothing (not in HTML)."""
+
+
+class _Server(ThreadingHTTPServer):
+    """One to which a client that goes away in the middle of an answer is no news."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -81,7 +90,7 @@ class IndexServer:
         class Handler(_Handler):
             index: IndexServer = outer
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
