@@ -394,19 +394,22 @@ def build(
         UsageError: there is no lock.
         CheckFailed: the lock is stale, or the pack would be larger than ``max-size``.
         NetworkError: a file cannot be fetched.
-        IntegrityError: a file is not what the lock says, a wheel may not enter a pack, the wheels cannot be
-            restored together, or native code cannot work in an image.
+        IntegrityError: a file is not what the lock says, a wheel may not enter a pack, or requires by its own METADATA
+            what the kernel would not have, the wheels cannot be restored together, or native code cannot work in an
+            image.
         MachineError: no space, no permission.
 
     """
     from kpack import pack
     from kpack.checkpoints import fetching
     from kpack.debian.content import notes_of
+    from kpack.lock import own_metadata
     from kpack.pack import native, plan
     from kpack.pack.admission import Judges, Verdicts
     from kpack.pack.content import WheelFile
     from kpack.pack.copy import SpanMemory
     from kpack.pack.layout import content_of
+    from kpack.target import targets
 
     made = project.current_lock()
     fetcher = _with_credentials(fetcher, project.environment)
@@ -441,9 +444,14 @@ def build(
         )
         if found.stopping:
             raise native.error(found.stopping, IntegrityError, str(project.config))
-        key = plan.key(content.targets, (wheel.sha256 for wheel in content.wheels), project.bases)
+        key = plan.key(content.targets, (wheel.sha256 for wheel in content.wheels), project.bases, content.lock_text)
         archives = {f"wheels/{name}": verdict.archive for name, verdict in said.items() if verdict.archive is not None}
-        notes = verdicts.notes(key, lambda: plan.notes(content.targets, wheels, project.bases, archives))
+
+        def plan_notes() -> tuple[str, ...]:
+            own_metadata.check(made, project.environment, targets(project.environment, project.bases), said)
+            return plan.notes(content.targets, wheels, project.bases, archives)
+
+        notes = verdicts.notes(key, plan_notes)
         return (*notes, *found.notes, *notes_of(debs, project.environment.restore.apt))
 
     return pack.write(

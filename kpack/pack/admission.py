@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kpack.pack.content import WheelFile
 
-_KEPT = ("name", "version", "size", "cuts", "unpacked", "files", "notes", "objects")
+_KEPT = ("name", "version", "size", "cuts", "unpacked", "files", "notes", "objects", "requires_dist", "requires_python")
 """What is kept of a verdict; a wheel with something that was let in by name has none."""
 _OF_OBJECT = tuple(field.name for field in fields(SharedObject))
 
@@ -186,6 +186,8 @@ def _read(place: Path) -> Admitted | None:
             files=raw["files"],
             notes=tuple(raw["notes"]),
             objects=tuple(object_of(item) for item in raw["objects"]),
+            requires_dist=tuple(raw["requires_dist"]),
+            requires_python=raw["requires_python"],
         )
     except (OSError, ValueError, KeyError, TypeError, InvalidVersion):
         return None

@@ -40,13 +40,16 @@ _EXTRA = 0xFFFF
 """Bytes that the extra field of a local header may have."""
 
 
-def key(targets: Iterable[PackTarget], digests: Iterable[str], bases: Iterable[BaseImage]) -> str:
-    """Return a digest of all that `notes` goes by: the targets, the wheels' own digests, the images' files."""
+def key(targets: Iterable[PackTarget], digests: Iterable[str], bases: Iterable[BaseImage], lock: str) -> str:
+    """Return a digest of all that `notes` goes by: the targets, the wheels' own digests, the images' files.
+
+    ``lock`` is the text of the lock, by which the wheels' own metadata is judged.
+    """
     images = [
         [base.name, [[item.name, item.top_level, item.outside] for item in base.distributions.values()]]
         for base in bases
     ]
-    known = [list(targets), sorted(digests), images]
+    known = [list(targets), sorted(digests), images, lock]
     return hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()
 
 

@@ -40,6 +40,7 @@ from kpack.restore.wheelzip import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from email.message import Message
     from pathlib import Path
 
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
@@ -74,6 +75,9 @@ class Admitted:
     """What is odd and needs no permission."""
     objects: tuple[SharedObject, ...] = ()
     """Its shared objects and programs, in the order of the archive."""
+    requires_dist: tuple[str, ...] = ()
+    """Requires-Dist of its METADATA, markers kept."""
+    requires_python: str = ""
     archive: Archive | None = field(default=None, compare=False, repr=False)
     """What the planner goes by; None in a verdict that is only remembered."""
 
@@ -158,7 +162,8 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         for entry, at in files
         if entry.name in told
     }
-    version = _version(kept["METADATA"], name, named, filename)
+    head = _head(kept["METADATA"])
+    version = _version(head, name, named, filename)
     pure = rules.is_pure(kept["WHEEL"], filename)
     points = entry_points(kept["entry_points.txt"], filename) if "entry_points.txt" in kept else []
     reading = record.read(kept["RECORD"], filename)
@@ -183,6 +188,8 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         odd=tuple(odd or ()),
         notes=tuple(f"in its RECORD {note}, in equal rows" for note in reading.notes),
         objects=tuple(objects),
+        requires_dist=tuple(" ".join(line.split()) for line in map(str, head.get_all("requires-dist", []))),
+        requires_python=str(head.get("requires-python", "")).strip(),
         archive=Archive(shape.info, landings, pure, points),
     )
 
@@ -332,10 +339,14 @@ def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator
         raise IntegrityError(f"{entry.name!r} does not inflate to the {entry.size} bytes it declares", where=filename)
 
 
-def _version(raw: bytes, name: str, named: Version, filename: str) -> Version:
-    """Return the version that METADATA gives, which the file name may follow by a local part."""
+def _head(raw: bytes) -> Message:
+    """Return the fields of METADATA."""
     head = _BLANK.split(raw, maxsplit=1)[0]  # what is behind it, often a long README, is no field
-    fields = email.parser.HeaderParser().parsestr(head.decode("utf-8", "replace"))
+    return email.parser.HeaderParser().parsestr(head.decode("utf-8", "replace"))
+
+
+def _version(fields: Message, name: str, named: Version, filename: str) -> Version:
+    """Return the version that METADATA gives, which the file name may follow by a local part."""
     names, versions = ([str(value).strip() for value in fields.get_all(key, [])] for key in ("name", "version"))
     said = f"{' and '.join(names) or 'no name'} {' and '.join(versions) or 'and no version'}"
     try:

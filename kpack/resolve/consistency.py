@@ -73,7 +73,7 @@ def checked(environment: Environment, found: TargetResolution, requires_of: Requ
     _refuse_preloaded(environment, found)
     _refuse_immovable(found)
     world = _World(environment, found, requires_of)
-    problems = list(world.packed_problems())
+    problems = [problem.words for problem in world.packed_problems()]
     if problems:
         raise NoSolution(
             f"what is locked for {found.target.label} does not fit together: " + "; ".join(problems),
@@ -84,6 +84,11 @@ def checked(environment: Environment, found: TargetResolution, requires_of: Requ
     permitted = world.check_base()
     notes = tuple(dict.fromkeys([*found.notes, *world.notes]))
     return replace(found, broken=tuple(sorted(permitted)), notes=notes)
+
+
+def unmet(environment: Environment, found: TargetResolution) -> tuple[Unmet, ...]:
+    """Return the requirements of what is packed that one target's kernel would not meet; nobody is asked for more."""
+    return tuple(_World(environment, found, lambda *_: None).packed_problems())
 
 
 def broken(environment: Environment, found: TargetResolution, requires_of: RequiresOf) -> frozenset[NormalizedName]:
@@ -224,7 +229,7 @@ class _World:
                 waiting += [(self.named(asked), extra) for extra in asked.extras]
         return list(dict.fromkeys((name, canonicalize_name(extra)) for name, extra in waiting))
 
-    def packed_problems(self) -> Iterator[str]:
+    def packed_problems(self) -> Iterator[Unmet]:
         """Follow every requirement of what is packed, extras of base distributions included.
 
         What is missing by ``no-deps`` is a note.
@@ -242,7 +247,7 @@ class _World:
                     missing.setdefault(name, []).extend([problem] if problem else [])
                     continue
                 if problem:
-                    yield problem
+                    yield Unmet(name, requirement, problem)
                 other = self.named(requirement)
                 for more in map(canonicalize_name, requirement.extras):
                     if (other, more) not in seen:
@@ -356,6 +361,14 @@ class _World:
                 f"the base's {self.shown(name)} needs {wants}: "
                 f"broken in the base already ({other} {old}), and still so with {other} {new}"
             )
+
+
+class Unmet(NamedTuple):
+    """A requirement of what is packed, or of an extra of the base's, that the kernel would not meet."""
+
+    by: NormalizedName
+    requirement: Requirement
+    words: str
 
 
 class Breach(NamedTuple):

@@ -16,7 +16,7 @@ from kpack.errors import IntegrityError, NetworkError, NoSolution, UsageError
 from kpack.resolve import ask, resolve
 from kpack.target import targets
 from tests.resolve.scenario import Scenario, base_image, packed
-from tests.support.index import IndexServer
+from tests.support.index import IndexServer, metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,9 +173,20 @@ def test_exclude_newer_may_be_any_day_of_the_calendar(scenario: Scenario) -> Non
 
 
 def test_sha256_that_is_none_is_refused(scenario: Scenario) -> None:
-    scenario.wheel("top", "1.0", sha256="A" * 64)
+    scenario.wheel("top", "1.0", sha256="x" * 64)
     with pytest.raises(IntegrityError, match="no valid sha256"):
         scenario.lock("top")
+
+
+def test_one_file_name_with_two_digests_is_refused(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    path = scenario.wheel("top", "2.0")
+    scenario.index.add(path)  # a row that is listed twice is no contradiction
+    assert packed(scenario.lock("top")) == {"top": "2.0"}
+    scenario.index.add(path, sha256="1" * 64)
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+    with pytest.raises(IntegrityError, match=r"top 2\.0 is listed twice on its index, with different digests"):
+        scenario.lock("top==2.0")
 
 
 def test_credentials_in_the_url_reach_the_index_and_nothing_else(scenario: Scenario, second: IndexServer) -> None:
@@ -317,6 +328,33 @@ def test_metadata_with_another_digest_than_announced_is_not_believed(scenario: S
 
     scenario.index.intercept = forged
     assert packed(scenario.lock("top")) == {"top": "1.0"}
+
+
+@pytest.mark.parametrize(("algorithm", "right"), [("SHA256", True), ("sha512", True), ("sha512", False)])
+def test_the_digest_of_metadata_counts_in_any_case_and_by_any_algorithm(
+    scenario: Scenario, algorithm: str, *, right: bool
+) -> None:
+    scenario.wheel("top", "1.0")
+    path = scenario.wheel("top", "2.0")
+    digest = hashlib.new(algorithm, metadata_of(path)).hexdigest().upper() if right else "0" * 128
+
+    def page(handler: BaseHTTPRequestHandler) -> bool:
+        if handler.path != "/simple/top/":
+            return False
+        files = [
+            {
+                "filename": file.path.name,
+                "url": f"/files/{file.path.name}",
+                "hashes": {"sha256": hashlib.sha256(file.path.read_bytes()).hexdigest().upper()},
+                "core-metadata": {algorithm: digest} if file.path == path else False,
+            }
+            for file in scenario.index.files["top"]
+        ]
+        body = json.dumps({"meta": {"api-version": "1.0"}, "name": "top", "files": files}).encode()
+        return answering(200, body, "application/vnd.pypi.simple.v1+json")(handler)
+
+    scenario.index.intercept = page
+    assert packed(scenario.lock("top")) == {"top": "2.0" if right else "1.0"}
 
 
 def test_wheel_that_cannot_be_read_is_passed_over(scenario: Scenario) -> None:

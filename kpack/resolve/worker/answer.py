@@ -10,6 +10,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from kpack import urls
 from kpack.resolve.wire import Ask, Failure, FoundFile, FoundSource, Request, Resolved
 from kpack.resolve.worker import direct
+from kpack.resolve.worker.files import DIGESTS
 from kpack.resolve.worker.provided import HOST
 from kpack.resolve.worker.requirements import bare
 
@@ -31,10 +32,6 @@ class Chosen(NamedTuple):
     """Those that are asked for, normalised and sorted."""
     url: str
     """Of its file, repository or folder, without fragment; that of a synthetic wheel for what the kernel has."""
-
-
-OTHER_DIGESTS = ("sha512", "sha384", "sha224", "sha1", "md5")
-"""Digests that an index may give in place of a sha256 (PEP 503), the strongest first."""
 
 
 class WrongDigest(Exception):
@@ -65,9 +62,9 @@ def digests(readers: Readers, found: Iterable[Chosen]) -> dict[str, HashedConten
 
 
 def _hashed(readers: Readers, file: IndexFile) -> HashedContent:
-    beside = next((name for name in OTHER_DIGESTS if name in file.hashes), "")
+    beside = next((name for name in DIGESTS if name in file.hashes), "")
     sha256, size, other = readers.web.digest(file.url, beside)
-    if beside and other != file.hashes[beside].lower():
+    if beside and other != file.hashes[beside]:
         raise WrongDigest(file.filename, beside, other, file.hashes[beside])
     return HashedContent(sha256, size)
 

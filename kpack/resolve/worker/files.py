@@ -29,6 +29,8 @@ _BUILD = re.compile(r"[A-Za-z0-9_.]+")
 """A build number (the specification has digits first); anything else in its place is no name of a wheel."""
 _LARGEST = 1 << 60
 """Bytes that a file may claim to have."""
+DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")
+"""Digests that an index may give (PEP 503): the one that kpack locks by, and the others, the strongest first."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Row = dict[str, Any]
@@ -214,12 +216,12 @@ def _absolute(base: str, url: str) -> str:
 
 
 def _hashes(found: object) -> dict[str, str] | None:
-    """Return the digests of a row, {} when it has none; None when they are no texts."""
+    """Return the digests of a row in lower case, {} when it has none; None when they are no texts."""
     if not isinstance(found, dict):
         return {}
     if not all(type(key) is str and type(value) is str for key, value in found.items()):
         return None
-    return found
+    return {key.lower(): value.lower() for key, value in found.items()}
 
 
 def _text(value: object) -> str | None:

@@ -18,7 +18,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack import urls
-from kpack.resolve.worker.files import version_of
+from kpack.resolve.worker.files import DIGESTS, version_of
 from kpack.resolve.worker.remote import ENOUGH, LocalFile, RemoteFile
 from kpack.resolve.worker.requirements import Metadata, excess, invalid
 from kpack.resolve.worker.web import Once, Web
@@ -177,8 +177,9 @@ class MetadataStore:
             return None
         with self._lock:
             self._missed[host] = -TRIALS
-        wanted = (file.metadata_hashes or {}).get("sha256")
-        if wanted and hashlib.sha256(answer.body).hexdigest() != wanted:
+        announced = file.metadata_hashes or {}
+        wanted = next((name for name in DIGESTS if name in announced), "")
+        if wanted and hashlib.new(wanted, answer.body, usedforsecurity=False).hexdigest() != announced[wanted]:
             words = "has a .metadata file that does not have the digest which the index announces"
             raise BadMetadata(words, damaged=True)
         if not wanted:

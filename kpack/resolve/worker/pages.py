@@ -58,8 +58,10 @@ class Page:
     def read(self, rows: Iterable[Row]) -> list[IndexFile]:
         """Return the wheels and sdists among ``rows``."""
         index = self.index if self._simple else ""  # PEP 751 knows Simple indexes only
-        found = (read_file(self.name, row, self._base, index) for row in rows)
-        return [file for file in found if file is not None]
+        found = [file for row in rows if (file := read_file(self.name, row, self._base, index)) is not None]
+        if self._simple:  # a page of links may have folders, one for each CUDA
+            _doubt_twins(found)
+        return found
 
     def rows_of(self, version: Version) -> list[Row]:
         """Return the rows whose file names spell ``version``: most of a long page are not worth more."""
@@ -79,6 +81,17 @@ class Page:
             if other is None or other > version:
                 kept += places
         return [self.rows[place] for place in sorted(kept)]
+
+
+def _doubt_twins(files: Iterable[IndexFile]) -> None:
+    """Give a flaw to files that bear one name and are not the same by their index."""
+    rows: dict[str, list[IndexFile]] = {}
+    for file in files:
+        rows.setdefault(file.filename, []).append(file)
+    for twins in rows.values():
+        if len(twins) > 1 and len({file.hashes.get("sha256") for file in twins} - {None}) > 1:
+            for file in twins:
+                file.flaw = "is listed twice on its index, with different digests"
 
 
 class Pages:
