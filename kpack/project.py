@@ -28,14 +28,13 @@ if TYPE_CHECKING:
     from kpack.debian.content import DebContent
     from kpack.environment import Environment
     from kpack.fetch import Download, Fetched, Fetcher
-    from kpack.lint import WheelReading
     from kpack.lock import Lock
-    from kpack.native import Misfit, NativeReport
+    from kpack.native import Misfit
     from kpack.pack import BuiltPack
     from kpack.pack.difference import Change
     from kpack.pack.wheel import Admitted
     from kpack.resolve.child import Listener, Workers
-    from kpack.resolve.model import Fallback, Source, TargetResolution
+    from kpack.resolve.model import Fallback, Source
     from kpack.target import Target
 
 
@@ -262,7 +261,16 @@ def anew(
 
             changes = difference(NOTHING if before is None else of_lock(before), of_lock(made))
             notes += _planned(made, project, cache)
-            report = _native(made, project, reading, fetcher, targets)
+            report = lint.verdict(
+                made,
+                environment,
+                targets,
+                project.bases,
+                reading,
+                fetcher,
+                where=str(project.config),
+                on_resolve=on_resolve,
+            )
             native = report.findings
             notes += report.notes
             write_text(project.lock_path, text)
@@ -330,36 +338,6 @@ def _planned(made: Lock, project: Project, cache: Cache) -> tuple[str, ...]:
     from kpack.pack.layout import target_of
 
     return plan.notes([target_of(target) for target in made.targets], wheels, project.bases)
-
-
-def _native(
-    made: Lock, project: Project, reading: WheelReading, fetcher: Fetcher, targets: Sequence[Target]
-) -> NativeReport:
-    """Judge the native code of all wheels, as far as it was read.
-
-    Raises:
-        NoSolution: something cannot work; what to write instead was tried.
-
-    """
-    from kpack import lint
-    from kpack.pack import native
-
-    environment = project.environment
-    found = lint.report(made, environment, project.bases, reading)
-    if not found.stopping:
-        return found
-    from kpack.lint import alternatives
-    from kpack.resolve.bounded import Bounds, resolved
-    from kpack.resolve.child import Workers
-
-    with Workers(0) as workers:
-
-        def ask(name: NormalizedName, bounds: Bounds) -> Sequence[TargetResolution] | None:
-            cache_dir = fetcher.cache.http_dir
-            return resolved(environment, targets, name, bounds, workers=workers, cache_dir=cache_dir)
-
-        words = alternatives.words(found.stopping, made, environment, project.bases, fetcher, ask)
-    raise native.error(found.stopping, NoSolution, str(project.config), words)
 
 
 def _pins(old: Lock | None) -> Mapping[str, Mapping[NormalizedName, Version]]:

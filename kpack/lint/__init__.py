@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from kpack.lint.reading import WheelReading
 from kpack.lint.report import report
+from kpack.lint.verdict import verdict
 
-__all__ = ["WheelReading", "report"]
+__all__ = ["WheelReading", "report", "verdict"]

@@ -1,10 +1,15 @@
-"""Another version whose native code fits: newer ones, then older ones are resolved and read until one does, a few."""
+"""Another version whose native code fits: newer ones, then older ones are resolved and read until one does, a few.
+
+Before them, of a package that names its CUDA, the one that its project has for the CUDA of the image.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from packaging.utils import canonicalize_name
 
 from kpack.lint.reading import WheelReading
 from kpack.lint.report import report
@@ -35,28 +40,42 @@ NEWER = 3
 """Newer ones."""
 SECONDS = 40.0
 """No further one is tried after that."""
+SECONDS_OF_NOTES = 15.0
+"""The same where nothing is stopped."""
 _READING = 10.0
 _UNFIT = (Certainty.SURE, Certainty.LIKELY)
 
 
 def words(
-    stopping: Iterable[Misfit],
+    findings: Iterable[Misfit],
     made: Lock,
     environment: Environment,
     bases: Sequence[BaseImage],
     fetcher: Fetcher,
     ask: Ask,
+    *,
+    seconds: float = SECONDS,
 ) -> dict[NormalizedName, str]:
-    """Return what to write for packages that cannot work, by name, as far as it was found; all of it was tried."""
-    until = time.monotonic() + SECONDS
+    """Return what to write for packages with ``findings``, by name, as far as it was found; all of it was tried.
+
+    What fits has none of the kinds of findings that its package had, and nothing beside it stops.
+    """
+    until = time.monotonic() + seconds
     found: dict[NormalizedName, str] = {}
     built = {pin.name for target in made.targets for pin in target.packed if pin.source is not None}
-    for name in dict.fromkeys(item.package for item in stopping):
+    for name, items in _by_package(findings).items():
         if name in built:
             continue
-        search = _Search(name, made, environment, bases, fetcher, ask, until)
+        search = _Search(name, items, made, environment, bases, fetcher, ask, until)
         if text := search.run():
             found[name] = text
+    return found
+
+
+def _by_package(findings: Iterable[Misfit]) -> dict[NormalizedName, list[Misfit]]:
+    found: dict[NormalizedName, list[Misfit]] = {}
+    for item in findings:
+        found.setdefault(item.package, []).append(item)
     return found
 
 
@@ -75,6 +94,7 @@ class _Search:
     def __init__(
         self,
         name: NormalizedName,
+        findings: Sequence[Misfit],
         made: Lock,
         environment: Environment,
         bases: Sequence[BaseImage],
@@ -83,6 +103,8 @@ class _Search:
         until: float,
     ) -> None:
         self._name = name
+        self._sibling = next((item.sibling for item in findings if item.sibling), "")
+        self._other = any(item.other for item in findings)
         self._made = made
         self._environment = environment
         self._bases = bases
@@ -92,10 +114,17 @@ class _Search:
 
     def run(self) -> str:
         version = max(pin.version for target in self._made.targets for pin in target.packed if pin.name == self._name)
-        found = self._newer(version) or self._older(version, free=False)
+        found = self._named() or self._newer(version) or self._older(version, free=False)
         if not found and bounded.asked_for(self._environment, self._name):
             found = self._older(version, free=True)
         return found
+
+    def _named(self) -> str:
+        """Try the distribution that its project has for the image's CUDA, if its name is like this one's."""
+        if not self._sibling or not bounded.requested(self._environment, self._name):
+            return ""
+        found = self._try(bounded.Bounds(free=True, name=self._sibling))
+        return found.words if found else ""
 
     def _newer(self, first: Version) -> str:
         """Try the newest version, then those below it: a request of the file, or a pin, kept them out."""
@@ -124,16 +153,17 @@ class _Search:
         answers = None if time.monotonic() > self._until else self._ask(self._name, bounds)
         if answers is None:
             return None
-        versions = {pin.version for found in answers for pin in found.packed if pin.name == self._name}
+        name = canonicalize_name(bounds.name or self._name)
+        versions = {pin.version for found in answers for pin in found.packed if pin.name == name}
         text = ""
-        if self._fits(answers):
+        if self._fits(answers, name):
             got = " and ".join(str(item) for item in sorted(versions)) or "what the image has"
             asked = bounded.words(self._environment, self._name, bounds)
             text = f"write {asked} in packages, which gives {got}: its native code fits"
         return _Tried(text, max(versions, default=None))
 
-    def _fits(self, answers: Sequence[TargetResolution]) -> bool:
-        """Tell whether all of an answer's native code that was read works, the package's own being among it."""
+    def _fits(self, answers: Sequence[TargetResolution], name: NormalizedName) -> bool:
+        """Tell whether all of an answer's native code that was read works, that of ``name`` being among it."""
         by_label = {found.target.label: found for found in answers}
         targets = []
         for target in self._made.targets:
@@ -150,8 +180,11 @@ class _Search:
         with WheelReading(self._fetcher, seconds=_READING) as reading:
             reading.start(pin.wheel for target in targets for pin in target.packed)
             found = report(other, self._environment, self._bases, reading)
-        own = {pin.wheel.filename for target in targets for pin in target.packed if pin.name == self._name}
-        misfit = any(item.package == self._name and item.certainty in _UNFIT for item in found.findings)
+        own = {pin.wheel.filename for target in targets for pin in target.packed if pin.name == name}
+        misfit = any(
+            item.package == name and (item.certainty in _UNFIT or (item.other and self._other))
+            for item in found.findings
+        )
         return not misfit and not found.stopping and own.isdisjoint(reading.untold)
 
 

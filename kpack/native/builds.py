@@ -51,7 +51,9 @@ def named_for_another(wheel: NativeWheel, around: Surroundings) -> Iterator[Trou
         return
     advice = f"take a build for CUDA {found}, or add the package that brings {soname}"
     has = f"CUDA {around.kernel.facts.cuda}"
-    yield Trouble("says in its name that it is for", f"CUDA {wanted}", has, certain=False, next=advice)
+    sibling = names.for_cuda(wheel.name, found)
+    verb = "says in its name that it is for"
+    yield Trouble(verb, f"CUDA {wanted}", has, certain=False, next=advice, sibling=sibling)
 
 
 def _cuda_of(around: Surroundings) -> int | None:

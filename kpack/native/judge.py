@@ -204,6 +204,8 @@ class _Judge:
             unless=trouble.unless,
             next=trouble.next,
             apt=trouble.apt,
+            other=trouble.instead and names.is_cuda(trouble.wants),
+            sibling=trouble.sibling,
             allowed=wheel.name in self.allowed,
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.utils import NormalizedName
 
@@ -51,6 +51,10 @@ class Misfit:
     """The system package that would bring what is wanted; empty where none is known."""
     allowed: bool = False
     """`allow-native` names the package: it is told, and stops nothing."""
+    other: bool = False
+    """It is a library of NVIDIA's of which the image has another version: the file is built for another CUDA."""
+    sibling: str = ""
+    """What a distribution of the same project for that image would be called; there may be none."""
 
     @property
     def stops(self) -> bool:
@@ -86,6 +90,21 @@ class NativeReport:
     def stopping(self) -> tuple[Misfit, ...]:
         """What is an error."""
         return tuple(item for item in self.findings if item.stops)
+
+    @property
+    def mismatched(self) -> tuple[Misfit, ...]:
+        """What stops nothing and is of another build than the image's, so that another version may fit better."""
+        kinds = (item for item in self.findings if item.certainty is Certainty.LIKELY or item.other)
+        return tuple(item for item in kinds if not item.stops and not item.allowed)
+
+    def advised(self, words: Mapping[NormalizedName, str]) -> NativeReport:
+        """Return the same with what to write instead for packages of `mismatched`."""
+        kinds = frozenset(self.mismatched)
+        found = (
+            replace(item, next=words[item.package]) if item in kinds and item.package in words else item
+            for item in self.findings
+        )
+        return replace(self, findings=tuple(found))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ _CUDA = re.compile(r"(?<![a-z])cu(?:da)?(\d{2})", re.ASCII)
 _NAMED_CUDA = re.compile(r"-cu(?:da)?(1[1-9])x?(?:-|$)", re.ASCII)
 _CUDA_LIBRARY = re.compile(
     r"lib(cudart|cublas(Lt)?|cufftw?|curand|cusolver(Mg)?|cusparse(Lt)?|nvrtc(-builtins)?|nvJitLink|cupti|cufile(_rdma)?|"
-    r"nvjpeg|npp[a-z]+|nvToolsExt|cudnn\w*|nccl|nvinfer\w*|nvshmem_host|cutensor\w*)\.so(\.[\w.]+)?",
+    r"nvjpeg|npp[a-z]+|nvToolsExt|cudnn\w*|nccl|nvinfer\w*|nvonnxparser\w*|nvshmem_host|cutensor\w*)\.so(\.[\w.]+)?",
     re.ASCII,
 )
 _NUMBERED_AS_CUDA = re.compile(r"lib(cudart|cublas(Lt)?|nvrtc|nvJitLink)\.so\.(\d+)(\.\d+)*", re.ASCII)
@@ -50,6 +50,11 @@ def cuda_of_name(name: str) -> int | None:
     """Return the CUDA major that a distribution names (``cupy-cuda13x``, ``cudf-cu12``); None when it names none."""
     found = _NAMED_CUDA.search(name)
     return int(found[1]) if found else None
+
+
+def for_cuda(name: str, major: int) -> str:
+    """Return what a distribution that names its CUDA (``cupy-cuda13x``) would be called for another one."""
+    return _NAMED_CUDA.sub(lambda found: found[0].replace(found[1], str(major)), name)
 
 
 def python_of(path: str) -> str | None:

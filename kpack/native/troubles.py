@@ -45,6 +45,8 @@ class Trouble(NamedTuple):
     """Another version of what it wants is there."""
     unless: str = ""
     """A folder of the machine that the file searches, too, and of which nothing is known."""
+    sibling: str = ""
+    """What a distribution of the same project for what is there would be called; there may be none."""
 
 
 class Surroundings:

@@ -34,6 +34,8 @@ class Bounds(NamedTuple):
     """Excluded; empty for none."""
     free: bool = False
     """In place of what the file asks of the version, not beside it."""
+    name: str = ""
+    """Another distribution that is asked for in its place; empty for none."""
 
     @property
     def specifier(self) -> SpecifierSet:
@@ -68,9 +70,14 @@ def resolved(
 def words(environment: Environment, name: NormalizedName, bounds: Bounds) -> str:
     """Return what to write for `resolved` to be so: ``"name[extra]<2,>=1"``, or ``"name>2" for "name==2"``."""
     rows = zip(bounded(environment, name, bounds).packages, (*environment.packages, None), strict=False)
-    new, old = next((new, old) for new, old in rows if _asks_for(new, name))
+    new, old = next((new, old) for new, old in rows if old is None or _asks_for(old, name))
     instead = f' for "{old.plain}"' if old is not None and bounds.free else ""
     return f'"{new.plain}"{instead}'
+
+
+def requested(environment: Environment, name: NormalizedName) -> bool:
+    """Tell whether the file asks for ``name`` by its name."""
+    return any(_asks_for(package, name) for package in environment.packages)
 
 
 def asked_for(environment: Environment, name: NormalizedName) -> bool:
@@ -89,6 +96,7 @@ def bounded(environment: Environment, name: NormalizedName, bounds: Bounds) -> E
         requirement = package.requirement
         if requirement is not None and _asks_for(package, name):
             held = Requirement(str(requirement))
+            held.name = bounds.name or held.name
             held.specifier = bounds.specifier if bounds.free else held.specifier & bounds.specifier
             hashes = () if bounds.free else package.hashes
             package = replace(package, text=str(held), requirement=held, hashes=hashes)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from kpack.native import NativeReport
     from kpack.resolve.bounded import Bounds
     from kpack.resolve.model import Pin
 
@@ -31,14 +32,15 @@ IMAGE = replace(base({}), system={"libc6": "2.35", "cuda-cudart-12-8": "12.8"})
 EXT = canonicalize_name("ext")
 
 
-def ext(folder: Path, cache: Cache, version: str, needed: str) -> Pin:
+def ext(folder: Path, cache: Cache, version: str, needed: str, *, name: str = "ext", file: str = "ext.abi3.so") -> Pin:
+    files = {"ext.abi3.so": make_elf(needed=["libc.so.6"]), file: make_elf(needed=[needed])}
     tag = "cp312-cp312-manylinux_2_17_x86_64"
-    made = make_wheel(folder, "ext", version, files={"ext.abi3.so": make_elf(needed=[needed])}, tag=tag, purelib=False)
+    made = make_wheel(folder, name, version, files=files, tag=tag, purelib=False)
     data = made.read_bytes()
     digest = cache.add(data)
     assert digest == hashlib.sha256(data).hexdigest()
     wheel = Wheel(filename=made.name, sha256=digest, size=len(data), url=f"http://127.0.0.1:9/{made.name}")
-    return replace(pin("ext", version), wheel=wheel)
+    return replace(pin(name, version), wheel=wheel)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +98,52 @@ def test_newer_versions_and_then_older_ones_are_tried_until_one_fits(
 
     assert words(stopping, made, file, [IMAGE], fetcher, ask) == ({EXT: said} if said else {})
     assert seen == tried
+
+
+def verdict_of(tmp_path: Path, asks: str, pins: list[Pin]) -> tuple[NativeReport, list[tuple[str, str]]]:
+    """Judge a lock of the first of ``pins``, of which an index would give what is asked for; tell what it was asked."""
+    file, place = environment(asks), target(IMAGE)
+    made = from_resolution(file, resolution((place, pins[:1])), meaning="0" * 64)
+    fetcher = Fetcher(Cache(tmp_path / "cache"))
+    seen = []
+
+    def ask(name: str, bounds: Bounds) -> list[TargetResolution] | None:
+        seen.append((name, bounds.name or str(bounds.specifier)))
+        wanted = bounds.name or name
+        known = [one for one in pins if one.name == wanted and bounds.specifier.contains(one.version)]
+        return [TargetResolution(target=place, packed=(known[0],), from_base=())] if known else None
+
+    with WheelReading(fetcher) as reading:
+        found = report(made, file, [IMAGE], reading)
+    assert not found.stopping
+    return found.advised(words(found.mismatched, made, file, [IMAGE], fetcher, ask)), seen
+
+
+def test_a_plug_in_for_another_cuda_stops_nothing_and_names_the_version_that_fits(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    built = (("1.2", "libcudart.so.13"), ("1.1", "libcudart.so.13"), ("1.0", "libcudart.so.12"))
+    pins = [ext(tmp_path, cache, version, needed, file="ext/provider.so") for version, needed in built]
+    found, seen = verdict_of(tmp_path, "ext", pins)
+    (note,) = found.notes
+    assert note.endswith('→ write "ext<1.1" in packages, which gives 1.0: its native code fits')
+    assert seen == [(EXT, ">1.2"), (EXT, "<1.2"), (EXT, "<1.1")]
+
+
+def test_a_plug_in_that_wants_a_library_of_which_there_is_no_version_is_only_told(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    found, seen = verdict_of(tmp_path, "ext", [ext(tmp_path, cache, "1.0", "libGL.so.1", file="ext/provider.so")])
+    assert len(found.notes) == 1
+    assert not seen
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_name_with_another_cuda_is_tried_with_that_of_the_image(tmp_path: Path, *, there: bool) -> None:
+    cache = Cache(tmp_path / "cache")
+    pins = [ext(tmp_path, cache, "2.0", "libc.so.6", name="ext-cuda13x")]
+    pins += [ext(tmp_path, cache, "1.9", "libc.so.6", name="ext-cuda12x")] * there
+    found, seen = verdict_of(tmp_path, "ext-cuda13x>=1", pins)
+    wanted = 'write "ext-cuda12x" for "ext-cuda13x>=1" in packages, which gives 1.9: its native code fits'
+    (note,) = found.notes
+    assert note.endswith(f"→ {wanted}" if there else "add the package that brings libcudart.so.13")
+    assert seen[0] == ("ext-cuda13x", "ext-cuda12x")
+    assert (len(seen) == 1) == there
