@@ -67,6 +67,7 @@ def package(text: str) -> Package:
         )
     if requirement.url is not None:
         _check_digest(requirement.url, digests)
+        _check_revision(requirement.url)
         if urlsplit(requirement.url).path.endswith(".whl"):
             _wheel(requirement)
     return Package(text=text, requirement=requirement, hashes=digests)
@@ -95,6 +96,15 @@ def _check_digest(url: str, digests: tuple[str, ...]) -> None:
         )
     if digests:
         raise NotAPackageError("the digest of a URL stands in it", "write name @ https://…#sha256=…")
+
+
+def _check_revision(url: str) -> None:
+    """Refuse a revision that git would take for an option, and what no name of git's has (git-check-ref-format)."""
+    _, at, revision = unquote(urlsplit(url).path).rpartition("@") if url.startswith("git+") else ("", "", "")
+    if at and (not revision or revision.startswith("-") or not revision.isprintable()):
+        raise NotAPackageError(
+            f"{quoted(revision)} is not a revision of git", "name a branch, a tag or a commit: git+https://…@v1"
+        )
 
 
 def _has_host_and_port(url: str) -> bool:

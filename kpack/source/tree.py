@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from kpack import tether
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.files import sha256_of
+from kpack.git import GitAccess, access
 from kpack.urls import has_user, redacted, shown
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ UNREADABLE = (
 )
 """What the standard library's readers of archives raise at bytes that are none, beside what the system says."""
 
+_OPTIONS = ("-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null")
 _GIT_URL_SCHEMES = ("git+https://", "git+http://", "git+ssh://", "git+file://")
 
 
@@ -97,14 +99,14 @@ def check_out(url: str, commit: str, folder: Path) -> Path:
     if url.startswith("git+ssh://") and not has_user(address):
         # A lock holds no user; the one of every git host over ssh is git.
         address = address.replace("ssh://", "ssh://git@", 1)
-    common = ["git", "-c", "core.autocrlf=false", "-c", "advice.detachedHead=false", "-c", "core.hooksPath=/dev/null"]
-    _git([*common, "clone", "--quiet", "--no-checkout", "--", address, str(folder)], url)
+    how = access(address, os.environ)
+    _git(how, ["clone", "--quiet", "--no-checkout", "--", how.url, str(folder)], url)
     if not _has_commit(folder, commit):
         # On no branch and no tag: refs/pull/7/head, or a branch that was pushed anew since.
-        _git([*common, "-C", str(folder), "fetch", "--quiet", "origin", commit], url)
-    _git([*common, "-C", str(folder), "checkout", "--quiet", "--detach", commit], url)
+        _git(how, ["-C", str(folder), "fetch", "--quiet", "origin", commit], url)
+    _git(how, ["-C", str(folder), "checkout", "--quiet", "--detach", commit], url)
     if (folder / ".gitmodules").exists():
-        _git([*common, "-C", str(folder), "submodule", "--quiet", "update", "--init", "--recursive"], url)
+        _git(how, ["-C", str(folder), "submodule", "--quiet", "update", "--init", "--recursive"], url)
     return folder
 
 
@@ -113,10 +115,13 @@ def _has_commit(folder: Path, commit: str) -> bool:
     return done.returncode == 0
 
 
-def _git(command: list[str], url: str) -> None:
-    if shutil.which(command[0]) is None:
+def _git(how: GitAccess, words: list[str], url: str) -> None:
+    if shutil.which("git") is None:
         raise MachineError("git is not installed", where=shown(url), next="install git, or give an archive's URL")
-    done = tether.run(command, env={**_without_git(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"})
+    done = tether.run(
+        ["git", *_OPTIONS, *how.options, *words],
+        env={**_without_git(), **how.variables, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"},
+    )
     if done.returncode:
         said = [row for row in done.stderr.strip().splitlines() if row] or ["it said nothing"]
         raise NetworkError(

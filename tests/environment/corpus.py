@@ -192,6 +192,24 @@ WRONG = {
         what="'abc' is no SHA-256",
         schema=False,
     ),
+    "package_revision_is_an_option": after(
+        'packages = ["x @ git+https://h/x@-f"]\n',
+        key="packages[0]",
+        what='"-f" is not a revision of git',
+        schema=False,
+    ),
+    "package_revision_of_control_characters": after(
+        'packages = ["x @ git+https://h/x@%00#egg=x"]\n',
+        key="packages[0]",
+        what="is not a revision of git",
+        schema=False,
+    ),
+    "package_revision_empty": after(
+        'packages = ["x @ git+https://h/x@"]\n',
+        key="packages[0]",
+        what="is not a revision of git",
+        schema=False,
+    ),
     "package_repository_hash": after(
         f'packages = ["x @ git+https://h/x@main#sha256={DIGEST}"]\n',
         key="packages[0]",

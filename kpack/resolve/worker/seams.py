@@ -28,6 +28,8 @@ from pip._internal.operations import prepare as pip_prepare
 from pip._internal.req.constructors import install_req_from_line
 from pip._internal.resolution.resolvelib import resolver as pip_resolver
 from pip._internal.resolution.resolvelib.candidates import LinkCandidate
+from pip._internal.utils.subprocess import format_command_args
+from pip._internal.vcs.git import Git
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
@@ -35,6 +37,7 @@ from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
 from kpack import licenses, urls
+from kpack.git import GitAccess, access
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
 from kpack.resolve.worker.metadata import BadMetadata
@@ -465,6 +468,30 @@ def _prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
         own.req._set_requirement()  # noqa: SLF001
 
 
+class _QuietGit:
+    """Keeps the user and password of a repository's URL off pip's command lines of git."""
+
+    how = GitAccess()
+    """For the repository that pip has to do with."""
+
+    read = Git.get_url_rev_and_auth
+    run = Git.run_command
+
+    @classmethod
+    def get_url_rev_and_auth(cls, url: str) -> tuple[str, str | None, Any]:
+        """Stand for `Git.get_url_rev_and_auth`, which pip asks before it does anything with a URL."""
+        address, revision, user = cls.read(url)
+        cls.how = access(address, os.environ)
+        return cls.how.url, revision, user
+
+    @classmethod
+    def run_command(cls, words: list[Any], *args: Any, **more: Any) -> str:
+        """Stand for `Git.run_command`."""
+        more["extra_environ"] = {**(more.get("extra_environ") or {}), **cls.how.variables}
+        more.setdefault("command_desc", format_command_args(["git", *words]))
+        return str(cls.run([*cls.how.options, *words], *args, **more))
+
+
 def install() -> None:
     """Apply what cannot be handed in.
 
@@ -476,6 +503,7 @@ def install() -> None:
     (`UrlDependency`).
     """
     SourceDistribution.prepare_distribution_metadata = _prepare_metadata
+    Git.get_url_rev_and_auth, Git.run_command = _QuietGit.get_url_rev_and_auth, _QuietGit.run_command
     LinkCandidate._check_metadata_consistency = lambda *_: None  # noqa: SLF001
     pip_resolver.PipReporter = _Counting
     if DIRECT_REFERENCES:
