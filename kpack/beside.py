@@ -45,16 +45,32 @@ def beside(pack: Path) -> Beside:
     return Beside(*(pack.with_name(stem + suffix) for suffix in (".line.py", ".ipynb", ".previous")))
 
 
-def standing_head(pack: Path) -> tuple[str, bytes] | None:
-    """Return id and head of the pack at ``pack``, before another one takes its place; None when there is no pack."""
+def standing_head(pack: Path, lock: Path | None = None) -> tuple[str, bytes] | None:
+    """Return id and head of the pack at ``pack``, before another one takes its place; None when there is no pack.
+
+    With ``lock``, which the other one is made from, the pack may not be that of another lock beside it.
+
+    Raises:
+        UsageError: it is: two environments of one folder have one name.
+
+    """
     try:
         found = read(pack)
         if found.is_folder:
             return None
         with pack.open("rb") as stream:
-            return found.id, stream.read(found.origin)
+            head = stream.read(found.origin)
     except (IntegrityError, MachineError, OSError):
         return None  # what cannot be read is compared with nothing; the new pack takes its place all the same
+    other = found.manifest.lock
+    if lock is not None and other != lock.name and lock.with_name(other).exists():
+        raise UsageError(
+            f"the pack that is there was made from {other}, and this one would be from {lock.name}: both are called "
+            f"{found.manifest.name!r}",
+            where=str(pack),
+            next="give one of them another name in its toml file, or write to another file with --output",
+        )
+    return found.id, head
 
 
 def previous(pack: Path) -> ReadPack:

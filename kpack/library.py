@@ -141,7 +141,7 @@ def build(
     ``dist/<name>.kpack.bin`` beside it), ``take_from`` older packs whose files are used instead of the network.
 
     Raises:
-        UsageError: there is no lock.
+        UsageError: there is no lock, or another environment beside it has the same name and its pack there.
         CheckFailed: the lock is stale, or the pack would be larger than ``max-size``.
         NetworkError: a file cannot be fetched.
         IntegrityError: a file is not what the lock says, or a wheel may not enter a pack.
@@ -150,7 +150,7 @@ def build(
     """
     found = _project(config)
     place = found.pack_path if out is None else Path(out)
-    before = beside.standing_head(place)
+    before = beside.standing_head(place, found.lock_path if out is None else None)
     made = project.build(
         found, _fetcher(cache, offline=offline), out=place, take_from=[Path(older) for older in take_from]
     )

@@ -194,12 +194,13 @@ def anew(
     environment = project.environment
     old = project.lock if upgrade is not True else None
     from kpack.checkpoints import clients
-    from kpack.environment.checks import check_base_names, check_local_files
+    from kpack.environment.checks import check_base_names, check_local_files, check_lock_name
     from kpack.lock import check_licenses, from_resolution, validated
     from kpack.resolve.child import Workers
 
     fetcher = _with_credentials(fetcher, environment)
     cache = fetcher.cache
+    check_lock_name(environment)
     check_local_files(environment)
     clients.check(environment.checkpoints, {one.path for one in old.checkpoints} if old is not None else ())
     check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})

@@ -63,7 +63,7 @@ def build(
     project = projects.Project.find(session.config)
     out = output or project.pack_path
     digest = None
-    before = beside.standing_head(out)
+    before = beside.standing_head(out, project.lock_path if output is None else None)
     if check:
         made, digest = _checked(project, out, expect, offline=offline, take_from=take_from)
     elif expect is not None:

@@ -13,6 +13,8 @@ from kpack.environment.errors import MOST, Mistake, quoted
 from kpack.environment.keys import DOCUMENT
 from kpack.environment.patterns import Names
 from kpack.environment.read import read
+from kpack.errors import UsageError
+from kpack.places import lock_beside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -53,6 +55,24 @@ def check_base_names(environment: Environment, known: Collection[NormalizedName]
                 what = f"{quoted(name)} is not in the base {bases}"
                 found.append(Mistake(key=(row.key, number), what=what, next=advice))
     _raise(found, environment)
+
+
+def check_lock_name(environment: Environment) -> None:
+    """Refuse a file whose lock would take the place of that of another file beside it.
+
+    Raises:
+        UsageError: ``a.b.toml`` and ``a-b.toml`` lie in one folder.
+
+    """
+    path, lock = environment.path, environment.lock_path.name
+    for other in sorted(path.absolute().parent.glob("*.toml")):
+        if other.name != path.name and lock_beside(other).name == lock:
+            raise UsageError(
+                f"{path.name} and {other.name} would share one lock, {lock}: what stands between its dots may have "
+                "none (PEP 751), and each dot becomes a dash",
+                where=str(path),
+                next=f"rename one of the two, like {path.stem.replace('.', '_').replace('-', '_')}.toml",
+            )
 
 
 def check_local_files(environment: Environment) -> None:

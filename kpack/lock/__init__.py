@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kpack.lock.model import Lock, LockedPin, LockedTarget, filename
+from kpack.lock.model import Lock, LockedPin, LockedTarget
 from kpack.lock.read import load, loads
 from kpack.lock.requests import Requests
 from kpack.lock.stale import stale
@@ -26,7 +26,6 @@ __all__ = [
     "Requests",
     "check_licenses",
     "dumps",
-    "filename",
     "from_resolution",
     "load",
     "loads",

@@ -12,8 +12,6 @@ from kpack.environment.model import RestoreOptions
 from kpack.target import marker, supported_tags
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from packaging.tags import Tag
     from packaging.utils import NormalizedName
 
@@ -24,11 +22,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The format number of ``[tool.kpack]``."""
-
-
-def filename(environment_file: Path) -> str:
-    """Return the lock's file name for a kaggle-env.toml: ``pylock.<stem>.toml``; dots in the stem become ``-``."""
-    return f"pylock.{environment_file.stem.replace('.', '-')}.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -44,6 +45,13 @@ def test_the_four_steps_from_python(folder: Path, tmp_path: Path, capfd: pytest.
     assert pack.path == folder / "dist" / "tiny.kpack.bin"
     assert pack.id in pack.line
     assert kpack.build(out=tmp_path / "again.bin", offline=True).sha256 == pack.sha256
+
+    for name in ("kaggle-env.toml", "pylock.kaggle-env.toml"):
+        shutil.copy(folder / name, folder / name.replace("kaggle-env", "other"))
+    with pytest.raises(kpack.UsageError, match=r"made from pylock\.kaggle-env\.toml, .* pylock\.other\.toml") as twins:
+        kpack.build("other.toml")
+    assert twins.value.where == str(pack.path)
+    (folder / "pylock.other.toml").unlink()
 
     verified = kpack.verify(pack.path)
     assert (verified.ok, verified.id, verified.problems) == (True, pack.id, ())

@@ -8,7 +8,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from kpack.environment import EnvironmentFileError, load
-from kpack.environment.checks import check_base_names, check_local_files
+from kpack.environment.checks import check_base_names, check_local_files, check_lock_name
 from kpack.errors import UsageError
 from tests.environment.corpus import HEAD
 from tests.support.wheels import make_wheel
@@ -34,6 +34,19 @@ def test_folders_wheels_and_archives_that_are_there_pass(tmp_path: Path) -> None
     wheel = make_wheel(tmp_path, "tiny")
     check_paths(tmp_path, "./fork", "./old/", "./sdist-1.0.tar.gz", f"./{wheel.name}", f"{tmp_path}/fork", "numpy")
     check_paths(tmp_path, f"tiny @ {wheel.as_uri()}")
+
+
+@pytest.mark.parametrize("names", [("a.b.toml", "a-b.toml"), ("a-b.toml", "a.b.toml"), ("a.b-c.toml", "a-b.c.toml")])
+def test_two_files_never_share_a_lock(tmp_path: Path, names: tuple[str, str]) -> None:
+    mine, other = (tmp_path / name for name in names)
+    mine.write_text(HEAD)
+    (tmp_path / "a_b.toml").write_text(HEAD)
+    (tmp_path / "a-b.txt").write_text(HEAD)
+    check_lock_name(load(mine))
+    other.write_text(HEAD)
+    with pytest.raises(UsageError, match=f"{names[0]} and {names[1]} would share one lock") as caught:
+        check_lock_name(load(mine))
+    assert "a_b" in (caught.value.next or "")
 
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

@@ -15,8 +15,9 @@ from packaging.utils import canonicalize_name
 from kpack.checkpoints import LockedCheckpoint
 from kpack.environment.model import Exclusion, RestoreOptions
 from kpack.errors import IntegrityError, NoSolution
-from kpack.lock import Lock, dumps, filename, from_resolution, loads, relative, requirements
+from kpack.lock import Lock, dumps, from_resolution, loads, relative, requirements
 from kpack.lock.write import requires_python, toml_value
+from kpack.places import lock_beside
 from kpack.resolve.model import Pin, Source
 from tests.support.kernels import base, environment, pin, resolution, target, wheel
 
@@ -203,5 +204,5 @@ def test_a_lock_for_checkpoints_alone_is_valid() -> None:
     [("kaggle-env.toml", "pylock.kaggle-env.toml"), ("env.gpu.toml", "pylock.env-gpu.toml")],
 )
 def test_the_file_name_is_one_that_pep_751_allows(config: str, expected: str) -> None:
-    assert filename(Path("somewhere") / config) == expected
+    assert lock_beside(Path("somewhere") / config) == Path("somewhere") / expected
     assert is_valid_pylock_path(Path(expected))
