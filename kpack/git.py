@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_USERNAME, _PASSWORD = "KPACK_GIT_USERNAME", "KPACK_GIT_PASSWORD"
+_USERNAME, _PASSWORD = "GIT_USERNAME_FOR_KPACK", "GIT_PASSWORD_FOR_KPACK"
 _HELPER = (
     f'!f() {{ if test "$1" = get; then printf "username=%s\\npassword=%s\\n" "${_USERNAME}" "${_PASSWORD}"; fi; }}; f'
 )
