@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 _UNTRUSTED = re.compile(
     r"is not signed|NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|INVALID|invalid signature|GPG error|OpenPGP|not trusted"
-    r"|Hash Sum mismatch|unexpected size|Clearsigned file|is expired|not valid yet|insecure repository",
+    r"|Hash Sum mismatch|unexpected size|Clearsigned file|is expired|not valid yet|insecure repository"
+    r"|Unable to parse package file|Problem with MergeList|weak security information",
     re.IGNORECASE,
 )
+_OF_ANOTHER_DAY = re.compile(r"is expired|not valid yet")
+_MISNAMED = re.compile(r"(?m)^W: Conflicting distribution: (\S+) (\S+) .*\(expected (\S+) but got (\S*)\)")
 _FOLDERS = (
     *("etc/apt/sources.list.d", "etc/apt/preferences.d", "etc/apt/apt.conf.d", "etc/apt/trusted.gpg.d", "keys"),
     *("var/lib/dpkg", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"),
@@ -61,8 +64,8 @@ class AptRoot:
         """Run a program of apt's with this root."""
         return _run(words, self._conf)
 
-    def update(self) -> None:
-        """Fetch the indexes and check their signatures and sums.
+    def update(self) -> tuple[str, ...]:
+        """Fetch the indexes, check their signatures and sums, and return what is odd all the same.
 
         Raises:
             IntegrityError: one is not signed by the keys that were named, or damaged.
@@ -71,9 +74,19 @@ class AptRoot:
         """
         done = self.run("apt-get", "update")
         if done.returncode == 0 and not re.search(r"(?m)^(?:E|Err)[:0-9]", done.stdout + done.stderr):
-            return
+            # apt takes it: repositories of vendors call themselves anything. So may a mirror that serves another suite.
+            return tuple(
+                f"the index of {_without_password(url)} for {asked} calls itself {got or 'nothing'}"
+                for url, _, asked, got in _MISNAMED.findall(done.stdout + done.stderr)
+            )
         said = _complaints(done.stdout + done.stderr)
         where = "apt-sources"
+        if _OF_ANOTHER_DAY.search(said):
+            raise IntegrityError(
+                f"the archive's index is not of today: {said}",
+                where=where,
+                next="take another mirror, or set this machine's clock; one of the past has {snapshot} in its url",
+            )
         if _UNTRUSTED.search(said):
             raise IntegrityError(
                 f"the archive's index cannot be trusted: {said}",
@@ -119,6 +132,13 @@ class AptRoot:
                 if near
                 else "check the spelling, or add its archive to [[apt-sources]]",
             )
+        if virtual := re.search(r"Package (\S+) is a virtual package provided by:\n((?:  .*\n)+)", said):
+            bringers = dict.fromkeys(line.split()[0] for line in virtual[2].splitlines())
+            return NoSolution(
+                f"{virtual[1]} is no package of its own: {', '.join(bringers)} provide it",
+                where="apt",
+                next=f"write one of them, such as {next(iter(bringers))!r}",
+            )
         if unmet := re.search(r"(?s)unmet dependencies:\n(.*?)\n(?=E:|\Z)", said):
             lines = [" ".join(line.split()) for line in unmet[1].split("\n")]
             return NoSolution(
@@ -159,7 +179,11 @@ def _complaints(said: str) -> str:
     lines = [line.strip() for line in said.split("\n") if re.match(r"(?:E|W|Err)[:0-9]|\s{2,}\S", line)]
     kept = [re.sub(r"^(?:E|W): ", "", line) for line in lines if line.startswith(("E:", "W:"))] or lines
     text = " ".join(dict.fromkeys(kept)) or " ".join(said.split()[-40:])
-    return re.sub(r"://[^/@\s]*@", "://", text)[:1000]
+    return _without_password(text)[:1000]
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"://[^/@\s]*@", "://", text)
 
 
 def _configuration(folder: Path, architecture: str) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError, MachineError
 from kpack.native.elf import ElfReader
-from kpack.restore import deb, prefix
+from kpack.restore import deb
 from kpack.restore.errors import INTEGRITY, RestoreError
+from kpack.restore.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,13 +62,14 @@ def read(path: Path, package: SystemPackage) -> DebContent:
                     where=package.filename,
                     next="lock again",
                 )
-        unpacked, libraries, special = 0, set(), []
+        unpacked, libraries, special, tree = 0, set(), [], Tree()
         with deb.entries(str(path)) as entries:
             for entry, pieces in entries:
                 unpacked += entry.size
-                folder, name = posixpath.split(prefix.merged(entry.path))
                 if entry.kind == deb.OTHER:
                     special.append(entry.path)
+                    continue
+                folder, name = posixpath.split(tree.place(entry, str(path)).path)
                 if _SEARCHED.fullmatch(folder) is None or ".so" not in name:
                     continue
                 libraries.add(name)

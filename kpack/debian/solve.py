@@ -48,7 +48,7 @@ def settle(
         MachineError: apt is not on this machine.
 
     """
-    roots: dict[tuple[tuple[AptSource, ...], str], apt.AptRoot] = {}
+    roots: dict[tuple[tuple[AptSource, ...], str], tuple[apt.AptRoot, tuple[str, ...]]] = {}
     found = {}
     for image in images:
         architecture = ARCHITECTURES.get(image.machine)
@@ -65,10 +65,10 @@ def settle(
                 there, os=image.os, architecture=architecture, moment=moment, folder=folder, keys=root.keys
             )
             root.sources.write_text(text, encoding="utf-8")
-            root.update()
-            roots[there, architecture] = root
-        settled = _settled(asked, image, roots[there, architecture], architecture)
-        found[image.label] = replace(settled, notes=(*_notes(there, moment), *settled.notes))
+            roots[there, architecture] = root, root.update()
+        root, odd = roots[there, architecture]
+        settled = _settled(asked, image, root, architecture)
+        found[image.label] = replace(settled, notes=(*_notes(there, moment), *odd, *settled.notes))
     return found
 
 
@@ -122,7 +122,8 @@ def _packages(root: apt.AptRoot, wanted: Sequence[str], image: SystemImage) -> I
     needs = status.needs([row for row in rows if (row.get("Package", ""), row.get("Version", "")) in order])
     for (name, version), stage in order.items():
         row, url = _found(name, version, rows, [(match[1], int(match[3])) for match in uris])
-        if not is_sha256(row.get("SHA256", "")):
+        digest = row.get("SHA256", "").lower()
+        if not is_sha256(digest):
             raise IntegrityError(
                 "the archive's index has no SHA256 for it",
                 where=f"{name} {version}",
@@ -131,15 +132,17 @@ def _packages(root: apt.AptRoot, wanted: Sequence[str], image: SystemImage) -> I
         found = SystemPackage(
             name=name,
             version=version,
-            architecture=row["Architecture"],
+            architecture=row.get("Architecture", ""),
             url=urls.stable(re.sub(r"^file:(?=/(?!//))", "file://", url)),
             size=int(row["Size"]),
-            sha256=row["SHA256"],
+            sha256=digest,
             stage=stage,
             needed_by=needs.get(name, ()),
         )
         if problem := found.problem():
-            raise IntegrityError(f"the archive's index is odd: {problem}", where=f"{name} {version}")
+            raise IntegrityError(
+                f"the archive's index is odd: {problem}", where=f"{name} {version}", next="take it from another archive"
+            )
         yield found
 
 

@@ -23,6 +23,14 @@ FILE, LINK, SYMLINK, FOLDER, OTHER = "file", "link", "symlink", "folder", "other
 """What an entry is; `LINK` is a hard link, `OTHER` a device or a pipe."""
 
 _MAGIC = b"!<arch>\n"
+_FORMAT = re.compile(rb"2\.[0-9]+\n")
+_ARCHIVES = {
+    "control": re.compile(r"control\.tar(?:\.(?:gz|xz|zst))?\Z"),
+    "data": re.compile(r"data\.tar(?:\.(?:gz|xz|zst|bz2|lzma))?\Z"),
+}
+"""Names of members that dpkg-deb reads."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""What a frame of zstd begins with (RFC 8878, section 3.1.1); without one dpkg-deb waits for ever."""
 _HEAD = 60
 _BLOCK = 512
 _PIECE = 1 << 18
@@ -65,19 +73,29 @@ def control(path: str) -> Control:
     scripts = []
     with _archive(path, "control") as stream:
         for entry, read in _tar(stream, path):
+            if "/" in entry.path or (entry.path and entry.kind != FILE):
+                raise odd(path, "its control archive has {:.80}, which is no plain file".format(entry.path))
             if entry.path in _SCRIPTS:
                 scripts.append(entry.path)
             if entry.path == "control":
-                if entry.kind != FILE or entry.size > _CONTROL:
-                    raise _odd(path, "its control file has {} bytes".format(entry.size))
-                text = b"".join(read()).decode("utf-8", "replace")
-                for line in text.split("\n"):
-                    key, colon, value = line.partition(":")
-                    if colon and key[:1] not in (" ", "\t", "#"):
-                        fields.setdefault(key, value.strip())
+                if entry.size > _CONTROL:
+                    raise odd(path, "its control file has {} bytes".format(entry.size))
+                fields.update(_fields(b"".join(read()).decode("utf-8", "replace"), path))
     if not fields:
-        raise _odd(path, "it has no control file")
+        raise odd(path, "it has no control file")
     return Control(fields, tuple(sorted(scripts)))
+
+
+def _fields(text: str, path: str) -> Dict[str, str]:
+    """Return the first lines of the fields of a control file (deb-control(5)), which is one paragraph."""
+    found: Dict[str, str] = {}
+    for line in text.strip("\r\n").split("\n") if text.strip() else ():
+        key, colon, value = line.partition(":")
+        if not line.strip() or "\0" in line or key in found:
+            raise odd(path, "its control file says {} twice, or is more than one paragraph".format(key or "something"))
+        if colon and key[:1] not in (" ", "\t", "#"):
+            found[key] = value.strip()
+    return found
 
 
 @contextlib.contextmanager
@@ -90,7 +108,8 @@ def entries(path: str) -> Iterator[Iterator[Tuple[DebEntry, Callable[[], Iterato
         yield _tar(stream, path)
 
 
-def _odd(path: str, what: str) -> RestoreError:
+def odd(path: str, what: str) -> RestoreError:
+    """Return the error for a package, in the file ``path``, that dpkg-deb has not written."""
     return RestoreError(
         INTEGRITY,
         "{}: dpkg-deb does not write such a package".format(what),
@@ -105,24 +124,29 @@ def _members(path: str) -> Dict[str, Tuple[int, int]]:
     with open(path, "rb") as stream:
         end = os.fstat(stream.fileno()).st_size
         if stream.read(len(_MAGIC)) != _MAGIC:
-            raise _odd(path, "it does not begin as an ar archive")
+            raise odd(path, "it does not begin as an ar archive")
         position = len(_MAGIC)
         while position < end:
             head = stream.read(_HEAD)
             digits = head[48:58].rstrip(b" ")
             if len(head) != _HEAD or head[58:] != b"`\n" or not digits.isdigit():
-                raise _odd(path, "the header at byte {} is none of an ar archive".format(position))
+                raise odd(path, "the header at byte {} is none of an ar archive".format(position))
             name = head[:16].rstrip(b" ").rstrip(b"/").decode("ascii", "replace")
             size, position = int(digits), position + _HEAD
             if name in found or position + size > end:
-                raise _odd(path, "its member {!r} stands twice or is cut short".format(name))
+                raise odd(path, "its member {!r} stands twice or is cut short".format(name))
             found[name] = (position, size)
             position += size + size % 2
             stream.seek(position)
         begin, size = found.get("debian-binary", (0, 0))
         stream.seek(begin)
-        if not 0 < size < _BLOCK or not stream.read(size).startswith(b"2."):
-            raise _odd(path, "its format is not 2")
+        if not 0 < size < _BLOCK or not _FORMAT.match(stream.read(size)):
+            raise odd(path, "its format is not 2")
+    names = [name for name in found if not name.startswith("_")]
+    if names[:1] != ["debian-binary"] or not all(
+        pattern.match(name) for pattern, name in zip(_ARCHIVES.values(), names[1:])
+    ):
+        raise odd(path, "its members are {:.200}, in this order".format(", ".join(found)))
     return found
 
 
@@ -130,9 +154,9 @@ def _members(path: str) -> Dict[str, Tuple[int, int]]:
 def _archive(path: str, which: str) -> Iterator[IO[bytes]]:
     """Open the ``control`` or ``data`` archive of a package, decompressed."""
     members = _members(path)
-    names = [name for name in members if re.match(which + r"\.tar(?:\.(?:gz|xz|zst|bz2|lzma))?\Z", name)]
+    names = [name for name in members if _ARCHIVES[which].match(name)]
     if len(names) != 1:
-        raise _odd(path, "it has {} {} archives".format(len(names), which))
+        raise odd(path, "it has {} {} archives".format(len(names), which))
     begin, size = members[names[0]]
     suffix = names[0].rpartition(".")[2]
     with contextlib.ExitStack() as stack:
@@ -142,23 +166,29 @@ def _archive(path: str, which: str) -> Iterator[IO[bytes]]:
             stream = stack.enter_context(_zstd(raw, path, which))
         elif suffix != "tar":
             import bz2
+            import functools
             import gzip
             import lzma
 
-            opened = {"gz": gzip.GzipFile, "xz": lzma.LZMAFile, "lzma": lzma.LZMAFile, "bz2": bz2.BZ2File}[suffix]
-            stream = stack.enter_context(opened(fileobj=raw) if suffix == "gz" else opened(raw))
+            opened: Dict[str, Callable[[Any], Any]] = {
+                "gz": lambda file: gzip.GzipFile(fileobj=file),
+                "bz2": bz2.BZ2File,
+                "xz": functools.partial(lzma.LZMAFile, format=lzma.FORMAT_XZ),
+                "lzma": functools.partial(lzma.LZMAFile, format=lzma.FORMAT_ALONE),
+            }
+            stream = stack.enter_context(opened[suffix](raw))
         try:
             yield stream
         except (EOFError, zlib.error, ValueError) as error:
-            raise _odd(path, "its {} cannot be read ({})".format(names[0], error)) from error
+            raise odd(path, "its {} cannot be read ({})".format(names[0], error)) from error
         except OSError as error:
             if error.errno:  # one of the machine, not of the bytes
                 raise
-            raise _odd(path, "its {} cannot be read ({})".format(names[0], error)) from error
+            raise odd(path, "its {} cannot be read ({})".format(names[0], error)) from error
         except Exception as error:
             if type(error).__name__ not in ("LZMAError", "ZstdError"):
                 raise
-            raise _odd(path, "its {} cannot be read ({})".format(names[0], error)) from error
+            raise odd(path, "its {} cannot be read ({})".format(names[0], error)) from error
 
 
 @contextlib.contextmanager
@@ -183,11 +213,20 @@ def _zstd(raw: "_Part", path: str, which: str) -> Iterator[Any]:
             next="use a machine with dpkg (any Debian or Ubuntu, Kaggle's kernels among them)",
         )
     option = "--ctrl-tarfile" if which == "control" else "--fsys-tarfile"
+    if raw.read(len(_ZSTD)) != _ZSTD:
+        raise odd(path, "its {}.tar.zst is not compressed with zstd".format(which))
     process = subprocess.Popen([program, option, path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
-    with process.stdout as stream:
-        yield stream
-    process.wait()
+    try:
+        yield process.stdout
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.stdout.close()
+        code = process.wait()
+    if code:
+        raise odd(path, "its {}.tar.zst is damaged".format(which))
 
 
 class _Part:
@@ -222,7 +261,7 @@ def _tar(stream: IO[bytes], path: str) -> Iterator[Tuple[DebEntry, Callable[[], 
         _check_sum(head, path)
         if kind in (b"L", b"K"):
             if size > _LONGEST:
-                raise _odd(path, "a path of it has {} bytes".format(size))
+                raise odd(path, "a path of it has {} bytes".format(size))
             names[kind] = _text(_exactly(stream, _padded(size), path)[:size].split(b"\0")[0], path)
             continue
         name, target = names.pop(b"L", ""), names.pop(b"K", "")
@@ -234,7 +273,7 @@ def _tar(stream: IO[bytes], path: str) -> Iterator[Tuple[DebEntry, Callable[[], 
         kinds = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": LINK, b"2": SYMLINK, b"5": FOLDER}
         kinds.update({b"3": OTHER, b"4": OTHER, b"6": OTHER})
         if kind not in kinds:
-            raise _odd(path, "{!r} is an entry of kind {!r}".format(name, kind))
+            raise odd(path, "{!r} is an entry of kind {!r}".format(name, kind))
         what = kinds[kind]
         if what != FILE:
             size = 0
@@ -256,7 +295,7 @@ class _Body:
         while self._left:
             piece = self._stream.read(min(self._left, _PIECE))
             if not piece:
-                raise _odd(self._path, "an archive in it is cut short")
+                raise odd(self._path, "an archive in it is cut short")
             self._left -= len(piece)
             yield piece
 
@@ -270,7 +309,7 @@ def plain(name: str, package: str) -> str:
     """Return a path of an archive in normal form, ``""`` for the root. Raises RestoreError (code 5) for one outside."""
     parts: List[str] = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or any(ord(letter) < 32 for letter in name):
-        raise _odd(package, "it would write to {!r:.200}".format(name))
+        raise odd(package, "it would write to {!r:.200}".format(name))
     return "/".join(parts)
 
 
@@ -278,7 +317,7 @@ def _text(raw: bytes, path: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _odd(path, "a path of it is not UTF-8") from error
+        raise odd(path, "a path of it is not UTF-8") from error
 
 
 def _exactly(stream: IO[bytes], size: int, path: str) -> bytes:
@@ -286,7 +325,7 @@ def _exactly(stream: IO[bytes], size: int, path: str) -> bytes:
     while len(data) < size:
         piece = stream.read(size - len(data))
         if not piece:
-            raise _odd(path, "an archive in it is cut short")
+            raise odd(path, "an archive in it is cut short")
         data += piece
     return data
 
@@ -300,10 +339,10 @@ def _number(field: bytes, path: str) -> int:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b"\0 ")
     if not re.match(rb"[0-7]*\Z", digits):
-        raise _odd(path, "a number in its archive is none")
+        raise odd(path, "a number in its archive is none")
     return int(digits or b"0", 8)
 
 
 def _check_sum(head: bytes, path: str) -> None:
     if _number(head[148:156], path) != sum(head[:148]) + 8 * 32 + sum(head[156:]):
-        raise _odd(path, "a header in its archive is damaged")
+        raise odd(path, "a header in its archive is damaged")

@@ -1,9 +1,8 @@
 """A folder of its own for system packages: unpacked as dpkg would, without maintainer scripts.
 
-What is said of paths holds below the folder: ``bin``, ``sbin`` and ``lib`` are those of ``usr``, as in every release
-since 2020; set-user-ID bits are left away; devices and pipes are refused; symbolic links are made last, so that
-nothing is written through one; an absolute one leads into the folder where that has its goal; two files of one name
-are the later package's. Diversions and alternatives, which scripts make, there are none.
+Paths are those of `kpack.restore.tree`; set-user-ID bits are left away; devices and pipes are refused; symbolic links
+are made last, so that nothing is written through one; an absolute one leads into the folder where that has its goal;
+two files of one name are the later package's. Diversions and alternatives, which scripts make, there are none.
 """
 
 from __future__ import annotations
@@ -16,17 +15,16 @@ import stat
 from typing import TYPE_CHECKING, Dict, Iterable, List, Sequence, Tuple
 
 from . import deb, foreign
-from .errors import INTEGRITY, MISFIT, RestoreError, machine_error
+from .errors import MISFIT, RestoreError, machine_error
 from .moves import is_folder, make_folders, relocate, remove, remove_empty
 from .state import refuse_planted
+from .tree import LIST, Tree
 
 if TYPE_CHECKING:
     from .manifest import PackedSystem
     from .scheme import Scheme
 
-_LIST = ".kpack-files"
 _PART = ".part"
-_MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _LIBRARY = "lib*.so*"
 """Of a folder that programs of the package reach by an absolute RUNPATH, or by alternatives, too (pulseaudio, blas)."""
 _VARIABLES = (
@@ -51,7 +49,7 @@ def whole(folder: str) -> bool:
     """Tell whether the folder is there with every file, as it was left. Raises RestoreError (code 7) for a link."""
     _refuse_planted(folder)
     try:
-        rows = foreign.loads(foreign.read(os.path.join(folder, _LIST), foreign.STATE, follow=False))
+        rows = foreign.loads(foreign.read(os.path.join(folder, LIST), foreign.STATE, follow=False))
         return isinstance(rows, list) and all(
             _size(os.path.join(folder, path)) == size for path, size in rows if ".." not in path.split("/")
         )
@@ -77,17 +75,15 @@ def fill(folder: str, debs: Iterable[Tuple[PackedSystem, str]]) -> None:
     try:
         try:
             make_folders(part, [])
-            files: Dict[str, int] = {}
-            links: Dict[str, str] = {}
+            tree = Tree()
             for item, path in debs:
-                _unpack(item, path, part, files, links)
+                _unpack(item, path, part, tree)
                 os.unlink(path)
             # The deepest first: a link that is made could lead no other one away.
-            for path in sorted(links, key=lambda path: (-path.count("/"), path)):
-                _link(part, path, links[path], files)
-            listed = sorted((path, size) for path, size in files.items() if path not in links)
-            with open(os.path.join(part, _LIST), "x") as stream:
-                json.dump(listed, stream)
+            for path in sorted(tree.links, key=lambda path: (-path.count("/"), path)):
+                _link(part, path, tree)
+            with open(os.path.join(part, LIST), "x") as stream:
+                json.dump(sorted(tree.files.items()), stream)
         except OSError as error:
             raise machine_error(error, "write", str(error.filename or part)) from error
         relocate(part, folder)
@@ -101,16 +97,9 @@ def _refuse_planted(folder: str) -> None:
         refuse_planted(path)
 
 
-def merged(path: str) -> str:
-    """Return where a path lies in a system whose ``/bin`` and ``/lib`` are those of ``/usr``."""
-    return "usr/" + path if path.partition("/")[0] in _MERGED else path
-
-
-def _unpack(item: PackedSystem, path: str, root: str, files: Dict[str, int], links: Dict[str, str]) -> None:
+def _unpack(item: PackedSystem, path: str, root: str, tree: Tree) -> None:
     with deb.entries(path) as entries:
         for entry, pieces in entries:
-            name = merged(entry.path)
-            there = os.path.join(root, name) if name else root
             if entry.kind == deb.OTHER:
                 raise RestoreError(
                     MISFIT,
@@ -118,49 +107,34 @@ def _unpack(item: PackedSystem, path: str, root: str, files: Dict[str, int], lin
                     where=item.name,
                     next='write apt = "dpkg" in [restore] and build again',
                 )
-            if entry.kind == deb.SYMLINK:
-                links[name] = entry.target
-                continue
+            placed = tree.place(entry, path)
+            there = os.path.join(root, placed.path)
             if entry.kind == deb.FOLDER:
                 make_folders(there, [])
                 continue
-            make_folders(os.path.dirname(there), [])
-            if os.path.lexists(there):
+            if placed.replaces:
                 os.unlink(there)
-            links.pop(name, None)
+            if entry.kind == deb.SYMLINK:
+                continue
+            make_folders(os.path.dirname(there), [])
             if entry.kind == deb.LINK:
-                target = merged(entry.target)
-                if target not in files:
-                    raise RestoreError(
-                        INTEGRITY, "{} is a link to {}, which is not there".format(name, target), where=item.name
-                    )
-                os.link(os.path.join(root, target), there)
-                files[name] = files[target]
+                os.link(os.path.join(root, placed.target), there)
                 continue
             mode = 0o755 if entry.mode & 0o111 else 0o644
             descriptor = os.open(there, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
             with os.fdopen(descriptor, "wb") as stream:
                 for piece in pieces():
                     stream.write(piece)
-            files[name] = entry.size
 
 
-def _link(root: str, path: str, target: str, files: Dict[str, int]) -> None:
-    """Make a symbolic link, unless something else is in its place."""
-    there = os.path.join(root, path)
-    if target.startswith("/"):
-        inside = merged(os.path.normpath(target).lstrip("/"))
-        if inside in files or os.path.lexists(os.path.join(root, inside)):
-            target = os.path.relpath(os.path.join(root, inside), os.path.dirname(there))
-    else:
-        climbed = os.path.normpath(os.path.join("/root", os.path.dirname(path), target))
-        if not (climbed + "/").startswith("/root/"):
-            raise RestoreError(
-                INTEGRITY, "{} is a link out of the folder, to {}".format(path, target), where=os.path.basename(path)
-            )
+def _link(root: str, path: str, tree: Tree) -> None:
+    """Make a symbolic link."""
+    there, target, goal = os.path.join(root, path), tree.links[path], tree.goal(path)
+    climbed = os.path.normpath(os.path.join("/root", os.path.dirname(path), target))
+    if target.startswith("/") or not (climbed + "/").startswith("/root/"):
+        target = os.path.relpath(os.path.join(root, goal), os.path.dirname(there)) if tree.has(goal) else "/" + goal
     make_folders(os.path.dirname(there), [])
-    if not os.path.lexists(there):
-        os.symlink(target, there)
+    os.symlink(target, there)
 
 
 def variables(folder: str) -> Dict[str, List[str]]:

@@ -11,8 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, FrozenSet, Iterator, List, NamedTuple, Tuple
 
 from . import check, prefix, temporary
 from .errors import MACHINE, MISFIT, RestoreError, machine_error
@@ -27,6 +28,9 @@ DPKG, PREFIX = "dpkg", "prefix"
 _PATIENCE = 600.0
 """Seconds to wait for another dpkg."""
 _OPTIONS = ("--force-unsafe-io", "--force-confdef", "--force-confold")
+_WHOLE, _SETTINGS = "i", "c"
+"""States of dpkg's: installed whole; gone but for its settings."""
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SAID = 12
 """Lines of dpkg's that an error repeats."""
 
@@ -40,6 +44,8 @@ class SystemPlan(NamedTuple):
     """In the order in which they are installed."""
     there: Dict[str, str]
     """Version by name of what dpkg knows to be installed, whole or not, of the packages to install."""
+    settings: FrozenSet[str]
+    """Those to install of which dpkg keeps the settings, since they were removed."""
     folder: str
     """The folder to unpack to, absolute; empty for `DPKG`."""
     notes: List[str]
@@ -68,20 +74,21 @@ def plan(manifest: Manifest, target: PackTarget, scheme: Scheme, *, kaggle: bool
     known = _installed()
     install = []
     for item in target.system:
-        whole, version = known.get(item.name, (False, ""))
-        if whole and (version == item.version or _newer(version, item.version)):
+        state, version = known.get(item.name, ("", ""))
+        if state == _WHOLE and (version == item.version or _newer(version, item.version)):
             if version != item.version:
                 notes.append("{} {} is there and stays; the pack brings {}".format(item.name, version, item.version))
         else:
             install.append(item)
-    there = {item.name: known[item.name][1] for item in install if item.name in known}
+    there = {item.name: known[item.name][1] for item in install if _counts(known, item.name)}
+    settings = frozenset(item.name for item in install if known.get(item.name, ("", ""))[0] == _SETTINGS)
     folder = ""
     if road == PREFIX and install:
         members = [manifest.member(item.member) for item in install]
         folder = prefix.place(scheme, manifest.name, [member.sha256 for member in members])
         if prefix.whole(folder):
             install = []
-    return SystemPlan(road, install, there, folder, notes)
+    return SystemPlan(road, install, there, settings, folder, notes)
 
 
 def _road(manifest: Manifest, scheme: Scheme, *, kaggle: bool, disposable: bool, notes: List[str]) -> str:
@@ -171,14 +178,20 @@ def _dpkg(paths: List[str]) -> None:
 def _purge(planned: SystemPlan) -> str:
     """Remove what this run has installed; return what could not be put back."""
     known = _installed()
-    ours = [item.name for item in planned.install if item.name not in planned.there and item.name in known]
-    if ours:
-        _run(["dpkg", "--purge", "--force-depends", *reversed(ours)])
-    left = sorted(set(ours).intersection(_installed()))
+    ours = [item.name for item in planned.install if item.name not in planned.there and _counts(known, item.name)]
+    # Settings that were there before stay, as somebody may have written them.
+    for action, names in (
+        ("--remove", [name for name in ours if name in planned.settings]),
+        ("--purge", [name for name in ours if name not in planned.settings]),
+    ):
+        if names:
+            _run(["dpkg", action, "--force-depends", *reversed(names)])
+    now = _installed()
+    left = sorted(name for name in ours if _counts(now, name))
     renewed = [
         "{} {}".format(name, known[name][1])
         for name, version in planned.there.items()
-        if name in known and known[name][1] != version
+        if _counts(known, name) and known[name][1] != version
     ]
     said = ["{} could not be removed again".format(", ".join(left))] if left else []
     said += ["{} took the place of an older one and stays".format(", ".join(renewed))] if renewed else []
@@ -206,30 +219,42 @@ def _run(words: List[str]) -> subprocess.CompletedProcess[bytes]:
     if program is None:
         raise RestoreError(MACHINE, "{} is not on this machine".format(words[0]), where="PATH")
     try:
-        return subprocess.run(
-            [program, *words[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environ,
-            check=False,
-        )
+        # No pipe: a service that a maintainer script has started keeps it open, and who reads it waits for ever.
+        with tempfile.TemporaryFile() as said:
+            done = subprocess.run(
+                [program, *words[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                env=environ,
+                check=False,
+            )
+            said.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, said.read())
     except OSError as error:
         raise machine_error(error, "run", program) from error
 
 
-def _installed() -> Dict[str, Tuple[bool, str]]:
-    """Return, by name, whether a package that dpkg knows is installed whole, and its version."""
+def _installed() -> Dict[str, Tuple[str, str]]:
+    """Return, by name, the state (dpkg-query(1)) and version of the packages of this machine that dpkg knows.
+
+    Those of another architecture, which dpkg may have beside them, serve other programs.
+    """
     if shutil.which("dpkg-query") is None:
         return {}
-    done = _run(["dpkg-query", "-W", "-f", "${Package}\\t${db:Status-Abbrev}\\t${Version}\\n"])
-    rows: Dict[str, Tuple[bool, str]] = {}
+    done = _run(["dpkg-query", "-W", "-f", "${Package}\\t${db:Status-Abbrev}\\t${Version}\\t${Architecture}\\n"])
+    mine = (_ARCHITECTURES.get(os.uname().machine, ""), "all")
+    rows: Dict[str, Tuple[str, str]] = {}
     for line in done.stdout.decode("utf-8", "replace").split("\n"):
-        name, _, rest = line.partition("\t")
-        state, _, version = rest.partition("\t")
-        if state[1:2] not in ("", "n", "c"):  # not installed, and gone but for its settings
-            rows[name] = (state[1:].strip() == "i" or rows.get(name, (False, ""))[0], version)
+        cells = line.split("\t")
+        if len(cells) == 4 and cells[3] in mine:
+            rows[cells[0]] = (cells[1][1:].strip(), cells[2])
     return rows
+
+
+def _counts(known: Dict[str, Tuple[str, str]], name: str) -> bool:
+    """Tell whether a package is installed, whole or not."""
+    return known.get(name, ("", ""))[0] not in ("", "n", _SETTINGS)
 
 
 def _newer(left: str, right: str) -> bool:

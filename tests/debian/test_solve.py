@@ -132,6 +132,54 @@ def test_takes_no_list_of_packages_that_the_signed_index_does_not_name(tmp_path:
 
 
 @long_list
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("SHA256:", "Valid-Until: Fri, 02 Jan 2026 00:00:00 UTC\nSHA256:", "is not of today.*is expired"),
+        ("2026", "2126", "is not of today.*not valid yet"),
+        ("SHA256:", "SHA1:", "cannot be trusted.*weak security"),
+    ],
+)
+def test_takes_no_index_of_another_day_or_of_weak_sums(tmp_path: Path, old: str, new: str, what: str) -> None:
+    url = make_archive(tmp_path / "archive", DEBS[1:2], release_as=lambda text: text.replace(old, new))
+    with pytest.raises(IntegrityError, match=what):
+        settled(["libtool5"], source(url), tmp_path)
+
+
+@long_list
+def test_says_that_an_index_calls_itself_another_suite(tmp_path: Path) -> None:
+    url = make_archive(tmp_path / "archive", DEBS[1:2], release_as=lambda text: text.replace("ame: stable", "ame: old"))
+    assert settled(["libtool5"], source(url), tmp_path).notes == ()
+    other = make_archive(tmp_path / "other", DEBS[1:2], release_as=lambda text: text.replace(": stable", ": old"))
+    (tmp_path / "apt").rename(tmp_path / "apt-before")
+    assert settled(["libtool5"], source(other), tmp_path).notes[0].endswith("/other for stable calls itself old")
+
+
+@long_list
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("Architecture: amd64\n", "", "odd: '' is no architecture"),
+        ("Version: 1.5", "Version: 1.5_x", "odd: '1.5_x' is no version"),
+        ("SHA256: ", "SHA512: ", "has no SHA256 for it"),
+        ("Package: ", "<html>", "cannot be trusted"),
+    ],
+)
+def test_an_index_of_odd_words_is_refused_and_named(tmp_path: Path, old: str, new: str, what: str) -> None:
+    url = make_archive(tmp_path / "archive", DEBS[1:2], index_as=lambda text: text.replace(old, new))
+    with pytest.raises(IntegrityError, match=what):
+        settled(["libtool5"], source(url), tmp_path)
+
+
+@long_list
+def test_a_name_that_several_packages_provide_is_told_with_them(tmp_path: Path) -> None:
+    names = ("tool", "tool2")
+    url = make_archive(tmp_path / "archive", [Deb(name=name, fields={"Provides": "thing"}) for name in names])
+    with pytest.raises(NoSolution, match=r"thing is no package of its own: tool.*, tool.* provide it"):
+        settled(["thing"], source(url), tmp_path)
+
+
+@long_list
 def test_an_archive_that_is_not_there_is_the_networks_fault(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="cannot be had"):
         settled(["tool"], source((tmp_path / "nowhere").as_uri()), tmp_path)

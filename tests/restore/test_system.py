@@ -8,6 +8,7 @@ import gzip
 import lzma
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kpack.debian import SystemPackage, content
+from kpack.errors import IntegrityError
 from kpack.pack.content import DebFile
 from kpack.pack.read import read
 from kpack.restore import deb, prefix, system
@@ -144,7 +147,6 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", mode: int 
         ([entry("a\nb")], INTEGRITY, "would write to"),
         ([entry("dev/null", tarfile.CHRTYPE)], MISFIT, "only dpkg can make"),
         ([entry("pipe", tarfile.FIFOTYPE)], MISFIT, "only dpkg can make"),
-        ([entry("x", tarfile.SYMTYPE, "../../../etc")], INTEGRITY, "link out of the folder"),
         ([entry("x", tarfile.LNKTYPE, "../etc/passwd")], INTEGRITY, "would write to"),
         ([entry("x", tarfile.LNKTYPE, "y")], INTEGRITY, "is not there"),
     ],
@@ -156,6 +158,56 @@ def test_nothing_leaves_the_folder(tmp_path: Path, entries: list[tarfile.TarInfo
     assert caught.value.code == code
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "in"]
     assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "what"),
+    [
+        ([entry("./")], "no file can be named ''"),
+        ([entry(".kpack-files")], "no file can be named '.kpack-files'"),
+        ([entry("a/" + "n" * 256)], "no file can be named 'nnn"),
+        ([entry("n" * 256 + "/a")], "no folder can be named 'nnn"),
+        ([entry("a"), entry("a/b")], "its folder a is to take the place of a file"),
+        ([entry("a"), entry("a/", tarfile.DIRTYPE)], "its folder a is to take the place of a file"),
+        ([entry("a/b"), entry("a")], "its file a is to take the place of a folder"),
+        ([entry("a", tarfile.SYMTYPE, "")], "its link a leads to ''"),
+        ([entry("s", tarfile.SYMTYPE, "b"), entry("a", tarfile.LNKTYPE, "s")], "a is a link to s, which is not there"),
+        ([entry("a"), entry("a", tarfile.LNKTYPE, "a")], "a is a link to a, which is not there"),
+    ],
+)
+def test_what_dpkg_does_not_unpack_is_refused_where_the_pack_is_made(
+    tmp_path: Path, entries: list[tarfile.TarInfo], what: str
+) -> None:
+    item = Deb(name="odd", more=entries)
+    said = SystemPackage(name="odd", version="1.0", architecture="amd64", url="", size=0, sha256="")
+    with pytest.raises(IntegrityError, match=what):
+        content.read(item.write(tmp_path / "in"), said)
+    with pytest.raises(RestoreError, match=what):
+        unpacked(tmp_path, item)
+
+
+def test_a_link_that_climbs_beyond_the_root_ends_there_as_on_any_system(tmp_path: Path) -> None:
+    links = {"usr/share/in": "../../../../etc/x", "usr/share/out": "../../../../kpack-nowhere/x"}
+    home = unpacked(tmp_path, Deb(name="a", files={"etc/x": b"x"}, links=links))
+    assert (home / "usr/share/in").resolve() == home / "etc/x"
+    assert (home / "usr/share/out").readlink().as_posix() == "/kpack-nowhere/x"
+
+
+def test_files_of_a_folder_that_is_a_link_of_another_package_go_where_it_leads(tmp_path: Path) -> None:
+    first = Deb(name="a", files={"usr/share/real/one": b"1"}, links={"usr/share/by": "far", "usr/share/far": "real"})
+    loop = {"usr/share/l": "m", "usr/share/m": "l"}
+    second = Deb(name="b", files={"usr/share/by/two": b"2", "usr/share/l/three": b"3"}, links=loop)
+    home = unpacked(tmp_path, first, second)
+    assert (home / "usr/share/real/two").read_bytes() == (home / "usr/share/by/two").read_bytes() == b"2"
+    assert (home / "usr/share/by").is_symlink()
+    assert (home / "usr/share/l/three").exists()
+    assert prefix.whole(str(home))
+
+
+def test_a_later_packages_link_takes_the_place_of_a_file(tmp_path: Path) -> None:
+    home = unpacked(tmp_path, Deb(name="a", files={"usr/x": b"1"}), Deb(name="b", links={"usr/x": "y"}))
+    assert (home / "usr/x").readlink().as_posix() == "y"
+    assert prefix.whole(str(home))
 
 
 def unpacked(folder: Path, *items: Deb) -> Path:
@@ -207,6 +259,10 @@ def test_reads_zstd_by_dpkg_deb(tmp_path: Path) -> None:
     assert deb.control(str(path)).fields["Package"] == "good"
     with deb.entries(str(path)) as found:
         assert sum(entry.size for entry, _ in found) == 3000
+    path.write_bytes(GOOD.build(lambda data: compress(data)[:-4] + bytes(4), ".zst"))
+    with pytest.raises(RestoreError, match=r"control\.tar\.zst is damaged|cut short") as caught:
+        deb.control(str(path))
+    assert caught.value.code == INTEGRITY
 
 
 CONTROL = tar([(entry("./control"), b"")])
@@ -218,8 +274,8 @@ CONTROL = tar([(entry("./control"), b"")])
         (b"PK\3\4", "does not begin as an ar"),
         (b"!<arch>\nx", "none of an ar archive"),
         (ar({"debian-binary": b"3.0\n", "control.tar": CONTROL, "data.tar": CONTROL}), "format is not 2"),
-        (ar({"debian-binary": b"2.0\n", "data.tar": CONTROL}), "0 control archives"),
-        (ar({"debian-binary": b"2.0\n", "control.tar": CONTROL, "control.tar.gz": b""}), "2 control archives"),
+        (ar({"debian-binary": b"2.0\n", "data.tar": CONTROL}), "in this order"),
+        (ar({"debian-binary": b"2.0\n", "control.tar": CONTROL, "control.tar.gz": b""}), "in this order"),
         (ar({"debian-binary": b"2.0\n", "control.tar.gz": b"nothing of it"}), "cannot be read"),
         (ar({"debian-binary": b"2.0\n", "control.tar.xz": lzma.compress(CONTROL)[:-20]}), "cut short|cannot be read"),
         (ar({"debian-binary": b"2.0\n", "control.tar": CONTROL[:700]}), "cut short"),
@@ -227,6 +283,15 @@ CONTROL = tar([(entry("./control"), b"")])
         (ar({"debian-binary": b"2.0\n", "control.tar": tar([(entry("x"), b"")])}), "no control file"),
         (ar({"debian-binary": b"2.0\n", "control.tar": tar([(entry("x", b"x"), b"")])}), "an entry of kind"),
         (GOOD.build()[:-200], "stands twice or is cut short"),
+        (ar({"debian-binary": b"2.0 or so\n", "control.tar": CONTROL, "data.tar": CONTROL}), "format is not 2"),
+        (ar({"debian-binary": b"2.0\n", "data.tar": CONTROL, "control.tar": CONTROL}), "in this order"),
+        (ar({"debian-binary": b"2.0\n", "x": b"", "control.tar": CONTROL, "data.tar": CONTROL}), "in this order"),
+        (ar({"debian-binary": b"2.0\n", "control.tar.bz2": bz2.compress(CONTROL), "data.tar": CONTROL}), "order"),
+        (ar({"debian-binary": b"2.0\n", "control.tar.zst": b"", "data.tar": CONTROL}), "not compressed with zstd"),
+        (GOOD.build(lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE)), "control.tar.xz cannot be read"),
+        (Deb(name="a", fields={"X-Y": "1\n\nPackage: b"}).build(), "more than one paragraph"),
+        (Deb(name="a", scripts={"sub/postinst": ""}).build(), "has sub/postinst, which is no plain file"),
+        (Deb(name="a", fields={"X-Y": "1\nPackage: b"}).build(), "says Package twice"),
     ],
 )
 def test_refuses_what_dpkg_deb_would_not_have_written(tmp_path: Path, data: bytes, what: str) -> None:
@@ -282,3 +347,48 @@ def test_a_virtual_environment_is_on_somebodys_machine(tmp_path: Path, monkeypat
         "prefix",
         ["this machine's own packages are left alone: system packages are unpacked to a folder"],
     )
+
+
+def dpkg(monkeypatch: pytest.MonkeyPatch, *rows: str) -> list[list[str]]:
+    """Let dpkg-query say ``rows``, once a package of them is purged or removed no more; return what dpkg is told."""
+    told: list[list[str]] = []
+
+    def run(words: list[str]) -> subprocess.CompletedProcess[bytes]:
+        if words[0] == "dpkg-query":
+            gone = {name for words in told if words[1] in {"--purge", "--remove"} for name in words}
+            said = "".join(f"{row}\n" for row in rows if row.partition("\t")[0] not in gone)
+            return subprocess.CompletedProcess(words, 0, said.encode())
+        told.append(words)
+        return subprocess.CompletedProcess(words, 1, b"")
+
+    monkeypatch.setattr(system, "_run", run)
+    monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "", "", "", "x86_64")))
+    return told
+
+
+def test_a_package_of_another_architecture_is_not_the_one_that_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pack(tmp_path, TOOL, GOOD)
+    dpkg(monkeypatch, f"tool\tii \t{TOOL.version}\ti386", "good\tii \t1.0\tamd64", "good\tii \t1.0\ti386")
+    assert [item.name for item in planned(made, tmp_path)[2].install] == ["tool"]
+
+
+def test_settings_that_a_removed_package_left_stay_when_a_restore_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pack(tmp_path, TOOL, GOOD)
+    told = dpkg(monkeypatch, "tool\trc \t1:1.0\tamd64", "good\tun \t\tamd64")
+    plan = planned(made, tmp_path)[2]
+    assert [item.name for item in plan.install] == ["tool", "good"]
+    assert plan.there == {}
+    told = dpkg(monkeypatch, "tool\tii \t1:2.0\tamd64", "good\tiF \t1.0\tamd64")
+    assert system._purge(plan) == ""
+    assert told == [["dpkg", "--remove", "--force-depends", "tool"], ["dpkg", "--purge", "--force-depends", "good"]]
+
+
+@pytest.mark.skipif(shutil.which("sleep") is None, reason="sleep is not here")
+def test_a_service_that_a_maintainer_script_starts_holds_nothing_up() -> None:
+    done = system._run(["sh", "-c", "sleep 60 & echo $!"])
+    os.kill(int(done.stdout), signal.SIGKILL)  # it is there still

@@ -87,7 +87,12 @@ class Deb:
         return ar(
             {
                 "debian-binary": b"2.0\n",
-                f"control.tar{suffix}": compress(tar(entries)),
+                # dpkg-deb takes bzip2 for the other archive alone.
+                **(
+                    {f"control.tar{suffix}": compress(tar(entries))}
+                    if suffix != ".bz2"
+                    else {"control.tar": tar(entries)}
+                ),
                 f"data.tar{suffix}": compress(self.data()),
             }
         )
@@ -140,8 +145,19 @@ def gpg(home: Path, *words: str, stdin: str = "") -> str:
     return subprocess.run([*command, *words], input=stdin, capture_output=True, text=True, check=True).stdout
 
 
-def make_archive(folder: Path, debs: Sequence[Deb], *, suite: str = "stable", signed_by: str | None = "kpack") -> str:
-    """Write an archive of one release with the component main, and return its ``file:`` URL."""
+def make_archive(
+    folder: Path,
+    debs: Sequence[Deb],
+    *,
+    suite: str = "stable",
+    signed_by: str | None = "kpack",
+    index_as: Callable[[str], str] = str,
+    release_as: Callable[[str], str] = str,
+) -> str:
+    """Write an archive of one release with the component main, and return its ``file:`` URL.
+
+    ``index_as`` and ``release_as`` change Packages and Release before they are signed.
+    """
     pool, index = folder / "pool", []
     for item in debs:
         data = item.write(pool).read_bytes()
@@ -149,7 +165,7 @@ def make_archive(folder: Path, debs: Sequence[Deb], *, suite: str = "stable", si
             f"{item.control}Filename: pool/{item.filename}\nSize: {len(data)}\n"
             f"SHA256: {hashlib.sha256(data).hexdigest()}\n"
         )
-    packages = "\n".join(index).encode()
+    packages = index_as("\n".join(index)).encode()
     release = folder / "dists" / suite
     place = release / "main/binary-amd64/Packages"
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -159,6 +175,7 @@ def make_archive(folder: Path, debs: Sequence[Deb], *, suite: str = "stable", si
         "Date: Thu, 01 Jan 2026 00:00:00 UTC\n"
         f"SHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} main/binary-amd64/Packages\n"
     )
+    text = release_as(text)
     if signed_by is None:
         (release / "Release").write_text(text)
     else:
