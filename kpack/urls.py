@@ -177,6 +177,15 @@ def index_problem(url: str) -> tuple[str, str] | None:
     return None
 
 
+def is_web(url: str) -> bool:
+    """Tell whether ``url`` is one of http or https with a host, as far as it can be read."""
+    try:
+        parts = url_parts(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
 def server(url: str) -> str:
     """Return scheme, host and port of ``url``, without user and password."""
     found = urlsplit(url)

@@ -23,7 +23,7 @@ ROOMS = {
     "bootstrap": "",
     "urls": "errors",
     "git": "",
-    "hosts": "",
+    "hosts": "errors urls",
     "claims": "",
     "places": "",
     "positioned": "",

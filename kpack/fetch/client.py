@@ -21,10 +21,12 @@ import kpack
 from kpack.fetch import trust
 from kpack.fetch.content import Facts
 from kpack.fetch.model import Patience
-from kpack.hosts import once_per_host
+from kpack.hosts import PROXY_REFUSES, causes_of, check_files, once_per_host, proxy_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from kpack.hosts import ProxyTrouble
 
 CHUNK = 1 << 18
 """Bytes read from a connection at a time."""
@@ -43,9 +45,13 @@ class Transient(Exception):
     ``status`` is that of the answer, None when the trouble was with the connection.
     """
 
-    def __init__(self, reason: str, retry_after: float | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, reason: str, retry_after: float | None = None, status: int | None = None, advice: str = ""
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.advice = advice
+        """What to do; empty where the reason tells."""
         self.retry_after = retry_after
         self.status = status
 
@@ -65,9 +71,11 @@ class RangeTrouble(Exception):
 class Refused(Exception):
     """This URL will not give the file, however often it is asked."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.advice = advice
+        """What to do; empty where the reason tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +167,12 @@ class Client:
     """A session shared by threads; ``connections`` are kept open per host.
 
     Proxies and netrc are read from the environment by requests. Certificates: the first of REQUESTS_CA_BUNDLE,
-    CURL_CA_BUNDLE, PIP_CERT and SSL_CERT_FILE that is set, else what the operating system trusts.
+    CURL_CA_BUNDLE, PIP_CERT and SSL_CERT_FILE that is set, else what the operating system trusts. Making one raises
+    MachineError for a netrc or certificates that cannot be read.
     """
 
     def __init__(self, *, connections: int = 16, patience: Patience | None = None) -> None:
+        check_files()
         self.patience = patience or Patience.of_environment()
         self._mutex = threading.Lock()
         self._answers: weakref.WeakSet[requests.Response] = weakref.WeakSet()
@@ -230,7 +240,12 @@ class Client:
                 url, headers=wanted, stream=True, timeout=(patience.connect, patience.stall), allow_redirects=True
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            if (trouble := proxy_trouble(url, error, requests.utils)) is not None:
+                raise _of_proxy(trouble, error) from None
             raise failure_of(error, patience.stall) from None
+        if response.status_code == PROXY_REFUSES and (trouble := proxy_trouble(url, PROXY_REFUSES, requests.utils)):
+            response.close()
+            raise Refused(trouble.what, trouble.next)
         with self._mutex:
             self._answers.add(response)
         try:
@@ -329,7 +344,7 @@ _OUT_OF_TIME = {9: "is not valid yet", 10: "has expired"}
 
 def failure_of(error: BaseException, stall: float) -> Transient | Refused:
     """Say in a few words, none of them from a URL, what an exception of the client means."""
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             if cause.verify_code in _OUT_OF_TIME:
@@ -342,8 +357,6 @@ def failure_of(error: BaseException, stall: float) -> Transient | Refused:
     # Only now: urllib3 counts a refused connection among its timeouts.
     if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
         return Transient(f"no answer for {stall:g} s")
-    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
-        return Transient("the proxy cannot be reached or refused")
     if isinstance(error, requests.TooManyRedirects):
         return Refused("it redirects without end")
     if isinstance(error, ValueError):  # requests: InvalidURL, InvalidSchema, MissingSchema, …
@@ -351,14 +364,8 @@ def failure_of(error: BaseException, stall: float) -> Transient | Refused:
     return Transient(f"the connection broke ({type(error).__name__})")
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from ``error`` to what lies beneath it, innermost last."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        item = todo.pop(0)
-        if not isinstance(item, BaseException) or id(item) in seen:
-            continue
-        seen.add(id(item))
-        yield item
-        todo += [getattr(item, "reason", None), item.__cause__, item.__context__, *item.args]
+def _of_proxy(trouble: ProxyTrouble, error: BaseException) -> Transient | Refused:
+    """Return the failure for a proxy that is in the way: one that cannot be reached may be there the next time."""
+    if isinstance(error, ValueError) or "credentials" in trouble.what:
+        return Refused(trouble.what, trouble.next)
+    return Transient(trouble.what, advice=trouble.next)

@@ -72,7 +72,7 @@ class Remote:
             raise NetworkError(
                 f"cannot fetch: {trouble.reason} (tried {self.client.patience.attempts} times)",
                 where=where(download, url),
-                next="check the network and run again: what was complete is not fetched again",
+                next=trouble.advice or "check the network and run again: what was complete is not fetched again",
             ) from None
         except Refused as refusal:
             if download.page is not None and _unauthorised(refusal.reason):
@@ -80,7 +80,9 @@ class Remote:
                 if address is not None:
                     return self.bring(replace(download, page=None), address, part, tell)
             raise NetworkError(
-                f"cannot fetch: {refusal.reason}", where=where(download, url), next=advice_on(refusal.reason)
+                f"cannot fetch: {refusal.reason}",
+                where=where(download, url),
+                next=refusal.advice or advice_on(refusal.reason),
             ) from None
         except WrongSize as wrong:
             part.restart(url)
@@ -121,7 +123,9 @@ def size_of(download: Download, patience: Patience | None) -> int | None:
             except (Transient, Refused) as trouble:
                 failures.append(
                     NetworkError(
-                        f"cannot fetch: {trouble.reason}", where=where(download, url), next=advice_on(trouble.reason)
+                        f"cannot fetch: {trouble.reason}",
+                        where=where(download, url),
+                        next=trouble.advice or advice_on(trouble.reason),
                     )
                 )
     raise verdict(failures)

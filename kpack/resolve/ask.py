@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from kpack import hosts
 from kpack.errors import UsageError
 from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question, moment_of
 from kpack.urls import at_commit, index_problem
@@ -212,8 +213,10 @@ def address(environment: Environment, index_url: str | None) -> tuple[IndexAddre
 
     Raises:
         UsageError: such a variable is not set, or ``KPACK_INDEX_URL`` is no URL of an index.
+        MachineError: netrc or certificates are no files (`kpack.hosts.check_files`).
 
     """
+    hosts.check_files()
     default = index_url or _default()
     folder = environment.path.parent
     more = (

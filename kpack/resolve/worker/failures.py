@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import HashMismatch, InstallationSubprocessError, InvalidWheel, NetworkConnectionError
-from pip._vendor.requests import RequestException
+from pip._vendor.requests import RequestException, utils
 
 from kpack import urls
+from kpack.hosts import proxy_trouble
 from kpack.resolve.wire import Failure
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def network(error: BaseException, asked: Iterable[str]) -> Failure | None:
     named = [match[0] for line in asked for match in _URL.finditer(line)]
     words = " ".join(str(each) for each in _chain(error))
     url = next((url for url in named if urls.host(url) in words), named[0] if named else "")
+    trouble = proxy_trouble(url.removeprefix("git+"), found, utils) if url else None
+    if trouble is not None:
+        return Failure(kind="network", host=urls.shown(url), text=trouble.what, next=trouble.next)
     return Failure(
         kind="network",
         host=urls.shown(url) if url else "the index",

@@ -9,10 +9,12 @@ from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pip._internal.exceptions import PipError
+from pip._vendor.requests import utils as requests_utils
 from pip._vendor.requests.exceptions import ChunkedEncodingError, ContentDecodingError, RequestException
 from pip._vendor.urllib3.exceptions import HTTPError, ProtocolError
 
 from kpack import urls
+from kpack.hosts import PROXY_REFUSES, proxy_trouble
 from kpack.resolve.worker.watch import Watch
 from kpack.resolve.worker.web import LARGEST, WORKERS, Response, Undecodable, Unreachable
 
@@ -109,6 +111,8 @@ class Transport:
             pause = 0.5
             try:
                 with Watch() as watch, self.session.get(url, headers=headers, stream=True) as response:
+                    if trouble := _of_proxy(url, response.status_code):
+                        raise trouble
                     if response.status_code not in PASSING or not left:
                         return read(response, watch)
                     pause = retry_after(response.headers.get("Retry-After", ""), 0.5)
@@ -119,9 +123,19 @@ class Transport:
                 raise Undecodable(url, "its answer is compressed, and cannot be unpacked") from error
             except (RequestException, PipError, HTTPError, OSError) as error:
                 if not left or not isinstance(error, ChunkedEncodingError | ProtocolError):
+                    if trouble := _of_proxy(url, error):
+                        raise trouble from error
                     raise Unreachable(url, "its answer does not end" if watch.ended else _reason(error)) from error
             time.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+
+def _of_proxy(url: str, error: BaseException | int) -> Unreachable | None:
+    """Return the error for a proxy that is in the way, or None: ``error`` is an exception or a status."""
+    if isinstance(error, int) and error != PROXY_REFUSES:
+        return None
+    trouble = proxy_trouble(url, error, requests_utils)
+    return None if trouble is None else Unreachable(url, trouble.what, advice=trouble.next)
 
 
 class Broken(Exception):
@@ -224,7 +238,6 @@ def _reason(error: BaseException) -> str:
         ("timed out", "no answer in time"),
         ("timeout", "no answer in time"),
         ("unreachable", "the network is unreachable"),
-        ("proxy", "the proxy did not let it through"),
         ("reset", "the connection was reset"),
         ("too many 5", "it answered with server errors"),
     ):

@@ -29,15 +29,16 @@ Value = TypeVar("Value")
 class Unreachable(Exception):
     """An index or file host did not answer as it should; ``status`` is None when it did not answer at all."""
 
-    def __init__(self, url: str, reason: str, status: int | None = None) -> None:
+    def __init__(self, url: str, reason: str, status: int | None = None, advice: str = "") -> None:
         super().__init__(f"{urls.host(url)}: {reason}")
+        self.advice = advice
         self.host = urls.host(url)
         self.reason = reason
         self.status = status
 
     def failure(self) -> Failure:
         """Return what the answer says of it."""
-        return Failure(kind="network", host=self.host, text=self.reason, status=self.status)
+        return Failure(kind="network", host=self.host, text=self.reason, next=self.advice, status=self.status)
 
 
 class Undecodable(Unreachable):
