@@ -18,12 +18,12 @@ from kpack.importing import pip
 from kpack.importing.finding import Lines
 from kpack.importing.harvest import Line
 from kpack.importing.options import Arguments
-from kpack.importing.project import Document, located, none_such, texts
+from kpack.importing.project import Document, located, named_urls, none_such, texts
 from kpack.importing.sitting import Sitting
 from kpack.importing.text import read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     from kpack.importing.harvest import Harvest
@@ -31,11 +31,28 @@ if TYPE_CHECKING:
 _FOR_OTHERS = "is there for the sake of others: kpack lock chooses it for the image"
 
 
+_OTHER_FORMAT = "compare what was taken over with the project, or take that: kpack init --from pyproject.toml"
+
+
 def _packages(document: Document, key: str) -> list[dict[str, Any]]:
-    found = [one for one in _tables(document.data.get(key)) if isinstance(one.get("name"), str)]
+    """Return the packages of a lock; each row that is none is left to a person."""
+    rows = document.data.get(key)
+    rows = rows if isinstance(rows, list) else []
+    found = [one for one in rows if isinstance(one, dict) and isinstance(one.get("name"), str)]
     if not found:
         raise UsageError("it has no packages", where=document.where, next="name the lock that the tool wrote")
+    if others := len(rows) - len(found):
+        document.harvest.left(
+            document.line(key), f"{others} of its packages have no name that is a text", "kpack add NAME"
+        )
     return found
+
+
+def _check_format(said: object, known: Container[str], shown: str, line: Line, harvest: Harvest) -> None:
+    """Leave it to a person to look at a lock whose format is later than those that are ``known``, or another one."""
+    if said is not None and str(said) not in known:
+        why = f"it is of the format {str(said)[:20]!r}, and this kpack knows {shown}: it was read as one of these"
+        harvest.left(line, why, _OTHER_FORMAT)
 
 
 class _Need(NamedTuple):
@@ -50,6 +67,9 @@ def _pin(held: Mapping[str, Any], need: _Need, line: Line, sitting: Sitting) -> 
     marker = f" ; {need.marker}" if need.marker else ""
     name = f"{held['name']}[{','.join(need.extras)}]" if need.extras else str(held["name"])
     version = held.get("version")
+    if wrong := next((key for key, kind in _KINDS.items() if not isinstance(held.get(key), kind | None)), None):
+        _unreadable(held, wrong, line, sitting)
+        return
     try:
         requirement = Requirement(f"{name}{marker}")
         pinned = Requirement(f"{name}=={version}{marker}") if isinstance(version, str) else requirement
@@ -65,6 +85,15 @@ def _pin(held: Mapping[str, Any], need: _Need, line: Line, sitting: Sitting) -> 
         pip.entry(str(pinned), line, sitting, Arguments())
 
 
+_KINDS = {"version": str, "source": dict}
+"""Of keys that a package of a lock may have."""
+
+
+def _unreadable(held: Mapping[str, Any], key: str, line: Line, sitting: Sitting) -> None:
+    write = f"kpack add {held['name']}"
+    sitting.harvest.left(line, f"the {key} of {held['name']} cannot be read: {str(held[key])[:80]!r}", write)
+
+
 def from_uv(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
     """Add what the projects of a uv.lock ask for themselves, at the versions that are locked.
 
@@ -74,6 +103,7 @@ def from_uv(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups:
 
     """
     document = Document(path, harvest)
+    _check_format(document.data.get("version"), ("1",), "1", document.line("version"), harvest)
     packages = _packages(document, "package")
     roots = [one for one in packages if {"virtual", "editable"} & _source(one).keys()]
     needs = [need for root in roots for need in _tables(root.get("dependencies"))]
@@ -124,6 +154,13 @@ def from_poetry(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), gro
 
     """
     document = Document(path, harvest)
+    _check_format(
+        document.table("metadata").get("lock-version"),
+        ("1.0", "1.1", "2.0", "2.1"),
+        "1.0 to 2.1",
+        document.line("lock-version"),
+        harvest,
+    )
     packages = _packages(document, "package")
     needed = {name.lower() for one in packages for name in _table(one.get("dependencies"))}
     offered = {canonicalize_name(name): texts(held) for name, held in document.table("extras").items()}
@@ -133,7 +170,6 @@ def from_poetry(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), gro
     for one in packages:
         line = document.line(f'name = "{one["name"]}"')
         of = {canonicalize_name(name) for name in texts(one.get("groups")) or [str(one.get("category", "main"))]}
-        source = _source(one)
         taken = not of.isdisjoint({"main", *map(canonicalize_name, groups)})
         if not taken or (one.get("optional") is True and canonicalize_name(one["name"]) not in asked):
             which = f"of the group {', '.join(sorted(of))}" if not taken else "optional"
@@ -141,11 +177,30 @@ def from_poetry(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), gro
             harvest.left(line, f"{one['name']} is {which}", write)
         elif one["name"].lower() in needed:
             harvest.understood(line, "", f"{one['name']} {_FOR_OTHERS}")
-        elif source.get("type") == "git":
-            git = {"git": source.get("url"), "rev": source.get("resolved_reference")}
-            located(Requirement(one["name"]), git, line, document.sitting, {})
         else:
-            _pin({"name": one["name"], "version": one.get("version")}, _Need(), line, document.sitting)
+            _of_poetry(one, line, document.sitting)
+
+
+_PLACES = {"git": "git", "url": "url", "file": "path", "directory": "path"}
+"""Keys of `located` by the type of a source of Poetry's; ``legacy`` is an index."""
+
+
+def _of_poetry(one: Mapping[str, Any], line: Line, sitting: Sitting) -> None:
+    """Add one package of a poetry.lock from where it was locked."""
+    source = _source(one)
+    kind, url = str(source.get("type")), source.get("url")
+    try:
+        requirement = Requirement(one["name"])
+    except InvalidRequirement:
+        kind = ""  # `_pin` says what is wrong
+    if kind in _PLACES:
+        more = {"rev": source.get("resolved_reference"), "subdirectory": source.get("subdirectory")}
+        located(requirement, {_PLACES[kind]: url, **(more if kind == "git" else {})}, line, sitting, {})
+        return
+    if kind == "legacy" and isinstance(url, str):
+        pip.index(url, [one["name"]], line, sitting)
+    plain = {"name": one["name"], "version": one.get("version")}
+    _pin(plain if isinstance(one.get("source"), dict) else one, _Need(), line, sitting)
 
 
 def _tables(value: object) -> list[dict[str, Any]]:
@@ -169,6 +224,7 @@ def from_pylock(path: Path, harvest: Harvest) -> None:
         raise UsageError(
             "it is a lock that kpack wrote", where=document.where, next="take the kaggle-env.toml that it was made from"
         )
+    _check_format(document.data.get("lock-version"), ("1.0",), "1.0", document.line("lock-version"), harvest)
     packages = _packages(document, "packages")
     needed = {need.get("name") for one in packages for need in _tables(one.get("dependencies"))}
     for one in packages:
@@ -206,18 +262,41 @@ def from_pipfile(path: Path, harvest: Harvest) -> None:
         held = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"is not JSON: {error}", where=where, next="name the lock that Pipenv wrote") from error
-    default = _table(_table(held).get("default"))
+    default, meta = _table(held).get("default"), _table(_table(held).get("_meta"))
+    if not isinstance(default, dict):
+        raise UsageError("it has no packages under default", where=where, next="name the lock that Pipenv wrote")
+    sources = named_urls(meta.get("sources"))
     rows = text.splitlines()
     sitting = Sitting(harvest, path.parent)
     harvest.code[where] = set()
     places = {row.strip().partition(":")[0].strip('"'): number for number, row in enumerate(rows, start=1)}
+    at = places.get("pipfile-spec", 1)
+    _check_format(meta.get("pipfile-spec"), ("6",), "6", Line(Lines(where, 0, at, at), "pipfile-spec"), harvest)
     for name, one in default.items():
         at = places.get(name, 1)
         harvest.code[where].add((0, at))
         line = Line(Lines(where, 0, at, at), name)
-        table = _table(one)
-        if table.get("git"):
-            located(Requirement(name), table, line, sitting, {})
-        else:
-            pinned = f"{name}{table.get('version', '')}" + (f" ; {table['markers']}" if table.get("markers") else "")
-            pip.entry(pinned, line, sitting, Arguments())
+        _pipenv(name, one, sources, line, sitting)
+
+
+def _pipenv(name: str, held: object, sources: Mapping[str, str], line: Line, sitting: Sitting) -> None:
+    """Add one package of a Pipfile.lock; ``sources`` are its indexes, the default one first."""
+    table: dict[str, Any] = {"name": name, **(held if isinstance(held, dict) else {"version": held})}
+    for key in ("version", "markers", "index"):
+        if not isinstance(table.get(key), str | None):
+            _unreadable(table, key, line, sitting)
+            return
+    extras = f"[{','.join(listed)}]" if (listed := texts(table.get("extras"))) else ""
+    marker = f" ; {table['markers']}" if table.get("markers") else ""
+    pinned = f"{name}{extras}{table.get('version') or ''}{marker}"
+    try:
+        requirement = Requirement(f"{name}{extras}{marker}")
+    except InvalidRequirement:
+        pip.entry(pinned, line, sitting, Arguments())  # it says what is wrong
+        return
+    if {"git", "file", "path"} & table.keys():
+        located(requirement, table, line, sitting, {})
+        return
+    if (url := sources.get(table.get("index") or "")) and url != next(iter(sources.values())):
+        pip.index(url, [name], line, sitting)
+    pip.entry(pinned, line, sitting, Arguments())

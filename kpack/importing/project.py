@@ -85,8 +85,11 @@ def from_pyproject(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), 
     """
     document = Document(path, harvest)
     project = _Project(document)
-    for entry in texts(document.table("project").get("dependencies")):
+    listed = document.table("project").get("dependencies", [])
+    for entry in texts(listed):
         project.dependency(entry)
+    if not isinstance(listed, list) or len(texts(listed)) < len(listed):
+        harvest.left(document.line("dependencies"), "it holds what is no text, and no requirement", "see PEP 621")
     poetry = _Poetry(document, extras)
     offered, named = {**project.extras, **poetry.extras}, {**project.groups, **poetry.groups}
     for extra in map(canonicalize_name, extras):
@@ -215,7 +218,7 @@ def located(
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     marker = f" ; {requirement.marker}" if requirement.marker else ""
     url = source.get("git") or source.get("url") or source.get("file")
-    if isinstance(source.get("git"), str):
+    if isinstance(source.get("git"), str) and source["git"]:
         revision = next(
             (source[key] for key in ("rev", "tag", "branch", "ref") if isinstance(source.get(key), str)), ""
         )
@@ -225,9 +228,12 @@ def located(
         sitting.harvest.add(f"{requirement.name}{extras} @ {whole}{marker}", line)
     elif isinstance(url, str) and "://" in url:
         sitting.harvest.add(f"{requirement.name}{extras} @ {url}{marker}", line)
-    elif isinstance(source.get("path"), str):
+    elif isinstance(source.get("path"), str) and source["path"]:
         path = source["path"]
         pip.entry(path if path.startswith((".", "/")) else f"./{path}", line, sitting, Arguments())
+    elif given := next((key for key in ("git", "url", "file", "path") if source.get(key) is not None), ""):
+        why = f"the {given} of {requirement.name} cannot be read: {quoted(str(source[given]))}"
+        sitting.harvest.left(line, why, f'kpack add "{requirement.name} @ URL"')
     else:
         index = source.get("index") or source.get("source")
         if isinstance(index, str) and index in indexes:

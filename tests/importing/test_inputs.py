@@ -377,6 +377,79 @@ groups = ["dev"]
         taken(tmp_path, "pylock.x.toml", f"{pylock}[tool.kpack]\nformat = 1\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "known"),
+    [
+        ("uv.lock", 'version = VERSION\n[[package]]\nname = "a"\nversion = "1"\n', "1"),
+        ("poetry.lock", '[[package]]\nname = "a"\nversion = "1"\n[metadata]\nlock-version = "VERSION"\n', "2.1"),
+        ("pylock.toml", 'lock-version = "VERSION"\n[[packages]]\nname = "a"\nversion = "1"\n', "1.0"),
+        ("Pipfile.lock", '{"_meta": {"pipfile-spec": VERSION}, "default": {"a": {"version": "==1"}}}', "6"),
+    ],
+)
+def test_a_lock_of_another_format_is_read_and_left_to_a_look(tmp_path: Path, name: str, text: str, known: str) -> None:
+    assert left(taken(tmp_path, name, text.replace("VERSION", known))) == []
+    later = taken(tmp_path, name, text.replace("VERSION", "99"))
+    assert entries(later) == ["a==1"]
+    (words,) = left(later)
+    assert "of the format '99', and this kpack knows" in words
+    assert known in words
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("Pipfile.lock", '{"default": {"a": {"version": 5}}}', "the version of a cannot be read: '5'"),
+        ("Pipfile.lock", '{"default": {"a": 5}}', "the version of a cannot be read: '5'"),
+        ("Pipfile.lock", '{"default": {"a": {"version": "==1", "markers": []}}}', "the markers of a cannot be read"),
+        ("Pipfile.lock", '{"default": {"a": {"git": 5}}}', "the git of a cannot be read"),
+        ("uv.lock", '[[package]]\nname = "a"\nversion = 5\n', "the version of a cannot be read: '5'"),
+        ("uv.lock", '[[package]]\nname = "a"\nversion = "1"\nsource = "x"\n', "the source of a cannot be read"),
+        ("uv.lock", '[[package]]\nname = "a"\nsource = { git = 5 }\n', "the git of a cannot be read"),
+        ("uv.lock", 'package = [5, { name = 5 }, { name = "b", version = "1" }]\n', "2 of its packages have no name"),
+        ("poetry.lock", '[[package]]\nname = "a"\nversion = ["1"]\n', "the version of a cannot be read"),
+        ("poetry.lock", '[[package]]\nname = "a"\nversion = "1"\nsource = 5\n', "the source of a cannot be read"),
+        ("pylock.toml", '[[packages]]\nname = "a"\nversion = 5\n', "the version of a cannot be read"),
+        ("pylock.toml", '[[packages]]\nname = "a"\nvcs = { url = 5 }\n', "the git of a cannot be read"),
+        ("pyproject.toml", '[project]\nname = "x"\ndependencies = [5, "b==1"]\n', "it holds what is no text"),
+        ("s.py", "# /// script\n# dependencies = [5, 'b==1']\n# ///\n", "it is no text"),
+    ],
+)
+def test_a_row_of_another_type_is_left_and_not_guessed(tmp_path: Path, name: str, text: str, said: str) -> None:
+    harvest = taken(tmp_path, name, text)
+    assert set(entries(harvest)) <= {"b==1"}
+    assert any(said in words for words in left(harvest))
+
+
+def test_where_a_lock_found_a_package_is_kept(tmp_path: Path) -> None:
+    for folder in ("b", "c"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pyproject.toml").touch()
+    poetry = "".join(
+        f'[[package]]\nname = "{name}"\nversion = "1"\n[package.source]\ntype = "{kind}"\nurl = "{url}"\n'
+        for name, kind, url in (
+            ("a", "url", "https://h/a-1.tar.gz"),
+            ("b", "directory", "b"),
+            ("c", "legacy", "https://corp.example/simple"),
+        )
+    )
+    harvest = taken(tmp_path, "poetry.lock", poetry)
+    assert entries(harvest) == ["a @ https://h/a-1.tar.gz", "./b", "c==1"]
+    assert [index.packages for index in harvest.indexes.values()] == [("c",)]
+    sources = [
+        {"name": "pypi", "url": "https://first.example/simple"},
+        {"name": "x", "url": "https://x.example/simple"},
+    ]
+    default = {
+        "a": {"version": "==1", "index": "pypi", "extras": ["more"]},
+        "b": {"version": "==1", "index": "x"},
+        "c": {"path": "./c", "editable": True},
+        "d": {"file": "https://h/d-1.tar.gz"},
+    }
+    harvest = taken(tmp_path, "Pipfile.lock", json.dumps({"_meta": {"sources": sources}, "default": default}, indent=1))
+    assert entries(harvest) == ["a[more]==1", "b==1", "./c", "d @ https://h/d-1.tar.gz"]
+    assert [index.url for index in harvest.indexes.values()] == ["https://x.example/simple"]
+
+
 def test_an_environment_of_conda_gives_its_pip_part_and_words_on_the_rest(tmp_path: Path) -> None:
     harvest = taken(
         tmp_path,
@@ -418,6 +491,7 @@ dependencies:
         ("environment.yml", "a: 1", "it has no dependencies"),
         ("environment.yml", "[" * 5000, "is not YAML"),
         ("Pipfile.lock", "{", "is not JSON"),
+        ("Pipfile.lock", '{"default": []}', "it has no packages under default"),
         ("setup.cfg", "", "what kind of file"),
     ],
 )
