@@ -1,6 +1,7 @@
 """What all tests share: property tests judge answers, not the speed of the machine.
 
-``KPACK_EXAMPLES`` says how many examples each property is tried with that has no number of its own.
+``KPACK_EXAMPLES`` says how many examples each property is tried with that has no number of its own; by itself it is
+100 with the long list, 20 without.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.long import examples
 from tests.support.measured import VARIABLE
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 settings.register_profile(
     "kpack",
     deadline=None,
-    max_examples=int(os.environ.get("KPACK_EXAMPLES", "50")),
+    max_examples=int(os.environ.get("KPACK_EXAMPLES") or examples(100)),
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("kpack")
@@ -38,7 +40,8 @@ def _room(path: Path) -> str:
 def unmeasured_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let coverage measure what a test starts in rooms that have no other way to be measured.
 
-    A measured process takes twice the time, and most of what tests start is the same few processes again.
+    A measured process takes twice the time, and most of what tests start is the same few processes again; with the
+    real index as well.
     """
-    if _room(request.path) not in MEASURED:
+    if _room(request.path) not in MEASURED or request.node.get_closest_marker("index"):
         monkeypatch.delenv(VARIABLE, raising=False)

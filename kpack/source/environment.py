@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import shutil
-import sys
 import venv
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,13 +45,22 @@ _KEPT_BESIDE = frozenset(
 )
 """What a build with the image's packages may see, too: where its libraries are, and for which GPUs it compiles."""
 
+_PIP = importlib.util.find_spec("pip")
+assert _PIP is not None
+assert _PIP.origin is not None
+_RUNNER = Path(_PIP.origin).with_name("__pip-runner__.py")
+"""Runs this pip in an interpreter that has none."""
+
 _MISSING = re.compile(r"No module named|Cannot import '")
 
 _PIPS_OWN = ("note:", "hint:", "[end of output]")
 
-# PEP 517: hooks run in a process of their own, in the source tree, with backend-path in front of sys.path.
+# PEP 517: hooks run in a process of their own, in the source tree, with backend-path in front of sys.path, and without
+# the tree itself: a file in it may be named as a module of the standard library.
 _HOOK = """
-import importlib, json, sys
+import sys
+sys.path[:] = filter(None, sys.path)
+import importlib, json
 name, paths, mark = json.load(sys.stdin)
 sys.path[:0] = paths
 module, _, thing = name.partition(":")
@@ -188,8 +197,8 @@ class BuildEnvironment:
         return built[0]
 
     def _pip(self, arguments: list[str], project: Path | None = None) -> None:
-        command = [sys.executable, "-m", "pip", "--python", str(self.python), "--disable-pip-version-check"]
-        self._run([*command, *arguments], project)
+        # What pip --python starts, without the pip that starts it; "-m pip" would import from the project's folder.
+        self._run([str(self.python), str(_RUNNER), "--disable-pip-version-check", *arguments], project)
 
     def _run(self, command: list[str], project: Path | None, *, stdin: str = "") -> str:
         child = tether.run(

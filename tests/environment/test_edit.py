@@ -17,6 +17,7 @@ from kpack.environment.edit_packages import add_packages, remove_packages
 from kpack.errors import UsageError
 from tests.environment.corpus import CHECKPOINT, DIGEST, HEAD
 from tests.environment.models import Writer, documents
+from tests.support.long import examples
 
 FILE = Path("kaggle-env.toml")
 WRITTEN = """\
@@ -178,7 +179,7 @@ def comments(text: str) -> list[str]:
     return re.findall(r"# (?:\[a\] = \"x\"|a word = \[|open)", text)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(100))
 @given(documents(), st.randoms())
 def test_added_and_removed_packages_leave_the_file_as_it_was(data: dict[str, Any], random: Any) -> None:
     text = Writer(random).write(data)
@@ -193,7 +194,7 @@ def test_added_and_removed_packages_leave_the_file_as_it_was(data: dict[str, Any
     assert comments(removed.text) == comments(text)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(100))
 @given(documents(needs="packages"), st.randoms(), st.data())
 def test_a_removed_package_loses_no_comment_but_its_own(data: dict[str, Any], random: Any, draw: st.DataObject) -> None:
     text = Writer(random).write(data)
@@ -205,7 +206,7 @@ def test_a_removed_package_loses_no_comment_but_its_own(data: dict[str, Any], ra
     assert len(comments(text)) - 1 <= len(comments(removed.text)) <= len(comments(text))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(100))
 @given(documents(needs="checkpoints"), st.randoms(), st.data())
 def test_a_removed_checkpoint_leaves_all_else(data: dict[str, Any], random: Any, draw: st.DataObject) -> None:
     text = Writer(random).write(data)
@@ -217,7 +218,7 @@ def test_a_removed_checkpoint_leaves_all_else(data: dict[str, Any], random: Any,
     assert found == {key: value for key, value in data.items() if key != "checkpoints"}
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(100))
 @given(documents(), st.randoms())
 def test_an_added_checkpoint_leaves_all_else(data: dict[str, Any], random: Any) -> None:
     text = Writer(random).write(data)

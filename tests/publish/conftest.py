@@ -81,9 +81,9 @@ class Desk:
         content = bytes(range(256)) * (size // 256)
         return make_pack(self.folder / "dist", [wheel], checkpoints={"checkpoints/w.bin": content})
 
-    def give_internet(self, index: IndexServer, folder: Path) -> None:
-        """Have notebooks with internet know ``index``, which serves kpack itself, too; ``folder`` takes its wheels."""
-        serve(index, folder, "kaggle-kpack")
+    def give_internet(self, index: IndexServer) -> None:
+        """Have notebooks with internet know ``index``, which serves kpack itself, too."""
+        serve(index, "kaggle-kpack")
         self.kaggle.kernel_environment = {
             "UV_DEFAULT_INDEX": index.url,
             "UV_NO_CONFIG": "1",

@@ -1,4 +1,4 @@
-"""The examples' notebooks are what kpack writes, and the first two pairs really run, the second halves offline."""
+"""The examples' notebooks are what kpack writes, and the pairs really run, the second halves offline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from tests.support.index import IndexServer, ServedFile
-from tests.support.long import listed
+from tests.support.long import long_list
 from tests.support.sandbox import missing
 from tests.support.wheels import make_wheel
 
@@ -85,7 +85,8 @@ def test_the_notebooks_are_what_kpack_writes(desk: Desk, name: str) -> None:
 
 @pytest.mark.root
 @pytest.mark.skipif(bool(missing()), reason=missing() or "sandboxes work")
-@pytest.mark.parametrize("name", listed(EXPECTED, lambda name: name == "quickstart"))
+@long_list
+@pytest.mark.parametrize("name", EXPECTED)
 def test_the_pair_really_runs(desk: Desk, tmp_path: Path, name: str) -> None:
     digest = hashlib.sha256(WEIGHTS).hexdigest()
     files = {f"toxic_original-{digest[:8]}.ckpt": WEIGHTS, "config.json": b"{}", "vocab.txt": b"fool\n"}
@@ -96,7 +97,7 @@ def test_the_pair_really_runs(desk: Desk, tmp_path: Path, name: str) -> None:
         for file, content in files.items():
             (tmp_path / file).write_bytes(content)
             index.files[file] = [ServedFile(tmp_path / file)]
-        desk.give_internet(index, tmp_path / "kpack")
+        desk.give_internet(index)
         for path in (desk.folder / "notebooks").rglob("*.*"):
             text = re.sub(r"\byou/", "me/", path.read_text(encoding="utf-8")).replace("c1212f89", digest[:8])
             text = re.sub(r'(url = \\")https://[^"]*/', rf"\g<1>{index.root}/files/", text)

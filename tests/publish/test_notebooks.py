@@ -220,9 +220,9 @@ class TestOnKaggle:
     pytestmark = sandboxed
 
     @pytest.fixture
-    def served(self, desk: Desk, index: IndexServer, tmp_path: Path) -> IndexServer:
+    def served(self, desk: Desk, index: IndexServer) -> IndexServer:
         """The index serves kpack itself, too, and notebooks with internet know it."""
-        desk.give_internet(index, tmp_path / "kpack")
+        desk.give_internet(index)
         return index
 
     def test_the_builder_makes_the_expected_pack_and_the_line_restores_it_offline(
@@ -327,6 +327,10 @@ class TestOnKaggle:
     def test_what_runs_longer_than_one_waits_is_left_to_run(self, desk: Desk, index: IndexServer) -> None:
         desk.good("lock")
         desk.good("notebook")
+        place = desk.folder / "notebooks" / "builder" / "builder.ipynb"
+        text = json.loads(place.read_text())
+        text["cells"] = [text["cells"][1] | {"source": "import time\ntime.sleep(1)"}]
+        place.write_text(json.dumps(text))
         done = desk.kpack("push", "--notebooks", "--wait", "0.001")
         assert done.code == 4
         assert "still" in done.err

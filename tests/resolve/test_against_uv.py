@@ -38,7 +38,7 @@ ENVIRONMENTS = {
     "boosting": ("catboost", "optuna-integration", "interpret", "ngboost"),
     "maps": ("rasterio", "xarray-spatial", "pystac-client", "rioxarray"),
 }
-DEFAULT = {("nlp", BASES[0])}
+DEFAULT = {("medical", BASES[0])}
 
 CASES = listed(((key, base) for key in ENVIRONMENTS for base in BASES), DEFAULT.__contains__)
 

@@ -32,6 +32,7 @@ from kpack.source.host import this_host
 from kpack.target import Target, marker_environment, supported_tags
 from tests.source.conftest import PYPROJECT, Shop, project_files, sdist, write
 from tests.support.kernels import environment as environment_of
+from tests.support.long import listed
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def test_unchanged_source_is_not_built_again(shop: Shop) -> None:
     assert shop.build(source).sha256 != first.sha256
 
 
-@pytest.mark.parametrize("name", ["fork-1.0.tar.gz", "fork-1.0.zip"])
+@pytest.mark.parametrize("name", listed(["fork-1.0.tar.gz", "fork-1.0.zip"], lambda name: name.endswith(".tar.gz")))
 def test_archive_from_a_url_is_checked_then_built(shop: Shop, name: str) -> None:
     path = sdist(shop.folder / name, project_files())
     shop.index.add(path)
@@ -330,6 +331,17 @@ def test_build_sees_nothing_but_its_locked_requirements(shop: Shop) -> None:
     with pytest.raises(MachineError, match="No module named 'helper'") as caught:
         shop.build(shop.project(**{"import": "helper"}))
     assert caught.value.where == "fork"
+
+
+def test_files_named_as_modules_of_the_standard_library_are_not_imported(shop: Shop) -> None:
+    source = shop.project(dynamic=["helper"])
+    for name in ("json", "importlib", "logging", "typing", "runpy"):
+        (shop.folder / "fork" / f"{name}.py").write_text("raise SystemExit('this is the project')\n")
+    built = shop.build(source)
+    assert {wheel.filename for wheel in built.source.build_requires} == {
+        "carelessbackend-1.0-py3-none-any.whl",
+        "helper-1.0-py3-none-any.whl",
+    }
 
 
 def test_build_does_not_see_what_kpack_runs_with(shop: Shop) -> None:

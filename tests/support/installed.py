@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shutil
+import tempfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +22,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-def serve(index: IndexServer, folder: Path, name: str) -> None:
+@functools.cache
+def _wheel(name: str) -> Path:
+    """Return the wheel of an installed distribution, made once in a process of tests."""
+    return repacked(metadata.distribution(name), _folder())
+
+
+@functools.cache
+def _folder() -> Path:
+    place = Path(tempfile.mkdtemp(prefix="kpack-installed-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
+def serve(index: IndexServer, name: str) -> None:
     """Serve a wheel of the installed distribution ``name`` and of everything that it requires."""
     seen: set[str] = set()
     waiting = [name]
@@ -28,9 +44,8 @@ def serve(index: IndexServer, folder: Path, name: str) -> None:
         if one in seen:
             continue
         seen.add(one)
-        found = metadata.distribution(one)
-        index.add(repacked(found, folder))
-        for text in found.requires or []:
+        index.add(_wheel(one))
+        for text in metadata.distribution(one).requires or []:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 waiting.append(requirement.name)
@@ -66,8 +81,3 @@ def repacked(found: metadata.Distribution, folder: Path) -> Path:
         for name, data in content.items():
             archive.writestr(name, data)
     return path
-
-
-def forget(folder: Path) -> None:
-    """Remove the wheels: they are as large as what is installed."""
-    shutil.rmtree(folder, ignore_errors=True)
