@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kpack import DISTRIBUTION, tether
-from kpack.errors import MachineError, NetworkError
+from kpack import DISTRIBUTION, tether, urls
+from kpack.errors import MachineError, NetworkError, UsageError
 from kpack.files import parsed
 
 if TYPE_CHECKING:
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
 
 Service = Literal["pypi", "osv"]
 """Where advisories are asked for: the JSON interface of the package index, or OSV."""
+
+_SECONDS, _SECONDS_EACH = 120, 5
+"""How long all answers may take: at least, and for each distribution. pip-audit bounds no answer itself."""
+_MEMORY = 2 << 30
+"""Bytes that pip-audit may need, on systems that count them."""
+_SAID = 300
+"""Characters of what pip-audit says that an error repeats."""
+_RUN = f"""
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_DATA, ({_MEMORY}, {_MEMORY}))
+except (ImportError, OSError, ValueError):
+    pass
+import runpy
+runpy.run_module("pip_audit", run_name="__main__", alter_sys=True)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +78,10 @@ def audit(
     ``ignore`` are identifiers of advisories that do not count; ``cache`` is a folder where answers are kept.
 
     Raises:
-        MachineError: pip-audit is not installed, or ends without an answer of its kind.
-        NetworkError: the service cannot be reached, or knows none of the distributions.
+        UsageError: ``osv_url`` is no address.
+        MachineError: pip-audit is not installed.
+        NetworkError: the service cannot be reached, gives no answer of its kind or none that ends, or knows none of the
+            distributions.
 
     """
     if importlib.util.find_spec("pip_audit") is None:
@@ -70,25 +89,39 @@ def audit(
             "kpack audit asks pip-audit, which kpack's own Python does not have",
             next=f'pip install "{DISTRIBUTION}[audit]"',
         )
+    if osv_url is not None and not _is_address(osv_url):
+        raise UsageError(
+            f"{urls.shown(osv_url)!r} is no address of an OSV service",
+            where="--osv-url",
+            next="write one that begins with https://",
+        )
     lines = sorted({f"{name}=={version.public}" for name, version in pins})
     if not lines:
         return Audit(asked=0, found=(), unknown=())
     with tempfile.TemporaryDirectory(prefix="kpack-audit-") as folder:
         file = Path(folder, "requirements.txt")
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        command = [sys.executable, "-I", "-m", "pip_audit", "--requirement", str(file), "--no-deps", "--disable-pip"]
+        command = [sys.executable, "-I", "-c", _RUN, "--requirement", str(file), "--no-deps", "--disable-pip"]
         command += ["--format", "json", "--progress-spinner", "off", "--desc", "on", "--aliases", "on"]
         command += ["--vulnerability-service", service]
         command += ["--osv-url", osv_url] if osv_url is not None else []
         command += ["--cache-dir", str(cache)] if cache is not None else []
         for each in ignore:
-            command += ["--ignore-vuln", each]
-        done = tether.run(command)
+            command += [f"--ignore-vuln={each}"]
+        seconds = _SECONDS + _SECONDS_EACH * len(lines)
+        try:
+            done = tether.run(command, timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise NetworkError(
+                f"the service has not answered for {len(lines)} distributions in {seconds} s",
+                next="try again later, or ask the other service: --service osv",
+            ) from error
     report = _report(done.stdout)
     if report is None:
-        said = [line.rpartition("pip_audit._cli:")[2] for line in done.stderr.splitlines() if "ERROR" in line]
+        # The last line of its log, or of a traceback: what it makes of an answer that it did not expect.
+        said = [line.rpartition("pip_audit._cli:")[2] for line in done.stderr.splitlines() if line.strip()]
         raise NetworkError(
-            "pip-audit gave no answer: " + (said[-1] if said else f"it ended with {done.returncode}"),
+            f"pip-audit gave no answer: {urls.redacted(said[-1].strip())[:_SAID] if said else done.returncode}",
             next="check the network, or ask the other service: --service osv",
         )
     rows: list[dict[str, Any]] = report["dependencies"]
@@ -99,6 +132,14 @@ def audit(
             next="ask the other service: --service osv" if service == "pypi" else "try again later",
         )
     return Audit(asked=len(rows), found=tuple(_found(rows)), unknown=unknown)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urls.url_parts(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _report(text: str) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ _YOUNG = 24 * 3600
 """Seconds during which a temporary file may still have a process that writes it."""
 
 _PARTS_AND_TEMPORARIES = ("parts", "tmp")
-_MEMORIES = ("http", "built", "admitted", "native", "spans", "uploads")
+_MEMORIES = ("http", "built", "admitted", "native", "spans", "uploads", "audit")
 """Folders of what can be found out again: pages, and notes that the source, pack, lint and publish rooms keep."""
 
 

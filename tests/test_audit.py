@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,27 @@ def test_a_service_that_does_not_answer_is_exit_4_and_not_a_clean_report(
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         url = f"http://127.0.0.1:{server.server_address[1]}/v1/query"
     assert run(["audit", "--osv-url", url]) == 4
-    assert "pip-audit gave no answer" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "pip-audit gave no answer: requests.exceptions.ConnectionError: " in said, "the reason is told"
+
+
+@pytest.mark.usefixtures("locked")
+def test_a_service_whose_answer_never_ends_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def endless(command: Any, *, timeout: float) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr("kpack.tether.run", endless)
+    assert run(["audit"]) == 4
+    assert "has not answered for 3 distributions in 135 s" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("locked")
+@pytest.mark.parametrize("url", ["", "-x", "osv.example", "file:///etc/passwd", "http://[::1", "https://"])
+def test_what_is_no_address_of_a_service_is_a_usage_error(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "--osv-url", url]) == 2
+    assert "is no address of an OSV service" in capsys.readouterr().err
 
 
 def test_without_pip_audit_the_way_to_it_is_told(

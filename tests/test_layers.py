@@ -43,7 +43,7 @@ ROOMS = {
     "pack": "checkpoints errors files lock native positioned restore",
     "lint": "errors fetch files lock native pack resolve",
     "inventory": "errors licenses lock pack",
-    "audit": "errors files tether",
+    "audit": "errors files tether urls",
     "importing": "base environment errors files urls",
     "recording": "cache environment errors files importing tether urls",
     "drift": "restore",

@@ -50,7 +50,11 @@ def audit(
     pins = {(pin.name, pin.version) for target in made.targets for pin in target.packed}
     with busy("asking for vulnerabilities"):
         done = auditing.audit(
-            pins, service="osv" if osv_url else service, osv_url=osv_url, ignore=ignore, cache=Cache().root / "audit"
+            pins,
+            service=service if osv_url is None else "osv",
+            osv_url=osv_url,
+            ignore=ignore,
+            cache=Cache().root / "audit",
         )
     if as_json:
         answer(
