@@ -41,7 +41,7 @@ ROOMS = {
     "lock": "checkpoints debian environment errors files licenses resolve target urls",
     "source": "errors fetch files git resolve restore tether urls",
     "pack": "checkpoints errors files lock native positioned restore",
-    "lint": "errors fetch files lock native pack resolve",
+    "lint": "errors fetch files lock native pack resolve source",
     "inventory": "errors licenses lock pack",
     "audit": "errors files tether urls",
     "importing": "base environment errors files urls",

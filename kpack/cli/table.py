@@ -70,7 +70,7 @@ def _packed(console: Console, target: LockedTarget) -> None:
     for pin in target.packed:
         version = f"{pin.version} (base: {pin.replaces})" if pin.replaces is not None else str(pin.version)
         if pin.source is not None:
-            version += f" (built from {pin.source.kind})"
+            version += " (a given file)" if pin.source.kind == "wheel" else f" (built from {pin.source.kind})"
         asked = sorted({need.by or "you" for need in pin.needed_by}, key=lambda by: (by != "you", by))
         most = len(asked) if SCREEN.volume > 0 else _NAMED
         shown = ", ".join(asked[:most]) + (f" and {len(asked) - most} more" if len(asked) > most else "")

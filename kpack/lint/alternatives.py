@@ -1,21 +1,27 @@
 """Another version whose native code fits: newer ones, then older ones are resolved and read until one does, a few.
 
-Before them, of a package that names its CUDA, the one that its project has for the CUDA of the image.
+Before them, of a package that names its CUDA, the one that its project has for the CUDA of the image; and of a version
+that names what it was built for (``2.8.3+cu12torch2.8``) its other builds.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import canonicalize_name
 
+from kpack import source
 from kpack.lint.reading import WheelReading
 from kpack.lint.report import report
 from kpack.lock.model import LockedPin
 from kpack.native import Certainty
+from kpack.pack import native
+from kpack.pack.layout import target_of
 from kpack.resolve import bounded
+from kpack.resolve.model import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
     from kpack.environment import Environment
     from kpack.fetch import Fetcher
     from kpack.lock import Lock
-    from kpack.native import Misfit
+    from kpack.native import Misfit, NativeReport
     from kpack.resolve.bounded import Bounds
     from kpack.resolve.model import TargetResolution
 
@@ -38,6 +44,8 @@ TRIES = 5
 """Older versions that are tried."""
 NEWER = 3
 """Newer ones."""
+BUILDS = 30
+"""Other builds of the same version, which differ in its local part; most are passed over by their names."""
 SECONDS = 40.0
 """No further one is tried after that."""
 SECONDS_OF_NOTES = 15.0
@@ -62,14 +70,27 @@ def words(
     """
     until = time.monotonic() + seconds
     found: dict[NormalizedName, str] = {}
-    built = {pin.name for target in made.targets for pin in target.packed if pin.source is not None}
+    one_of_its_kind = {pin.name for target in made.targets for pin in target.packed if _no_choice(environment, pin)}
     for name, items in _by_package(findings).items():
-        if name in built:
+        if name in one_of_its_kind:
             continue
         search = _Search(name, items, made, environment, bases, fetcher, ask, until)
         if text := search.run():
             found[name] = text
     return found
+
+
+def _no_choice(environment: Environment, pin: LockedPin) -> bool:
+    """Tell whether there is no other version of a pin: it is built, or the file names its URL or path."""
+    if pin.source is not None and pin.source.kind != "wheel":
+        return True
+    for package in environment.packages:
+        if package.path is not None:
+            if pin.source is not None and PurePosixPath(package.path) == PurePosixPath(pin.source.url):
+                return True
+        elif (asked := package.requirement) is not None and asked.url and canonicalize_name(asked.name) == pin.name:
+            return True
+    return False
 
 
 def _by_package(findings: Iterable[Misfit]) -> dict[NormalizedName, list[Misfit]]:
@@ -114,7 +135,7 @@ class _Search:
 
     def run(self) -> str:
         version = max(pin.version for target in self._made.targets for pin in target.packed if pin.name == self._name)
-        found = self._named() or self._newer(version) or self._older(version, free=False)
+        found = self._named() or self._builds(version) or self._newer(version) or self._older(version, free=False)
         if not found and bounded.asked_for(self._environment, self._name):
             found = self._older(version, free=True)
         return found
@@ -125,6 +146,18 @@ class _Search:
             return ""
         found = self._try(bounded.Bounds(free=True, name=self._sibling))
         return found.words if found else ""
+
+    def _builds(self, first: Version) -> str:
+        """Try the other builds of the same version, one after the other as an index would give them."""
+        found: _Tried | None = _Tried("", first)
+        without: list[str] = []
+        while found is not None and found.version is not None and found.version.local and len(without) < BUILDS:
+            without.append(str(found.version))
+            found = self._try(bounded.Bounds(at=str(first.public), without=tuple(without), free=True))
+            if found is not None and found.words:
+                exact = self._try(bounded.Bounds(at=str(found.version), free=True))
+                return exact.words if exact else ""
+        return ""
 
     def _newer(self, first: Version) -> str:
         """Try the newest version, then those below it: a request of the file, or a pin, kept them out."""
@@ -168,8 +201,11 @@ class _Search:
         targets = []
         for target in self._made.targets:
             pins = by_label[target.label].packed
-            if any(pin.wheel is None for pin in pins):
+            if any(pin.source is not None and pin.source.kind != "wheel" for pin in pins):
                 return False  # something would have to be built first
+            if any(pin.source is not None for pin in pins):
+                given = source.fill(self._environment, Resolution(targets=(by_label[target.label],)), self._fetcher)
+                pins = given.targets[0].packed
             packed = (
                 LockedPin(name=pin.name, version=pin.version, wheel=pin.wheel, needed_by=pin.needed_by)
                 for pin in pins
@@ -177,15 +213,22 @@ class _Search:
             )
             targets.append(replace(target, packed=tuple(packed)))
         other = replace(self._made, targets=tuple(targets))
+        images = {base.name: base for base in self._bases}
+        by_name = native.report(
+            map(target_of, targets), {}, images, self._environment.allow_native, self._environment.accelerator
+        )
+        if self._unfit(by_name, name):
+            return False  # no need to read anything
         with WheelReading(self._fetcher, seconds=_READING) as reading:
             reading.start(pin.wheel for target in targets for pin in target.packed)
             found = report(other, self._environment, self._bases, reading)
         own = {pin.wheel.filename for target in targets for pin in target.packed if pin.name == name}
-        misfit = any(
-            item.package == name and (item.certainty in _UNFIT or (item.other and self._other))
-            for item in found.findings
-        )
-        return not misfit and not found.stopping and own.isdisjoint(reading.untold)
+        return not self._unfit(found, name) and not found.stopping and own.isdisjoint(reading.untold)
+
+    def _unfit(self, found: NativeReport, name: NormalizedName) -> bool:
+        """Tell whether one of the kinds of findings that the package had is told of ``name``, too."""
+        kinds = (item for item in found.findings if item.package == name)
+        return any(item.certainty in _UNFIT or (item.other and self._other) for item in kinds)
 
 
 def _below(first: Version, last: Version, step: int) -> str:

@@ -32,6 +32,10 @@ class Bounds(NamedTuple):
     """Excluded; empty for none."""
     below: str = ""
     """Excluded; empty for none."""
+    at: str = ""
+    """The one version, of all builds when it has no local part; empty for any."""
+    without: tuple[str, ...] = ()
+    """Builds of it that are passed over."""
     free: bool = False
     """In place of what the file asks of the version, not beside it."""
     name: str = ""
@@ -40,7 +44,7 @@ class Bounds(NamedTuple):
     @property
     def specifier(self) -> SpecifierSet:
         """Return them as a request has them."""
-        parts = ((">", self.above), ("<", self.below))
+        parts = ((">", self.above), ("<", self.below), ("==", self.at), *(("!=", each) for each in self.without))
         return SpecifierSet(",".join(f"{mark}{version}" for mark, version in parts if version))
 
 

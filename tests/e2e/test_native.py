@@ -100,3 +100,15 @@ def test_an_older_version_that_fits_is_what_to_write(workshop: Workshop) -> None
     assert said.startswith('write "ext<1.1" in packages, which gives 1.0: its native code fits, or take a build for')
     workshop.write(f'name = "tiny"\nbase = "{IMAGE}"\npackages = ["ext<1.1"]\n')
     workshop.good("lock")
+
+
+def test_of_several_builds_in_a_folder_that_one_is_told_which_is_for_the_torch_of_the_image(workshop: Workshop) -> None:
+    for build in ("1.0+cu13torch2.10", "1.0+cu12torch2.9", "1.0+cu12torch2.10"):
+        extension(workshop.folder / "wheels", build, needed=["libc.so.6"])
+    text = 'name = "tiny"\nbase = "{}"\npackages = ["{}"]\n\n[[indexes]]\nname = "mine"\nurl = "./wheels"\n'
+    workshop.write(text.format(IMAGE, "ext"))
+    wanted = "ext==1.0+cu12torch2.10"
+    (row,) = workshop.good("lock", "--json").json["native"]
+    assert row["next"] == f'write "{wanted}" for "ext" in packages, which gives {wanted[5:]}: its native code fits'
+    workshop.write(text.format(IMAGE, wanted))
+    assert workshop.good("lock", "--json").json["native"] == []

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kpack.resolve.bounded import Bounds
     from kpack.resolve.model import Pin
 
-IMAGE = replace(base({}), system={"libc6": "2.35", "cuda-cudart-12-8": "12.8"})
+IMAGE = replace(base({"torch": "2.10.0+cu128"}), system={"libc6": "2.35", "cuda-cudart-12-8": "12.8"})
 EXT = canonicalize_name("ext")
 
 
@@ -147,3 +147,21 @@ def test_a_name_with_another_cuda_is_tried_with_that_of_the_image(tmp_path: Path
     assert note.endswith(f"→ {wanted}" if there else "add the package that brings libcudart.so.13")
     assert seen[0] == ("ext-cuda13x", "ext-cuda12x")
     assert (len(seen) == 1) == there
+
+
+def test_of_a_version_with_builds_that_one_is_named_which_is_for_the_torch_of_the_image(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    built = ("2.1+cu13torch2.10", "2.1+cu12torch2.9", "2.1+cu12torch2.10", "2.0")
+    pins = [ext(tmp_path, cache, version, "libc.so.6") for version in built]
+    found, seen = verdict_of(tmp_path, "ext>2", pins)
+    (note,) = found.notes
+    wanted = (
+        'write "ext==2.1+cu12torch2.10" for "ext>2" in packages, which gives 2.1+cu12torch2.10: its native code fits'
+    )
+    assert note.endswith(f"→ {wanted}")
+    without = [f"!={version}" for version in built[:2]]
+    assert [set(asked.split(",")) for _, asked in seen] == [
+        {"==2.1", without[0]},
+        {"==2.1", *without},
+        {"==2.1+cu12torch2.10"},
+    ]
