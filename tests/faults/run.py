@@ -1,11 +1,11 @@
 """Commands that are disturbed: ``python -m tests.faults.run --runs 100`` prints a table of faults and commands.
 
-The faults: *killed at a moment* and *at a change* of a file; *no room* (ENOSPC), *quota* (EDQUOT), *broken disk*
-(EIO) from a change on, the changes taken in turn; *read-only*: every change in the project, the cache or the place for
-temporary files refused; *two at once*: the command twice, at times one of them killed; *clock*: an hour back, a day
-ahead, to 1970 or to 2040, from the start or at a moment when it is looked at, with what the command writes dated so;
-*network*: an answer that stalls, is reset, cut short, or lies about its length, range, type, encoding or content.
-Refused changes and clocks need a C compiler (``cc``).
+The faults: *killed at a moment* and *at a change* of a file; *SIGTERM* and *SIGINT* at a moment; *no room* (ENOSPC),
+*quota* (EDQUOT), *broken disk* (EIO) from a change on, the changes taken in turn; *read-only*: every change in the
+project, the cache or the place for temporary files refused; *two at once*: the command twice, at times one of them
+killed; *clock*: an hour back, a day ahead, to 1970 or to 2040, from the start or at a moment when it is looked at, with
+what the command writes dated so; *network*: an answer that stalls, is reset, cut short, or lies about its length,
+range, type, encoding or content. Refused changes and clocks need a C compiler (``cc``).
 
 After each: the exit code is one that the fault can have, nothing passes for whole that is not, the old files are
 there, no process is left, and the next run succeeds and leaves nothing behind.
@@ -49,6 +49,12 @@ JUMPS: dict[str, Callable[[int], int]] = {
 }
 """By how many seconds the clock of the day jumps, from what it shows."""
 REFUSALS = {"no room": errno.ENOSPC, "quota": errno.EDQUOT, "broken disk": errno.EIO}
+SIGNALS = {
+    "killed at a moment": (signal.SIGKILL, {0, -signal.SIGKILL}),
+    "SIGTERM at a moment": (signal.SIGTERM, {0, 130, -signal.SIGTERM}),
+    "SIGINT at a moment": (signal.SIGINT, {0, 130, -signal.SIGINT}),
+}
+"""What a command is sent, and the exit codes that it may have then: its own for Ctrl-C, as soon as it is begun."""
 KILLS = 3
 """How often a command is killed, begun again and killed again, before it runs undisturbed."""
 PATIENCE = 10.0
@@ -143,7 +149,9 @@ class Runner:
         self.requests = len(asked)
         self.seconds = time.monotonic() - began
         self.changes, self.looks = changes.count, looks.count
-        self.ways: dict[str, Callable[[], tuple[int, str, set[int]]]] = {"killed at a moment": self.killed}
+        self.ways: dict[str, Callable[[], tuple[int, str, set[int]]]] = {
+            name: functools.partial(self.sent, *facts) for name, facts in SIGNALS.items()
+        }
         if shutil.which("cc"):
             self.ways |= {"killed at a change": self.killed_at}
             self.ways |= {name: functools.partial(self.refused, error) for name, error in REFUSALS.items()}
@@ -158,7 +166,7 @@ class Runner:
         self.scene.reset()
         self.scene.lied_to = way.startswith("network")
         found = []
-        for _ in range(KILLS if way.startswith("killed") else 1):
+        for _ in range(KILLS if way in SIGNALS or way.startswith("killed") else 1):
             self.number += 1
             token = f"{os.getpid()}-{self.number}-{id(self)}"
             self.scene.extra[TOKEN] = token
@@ -173,14 +181,14 @@ class Runner:
         found += self.scene.unfinished()
         self.outcome.problems += [f"{way} {self.number}: {problem}" for problem in found]
 
-    def killed(self) -> tuple[int, str, set[int]]:
+    def sent(self, number: signal.Signals, allowed: set[int]) -> tuple[int, str, set[int]]:
         with self.scene.start() as process:
             try:
                 out, err = process.communicate(timeout=self.chance.uniform(0.05, self.seconds))
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                out, err = process.communicate()
-        return process.returncode, out + err, {0, -signal.SIGKILL}
+                process.send_signal(number)
+                out, err = process.communicate(timeout=300)
+        return process.returncode, out + err, allowed
 
     def _change(self) -> int:
         """Return the number of a change: each in turn, and then any."""
