@@ -87,6 +87,7 @@ def add(
     """
     from kpack.environment import edit, edit_checkpoints, edit_lists, edit_packages
 
+    sha256 = sha256.lower() if sha256 else sha256  # some tools print it in capitals
     if checkpoint is None and (sha256 is not None or lands is not None):
         raise UsageError("--sha256 and --path speak of a checkpoint, and none is given", next="add --checkpoint URL")
     if not requirements and not files and checkpoint is None and not any(lists.values()):

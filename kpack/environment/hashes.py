@@ -32,19 +32,29 @@ def split(written: str) -> tuple[str, tuple[str, ...]]:
 
 
 def of_url(url: str) -> str | None:
-    """Return the ``sha256`` of a URL's fragment, wherever in it; None when there is none.
+    """Return the ``sha256`` of a URL's fragment, wherever in it, in lower case; None when there is none.
 
     Raises:
-        ValueError: it is none of 64 hexadecimal digits.
+        ValueError: it is none of 64 hexadecimal digits, or there are two.
 
     """
+    found = set()
     for part in url.partition("#")[2].split("&"):
         key, equals, digest = part.partition("=")
-        if key == "sha256" and equals:
+        if key.lower() == "sha256" and equals:
             if not _SHA256.fullmatch(digest):
                 raise ValueError(f"{digest!r:.80} is no SHA-256")
-            return digest.lower()
-    return None
+            found.add(digest.lower())
+    if len(found) > 1:
+        raise ValueError("two different ones stand in it, and one file has one")
+    return next(iter(found), None)
+
+
+def in_lower_case(url: str) -> str:
+    """Return ``url`` with the ``sha256`` of its fragment in lower case, as pip and a lock want it."""
+    address, mark, fragment = url.partition("#")
+    parts = (part.lower() if part.lower().startswith("sha256=") else part for part in fragment.split("&"))
+    return address + mark + "&".join(parts)
 
 
 def joined(plain: str, digests: tuple[str, ...]) -> str:

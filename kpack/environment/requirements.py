@@ -67,6 +67,7 @@ def package(text: str) -> Package:
         )
     if requirement.url is not None:
         _check_digest(requirement.url, digests)
+        requirement.url = hashes.in_lower_case(requirement.url)
         _check_revision(requirement.url)
         if urlsplit(requirement.url).path.endswith(".whl"):
             _wheel(requirement)
@@ -89,7 +90,7 @@ def _check_digest(url: str, digests: tuple[str, ...]) -> None:
     try:
         found = hashes.of_url(url)
     except ValueError as error:
-        raise NotAPackageError(f"the #sha256= of its URL: {error}", "write 64 hexadecimal digits") from error
+        raise NotAPackageError(f"the #sha256= of its URL: {error}", "write one, of 64 hexadecimal digits") from error
     if url.startswith("git+") and (found or digests):
         raise NotAPackageError(
             "a repository has no SHA-256", "its commit says which files it has: git+https://…@<40 digits>"

@@ -81,7 +81,7 @@ def test_add_keeps_permissions_and_follows_a_link(project: Path) -> None:
         (["--sha256", "0" * 64], "speak of a checkpoint"),
         (["numpy=1"], "is not a requirement"),
         (["x", "--checkpoint", "ftp://host/x"], "not right here"),
-        (["--checkpoint", "https://u:secret@host/x", "--sha256", "A" * 64], "is not a SHA-256"),
+        (["--checkpoint", "https://u:secret@host/x", "--sha256", "x" * 64], "is not a SHA-256"),
         (["--checkpoint", "https://host/x", "--path", "../x"], "has the part '..'"),
         (["-r", "x.txt"], "there is no such file"),
         (["-x"], "No such option"),

@@ -210,6 +210,12 @@ WRONG = {
         what="is not a revision of git",
         schema=False,
     ),
+    "package_url_hash_twice": after(
+        f'packages = ["x @ https://h/x.zip#sha256={DIGEST}&sha256={"0" * 64}"]\n',
+        key="packages[0]",
+        what="two different ones stand in it",
+        schema=False,
+    ),
     "package_repository_hash": after(
         f'packages = ["x @ git+https://h/x@main#sha256={DIGEST}"]\n',
         key="packages[0]",

@@ -51,13 +51,29 @@ def test_a_file_whose_index_says_no_digest_is_checked_by_its_bytes(scenario: Sce
         scenario.lock(f"top --hash=sha256:{OTHER}")
 
 
-@pytest.mark.parametrize("spelling", ["#egg=top&sha256={}", "#sha256={}&egg=top", "#sha256={}"])
+@pytest.mark.parametrize(
+    "spelling", ["#egg=top&sha256={}", "#sha256={}&egg=top", "#sha256={}", "#sha256={}&sha256={}", "#SHA256={}"]
+)
 def test_the_digest_in_a_url_counts_wherever_it_stands(scenario: Scenario, spelling: str) -> None:
     wheel = scenario.wheel("top", "1.0")
     url = f"top @ {scenario.index.root}/files/{wheel.name}"
-    assert packed(scenario.lock(url + spelling.format(digest_of(wheel)))) == {"top": "1.0"}
+    for digest in (digest_of(wheel), digest_of(wheel).upper()):
+        answer = scenario.lock(url + spelling.format(digest, digest))
+        assert packed(answer) == {"top": "1.0"}
+        assert [pin.wheel.sha256 for pin in answer.packed if pin.wheel] == [digest_of(wheel)]
     with pytest.raises(IntegrityError, match=f"its URL in packages says {OTHER}"):
-        scenario.lock(url + spelling.format(OTHER))
+        scenario.lock(url + spelling.format(OTHER, OTHER))
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "md5"])
+def test_a_url_may_have_another_digest(scenario: Scenario, algorithm: str) -> None:
+    wheel = scenario.wheel("top", "1.0")
+    url = f"top @ {scenario.index.root}/files/{wheel.name}#{algorithm}="
+    (top,) = scenario.lock(url + hashlib.new(algorithm, wheel.read_bytes()).hexdigest()).packed
+    assert top.wheel is not None
+    assert top.wheel.sha256 == digest_of(wheel)
+    with pytest.raises(IntegrityError, match="its URL in packages says 000"):
+        scenario.lock(url + "0" * hashlib.new(algorithm).digest_size * 2)
 
 
 def test_a_local_wheel_is_checked_by_the_digest_behind_its_path(scenario: Scenario) -> None:

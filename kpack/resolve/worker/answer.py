@@ -86,7 +86,7 @@ def row(readers: Readers, pin: Chosen, computed: Mapping[str, HashedContent]) ->
     got: FoundFile | None
     source: FoundSource | None
     if file is None:
-        got, source = direct.from_record(url, readers.direct[url], readers.sizes.get(url))
+        got, source = direct.from_record(url, readers.direct[url], readers.fetched.get(url))
     elif file.local:
         got, source = direct.from_folder(file, computed[file.url])
     elif file.is_wheel:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pip._internal.utils.urls import url_to_path
 
@@ -41,10 +43,28 @@ def from_folder(file: IndexFile, content: HashedContent) -> tuple[FoundFile | No
     return found, FoundSource(kind="wheel", url=path, sha256=content.sha256)
 
 
-def from_record(url: str, record: Any, size: int | None) -> tuple[FoundFile | None, FoundSource | None]:
+class FetchedFile(NamedTuple):
+    """A file that pip got from a direct URL."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+
+    @classmethod
+    def at(cls, path: str, record: Any) -> FetchedFile:
+        """Return what lies at ``path``; where pip's ``record`` has no sha256, it is read for it.
+
+        A URL may have a digest of another algorithm, which pip has checked.
+        """
+        known = record.to_dict().get("archive_info", {}).get("hashes", {}).get("sha256")
+        with Path(path).open("rb") as stream:
+            return cls(known or hashlib.file_digest(stream, "sha256").hexdigest(), stream.seek(0, 2))
+
+
+def from_record(url: str, record: Any, fetched: FetchedFile | None) -> tuple[FoundFile | None, FoundSource | None]:
     """Return (file, source) for a direct URL: a file for a remote wheel, else a source; both for a local wheel.
 
-    Paths are absolute; the parent makes them relative. ``size`` (bytes) is that of the file which pip has got.
+    Paths are absolute; the parent makes them relative. ``fetched`` is the file which pip has got.
     """
     # The record as PEP 610 writes it: pip's own classes changed their fields in 26.x, this did not.
     held = record.to_dict()
@@ -59,7 +79,8 @@ def from_record(url: str, record: Any, size: int | None) -> tuple[FoundFile | No
         )
     if "dir_info" in held:
         return None, FoundSource(kind="directory", url=url_to_path(record.url.partition("#")[0]))
-    digest = held["archive_info"].get("hashes", {}).get("sha256")
+    digest = held["archive_info"].get("hashes", {}).get("sha256") or (fetched.sha256 if fetched else None)
+    size = fetched.size if fetched else None
     plain = urls.stable(url)
     filename = urllib.parse.unquote(urllib.parse.urlsplit(plain).path.rpartition("/")[2])
     local = url_to_path(plain) if plain.startswith("file:") else None

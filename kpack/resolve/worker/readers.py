@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kpack.resolve.wire import Question
     from kpack.resolve.worker.connection import Connection
+    from kpack.resolve.worker.direct import FetchedFile
     from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.requirements import Metadata
 
@@ -40,8 +41,8 @@ class Readers:
         """Every file that became a candidate, by URL."""
         self.direct: dict[str, Any] = {}
         """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
-        self.sizes: dict[str, int] = {}
-        """Bytes of the files that pip has got for that, by URL."""
+        self.fetched: dict[str, FetchedFile] = {}
+        """The files that pip has got for that, by URL."""
         self.seen: dict[str, Metadata] = {}
         """Metadata of what pip prepared itself, by URL."""
         self.prefetcher = Prefetcher(self, self.web.pool.submit, dict(request.pins))

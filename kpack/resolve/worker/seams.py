@@ -38,6 +38,7 @@ from piptools.resolver import BacktrackingResolver
 
 from kpack import licenses, urls
 from kpack.git import GitAccess, access
+from kpack.resolve.worker.direct import FetchedFile
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
 from kpack.resolve.worker.metadata import BadMetadata
@@ -188,7 +189,7 @@ class Finder:
     markers: Markers
     files: dict[str, IndexFile]
     direct: dict[str, Any]
-    sizes: dict[str, int]
+    fetched: dict[str, FetchedFile]
     seen: dict[str, Metadata]
     """Those of `readers.Readers`."""
     on_metadata: Callable[[IndexFile], None] = lambda _file: None
@@ -368,7 +369,7 @@ class Finder:
         url = ireq.link.url_without_fragment
         self.direct[url] = ireq.download_info
         if ireq.local_file_path and os.path.isfile(ireq.local_file_path):  # noqa: PTH113 - pip's own text
-            self.sizes[url] = os.path.getsize(ireq.local_file_path)  # noqa: PTH202
+            self.fetched[url] = FetchedFile.at(ireq.local_file_path, ireq.download_info)
         self.seen[url] = metadata
         return metadata
 

@@ -33,7 +33,7 @@ class Search:
             markers=readers.markers,
             files=readers.files,
             direct=readers.direct,
-            sizes=readers.sizes,
+            fetched=readers.fetched,
             seen=readers.seen,
         )
         self.repository = seams.open_repository(self.finder, readers.arguments, readers.web.session)
