@@ -33,7 +33,7 @@ from kpack import environment as environments
 from kpack import target as targets
 from kpack.checkpoints import LockedCheckpoint
 from kpack.files import sha256_of, write_text
-from kpack.lock import dumps, filename, from_resolution
+from kpack.lock import dumps, from_resolution
 from kpack.resolve.model import Need, Pin, Resolution, TargetResolution, Wheel
 from tests.support.wheels import make_wheel
 
@@ -97,6 +97,7 @@ def project(folder: Path, url: str, wheels: Sequence[Path], checkpoints: Sequenc
     folder.mkdir(parents=True, exist_ok=True)
     names = [str(parse_wheel_filename(path.name)[0]) for path in wheels]
     lines = ['name = "bench"', f'python = "{PYTHON}"', f"packages = {json.dumps(names)}"]
+    lines.append(f"no-deps = {json.dumps(names)}")  # a folder of wheels has not all that they need
     for path, where, sha256 in checkpoints:
         lines += ["[[checkpoints]]", f'url = "{where}"', f'sha256 = "{sha256}"', f'path = "{path.name}"']
     (folder / "kaggle-env.toml").write_text("\n".join(lines) + "\n")
@@ -120,7 +121,7 @@ def project(folder: Path, url: str, wheels: Sequence[Path], checkpoints: Sequenc
         for path, where, sha256 in checkpoints
     ]
     made = from_resolution(environment, found, meaning=environments.meaning_digest(environment), checkpoints=locked)
-    write_text(folder / filename(folder / "kaggle-env.toml"), dumps(made))
+    write_text(environment.lock_path, dumps(made))
 
 
 def build(folder: Path, cache: Path) -> Timing:
