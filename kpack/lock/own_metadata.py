@@ -43,13 +43,10 @@ class _Fault(NamedTuple):
     next: str
 
 
-def check(
-    made: Lock, environment: Environment, targets: Sequence[Target], wheels: Mapping[str, OwnMetadata]
-) -> tuple[str, ...]:
+def check(made: Lock, environment: Environment, targets: Sequence[Target], wheels: Mapping[str, OwnMetadata]) -> None:
     """Hold every locked target to what its wheels require by their own METADATA, by file name in ``wheels``.
 
     What kaggle-env.toml leaves open (``exclude``, ``no-deps``, ``substitute``) is as open as it was for the lock.
-    Returns nothing to say.
 
     Raises:
         IntegrityError: a wheel requires what the kernel would not have, or another Python.
@@ -64,7 +61,6 @@ def check(
         sentences = list(dict.fromkeys(fault.words for fault in faults))
         more = f"; and {len(sentences) - _SHOWN} more" if len(sentences) > _SHOWN else ""
         raise IntegrityError("; ".join(sentences[:_SHOWN]) + more, where=faults[0].wheel, next=faults[0].next)
-    return ()
 
 
 def _pythons(locked: LockedTarget, target: Target, wheels: Mapping[str, OwnMetadata]) -> Iterator[_Fault]:
