@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -75,11 +75,15 @@ class Fetcher:
                     on_file(download, found)
                 return found
 
-            futures = {download: pool.submit(work, download) for download in order}
+            futures: dict[Download, Future[Fetched]] = {}
             try:
+                for download in order:
+                    futures[download] = pool.submit(work, download)
                 wait(futures.values(), return_when=FIRST_EXCEPTION)
             finally:
-                if not all(future.done() and future.exception() is None for future in futures.values()):
+                # Ctrl-C may come while the first are on their way and the last are not submitted.
+                good = [future for future in futures.values() if future.done() and future.exception() is None]
+                if len(good) < len(order):
                     batch.halt()
                     for future in futures.values():
                         future.cancel()

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError
 from kpack.fetch import Download, Event, Fetcher, Patience, Resumed, Retrying, Waiting, transfer
+from kpack.fetch.model import Stopped
 from tests.fetch.conftest import LASTING, PATIENCE, download, have, noise, sha
 from tests.support.origin import Fault
 
@@ -396,6 +398,31 @@ def test_waiting_for_another_process_is_told_and_its_death_hands_the_work_over(o
 
         assert have(wanted, cache, listener=listener).path.read_bytes() == data
     assert isinstance(told[0], Waiting)
+
+
+def test_ctrl_c_while_files_are_handed_out_does_not_wait_for_a_stall(
+    origin: Origin, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pressed(ThreadPoolExecutor):
+        def submit(self, *args: Any, **options: Any) -> Future[Any]:
+            if submitted:
+                assert asked.wait(60)
+                raise KeyboardInterrupt
+            submitted.append(super().submit(*args, **options))
+            return submitted[0]
+
+    submitted: list[Future[Any]] = []
+    asked = threading.Event()
+
+    def fault_of(_: Seen) -> Fault:
+        asked.set()
+        return Fault(stall_after=20_000)
+
+    origin.fault_of = fault_of
+    monkeypatch.setattr("kpack.fetch.fetcher.ThreadPoolExecutor", Pressed)
+    with pytest.raises(KeyboardInterrupt):
+        Fetcher(cache).fetch([download(origin, f"/{n}", noise(100_000, n)) for n in range(2)])
+    assert isinstance(submitted[0].exception(), Stopped)
 
 
 @pytest.mark.parametrize("how", ["interrupt", "failure"])
