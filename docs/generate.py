@@ -246,7 +246,9 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     yield f"```text\n{command.get_usage(context).removeprefix('Usage: ')}\n```\n"
     words = inspect.cleandoc(command.help or "").partition("\b\n")[0].strip()
     yield f"{_escaped(words)}\n"
-    rows = [record for one in command.get_params(context) if (record := one.get_help_record(context))]
+    # Arguments stand in the usage; newer versions of click have records of them, too.
+    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    rows = [record for one in options if (record := one.get_help_record(context))]
     if rows:
         yield "| option | does |"
         yield "| --- | --- |"

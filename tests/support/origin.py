@@ -206,8 +206,12 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.damage_at is not None and done <= fault.damage_at < done + len(piece):
                 index = fault.damage_at - done
                 piece = piece[:index] + bytes([piece[index] ^ 1]) + piece[index + 1 :]
-            self.wfile.write(piece)
-            seen.sent += len(piece)
+            seen.sent += len(piece)  # before it is: a client that has the last of it may look at once
+            try:
+                self.wfile.write(piece)
+            except OSError:
+                seen.sent -= len(piece)
+                raise
             at += len(piece)
             if self.origin.rate:
                 time.sleep(len(piece) / self.origin.rate)
