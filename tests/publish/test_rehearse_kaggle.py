@@ -32,10 +32,11 @@ subprocess.call(["true", "https://me:secret@git.example.org/x.git"])
 pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(missing()), reason=missing() or "sandboxes work")]
 
 
-def test_the_line_and_the_imports_are_proven_on_kaggle_without_internet(desk: Desk) -> None:
+def test_the_line_and_the_imports_are_proven_in_the_pinned_image_without_internet_and_remembered(desk: Desk) -> None:
     pack = desk.pack(alpha="VERSION = 1\n", phones=PHONES)
     desk.good(*PUSH)
-    said = desk.good(*REHEARSE, "--json").json
+    image = "sha256:" + "d" * 64
+    said = desk.good(*REHEARSE, "--accelerator", "gpu", "--image", image, "--json").json
     assert (said["id"], said["where"], said["ok"]) == (pack.id, "kaggle", True)
     assert [(one["module"], one["ok"]) for one in said["imports"]] == [("alpha", True), ("phones", True)]
     assert [one["host"] for one in said["network"]] == ["telemetry.example.org", "git.example.org"]
@@ -47,6 +48,9 @@ def test_the_line_and_the_imports_are_proven_on_kaggle_without_internet(desk: De
     asked = desk.kaggle.said("SaveKernel")[0]
     assert (asked["slug"], asked["isPrivate"], asked["enableInternet"]) == ("me/tiny-rehearsal", True, False)
     assert asked["datasetDataSources"] == [DATASET]
+    assert asked["dockerImage"] == f"gcr.io/kaggle-gpu-images/python@{image}"
+    ledger = json.loads((desk.folder / "dist" / "tiny.ledger.json").read_text())
+    assert ledger["rehearsed"]["kaggle"]["ok"] is True
 
 
 def test_what_does_not_work_there_fails_in_one_screen(desk: Desk) -> None:
@@ -103,16 +107,6 @@ def test_ones_own_notebook_runs_when_it_has_the_line_of_this_pack(desk: Desk) ->
     assert failed.code == 1
     assert "ZeroDivisionError" in failed.out
     assert "nobody reached" not in failed.out
-
-
-def test_the_image_is_pinned_and_the_outcome_is_remembered(desk: Desk) -> None:
-    desk.pack()
-    desk.good(*PUSH)
-    desk.good(*REHEARSE, "--accelerator", "gpu", "--image", "sha256:" + "d" * 64)
-    asked = desk.kaggle.said("SaveKernel")[0]
-    assert asked["dockerImage"] == "gcr.io/kaggle-gpu-images/python@sha256:" + "d" * 64
-    ledger = json.loads((desk.folder / "dist" / "tiny.ledger.json").read_text())
-    assert ledger["rehearsed"]["kaggle"]["ok"] is True
 
 
 def test_words_that_do_not_go_together_are_refused(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.restore import kills, kit
+from tests.support.long import ALL
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def test_the_scene_has_as_many_changes_as_the_samples_think(scene: kills.Scene) 
     assert scene.changes > 100
 
 
-@pytest.mark.parametrize("number", sample(10))
+@pytest.mark.parametrize("number", sample(10 if ALL else 5))
 def test_killed_at_any_change_the_next_run_finishes(scene: kills.Scene, number: int) -> None:
     number = min(number, scene.changes)
     scene.reset()
@@ -60,7 +61,7 @@ def test_killed_at_any_change_the_next_run_finishes(scene: kills.Scene, number: 
     assert scene.unfinished() == []
 
 
-@pytest.mark.parametrize("number", [2, 4, 8, 16, 24, 32])
+@pytest.mark.parametrize("number", [2, 4, 8, 16, 24, 32] if ALL else [4, 24])
 def test_killed_while_it_takes_back_what_was_nearly_done_nothing_passes_for_whole(
     scene: kills.Scene, last: int, number: int
 ) -> None:
@@ -73,7 +74,7 @@ def test_killed_while_it_takes_back_what_was_nearly_done_nothing_passes_for_whol
     assert scene.unfinished() == []
 
 
-@pytest.mark.parametrize("number", sample(8))
+@pytest.mark.parametrize("number", sample(8 if ALL else 4))
 def test_a_refusal_of_the_system_at_any_change_takes_everything_back(scene: kills.Scene, number: int) -> None:
     number = min(number, scene.changes)
     scene.reset()

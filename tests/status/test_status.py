@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kpack import ledger, standing
-from tests.publish.conftest import DATASET, desk, terminal
-from tests.support.kaggle import Fault
+from tests.publish.conftest import DATASET, Desk, desk, terminal
+from tests.support.kaggle import Fault, Kaggle
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.publish.conftest import Desk
+    from tests.support.terminal import Terminal
 
 __all__ = ["desk", "terminal"]
 
@@ -29,6 +30,25 @@ def write(desk: Desk, version: str = "1.0", *, dataset: str | None = DATASET) ->
     if dataset:
         text += f'\n[publish]\ndataset = "{dataset}"\n'
     desk.folder.joinpath("kaggle-env.toml").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, terminal: Terminal) -> Path:
+    """Return a folder with a lock and the pack of it, made once."""
+    folder, sessions = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("kaggle")
+    with Kaggle(sessions) as kaggle:
+        desk = Desk(folder, kaggle, terminal)
+        write(desk)
+        desk.good("lock")
+        desk.good("build")
+    return folder
+
+
+@pytest.fixture
+def built(desk: Desk, made: Path) -> Desk:
+    """Return a desk with a copy of it."""
+    shutil.copytree(made, desk.folder, dirs_exist_ok=True)
+    return desk
 
 
 def stands(desk: Desk, *words: str) -> Any:
@@ -66,73 +86,58 @@ def test_each_step_is_followed_by_the_next_one(desk: Desk) -> None:
     assert stands(desk)["next"][:2] == ["kpack", "bootstrap"]
 
 
-def test_rehearsal_of_another_pack_or_one_that_failed_does_not_count(desk: Desk) -> None:
-    write(desk)
-    desk.good("lock")
-    desk.good("build")
-    passed(desk, id="0" * 64)
-    assert stands(desk, "--offline")["next"] == ["kpack", "rehearse"]
-    passed(desk, ok=False)
-    assert stands(desk, "--offline")["next"] == ["kpack", "rehearse"]
-    text = desk.good("status", "--offline").out
+def test_rehearsal_of_another_pack_or_one_that_failed_does_not_count(built: Desk) -> None:
+    passed(built, id="0" * 64)
+    assert stands(built, "--offline")["next"] == ["kpack", "rehearse"]
+    passed(built, ok=False)
+    assert stands(built, "--offline")["next"] == ["kpack", "rehearse"]
+    text = built.good("status", "--offline").out
     assert "local FAILED" in text
     assert "(this pack)" in text
-    passed(desk, where="container")
-    assert stands(desk, "--offline")["next"] == ["kpack", "push"]
-    known = desk.folder / "dist" / "tiny.ledger.json"
+    passed(built, where="container")
+    assert stands(built, "--offline")["next"] == ["kpack", "push"]
+    known = built.folder / "dist" / "tiny.ledger.json"
     text = known.read_text()
     known.write_text(text.replace('"at": "20', '"at": "19', 1))  # the container's is the first row, and older now
-    assert stands(desk, "--offline")["next"] == ["kpack", "rehearse"]
+    assert stands(built, "--offline")["next"] == ["kpack", "rehearse"]
 
 
-def test_changed_file_and_changed_lock_are_seen(desk: Desk) -> None:
-    write(desk)
-    desk.good("lock")
-    desk.good("build")
-    write(desk, "2.0")
-    found = stands(desk, "--offline")
+def test_changed_file_and_changed_lock_are_seen(built: Desk) -> None:
+    write(built, "2.0")
+    found = stands(built, "--offline")
     assert found["lock"]["fresh"] is False
     assert "alpha" in " ".join(found["lock"]["stale"])
     assert found["pack"]["of_lock"] is True
-    desk.good("lock")
-    found = stands(desk, "--offline")
+    built.good("lock")
+    found = stands(built, "--offline")
     assert (found["lock"]["fresh"], found["pack"]["of_lock"]) == (True, False)
     assert found["next"] == ["kpack", "build"]
 
 
-def test_damaged_pack_is_built_again(desk: Desk) -> None:
-    write(desk)
-    desk.good("lock")
-    desk.good("build")
-    desk.folder.joinpath("dist", "tiny.kpack.bin").write_bytes(b"no pack")
-    found = stands(desk, "--offline")
+def test_damaged_pack_is_built_again(built: Desk) -> None:
+    built.folder.joinpath("dist", "tiny.kpack.bin").write_bytes(b"no pack")
+    found = stands(built, "--offline")
     assert (found["pack"]["id"], found["next"]) == (None, ["kpack", "build"])
     assert "damaged" in found["pack"]["problem"]
 
 
-def test_old_pack_on_kaggle_is_pushed_anew(desk: Desk) -> None:
-    write(desk)
-    desk.good("lock")
-    desk.good("build")
-    desk.good("push")
-    write(desk, "2.0")
-    desk.good("lock")
-    desk.good("build")
-    passed(desk)
-    found = stands(desk)
+def test_old_pack_on_kaggle_is_pushed_anew(built: Desk) -> None:
+    built.good("push")
+    write(built, "2.0")
+    built.good("lock")
+    built.good("build")
+    passed(built)
+    found = stands(built)
     assert found["dataset"]["id"] not in (None, found["pack"]["id"])
     assert found["next"] == ["kpack", "push"]
-    assert "another pack, id" in desk.good("status").out
+    assert "another pack, id" in built.good("status").out
 
 
-def test_without_credentials_it_says_so_and_what_the_last_push_saw(desk: Desk) -> None:
-    write(desk)
-    desk.good("lock")
-    desk.good("build")
-    desk.good("push")
-    asked = len(desk.kaggle.calls)
-    found = json.loads(desk.good("status", "--json", KAGGLE_API_TOKEN="").out)
-    assert len(desk.kaggle.calls) == asked
+def test_without_credentials_it_says_so_and_what_the_last_push_saw(built: Desk) -> None:
+    built.good("push")
+    asked = len(built.kaggle.calls)
+    found = json.loads(built.good("status", "--json", KAGGLE_API_TOKEN="").out)
+    assert len(built.kaggle.calls) == asked
     assert found["dataset"]["asked"] is False
     assert (found["dataset"]["version"], found["dataset"]["id"]) == (1, found["pack"]["id"])
     assert found["dataset"]["note"]
@@ -151,12 +156,9 @@ def _sleeper(folder: Path) -> str:
     return str(program)
 
 
-def test_kaggle_that_fails_is_said(desk: Desk) -> None:
-    write(desk)
-    desk.good("lock")
-    desk.good("build")
-    desk.kaggle.faults["GetDatasetStatus"] = [Fault(status=401, message="expired")] * 9
-    found = stands(desk)
+def test_kaggle_that_fails_is_said(built: Desk) -> None:
+    built.kaggle.faults["GetDatasetStatus"] = [Fault(status=401, message="expired")] * 9
+    found = stands(built)
     assert found["dataset"]["asked"] is False
     assert "expired" in found["dataset"]["note"] or "credentials" in found["dataset"]["note"]
 
