@@ -194,9 +194,9 @@ def forget() -> None:
 
 def fail(error: Exception, pack: str, place: str, options: "dict[str, object]") -> int:
     """Say what went wrong, and in which place, and return the exit code."""
-    code = getattr(error, "code", 7)
+    code, n = getattr(error, "code", 7), getattr(error, "errno", 0) or 0
     advice = "check that the input is attached" if place == pack else "free some space there, or set TMPDIR"
-    advice = {5: "upload or copy the pack again", 6: "use a newer image"}.get(code, advice)
+    advice = {5: "upload or copy the pack again", 6: "use a newer image", -27: "lift ulimit -f"}.get(-n or code, advice)
     if options.get("json"):
         print(json.dumps({"error": {"code": code, "what": str(error), "where": place, "next": advice}}))
     else:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kpack import claims
-from kpack.errors import IntegrityError, MachineError, UsageError
+from kpack.errors import IntegrityError, MachineError, UsageError, room_advice
 from kpack.files import is_sha256, sha256_of
 
 if TYPE_CHECKING:
@@ -328,5 +328,5 @@ class Cache:
         return MachineError(
             f"the cache cannot be used: {error.strerror or error}",
             where=str(error.filename or self.root),
-            next="free some space, or set KPACK_CACHE to a folder that can be written",
+            next=f"{room_advice(error) or 'free some space'}, or set KPACK_CACHE to a folder that can be written",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import ClassVar
 
@@ -90,3 +91,15 @@ class MachineError(KpackError):
     """The machine said no."""
 
     exit_code = ExitCode.MACHINE
+
+
+_OF_ROOM = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space: the quota is used up",
+    errno.EFBIG: "lift the limit on the size of files (ulimit -f), or take a file system that has a higher one",
+}
+
+
+def room_advice(error: OSError) -> str | None:
+    """Return what to do about a file that found no room; None for an error of another kind."""
+    return _OF_ROOM.get(error.errno or 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import hashlib
 import json
@@ -15,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from kpack import claims
-from kpack.errors import MachineError
+from kpack.errors import MachineError, room_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +130,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
             raise MachineError(
                 f"cannot write: {error.strerror}",
                 where=str(path),
-                next="free some space" if error.errno == errno.ENOSPC else "choose another file or folder",
+                next=room_advice(error) or "choose another file or folder",
             ) from error
         raise
 

@@ -17,7 +17,7 @@ from kpack import __version__
 from kpack.cli.completion import VARIABLE
 from kpack.cli.session import SCREEN, Session, warn
 from kpack.errors import ExitCode, KpackError, MachineError, UsageError
-from kpack.restore.errors import RestoreError
+from kpack.restore.errors import RestoreError, no_working_folder
 
 COMMANDS = {
     "init": "environment",
@@ -228,6 +228,8 @@ def _told(error: Exception) -> dict[str, object]:
 
     A fault in kpack itself has no traceback either, and no exit code that says that a check failed.
     """
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        error = no_working_folder()
     if isinstance(error, (KpackError, RestoreError)):
         return {**error.to_dict()}
     if isinstance(error, OSError):

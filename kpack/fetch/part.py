@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from kpack.claims import locked
-from kpack.errors import MachineError
+from kpack.errors import MachineError, room_advice
 from kpack.fetch.decision import resumable
 from kpack.files import parsed
 from kpack.urls import stable
@@ -228,10 +228,11 @@ class _Writer:
 
 def cannot_write(error: OSError, path: Path) -> MachineError:
     """Return the error to raise when the disk says no."""
+    room = room_advice(error) or "free some space"
     return MachineError(
         f"cannot write a download: {error.strerror or error}",
         where=str(path),
-        next="free some space, or set KPACK_CACHE to a folder on another disk; what is there already is kept",
+        next=f"{room}, or set KPACK_CACHE to a folder on another disk; what is there already is kept",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Dict, List, Sequence, Union
 
@@ -86,6 +87,8 @@ def machine_error(error: OSError, doing: str, where: str = "") -> RestoreError:
     ``where`` is the path; without it the one that the system names.
     """
     path = where or str(error.filename or "")
+    if error.errno == 2 and not path:
+        return no_working_folder()
     reason = error.strerror or str(error)
     hints = {
         13: "run as a user who may write there, or restore with --target DIR",
@@ -101,4 +104,18 @@ def machine_error(error: OSError, doing: str, where: str = "") -> RestoreError:
         "cannot {}: {}".format(doing, reason),
         where=path,
         next=hints.get(error.errno or 0, "nothing was installed; try again when this is solved"),
+    )
+
+
+def no_working_folder() -> RestoreError:
+    """Return the error for a process whose working folder was deleted: of that alone no file name is known."""
+    try:
+        place = os.readlink("/proc/self/cwd").replace(" (deleted)", "")
+    except OSError:  # no Linux
+        place = "."
+    return RestoreError(
+        MACHINE,
+        "the working folder of this process was deleted",
+        where=place,
+        next="change to a folder that is there (cd, %cd or os.chdir), and try again",
     )

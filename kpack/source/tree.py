@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import lzma
 import os
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack import tether
-from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
+from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError, room_advice
 from kpack.files import sha256_of
 from kpack.git import GitAccess, access
 from kpack.urls import has_user, redacted, shown
@@ -66,8 +65,8 @@ def unpack(archive: Path, folder: Path, *, name: str) -> Path:
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
     except (tarfile.TarError, OSError, *UNREADABLE) as error:
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            what, advice = f"the source cannot be unpacked: {error.strerror}", "free some space"
+        if isinstance(error, OSError) and (advice := room_advice(error)) is not None:
+            what = f"the source cannot be unpacked: {error.strerror}"
             raise MachineError(what, where=name, next=advice) from error
         raise IntegrityError(
             f"the source archive cannot be unpacked: {error}", where=name, next="give a .tar.gz or a .zip"

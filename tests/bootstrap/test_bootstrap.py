@@ -123,6 +123,13 @@ def test_no_room_for_temporary_files_is_not_blamed_on_the_input(tmp_path: Path, 
     assert list(scratch.iterdir()) == []
 
 
+def test_a_limit_on_the_size_of_files_is_not_called_a_full_disk(tmp_path: Path, pack: BuiltPack) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
+    done = kit.restore(sys.executable, pack.path, before=limit, target=str(tmp_path / "t"))
+    assert (done.code, done.error["code"]) == (7, 7)
+    assert "ulimit -f" in done.error["next"]
+
+
 def test_two_packs_in_one_process_bring_their_own_engines(tmp_path: Path, pack: BuiltPack) -> None:
     other = kit.make_pack(tmp_path / "other", [make_wheel(tmp_path, "more")], name="other")
     code = kit.RUN + f"\nsys.argv[1] = {str(other.path)!r}\n" + kit.RUN + "\nimport thing, more; print(more.VERSION)"

@@ -110,7 +110,22 @@ def test_state_leaves_nothing_behind_when_nothing_was_done(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "words"), [(13, "user who may"), (28, "free some space"), (30, "read-only")])
+@pytest.mark.skipif(not os.path.exists("/proc/self/cwd"), reason="needs /proc")  # noqa: PTH110
+def test_a_working_folder_that_was_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        os.path.abspath("x")  # noqa: PTH100 - what the engine asks
+    error = machine_error(caught.value, "restore")
+    assert (error.code, error.where, error.what) == (7, str(gone), "the working folder of this process was deleted")
+    assert "os.chdir" in error.next
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(13, "user who may"), (27, "ulimit -f"), (28, "free some space"), (30, "read-only")]
+)
 def test_errors_of_the_system_say_what_to_do(number: int, words: str) -> None:
     error = machine_error(OSError(number, os.strerror(number), "/some/where"), "write")
     assert (error.code, error.where) == (7, "/some/where")
