@@ -10,7 +10,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from kpack import urls
 from kpack.resolve.wire import Ask, Failure, FoundFile, FoundSource, Request, Resolved
 from kpack.resolve.worker import direct
-from kpack.resolve.worker.files import DIGESTS
+from kpack.resolve.worker.files import DIGESTS, HashedContent
 from kpack.resolve.worker.provided import HOST
 from kpack.resolve.worker.requirements import bare
 
@@ -39,14 +39,6 @@ class WrongDigest(Exception):
 
     def __init__(self, filename: str, algorithm: str, found: str, given: str) -> None:
         super().__init__(f"{algorithm} of {filename} is {found}, its index says {given[:130]}")
-
-
-class HashedContent(NamedTuple):
-    """What a file's bytes were found to be, where its index does not say."""
-
-    sha256: str
-    size: int
-    """Bytes."""
 
 
 def digests(readers: Readers, found: Iterable[Chosen]) -> dict[str, HashedContent]:

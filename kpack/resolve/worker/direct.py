@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import urllib.parse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pip._internal.utils.urls import url_to_path
 
@@ -13,8 +11,7 @@ from kpack import urls
 from kpack.resolve.wire import FoundFile, FoundSource
 
 if TYPE_CHECKING:
-    from kpack.resolve.worker.answer import HashedContent
-    from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.files import HashedContent, IndexFile
 
 
 def address(line: str) -> str:
@@ -43,25 +40,7 @@ def from_folder(file: IndexFile, content: HashedContent) -> tuple[FoundFile | No
     return found, FoundSource(kind="wheel", url=path, sha256=content.sha256)
 
 
-class FetchedFile(NamedTuple):
-    """A file that pip got from a direct URL."""
-
-    sha256: str
-    size: int
-    """Bytes."""
-
-    @classmethod
-    def at(cls, path: str, record: Any) -> FetchedFile:
-        """Return what lies at ``path``; where pip's ``record`` has no sha256, it is read for it.
-
-        A URL may have a digest of another algorithm, which pip has checked.
-        """
-        known = record.to_dict().get("archive_info", {}).get("hashes", {}).get("sha256")
-        with Path(path).open("rb") as stream:
-            return cls(known or hashlib.file_digest(stream, "sha256").hexdigest(), stream.seek(0, 2))
-
-
-def from_record(url: str, record: Any, fetched: FetchedFile | None) -> tuple[FoundFile | None, FoundSource | None]:
+def from_record(url: str, record: Any, fetched: HashedContent | None) -> tuple[FoundFile | None, FoundSource | None]:
     """Return (file, source) for a direct URL: a file for a remote wheel, else a source; both for a local wheel.
 
     Paths are absolute; the parent makes them relative. ``fetched`` is the file which pip has got.

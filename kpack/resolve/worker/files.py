@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import re
 import urllib.parse
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
@@ -98,6 +100,24 @@ class IndexFile:
     def is_wheel(self) -> bool:
         """Wheel, or else sdist."""
         return self.tags is not None
+
+
+class HashedContent(NamedTuple):
+    """What a file's bytes were found to be, where nobody says."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+
+    @classmethod
+    def at(cls, path: str, record: Any) -> HashedContent:
+        """Return what lies at ``path``; where pip's ``record`` (PEP 610) has no sha256, it is read for it.
+
+        A URL may have a digest of another algorithm, which pip has checked.
+        """
+        known = record.to_dict().get("archive_info", {}).get("hashes", {}).get("sha256")
+        with Path(path).open("rb") as stream:
+            return cls(known or hashlib.file_digest(stream, "sha256").hexdigest(), stream.seek(0, 2))
 
 
 @functools.cache

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from kpack.resolve.wire import Question
     from kpack.resolve.worker.connection import Connection
-    from kpack.resolve.worker.direct import FetchedFile
-    from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.files import HashedContent, IndexFile
     from kpack.resolve.worker.requirements import Metadata
 
 
@@ -41,7 +40,7 @@ class Readers:
         """Every file that became a candidate, by URL."""
         self.direct: dict[str, Any] = {}
         """pip's record (PEP 610) of what was prepared from source or a direct URL, by URL."""
-        self.fetched: dict[str, FetchedFile] = {}
+        self.fetched: dict[str, HashedContent] = {}
         """The files that pip has got for that, by URL."""
         self.seen: dict[str, Metadata] = {}
         """Metadata of what pip prepared itself, by URL."""

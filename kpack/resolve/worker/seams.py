@@ -38,9 +38,9 @@ from piptools.resolver import BacktrackingResolver
 
 from kpack import licenses, urls
 from kpack.git import GitAccess, access
-from kpack.resolve.worker.direct import FetchedFile
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
+from kpack.resolve.worker.files import HashedContent
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, Needs, invalid
 from kpack.resolve.worker.unisolated import admit_build, metadata_folder
@@ -189,7 +189,7 @@ class Finder:
     markers: Markers
     files: dict[str, IndexFile]
     direct: dict[str, Any]
-    fetched: dict[str, FetchedFile]
+    fetched: dict[str, HashedContent]
     seen: dict[str, Metadata]
     """Those of `readers.Readers`."""
     on_metadata: Callable[[IndexFile], None] = lambda _file: None
@@ -369,7 +369,7 @@ class Finder:
         url = ireq.link.url_without_fragment
         self.direct[url] = ireq.download_info
         if ireq.local_file_path and os.path.isfile(ireq.local_file_path):  # noqa: PTH113 - pip's own text
-            self.fetched[url] = FetchedFile.at(ireq.local_file_path, ireq.download_info)
+            self.fetched[url] = HashedContent.at(ireq.local_file_path, ireq.download_info)
         self.seen[url] = metadata
         return metadata
 
