@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import queue
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from kpack.resolve.wire import Answer, Failure, Message, RequiresAnswer
     from kpack.resolve.worker.connection import Connection
 
+_YOUNG = 100_000
+"""Objects that are made before the collector looks for garbage in circles: those of modules and pages live on."""
 _PERHAPS = (
     "pip._vendor.requests",
     "pip._internal.cli.base_command",
@@ -29,6 +32,7 @@ _PERHAPS = (
 
 def main() -> None:
     """Answer questions until there are no more, and leave without waiting for guesses under way."""
+    gc.set_threshold(_YOUNG, 20, 20)
     os.environ["PIP_CONFIG_FILE"] = os.devnull
     os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     questions: queue.SimpleQueue[str] = queue.SimpleQueue()
