@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from kpack.resolve.child import error_of
 from kpack.resolve.wire import Asked, Failure, IndexAddress, Limit, Provided, Question, dumps, loads
 from kpack.resolve.worker.files import read_file, read_name
 from kpack.resolve.worker.pages import read_page
-from kpack.resolve.worker.requirements import Markers, Metadata, bare, excess, repaired, together
+from kpack.resolve.worker.requirements import Markers, Metadata, bare, excess, readable, repaired, together
 from kpack.resolve.worker.web import Once, Response, Unreachable
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}([_.-][a-z0-9]{1,4}){0,2}", fullmatch=True)
@@ -99,6 +100,29 @@ def test_marker_is_judged_once_for_each_extra() -> None:
     markers = Markers({"python_version": "3.12", "sys_platform": "linux"})
     line = "dep; extra == 'one' or python_version < '3'"
     assert [markers.holds(line, extra) for extra in ("", "one", "two", "one")] == [False, True, False, True]
+
+
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,4}[A-Za-z0-9])?"
+_CLAUSE = r"(==|!=|>=|<=|<|>|~=) ?[0-9]{1,3}(\.[0-9]{1,2}){0,3}(\.\*|rc1)?"
+
+
+@given(
+    st.from_regex(
+        rf"\A{_NAME}(\[{_NAME}(, ?{_NAME})?\])? ?({_CLAUSE}(, ?{_CLAUSE})?)? ?; ?extra ?== ?('{_NAME}'|\"{_NAME}\")\Z"
+    ),
+    st.from_regex(rf"\A{_NAME}\Z"),
+)
+def test_the_usual_line_of_an_extra_is_judged_as_packaging_judges_it(line: str, other: str) -> None:
+    try:
+        read = Requirement(line)
+    except InvalidRequirement:
+        assert not readable(line)
+        return
+    assert readable(line)
+    assert read.marker is not None
+    own = line.split("==")[-1].strip(" '\"")
+    for extra in ("", own, own.upper(), other):
+        assert Markers({}).holds(line, extra) == read.marker.evaluate({"extra": extra})
 
 
 def test_request_travels_as_json() -> None:

@@ -152,6 +152,25 @@ def test_a_pin_of_the_old_lock_is_kept_on_the_straight_way() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pin", "versions"),
+    [
+        ("1.0", ("0.9", "1.0", "1.0+cpu", "2.0")),
+        ("1", ("0.9", "1.0.0", "1.0rc1", "2.0")),
+        ("1.0rc1", ("1.0rc1", "1.0", "2.0")),
+        ("1.0", ("0.9", "2.0")),
+    ],
+)
+def test_a_pin_is_what_a_search_takes_for_it_however_it_is_spelled(pin: str, versions: tuple[str, ...]) -> None:
+    universe = Universe()
+    for version in versions:
+        universe.wheel("a", version, "b")
+    universe.wheel("b", "1.0")
+    ours, theirs = both(universe, ["a"], pins={"a": pin})
+    assert ours == theirs
+    assert (ours is None) == (versions == ("0.9", "2.0"))
+
+
+@pytest.mark.parametrize(
     ("needs", "asked", "pins"),
     [
         (("b",), ("a", "b<2"), {}),  # which b is taken first is a matter of order

@@ -9,6 +9,8 @@ import json
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from pip._vendor.packaging.version import Version
+
 from kpack import urls
 from kpack.resolve.wire import Owners
 from kpack.resolve.worker import links
@@ -17,8 +19,6 @@ from kpack.resolve.worker.web import Once, Response, Unreachable, Web
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from pip._vendor.packaging.version import Version
 
     from kpack.resolve.wire import IndexAddress
     from kpack.resolve.worker.kept_pages import KeptPage, KeptPages
@@ -73,6 +73,16 @@ class Page:
         ]
         return [self.rows[place] for place in sorted(places)]
 
+    def rows_near(self, version: Version) -> list[int]:
+        """Return the places of rows that may be of a version with the same release number: ``1.2rc1`` for ``1.2``."""
+        release = _release(version)
+        near = []
+        for text, places in self.places.spelled.items():
+            other = version_of(text) if text else None
+            if other is None or _release(other) == release:
+                near += places
+        return sorted(near)
+
     def rows_above(self, version: Version) -> list[Row]:
         """Return the rows that may be of a later version, told by the part of the file name that mostly is one."""
         kept = []
@@ -81,6 +91,14 @@ class Page:
             if other is None or other > version:
                 kept += places
         return [self.rows[place] for place in sorted(kept)]
+
+
+def _release(version: Version) -> tuple[int, ...]:
+    """Return the release number of a version without the zeros at its end: 1.0 and 1 are the same."""
+    release: tuple[int, ...] = version.release
+    while release and not release[-1]:
+        release = release[:-1]
+    return release
 
 
 def _doubt_twins(files: Iterable[IndexFile]) -> None:
@@ -187,6 +205,18 @@ class TargetPages:
         self.flat = pages.flat
         self.fit = fit
         self.best = Once(self._best)
+        """The file to take for every version of a name."""
+        self._near = Once(self._best_near)
+
+    def near(self, name: str, version: Version) -> dict[Version, IndexFile]:
+        """Return those of `best` that have the release number of ``version``, and perhaps others: few rows are read."""
+        everything = self.best.known(name)
+        return self._near(f"{name} {version}") if everything is None else everything
+
+    def _best_near(self, key: str) -> dict[Version, IndexFile]:
+        name, _, version = key.partition(" ")
+        page = self.page(name)
+        return self.fit.best(name, page.read([page.rows[place] for place in page.rows_near(Version(version))]))
 
     def _best(self, name: str) -> dict[Version, IndexFile]:
         page = self.page(name)

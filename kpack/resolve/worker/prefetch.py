@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pip._vendor.packaging.requirements import InvalidRequirement
 from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
 
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.web import Unreachable
@@ -59,13 +60,16 @@ class Prefetcher:
             return  # the resolver meets the same trouble if it comes here, and reports it
 
     def _newest(self, name: str, requirement: Requirement) -> IndexFile | None:
-        best = self._readers.pages.best(name)
         pin = self._pins.get(name)
-        wheels = [version for version, file in best.items() if file.is_wheel and file.yanked is None]
+        if pin is not None:
+            for version, file in self._readers.pages.near(name, Version(pin)).items():
+                if str(version) == pin and requirement.specifier.contains(version, prereleases=True) and _plain(file):
+                    return file
+        best = self._readers.pages.best(name)
+        wheels = [version for version, file in best.items() if _plain(file)]
         fitting = list(requirement.specifier.filter(wheels, prereleases=True))
-        pinned = [version for version in fitting if str(version) == pin]
         final = [version for version in fitting if not version.is_prerelease]
-        newest = max(pinned or final or fitting, default=None)
+        newest = max(final or fitting, default=None)
         return None if newest is None else best[newest]
 
     def ahead(self, file: IndexFile) -> None:
@@ -78,7 +82,7 @@ class Prefetcher:
         older = sorted((version for version, other in best.items() if version < file.version), reverse=True)
         for version in older[: min(2 * count, AHEAD)]:
             other = best[version]
-            if other.is_wheel and other.yanked is None and not version.is_prerelease:
+            if _plain(other) and not version.is_prerelease:
                 self._submit(self._read, other)
 
     def _read(self, file: IndexFile) -> None:
@@ -86,3 +90,7 @@ class Prefetcher:
             self._readers.metadata(file)
         except (Unreachable, BadMetadata):
             return
+
+
+def _plain(file: IndexFile) -> bool:
+    return file.is_wheel and file.yanked is None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
 
 from kpack.resolve.worker.answer import Chosen
 from kpack.resolve.worker.files import specifiers
@@ -24,9 +25,8 @@ from kpack.resolve.worker.web import Unreachable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pip._vendor.packaging.version import Version
-
     from kpack.resolve.worker.course import Course
+    from kpack.resolve.worker.files import IndexFile
     from kpack.resolve.worker.readers import Readers
 
 
@@ -58,7 +58,15 @@ class _Taken(NamedTuple):
     extras: set[str]
 
 
-def _held(pins: Mapping[str, str], asked: Iterable[Requirement]) -> Iterator[tuple[str, SpecifierSet]]:
+class _Held(NamedTuple):
+    """What the old lock holds a name to."""
+
+    version: Version
+    specifier: SpecifierSet
+    """``==`` that version, which has local ones of it, too."""
+
+
+def _held(pins: Mapping[str, str], asked: Iterable[Requirement]) -> Iterator[tuple[str, _Held]]:
     """Yield what the old lock holds names to, as pip-tools takes it: not what a request itself excludes."""
     primary: dict[str, SpecifierSet] = {}
     for requirement in asked:
@@ -67,13 +75,13 @@ def _held(pins: Mapping[str, str], asked: Iterable[Requirement]) -> Iterator[tup
     for name, version in pins.items():
         pinned = SpecifierSet(f"=={version}")
         if name not in primary or primary[name].contains(version, prereleases=pinned.prereleases):
-            yield name, pinned
+            yield name, _Held(Version(version), pinned)
 
 
 class _Walk:
     """Takes requirements in, each once."""
 
-    def __init__(self, readers: Readers, held: Mapping[str, SpecifierSet], course: Course | None) -> None:
+    def __init__(self, readers: Readers, held: Mapping[str, _Held], course: Course | None) -> None:
         self._readers = readers
         self._held = held
         self._course = course
@@ -133,23 +141,28 @@ class _Walk:
             return has
         ranked = self._ranked.get(name)
         if ranked is None:
-            files = self._readers.pages.best(name)
+            files = self._files(name)
             ranked = sorted((version for version, file in files.items() if file.yanked is None), reverse=True)
             self._ranked[name] = ranked
         if name in self._held:
-            specifier &= self._held[name]
+            specifier &= self._held[name].specifier
         odd = bool(specifier.prereleases)
         for version in ranked:
             if (odd or not version.is_prerelease) and specifier.contains(version, prereleases=True):
                 return version
         raise _Crooked
 
+    def _files(self, name: str) -> Mapping[Version, IndexFile]:
+        """Return the file to take for every version of a name that may be taken."""
+        held, pages = self._held.get(name), self._readers.pages
+        return pages.best(name) if held is None else pages.near(name, held.version)
+
     def _first(self, name: str, version: Version) -> _Taken:
         """Return the version of a name that nothing was taken of yet."""
         readers = self._readers
         if readers.kernel.fixed(name):
             return _Taken(version, readers.kernel.url(name), readers.kernel.needs(name, readers.markers), set())
-        file = readers.pages.best(name)[version]
+        file = self._files(name)[version]
         if not file.is_wheel:
             raise _Crooked
         metadata = readers.metadata(file)
