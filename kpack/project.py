@@ -382,13 +382,11 @@ def build(
     from kpack import pack
     from kpack.checkpoints import fetching
     from kpack.debian.content import notes_of
-    from kpack.lock import own_metadata
     from kpack.pack import native, plan
     from kpack.pack.admission import Judges, Verdicts
     from kpack.pack.content import WheelFile
     from kpack.pack.copy import SpanMemory
     from kpack.pack.layout import content_of
-    from kpack.target import targets
 
     made = project.current_lock()
     fetcher = _with_credentials(fetcher, project.environment)
@@ -427,6 +425,9 @@ def build(
         archives = {f"wheels/{name}": verdict.archive for name, verdict in said.items() if verdict.archive is not None}
 
         def plan_notes() -> tuple[str, ...]:
+            from kpack.lock import own_metadata  # not where it is known what they say
+            from kpack.target import targets
+
             own_metadata.check(made, project.environment, targets(project.environment, project.bases), said)
             return plan.notes(content.targets, wheels, project.bases, archives)
 
