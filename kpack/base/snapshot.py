@@ -236,7 +236,19 @@ class _Snapshot(Reader):
                 f"on {environment['sys_platform']}",
             )
         full = environment["python_full_version"].rstrip("+")
-        self.version(full, "environment.python_full_version")
+        release = self.version(full, "environment.python_full_version").release
+        series = ".".join(map(str, release[:2]))
+        self.expect(release[0] == 3, "environment.python_full_version", f"kpack locks for Python 3, not {full:.40}")
+        self.expect(
+            environment["python_version"] == series,
+            "environment.python_version",
+            f"{environment['python_version']!r:.40} is not the series of Python {full:.40}",
+        )
+        self.expect(
+            re.fullmatch(r"[a-z0-9_]{1,40}", environment["platform_machine"]) is not None,
+            "environment.platform_machine",
+            f"not the name of a machine: {environment['platform_machine']!r:.40}",
+        )
         return environment | {"python_full_version": full}
 
     def distributions(

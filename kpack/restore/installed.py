@@ -145,8 +145,11 @@ def unsound(item: Installed) -> str:
         return "its RECORD does not list its own metadata"
     for path, row in rows.items():
         if row.size:
+            place = os.path.join(lib, path)
+            if ".." in path:  # as it was written: by names, so that a folder that is a link changes nothing
+                place = os.path.normpath(place)
             try:
-                size = os.stat(os.path.join(lib, path)).st_size
+                size = os.stat(place).st_size
             except (OSError, ValueError) as error:
                 return "{:.200}, which its RECORD lists, is not there: {}".format(
                     path, getattr(error, "strerror", error)

@@ -1,4 +1,7 @@
-"""What an import will find once planned files are there: the way of `importlib`'s path finder, nothing imported."""
+"""What an import will find once planned files are there: the way of `importlib`'s path finder, nothing imported.
+
+An entry of sys.path may be a zip archive, or a folder in one (`zipimport`): its files are found as those of a folder.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +77,14 @@ class ModuleFinder:
                     folder = folder.rpartition("/")[0]
         self._leaving = leaving
         self._names: Dict[str, FrozenSet[str]] = {}
+        self._inside: Dict[str, Set[str]] = {}
+        """Of archives: what is in each folder, the archive itself among them."""
+        for path in dict.fromkeys(archive(folder) for folder in self._folders if not os.path.isdir(folder)):
+            for file in archived(path) if path else ():
+                folder, _, name = file.rpartition("/")
+                while name and folder.startswith(path):
+                    self._inside.setdefault(folder, set()).add(name)
+                    folder, _, name = folder.rpartition("/")
         self._found: Dict[str, Tuple[int, List[str]]] = {}
 
     def find(self, name: str) -> Tuple[int, List[str]]:
@@ -126,7 +137,8 @@ class ModuleFinder:
         files = [path + suffix for suffix in _SUFFIXES if last + suffix in names]
         if brought == MODULE or any(self._is_file(file) for file in files):
             return MODULE
-        return SPACE if brought == SPACE or (there and os.path.isdir(path)) else NOTHING
+        is_folder = there and (path in self._inside or os.path.isdir(path))
+        return SPACE if brought == SPACE or is_folder else NOTHING
 
     def holds_modules(self, folder: str) -> bool:
         """Tell whether a shared folder that is there has a module or a package in it."""
@@ -136,9 +148,14 @@ class ModuleFinder:
         )
 
     def _is_file(self, path: str) -> bool:
-        return path not in self._leaving and os.path.isfile(path)
+        if path in self._leaving:
+            return False
+        folder, _, name = path.rpartition("/")
+        return os.path.isfile(path) or (name in self._inside.get(folder, ()) and path not in self._inside)
 
     def _listed(self, folder: str) -> FrozenSet[str]:
+        if folder not in self._names and folder in self._inside:
+            self._names[folder] = frozenset(self._inside[folder])
         if folder not in self._names:
             try:
                 self._names[folder] = frozenset(os.listdir(folder))
@@ -153,6 +170,24 @@ class ModuleFinder:
         except OSError:
             return False
         return any(word in raw for word in _MERGES)
+
+
+def archive(path: str) -> str:
+    """Return the zip archive that ``path`` is, or lies in, as `zipimport` finds it; empty for none."""
+    while path and not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path if os.path.isfile(path) else ""
+
+
+def archived(path: str) -> List[str]:
+    """Return the paths of what can be imported from a zip archive, each below its own; none when it cannot be read."""
+    import zipfile  # hardly any path has an archive
+
+    try:
+        with zipfile.ZipFile(path) as opened:
+            return [path + "/" + name for name in opened.namelist() if name.endswith((".py", ".pyc"))]
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return []
 
 
 def names(paths: Iterable[str]) -> Set[str]:

@@ -52,7 +52,11 @@ class Hidden:
         self._standard = {os.path.abspath(sysconfig.get_path(key)) for key in ("stdlib", "platstdlib")}
         libs = {os.path.realpath(wheel.lib): wheel.lib for wheel in wheels}
         found = [libs.get(os.path.realpath(folder), folder) for folder in order(scheme)]
-        self._folders = [folder for folder in dict.fromkeys(found) if os.path.isdir(folder) or folder in libs.values()]
+        self._folders = [
+            folder
+            for folder in dict.fromkeys(found)
+            if os.path.isdir(folder) or folder in libs.values() or modules.archive(folder)
+        ]
         own = {os.getcwd()} if "" in entries() else {os.path.abspath(item) for item in entries()[:1]}
         self._own = own - _lasting()
         outer = {wheel.name: modules.outermost(wheel) for wheel in wheels}
@@ -134,6 +138,8 @@ class Hidden:
                     )
 
     def _is_standard(self, folder: str) -> bool:
+        if os.path.basename(folder) == "python{}{}.zip".format(*sys.version_info[:2]):
+            return True
         return folder in self._standard or (
             os.path.dirname(folder) in self._standard
             and os.path.basename(folder) not in ("site-packages", "dist-packages")

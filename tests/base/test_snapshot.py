@@ -306,6 +306,12 @@ def test_a_folder_in_the_way_of_a_shipped_name_does_not_matter(tmp_path: Path) -
         ({"environment": {**marker_environment("3.12.1", "x86_64"), "sys_platform": "darwin"}}, "environment"),
         ({"environment": {**marker_environment("3.12.1", "x86_64"), "implementation_name": "pypy"}}, "environment"),
         ({"environment": {**marker_environment("x", "x86_64")}}, "environment.python_full_version"),
+        ({"environment": {**marker_environment("4.0.0", "x86_64")}}, "environment.python_full_version"),
+        (
+            {"environment": {**marker_environment("3.12.1", "x86_64"), "python_version": "3.13"}},
+            "environment.python_version",
+        ),
+        ({"environment": {**marker_environment("3.12.1", "x86 64")}}, "environment.platform_machine"),
         ({"distributions": {}}, "distributions"),
         ({"distributions": ["x"]}, "distributions[0]"),
         ({"distributions": [{"name": "x"}]}, "distributions[0].version"),

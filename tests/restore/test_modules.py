@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import sys
+import zipfile
 from importlib.machinery import PathFinder
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -56,6 +59,8 @@ def test_names_are_found_as_the_interpreter_finds_them(tmp_path: Path) -> None:
         for number, folder in enumerate(folders):
             grow(folder, random.Random(f"{seed} {number}"))
         there = [str(folder) for folder in folders]
+        if seed % 2:  # zipimport
+            there[seed % 3] = shutil.make_archive(there[seed % 3] + "-", "zip", there[seed % 3])
         finder = modules.ModuleFinder(there, {})
         for name in ("a", "b", "a/a", "a/b", "b/a", "a/a/b", "b/b/b", "a/b/a"):
             assert finder.find(name) == by_importlib(name, there), (seed, name)
@@ -166,6 +171,27 @@ def test_a_wheel_that_is_hidden_in_part_says_which(hidden: str, code: int, kerne
     assert done.code == code, done.out
     said = f"{hidden} in {tmp_path}/other comes before the one of thing 1.0"
     assert done.report["notes"] == [said] if code == 0 else said in done.error["what"]
+
+
+def test_a_wheel_that_an_archive_on_the_path_hides_is_refused(kernel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:
+        archive.writestr("lib/thing/__init__.py", "")
+    (tmp_path / "none.zip").write_bytes(b"nothing of it")
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")])
+    entries = [tmp_path / "none.zip", tmp_path / "old.zip/lib"]
+    done = kit.restore(kernel, pack.path, env={"PYTHONPATH": os.pathsep.join(map(str, entries))})
+    said = f"thing in {tmp_path}/old.zip/lib comes before the one of thing 1.0"
+    assert (done.code, said in done.error["what"]) == (6, True)
+
+
+def test_a_library_that_is_a_link_is_whole_the_second_time(kernel: Path, tmp_path: Path) -> None:
+    lib = kit.purelib(kernel)
+    lib.rename(tmp_path / "elsewhere")
+    lib.symlink_to(tmp_path / "elsewhere")
+    wheel = make_wheel(tmp_path, "thing", files={"thing-1.0.data/scripts/tool": "#!/bin/sh\n", "thing.py": ""})
+    pack = kit.make_pack(tmp_path / "pack", [wheel])
+    assert kit.good(kernel, pack.path).report["changed"]
+    assert not kit.good(kernel, pack.path).report["changed"]
 
 
 def test_a_module_beside_a_package_of_its_name_would_not_be_found(kernel: Path, tmp_path: Path) -> None:
