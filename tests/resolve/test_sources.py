@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import shutil
@@ -9,15 +10,17 @@ import subprocess
 import tarfile
 import zipfile
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kpack.errors import IntegrityError, MisfitError, NoSolution
+from kpack.resolve import resolve
 from kpack.resolve.model import Source
 from kpack.resolve.worker import seams
 from kpack.resolve.worker.seams import UPLOADED_PRIOR_TO
-from tests.resolve.scenario import packed
+from kpack.target import targets
+from tests.resolve.scenario import base_image, packed
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -213,6 +216,28 @@ def test_repository_is_pinned_to_the_commit(scenario: Scenario) -> None:
     assert source is not None
     assert (source.kind, source.revision, source.commit) == ("vcs", "v1", git("rev-parse", "HEAD"))
     assert source.url == f"git+file://{folder}"
+
+
+def test_no_command_line_has_the_password_of_an_index(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    start = subprocess.Popen.__init__
+
+    def starting(own: subprocess.Popen[str], args: Sequence[str], *more: Any, **keywords: Any) -> None:
+        started.extend(map(str, args))
+        start(own, args, *more, **keywords)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", starting)
+    scenario.wheel("tool", "1.0")
+    files = project("top", "1.0")
+    files["pyproject.toml"] = files["pyproject.toml"].replace("requires = []", 'requires = ["tool"]')
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    scenario.index.auth = "Basic " + base64.b64encode(b"user:s3cret").decode()
+    url = scenario.index.url.replace("http://", "http://user:s3cret@")
+    environment = scenario.environment("top", allow_source=["top"])
+    answer = resolve(environment, targets(environment, [base_image({})]), cache_dir=None, index_url=url)
+    assert packed(answer.targets[0]) == {"top": "1.0"}
+    assert "install" in started
+    assert not [word for word in started if "s3cret" in word]
 
 
 def test_requirement_on_a_direct_url_must_fit_it(scenario: Scenario) -> None:

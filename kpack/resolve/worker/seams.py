@@ -45,6 +45,11 @@ from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, Needs, invalid
 from kpack.resolve.worker.unisolated import admit_build, metadata_folder
 
+try:
+    from pip._internal.build_env import installer as pip_installer
+except ImportError:  # pip 26.2 and older
+    from pip._internal import build_env as pip_installer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -469,6 +474,34 @@ def _prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
         own.req._set_requirement()  # noqa: SLF001
 
 
+_PIPS_CALL = pip_installer.call_subprocess
+_BY_VARIABLE = {"-i": "PIP_INDEX_URL", "--extra-index-url": "PIP_EXTRA_INDEX_URL", "--find-links": "PIP_FIND_LINKS"}
+
+
+def _call_quietly(words: list[str], *args: Any, **more: Any) -> Any:
+    """Stand for the call by which pip fills a build environment: URLs with a user go by its environment variables."""
+    kept, given = quiet(words)
+    return _PIPS_CALL(kept, *args, **{**more, "extra_environ": {**(more.get("extra_environ") or {}), **given}})
+
+
+def quiet(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the words of a pip command without options whose URL has a user, and the variables that say the same."""
+    kept: list[str] = []
+    given: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        name = _BY_VARIABLE.get(word)
+        if name is None:
+            kept.append(word)
+            continue
+        url = next(rest)
+        if urls.has_user(url):
+            given[name] = f"{given.get(name, '')} {url}".strip()
+        else:
+            kept += [word, url]
+    return kept, given
+
+
 class _QuietGit:
     """Keeps the user and password of a repository's URL off pip's command lines of git."""
 
@@ -504,6 +537,7 @@ def install() -> None:
     (`UrlDependency`).
     """
     SourceDistribution.prepare_distribution_metadata = _prepare_metadata
+    pip_installer.call_subprocess = _call_quietly
     Git.get_url_rev_and_auth, Git.run_command = _QuietGit.get_url_rev_and_auth, _QuietGit.run_command
     LinkCandidate._check_metadata_consistency = lambda *_: None  # noqa: SLF001
     pip_resolver.PipReporter = _Counting
