@@ -13,12 +13,15 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
+
+from kpack.lint.memory import PartMemory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,6 +181,13 @@ class Bench:
         environment = {**clean(), "KPACK_CACHE": str(cache or self.fresh()), "KPACK_INDEX_URL": f"{self.root}/simple"}
         environment["PYTHONPATH"] = str(ROOT)
         return timed([sys.executable, "-m", "kpack", "lock"], self.folder, environment, codes=codes)
+
+    def read_natives(self, cache: Path) -> None:
+        """Have ``cache`` hold the native code of what is locked: the look-alike has no wheels to read it from."""
+        memory = PartMemory(cache / "native")
+        for package in tomllib.loads(self.lock.read_text())["packages"]:
+            for wheel in package["wheels"]:
+                memory.put(wheel["hashes"]["sha256"], ())
 
     @property
     def lock(self) -> Path:

@@ -77,6 +77,7 @@ def warm(bench: Bench, rounds: int) -> None:
     ours, theirs, times = bench.fresh(), bench.fresh(), Times()
     bench.config(more, text)
     bench.kpack(cache=ours)
+    bench.read_natives(ours)
     bench.uv(cache=theirs)
     for _ in range(2 * rounds):
         bench.config(LONG, text)

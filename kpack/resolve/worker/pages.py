@@ -73,15 +73,15 @@ class Page:
         ]
         return [self.rows[place] for place in sorted(places)]
 
-    def rows_near(self, version: Version) -> list[int]:
+    def places_near(self, version: Version) -> set[int]:
         """Return the places of rows that may be of a version with the same release number: ``1.2rc1`` for ``1.2``."""
         release = _release(version)
-        near = []
+        near: set[int] = set()
         for text, places in self.places.spelled.items():
             other = version_of(text) if text else None
             if other is None or _release(other) == release:
-                near += places
-        return sorted(near)
+                near.update(places)
+        return near
 
     def rows_above(self, version: Version) -> list[Row]:
         """Return the rows that may be of a later version, told by the part of the file name that mostly is one."""
@@ -216,11 +216,15 @@ class TargetPages:
     def _best_near(self, key: str) -> dict[Version, IndexFile]:
         name, _, version = key.partition(" ")
         page = self.page(name)
-        return self.fit.best(name, page.read([page.rows[place] for place in page.rows_near(Version(version))]))
+        near = page.places_near(Version(version))
+        return self._best_of(page, (place for place in self.fit.fitting(name, page.places) if place in near))
 
     def _best(self, name: str) -> dict[Version, IndexFile]:
         page = self.page(name)
-        return self.fit.best(name, page.read([page.rows[place] for place in self.fit.fitting(name, page.places)]))
+        return self._best_of(page, self.fit.fitting(name, page.places))
+
+    def _best_of(self, page: Page, places: Iterable[int]) -> dict[Version, IndexFile]:
+        return self.fit.best(page.name, page.read([page.rows[place] for place in places]))
 
 
 def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
