@@ -28,6 +28,7 @@ MOST = 20_000
 HINT = "make the file anew with the cell that `kpack probe` prints"
 
 _LONGEST_NAME = 255
+_NO_NAME = frozenset(" /\\")
 
 
 def read(path: Path) -> str:
@@ -100,30 +101,37 @@ class Reader:
         """Return a value that must be a string."""
         if not isinstance(value, str):
             raise self.error(key, f"a string is needed, not {_shown(value)}")
-        self.expect(len(value) <= LONGEST, key, f"longer than {LONGEST} characters")
-        self.expect(value.isascii() or _encodable(value), key, f"no text: {value!r:.80}")
+        if len(value) > LONGEST:
+            raise self.error(key, f"longer than {LONGEST} characters")
+        if not value.isascii() and not _encodable(value):
+            raise self.error(key, f"no text: {value!r:.80}")
         return value
 
     def items(self, value: object, key: str, of: str = "") -> list[Any]:
         """Return a value that must be a list, of what ``of`` says."""
         if not isinstance(value, list):
             raise self.error(key, f"a list{of} is needed")
-        self.expect(len(value) <= MOST, key, f"more than {MOST} items")
+        if len(value) > MOST:
+            raise self.error(key, f"more than {MOST} items")
         return value
 
     def table(self, value: object, key: str, what: str = "an object is needed") -> dict[str, Any]:
         """Return a value that must be an object."""
         if not isinstance(value, dict):
             raise self.error(key, what)
-        self.expect(len(value) <= MOST, key, f"more than {MOST} keys")
+        if len(value) > MOST:
+            raise self.error(key, f"more than {MOST} keys")
         return value
 
     def texts(self, value: object, key: str) -> tuple[str, ...]:
         """Return a value that must be a list of strings."""
         found = self.items(value, key, " of strings")
-        self.expect(all(isinstance(item, str) for item in found), key, "a list of strings is needed")
         # An image has 20,000 lines of requirements: one look at all of a distribution's is enough for nearly all.
-        if "".join(found).isascii() and max(map(len, found), default=0) <= LONGEST:
+        try:
+            plain = "".join(found).isascii()
+        except TypeError:
+            raise self.error(key, "a list of strings is needed") from None
+        if plain and max(map(len, found), default=0) <= LONGEST:
             return tuple(found)
         return tuple(self.string(item, key) for item in found)
 
@@ -137,8 +145,8 @@ class Reader:
     def name(self, value: object, key: str) -> NormalizedName:
         """Return the normalised name of a distribution; what an image has may be spelled against the specification."""
         text = self.string(value, key)
-        good = 0 < len(text) <= _LONGEST_NAME and text.isprintable() and not set(text) & set(" /\\")
-        self.expect(good, key, f"not the name of a distribution: {text!r:.80}")
+        if not 0 < len(text) <= _LONGEST_NAME or not text.isprintable() or not _NO_NAME.isdisjoint(text):
+            raise self.error(key, f"not the name of a distribution: {text!r:.80}")
         return canonicalize_name(text)
 
     def version(self, text: str, key: str) -> Version:
@@ -166,7 +174,8 @@ class Reader:
         for text in found:
             plain = text.removesuffix("/")
             good = plain and posixpath.normpath(plain) == plain and plain.split("/")[0] != ".." and "\0" not in plain
-            self.expect(bool(good) and plain != ".", key, f"not a plain path: {text!r:.80}")
+            if not good or plain == ".":
+                raise self.error(key, f"not a plain path: {text!r:.80}")
         return found
 
 

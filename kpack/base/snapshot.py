@@ -263,7 +263,8 @@ class _Snapshot(Reader):
             for key in sorted(row.keys() - _DISTRIBUTION_KEYS):
                 raise self.error(f"{at}.{key}", "unknown key")
             name = self.name(self.text(row, "name", at=f"{at}."), f"{at}.name")
-            self.expect(name not in found, at, f"{name} is listed twice")
+            if name in found:
+                raise self.error(at, f"{name} is listed twice")
             requires = row.get("requires-dist")
             extras = row.get("provides-extra")
             found[name] = BaseDistribution(

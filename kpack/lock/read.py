@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
-from kpack.debian import LockedSystem, SystemPackage
 from kpack.environment import toml
 from kpack.environment.checkpoints import Landed, normal_path
 from kpack.errors import IntegrityError, MachineError, UsageError
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
+
+    from kpack.debian import LockedSystem
 
 LARGEST = 16 << 20
 """Bytes of the largest lock that is read; one of 900 packages has about 2 MB."""
@@ -208,6 +209,8 @@ def _target(table: Table, files: Files, used: set[tuple[NormalizedName, Version,
 
 
 def _system(table: Table) -> LockedSystem:
+    from kpack.debian import LockedSystem, SystemPackage  # few locks have any, and each is read first of all
+
     asked = table.sha256("system-asked")
     packages = []
     for item in table.tables("system"):
