@@ -9,11 +9,23 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
+    _complete_streams()
     try:
         _main()
     except KeyboardInterrupt:  # before a command could say how to go on
         sys.stderr.write("kpack: stopped\n")
         sys.exit(130)
+
+
+def _complete_streams() -> None:
+    """Let what the caller has closed (``>&-``) be the null device: else the next file that is opened takes its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 def _main() -> NoReturn:
