@@ -18,7 +18,7 @@ def main() -> NoReturn:
 
 
 def _complete_streams() -> None:
-    """Let what the caller has closed (``>&-``) be the null device: else the next file that is opened takes its place."""
+    """Let what the caller has closed (``>&-``) be the null device: the next file that is opened takes its place."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)

@@ -25,15 +25,13 @@ def test_a_working_folder_that_was_deleted_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no shell that closes them")
 def test_standard_streams_that_were_closed_are_nobodys_file(tmp_path: Path) -> None:
-    code = "\n".join(
-        (
-            "import os, sys, kpack.__main__ as m",
-            "m._complete_streams()",
-            "there = all(os.fstat(number).st_rdev == os.stat(os.devnull).st_rdev for number in range(3))",
-            "usable = sys.stdin.read() == '' and not sys.stdout.isatty() and not sys.stderr.isatty()",
-            "open('said', 'w').write(f'{there} {usable}')",
-        )
-    )
+    code = """if True:
+        import os, sys, kpack.__main__ as m
+        m._complete_streams()
+        there = all(os.fstat(number).st_rdev == os.stat(os.devnull).st_rdev for number in range(3))
+        usable = sys.stdin.read() == '' and not sys.stdout.isatty() and not sys.stderr.isatty()
+        open('said', 'w').write(f'{there} {usable}')
+    """
     command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-P", "-c", code]
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
     assert (tmp_path / "said").read_text(encoding="utf-8") == "True True"
