@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -211,7 +211,7 @@ def anew(
             if workers is None:
                 workers = stack.enter_context(Workers(0, scratch=scratch))
             workers.on_event = on_resolve
-            workers.meanwhile = workers.meanwhile or load
+            workers.meanwhile = workers.meanwhile or partial(load, project)
             workers.start(max(1, len(environment.bases)))
             from kpack import resolve, target
 
@@ -295,14 +295,17 @@ def _before(project: Project) -> Lock | None:
         return None
 
 
-def load() -> None:
-    """Import what a lock needs once it is resolved."""
+def load(project: Project) -> None:
+    """Import what a lock needs once it is resolved; the first one reads wheels, most others know what is in them."""
     import kpack.checkpoints.locking
     import kpack.lint
     import kpack.pack.admission
     import kpack.pack.difference
     import kpack.pack.layout
-    import kpack.pack.native  # noqa: F401
+    import kpack.pack.native
+
+    if not project.lock_path.exists():
+        import kpack.native.remote  # noqa: F401
 
 
 def _system(

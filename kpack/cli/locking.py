@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kpack import project as projects
@@ -33,7 +34,7 @@ def lock(
     """Bring the lock of ``config`` up to date, and say what it holds; ``workers`` were started before."""
     project = projects.Project.find(config)
     if workers is not None:
-        workers.meanwhile = _load
+        workers.meanwhile = partial(_load, project)
     renewed = upgrade or _upgraded(project, names)
     try:
         done = projects.unchanged(project, upgrade=renewed, strict=strict) or _anew(project, renewed, workers, strict)
@@ -98,9 +99,9 @@ def _anew(
         )
 
 
-def _load() -> None:
+def _load(project: projects.Project) -> None:
     """Import what is used once there is an answer, while the resolver is looking for it."""
-    projects.load()
+    projects.load(project)
     import kpack.cli.table
     import kpack.pack.engine  # noqa: F401
 

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from packaging.utils import parse_wheel_filename
 
 from kpack.errors import IntegrityError, KpackError
-from kpack.fetch.client import Client, Refused, Transient
 from kpack.fetch.model import Patience
 from kpack.lint.memory import PartMemory
 from kpack.lint.threads import Threads
 from kpack.native import names
-from kpack.native.remote import RemoteWheel, UnreadError
 from kpack.pack.admission import Verdicts
 from kpack.pack.content import WheelFile
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from kpack.fetch import Fetcher
+    from kpack.fetch.client import Client
     from kpack.native.elf import SharedObject
     from kpack.resolve.model import Wheel
 
@@ -133,6 +132,8 @@ class WheelReading:
             elif not task.pure:
                 self.unread[task.wheel.filename] = "there are many wheels with native code"
         if chosen:
+            from kpack.fetch.client import Client  # no lock needs it whose wheels are known
+
             self._until = time.monotonic() + self._seconds
             self._client = client = Client(connections=_THREADS, patience=_PATIENCE)
             self._threads = threads = Threads(_THREADS)
@@ -185,6 +186,9 @@ class WheelReading:
                 self._leave(task, f"{self._seconds:g} seconds were over")
 
     def _work(self, task: _Task, client: Client, threads: Threads) -> None:
+        from kpack.fetch.client import Refused, Transient
+        from kpack.native.remote import UnreadError
+
         try:
             if task.whole:
                 self._bring(task.wheel, client)
@@ -201,6 +205,8 @@ class WheelReading:
 
     def _bring(self, wheel: Wheel, client: Client) -> None:
         """Fetch a small wheel into the cache, and judge it as a build will."""
+        from kpack.native.remote import UnreadError
+
         assert wheel.url is not None
         data = bytearray()
         with client.open(self._fetcher.credentials.on(wheel.url)) as body:
@@ -218,6 +224,8 @@ class WheelReading:
 
     def _read(self, task: _Task, client: Client, threads: Threads) -> None:
         """Read parts of a larger wheel."""
+        from kpack.native.remote import RemoteWheel
+
         wheel = task.wheel
         assert wheel.url is not None
         assert wheel.size is not None
