@@ -63,3 +63,20 @@ def runs(pid: int) -> bool:
             return stream.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_ctrl_c_at_the_end_of_a_program_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = subprocess.Popen.wait
+
+    def pressed(process: subprocess.Popen[str], timeout: float | None = None) -> int:
+        code = real(process, timeout)
+        if not waited:
+            waited.append(code)
+            raise KeyboardInterrupt
+        return code
+
+    waited: list[int] = []
+    monkeypatch.setattr(subprocess.Popen, "wait", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        tether.stream([*PYTHON, ""])
+    assert waited == [0]

@@ -188,8 +188,8 @@ class Runner:
             except subprocess.TimeoutExpired:
                 process.send_signal(number)
                 out, err = process.communicate(timeout=300)
-        # Python's own start of "-m kpack", before the first line of kpack, is ended by a traceback and exit 1.
-        early = {1} if number == signal.SIGINT and "<frozen runpy>" in err and "/kpack/" not in err else set()
+        # Python's own start, before the first line of kpack, is ended by a traceback and exit 1.
+        early = {1} if number == signal.SIGINT and "<frozen " in err and "/kpack/" not in err else set()
         return process.returncode, out + err, allowed | early
 
     def _change(self) -> int:
