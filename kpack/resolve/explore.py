@@ -61,6 +61,9 @@ class Exploration:
             outcome = self._explored(asked)
             if isinstance(outcome, Failure):
                 sdists = {canonicalize_name(each.name) for each in outcome.obstacles if each.sdist} - self._sources()
+                if not sdists and found is None:
+                    # The newest versions cannot be had in any way; older ones may be stopped by sdists alone.
+                    sdists = set(map(canonicalize_name, outcome.unbuilt)) - self._sources()
                 if sdists:
                     self.sources |= sdists
                 elif found is not None and recent:
@@ -89,7 +92,7 @@ class Exploration:
         return Amendment(
             replace=frozenset(consistency.replaced(found)) - frozenset(self.environment.replace),
             allow_broken=self._hurt(found) - frozenset(self.environment.allow_broken),
-            allow_source=frozenset(self.sources),
+            allow_source=frozenset(self.sources & _built(found)),
         )
 
     def _explored(self, asked: Environment) -> TargetResolution | Failure:
@@ -101,6 +104,10 @@ class Exploration:
 
     def _hurt(self, found: TargetResolution) -> frozenset[NormalizedName]:
         return consistency.broken(self.environment, found, self.trials.requires_of)
+
+
+def _built(found: TargetResolution) -> set[NormalizedName]:
+    return {pin.name for pin in found.packed if pin.source is not None}
 
 
 def movable(environment: Environment, target: Target) -> frozenset[NormalizedName]:

@@ -327,6 +327,8 @@ class Failure:
     """For ``no-solution``: all that stands in the way on the road of the newest versions, the one told first."""
     causes: tuple[str, ...] = ()
     """For ``no-solution``: normalised names that the resolver gave up at: of what is asked for, and of who asks."""
+    unbuilt: tuple[str, ...] = ()
+    """For words that are tried: names that the search met, on whatever road, of which there are only sdists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,25 @@ def test_the_newest_is_offered_before_what_takes_fewer_words(scenario: Scenario)
     ]
 
 
+def test_an_older_version_that_sdists_alone_keep_away_is_offered_where_the_newest_cannot_be_had(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_image, "shipped", list)
+    scenario.wheel("audio", "4.0", "metrics>=4")
+    scenario.wheel("audio", "3.0", "metrics<4")
+    scenario.wheel("metrics", "4.0", "numpy>=2.2")
+    scenario.wheel("metrics", "3.0", "docopt", "beside")
+    sdist(scenario, "docopt", "0.6")
+    sdist(scenario, "beside", "1.0")
+    scenario.wheel("beside", "0.9")
+    scenario.wheel("numpy", "2.0")
+    said = advice(scenario, "audio", base={"numpy": "2.0"})
+    assert said.split("; or ") == [
+        "audio 4.0 cannot be had in kernel: metrics 4.0 needs numpy>=2.2, but the newest numpy is 2.0",
+        'write allow-source = ["docopt"] to let kpack build it, which gives audio 3.0 only',
+    ]
+
+
 def test_what_a_search_found_and_the_file_does_not_is_told_with_its_version(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:

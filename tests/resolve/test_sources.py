@@ -352,6 +352,22 @@ def test_a_torch_that_only_the_image_has_is_not_fetched_for_a_build(scenario: Sc
     assert not any("torch-2.11.0" in each for each in scenario.index.requests)
 
 
+@pytest.mark.parametrize(
+    ("has", "asked", "built"), [("81.0", "tool", "81"), ("81.0", "tool>81", "82"), ("80.0", "tool", "82")]
+)
+def test_what_a_source_requires_is_asked_with_the_build_tools_of_the_image_where_they_do(
+    scenario: Scenario, has: str, asked: str, built: str
+) -> None:
+    for version in ("81", "82"):
+        backend = BACKEND.format(name="top", version="1.0", requires=f"Requires-Dist: built-with-{version}\\n")
+        scenario.wheel("tool", f"{version}.0", files={"tool.py": backend})
+        scenario.wheel(f"built-with-{version}")
+    files = {"pyproject.toml": f'[build-system]\nrequires = ["{asked}"]\nbuild-backend = "tool"\n'}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    answer = scenario.lock("top", base={"tool": has}, allow_source=["top"])
+    assert packed(answer) == {f"built-with-{built}": "1.0", "top": "1.0"}
+
+
 def test_few_versions_are_built_to_be_passed_over_and_what_is_taken_is_built(scenario: Scenario) -> None:
     """The first versions lack what they need; a build of each of the others would take its time."""
     built = scenario.folder / "built.txt"

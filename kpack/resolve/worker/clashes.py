@@ -97,6 +97,16 @@ class ClashSearch:
                 waiting.append((inner, (*chain, (f"{name} {version}", str(inner)))))
         return list(clashes.values())
 
+    def only_sources(self) -> tuple[str, ...]:
+        """Return the names that pip asked for, of which no version has a file to use and one has an sdist."""
+        names = [name for name, choice in self._finder.known.items() if not choice.versions]
+        return tuple(sorted(canonicalize_name(name) for name in names if self._has_source(name)))
+
+    def _has_source(self, name: str) -> bool:
+        rows = self._reasons.versions(self._finder.pages.page(name))
+        verdicts = (self._reasons.why(name, version, files) for version, files in rows.items())
+        return any(verdict is not None and verdict.sdist for verdict in verdicts)
+
     def _direct(self, line: str, text: str) -> Iterable[tuple[Requirement, Chain]]:
         """Yield what a direct URL or folder asks for, when pip got as far as its metadata."""
         link = seams.requirement(line, comes_from=text).link

@@ -30,12 +30,20 @@ class Diagnosis:
         self._finder = search.finder
         self._kernel = search.finder.kernel
         self._label = search.request.label
+        self._reads_sources = search.request.read_sources
         self._walk = ClashSearch(search.finder, search.markers, asked)
 
     def newest(self) -> tuple[str, tuple[Obstacle, ...]]:
         """Return the first thing that cannot be met on the way of the newest versions, in words, and all of them."""
         clashes = self._walk.clashes()
         return self._first(clashes[0]) if clashes else "", tuple(map(_obstacle, clashes))
+
+    def unbuilt(self) -> tuple[str, ...]:
+        """Return the names that the search met, on whatever road, of which there are only sdists.
+
+        Nothing, unless words are tried: then they are names that may be allowed.
+        """
+        return self._walk.only_sources() if self._reads_sources else ()
 
     def failure(self, error: Exception) -> Failure:
         """Return what is wrong, and what of it no other words in kaggle-env.toml could change."""

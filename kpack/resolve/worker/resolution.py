@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import DistributionNotFound, InstallationError, PipError, UnsupportedPythonVersion
@@ -15,6 +16,8 @@ from kpack.resolve.worker.seams import ROUNDS, Lost
 from kpack.resolve.worker.search import Search
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kpack.resolve.worker.answer import Chosen
     from kpack.resolve.worker.course import Course
     from kpack.resolve.worker.readers import Readers
@@ -46,23 +49,30 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | Failu
             return wrong
         if not isinstance(error, NO_SOLUTION):
             raise
-        return Diagnosis(search, asked).failure(error)
+        return _diagnosed(search, asked, error)
     except stepwise.Unsolvable as part:
-        return Diagnosis(search, part.asked).failure(part.error)
+        return _diagnosed(search, part.asked, part.error)
     except stepwise.Stuck as stuck:
         return _no_answer(search, asked, stuck.last)
+
+
+def _diagnosed(search: Search, asked: Sequence[tuple[str, str]], error: Exception) -> Failure:
+    diagnosis = Diagnosis(search, asked)
+    return replace(diagnosis.failure(error), unbuilt=diagnosis.unbuilt())
 
 
 def _no_answer(search: Search, asked: list[tuple[str, str]], last: str) -> Failure:
     if search.request.rounds < ROUNDS:
         # Who looks for words can do something about what the newest versions meet.
-        first, obstacles = Diagnosis(search, asked).newest()
+        diagnosis = Diagnosis(search, asked)
+        first, obstacles = diagnosis.newest()
         text = "no versions that fit together were found in the time that words are given"
         return Failure(
             kind="no-solution",
             text="\n".join(filter(None, [first, text])),
             because="too-many-tries",
             obstacles=obstacles,
+            unbuilt=diagnosis.unbuilt(),
         )
     return Failure(
         kind="no-solution",

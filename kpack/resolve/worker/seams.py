@@ -43,7 +43,7 @@ from kpack.resolve.worker.failed_build import projects_below
 from kpack.resolve.worker.files import HashedContent
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.requirements import Markers, Metadata, Needs, invalid
-from kpack.resolve.worker.unisolated import admit_build, metadata_folder
+from kpack.resolve.worker.unisolated import admit_build, metadata_folder, with_versions_of_the_image
 
 try:
     from pip._internal.build_env import installer as pip_installer
@@ -378,9 +378,10 @@ class Finder:
         self.seen[url] = metadata
         return metadata
 
-    def _admit(self, lines: Sequence[str]) -> None:
+    def _admit(self, lines: Sequence[str]) -> list[str]:
         admit_build(self.building, lines, self.kernel, self.pages.best)
         self.on_build(self.building, lines)
+        return with_versions_of_the_image(lines, self.kernel, self.pages.best)
 
     def _unisolated(self, ireq: Any) -> Unisolated | None:
         """Return how a source is built that ``no-build-isolation`` names, None for any other."""
@@ -466,7 +467,8 @@ def _prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
         admit = getattr(own.req, _ADMIT_BUILD, None)
         if admit is not None:
             own.req.load_pyproject_toml()
-            admit(own.req.pyproject_requires or ())
+            own.req.pyproject_requires = admit(own.req.pyproject_requires or ())
+            own.req.load_pyproject_toml = lambda: None  # pip would read it again
         _PIPS_PREPARE_METADATA(own, *args, **more)
         return
     own.req.metadata_directory = make()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import InstallationError
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.errors import UsageError
@@ -87,6 +88,33 @@ def admit_build(
             f'give the URL or path of a prebuilt wheel of it in packages; or write no-build-isolation = ["{building}"] '
             "and build it where the image is: kpack notebook --relock writes a builder notebook for Kaggle",
         )
+
+
+def with_versions_of_the_image(
+    lines: Iterable[str], kernel: ProvidedDistributions, usable: Callable[[str], Mapping[Version, IndexFile]]
+) -> list[str]:
+    """Return the requirements of a build, held to the versions that the image has, as the build itself will be.
+
+    So a setup.py that imports pkg_resources meets the setuptools of the image, and not one that has it no more. Only
+    what a wheel for every Python has is held so: this Python is not the target's.
+    """
+    return [_held(line, kernel, usable) for line in lines]
+
+
+def _held(line: str, kernel: ProvidedDistributions, usable: Callable[[str], Mapping[Version, IndexFile]]) -> str:
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return line  # pip says what is wrong with it
+    name = str(canonicalize_name(requirement.name))
+    has = kernel.version(name)
+    if has is None or requirement.url or not requirement.specifier.contains(has, prereleases=True):
+        return line
+    file = usable(name).get(has)
+    if file is None or file.tags is None or not file.tags.endswith("-none-any"):
+        return line
+    requirement.specifier &= SpecifierSet(f"=={has}")
+    return str(requirement)
 
 
 def metadata_folder(how: Unisolated, project: str, name: str) -> str:
