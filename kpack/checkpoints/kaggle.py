@@ -16,9 +16,10 @@ from kpack.checkpoints import clients
 from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch import Fetched, Finished, Started
+from kpack.fetch.content import HEAD, Facts, instead
 from kpack.fetch.decision import not_offline
 from kpack.files import sha256_of
-from kpack.urls import redacted
+from kpack.urls import is_plain, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,6 +102,27 @@ def _version(address: KaggleAddress, found: Path) -> int:
     raise UsageError(
         "the client does not say which version it brought", where=str(address), next="write the version: …@3"
     )
+
+
+def refuse_odd(path: Path, name: str, address: KaggleAddress, cache: Cache) -> None:
+    """Refuse what the client has brought as the file ``name`` where it is none that can be packed.
+
+    Raises:
+        IntegrityError: its name is no path below a folder, or it is a link.
+        NetworkError: its bytes are those of a page or a pointer.
+
+    """
+    choose = "choose the files that you need with include = […]"
+    if not is_plain(name):
+        raise IntegrityError(
+            f"it has a file {name!r:.200}, and that is no path below a folder", where=str(address), next=choose
+        )
+    if path.is_symlink() and path.is_relative_to(cache.root):
+        raise IntegrityError(f"its {name} is a link, and no file of its own", where=str(address), next=choose)
+    with path.open("rb") as stream:
+        odd = instead(name, stream.read(HEAD), Facts())
+    if odd is not None:
+        raise NetworkError(f"its {name} cannot be taken: {odd}", where=str(address), next=choose)
 
 
 def keep(path: Path, cache: Cache) -> str:

@@ -216,6 +216,8 @@ class _Locking:
                 if sha256 is None or size is None or on_kaggle.version is None:
                     self.fetcher.check_online(shown(url))
                     with kaggle.downloaded(on_kaggle, self.fetcher.cache) as (version, path):
+                        if sha256 is None:
+                            kaggle.refuse_odd(path, on_kaggle.path, on_kaggle, self.fetcher.cache)
                         size = path.stat().st_size
                         found_digest = kaggle.keep(path, self.fetcher.cache)
                     if sha256 not in {None, found_digest}:
@@ -299,6 +301,8 @@ class _Locking:
             chosen = _matching(names, address.path, request.include)
             if not chosen:
                 raise _no_match(str(address), names)
+            for name in chosen:
+                kaggle.refuse_odd(root / name, name, address, self.fetcher.cache)
             for name in chosen:
                 size = (root / name).stat().st_size
                 sha256 = kaggle.keep(root / name, self.fetcher.cache)

@@ -63,7 +63,7 @@ class KaggleServer:
     """Answers the calls of kagglehub; to be used as its HTTP proxy."""
 
     datasets: dict[str, dict[int, dict[str, bytes]]] = field(default_factory=dict)
-    """``owner/slug`` → version → files."""
+    """``owner/slug`` → version → files; one without a name is the archive of them."""
     models: dict[str, dict[int, dict[str, bytes]]] = field(default_factory=dict)
     """``owner/model/framework/variation`` → version → files."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -145,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif method == "ListModelInstanceVersionFiles":
             listed = {"files": [{"name": name, "size": len(data)} for name, data in files.items()], "nextPageToken": ""}
             self.answer(json.dumps(listed).encode(), 200, "application/json")
+        elif not wanted and "" in files:
+            self.answer(files[""])
         elif wanted:
             self.answer(files.get(wanted, b"{}"), 200 if wanted in files else 404)
         else:

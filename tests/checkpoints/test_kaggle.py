@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kpack.errors import IntegrityError, NetworkError, UsageError
+from kpack.cache import Cache
+from kpack.checkpoints.kaggle import refuse_odd
+from kpack.errors import IntegrityError, KpackError, NetworkError, UsageError
 from kpack.urls import kaggle_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import KaggleServer
+from tests.support.long import long_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.origin import Origin
 
@@ -48,6 +54,68 @@ def test_file_of_a_dataset_is_pinned_to_its_version(bench: Bench, kaggle: Kaggle
     assert bench.fetch(locked)[locked.sha256].path.read_bytes() == NEW["a.ckpt"]
     assert len(kaggle.calls) == calls
     assert bench.empty().fetch(old)[old.sha256].path.read_bytes() == OLD["a.ckpt"]
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
+
+
+def linked() -> bytes:
+    """Return an archive with a link in it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for info in (tarfile.TarInfo("a.bin"), tarfile.TarInfo("z.bin")):
+            info.type, info.linkname = (tarfile.SYMTYPE, "z.bin") if info.name == "a.bin" else (tarfile.REGTYPE, "")
+            archive.addfile(info)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "error", "what"),
+    [
+        ("link", None, IntegrityError, "its link is a link"),
+        ("a\nb", b"", IntegrityError, "no path below a folder"),
+        ("a\udce9", b"", IntegrityError, "no path below a folder"),
+        ("a.bin", POINTER, NetworkError, "its a.bin cannot be taken: it is a git-lfs pointer"),
+        ("a.bin", b"<html>", NetworkError, "its a.bin cannot be taken: it is a web page"),
+    ],
+)
+def test_what_is_no_file_of_a_dataset_is_told(
+    tmp_path: Path, name: str, data: bytes | None, error: type[KpackError], what: str
+) -> None:
+    path = tmp_path / "brought.bin"
+    if data is None:
+        path.symlink_to("elsewhere")
+    else:
+        path.write_bytes(data)
+    with pytest.raises(error, match=what):
+        refuse_odd(path, name, kaggle_address("kaggle://datasets/me/weights"), Cache(tmp_path))
+
+
+@long_list
+@pytest.mark.parametrize(
+    ("files", "error", "what"),
+    [
+        ({"": linked()}, IntegrityError, "its a.bin is a link"),
+        ({"a\nb": b"x"}, IntegrityError, "no path below a folder"),
+        ({"a.bin": POINTER}, NetworkError, "its a.bin cannot be taken: it is a git-lfs pointer"),
+    ],
+)
+def test_what_is_no_file_of_a_dataset_is_refused(
+    bench: Bench, kaggle: KaggleServer, files: dict[str, bytes], error: type[KpackError], what: str
+) -> None:
+    kaggle.datasets["me/weights"][3] = files
+    with pytest.raises(error, match=what):
+        bench.lock(ask("kaggle://datasets/me/weights", path="w"))
+
+
+@long_list
+def test_a_page_in_place_of_a_file_is_taken_only_with_its_digest(bench: Bench, kaggle: KaggleServer) -> None:
+    page = b"<html>log in</html>"
+    kaggle.datasets["me/weights"][3] = {"a.bin": page}
+    with pytest.raises(NetworkError, match=r"its a\.bin cannot be taken: it is a web page"):
+        bench.lock(ask("kaggle://datasets/me/weights/a.bin"))
+    (locked,) = bench.lock(ask("kaggle://datasets/me/weights/a.bin", sha256=sha(page)))
+    assert locked.size == len(page)
 
 
 def test_pin_stays_though_a_newer_version_came(bench: Bench, kaggle: KaggleServer) -> None:
