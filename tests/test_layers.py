@@ -52,7 +52,7 @@ ROOMS = {
     "publish": "environment errors files pack",
     "ledger": "files pack",
     "standing": "errors publish tether",
-    "project": "base checkpoints debian environment errors fetch files lint lock pack resolve source target",
+    "project": "base checkpoints debian environment errors fetch files lint lock native pack resolve source target",
     "notebook": "base environment errors files lock pack publish urls",
     "beside": "errors files notebook pack",
     "page": "inventory pack",
