@@ -80,6 +80,16 @@ def test_allowed_sdist_is_resolved_by_its_own_backend(scenario: Scenario) -> Non
     )
 
 
+def test_extras_of_an_sdist_are_those_that_its_backend_tells(scenario: Scenario) -> None:
+    files = project("top", "1.0", ["dep; extra == 'more'"])
+    files["own.py"] = files["own.py"].replace("Requires-Dist", "Provides-Extra: more\\nRequires-Dist")
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    scenario.wheel("dep", "1.0")
+    answer = scenario.lock("top[more,less]", allow_source=["top"])
+    assert packed(answer) == {"dep": "1.0", "top": "1.0"}
+    assert "top 1.0 has no extra less, so that nothing comes with it (it has more)" in answer.notes
+
+
 def test_metadata_of_an_sdist_is_built_once(scenario: Scenario) -> None:
     scenario.index.add(sdist(scenario.folder, "top", "1.0", project("top", "1.0")))
     scenario.lock("top", allow_source=["top"])

@@ -185,7 +185,7 @@ def _provided_extras(readers: Readers, item: Resolved, file: IndexFile | None) -
             readers.kernel.metadata(name) if readers.kernel.knows_extras(name) else readers.kernel.published(name)
         )
         return None if metadata is None else metadata.extras
-    if file is not None:
+    if file is not None and file.is_wheel:
         return readers.metadata(file).extras
     return next((seen.extras for seen in readers.seen.values() if canonicalize_name(seen.name) == name), ())
 
