@@ -72,7 +72,8 @@ def left_over(folders: Iterable[str], names: Iterable[str]) -> List[str]:
 
 def _names(folder: str) -> List[str]:
     try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIXES))
+        # A name that is nothing but a suffix is nobody's.
+        return sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIXES) and name not in _SUFFIXES)
     except OSError:
         return []  # sys.path may name folders and archives that are not there
 

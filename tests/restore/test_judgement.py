@@ -191,6 +191,9 @@ def test_installed_distributions_are_read_from_every_layout(tmp_path: Path) -> N
     (first / "devel.egg-info").mkdir()
     (first / "devel.egg-info" / "PKG-INFO").write_text("Metadata-Version: 1.0\nName: Devel.Thing\nVersion: 4.0\n\nx: y")
     (first / "broken.egg-info").mkdir()
+    for bare in (".dist-info", ".egg-info", ".egg"):
+        (first / bare).mkdir()
+        (first / bare / "METADATA").write_text("Name: bare\nVersion: 1.0\n")
     (second / "foo.bar-0.9.dist-info").mkdir()
     (second / "foo.bar-0.9.dist-info/METADATA").touch()
     (second / "more-5.0.post1-py3.9.egg/EGG-INFO").mkdir(parents=True)
