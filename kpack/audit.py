@@ -89,7 +89,7 @@ def audit(
             "kpack audit asks pip-audit, which kpack's own Python does not have",
             next=f'pip install "{DISTRIBUTION}[audit]"',
         )
-    if osv_url is not None and not _is_address(osv_url):
+    if osv_url is not None and not urls.is_web(osv_url):
         raise UsageError(
             f"{urls.shown(osv_url)!r} is no address of an OSV service",
             where="--osv-url",
@@ -132,14 +132,6 @@ def audit(
             next="ask the other service: --service osv" if service == "pypi" else "try again later",
         )
     return Audit(asked=len(rows), found=tuple(_found(rows)), unknown=unknown)
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urls.url_parts(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _report(text: str) -> dict[str, Any] | None:

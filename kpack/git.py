@@ -46,7 +46,8 @@ def access(url: str, environ: Mapping[str, str]) -> GitAccess:
     if colon:
         options = ("-c", f"{key}.helper=", "-c", f"{key}.helper={_HELPER}")  # the empty one takes those before it away
         return GitAccess(plain, options, {_USERNAME: unquote(name), _PASSWORD: unquote(password)})
-    count = int(environ.get("GIT_CONFIG_COUNT") or 0)
+    given = environ.get("GIT_CONFIG_COUNT", "")
+    count = int(given) if given.isdecimal() else 0  # git refuses any other, and this one takes its place
     return GitAccess(
         plain,
         (),

@@ -122,7 +122,9 @@ def lock(
     from packaging.utils import canonicalize_name
 
     names = upgrade if isinstance(upgrade, bool) else frozenset(canonicalize_name(name) for name in upgrade)
-    return project.lock(_project(config), _fetcher(cache, offline=offline), upgrade=names, strict=strict)
+    found = _project(config)
+    done = project.unchanged(found, upgrade=names, strict=strict)
+    return done or project.anew(found, _fetcher(cache, offline=offline), upgrade=names, strict=strict)
 
 
 def build(

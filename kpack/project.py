@@ -134,7 +134,7 @@ class Locked:
 def unchanged(
     project: Project, *, upgrade: bool | frozenset[NormalizedName] = False, strict: bool = False
 ) -> Locked | None:
-    """Return what `lock` does where the lock speaks for the file already: nothing. None where it does not.
+    """Return the lock that is there where it speaks for the file already, without the network; None where it does not.
 
     Raises:
         UsageError: kaggle-env.toml is wrong.
@@ -149,23 +149,6 @@ def unchanged(
     return Locked(project.lock_path, old, changed=False)
 
 
-def lock(
-    project: Project,
-    fetcher: Fetcher,
-    *,
-    upgrade: bool | frozenset[NormalizedName] = False,
-    strict: bool = False,
-    on_resolve: Listener | None = None,
-    workers: Workers | None = None,
-) -> Locked:
-    """Bring the lock up to date and return it; a lock that speaks for the file is answered without the network.
-
-    All else is as for `anew`.
-    """
-    done = unchanged(project, upgrade=upgrade, strict=strict)
-    return done or anew(project, fetcher, upgrade=upgrade, strict=strict, on_resolve=on_resolve, workers=workers)
-
-
 def anew(
     project: Project,
     fetcher: Fetcher,
@@ -175,7 +158,7 @@ def anew(
     on_resolve: Listener | None = None,
     workers: Workers | None = None,
 ) -> Locked:
-    """Lock, whether or not the lock that is there speaks for the file.
+    """Bring the lock up to date and return it, whether or not the one that is there speaks for the file (`unchanged`).
 
     ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256, and
     requests that fall back to a much older version.

@@ -223,7 +223,9 @@ class _Search:
             reading.start(pin.wheel for target in targets for pin in target.packed)
             found = report(other, self._environment, self._bases, reading)
         own = {pin.wheel.filename for target in targets for pin in target.packed if pin.name == name}
-        return not self._unfit(found, name) and not found.stopping and own.isdisjoint(reading.untold)
+        return (
+            not self._unfit(found, name) and not found.stopping and own.isdisjoint({*reading.untold, *reading.refused})
+        )
 
     def _unfit(self, found: NativeReport, name: NormalizedName) -> bool:
         """Tell whether one of the kinds of findings that the package had is told of ``name``, too."""

@@ -101,6 +101,8 @@ class WheelReading:
         """By file name: all that look like shared objects."""
         self.unread: dict[str, str] = {}
         """Why a wheel was not read, by file name."""
+        self.refused: set[str] = set()
+        """Those of the cache that no build takes, by file name; the report that reads them finds it out."""
         self.bytes = 0
         """Bytes that were read of wheels which a build has to fetch all the same."""
         self._fetcher = fetcher

@@ -35,7 +35,8 @@ def report(made: Lock, environment: Environment, bases: Iterable[BaseImage], rea
         try:
             return reading.verdicts(wheel).objects
         except IntegrityError:
-            return None  # the build says it
+            reading.refused.add(wheel.filename)  # the build says why
+            return None
 
     reading.wait()
     there = {wheel.sha256: reading.cache.find(wheel.sha256, wheel.size) for wheel in made.wheels()}

@@ -165,3 +165,13 @@ def test_of_a_version_with_builds_that_one_is_named_which_is_for_the_torch_of_th
         {"==2.1", *without},
         {"==2.1+cu12torch2.10"},
     ]
+
+
+def test_a_build_of_which_no_pack_can_be_made_is_not_named(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    pins = [ext(tmp_path, cache, "2.1+cu12torch2.9", "libc.so.6")]
+    pins.append(ext(tmp_path, cache, "2.1+cu12torch2.10", "libc.so.6", file="../out.abi3.so"))
+    found, seen = verdict_of(tmp_path, "ext", pins)
+    (note,) = found.notes
+    assert note.endswith("→ take the build for torch 2.10 and CUDA 12")
+    assert {"==2.1", "!=2.1+cu12torch2.9"} == set(seen[0][1].split(","))

@@ -103,5 +103,5 @@ def test_the_old_lock_stays_when_the_new_one_is_refused(tmp_path: Path, monkeypa
     old = dumps(locked())
     path.write_text(old)
     with pytest.raises(IntegrityError, match="other 2: no build would take this lock"):
-        project.lock(project.Project(tmp_path / "kaggle-env.toml"), Fetcher(Cache(tmp_path / "cache")))
+        project.anew(project.Project(tmp_path / "kaggle-env.toml"), Fetcher(Cache(tmp_path / "cache")))
     assert path.read_text() == old

@@ -76,6 +76,7 @@ def test_pip_gives_git_no_password_either(home: Path, scenario: Scenario) -> Non
 def test_other_urls_stay_as_they_are() -> None:
     for url in ("https://h/o/r", "ssh://git@h/o/r", "file:///r", "https://[::1]:8/a@b"):
         assert access(url, {}) == (url, (), {})
+    assert access("https://token@h/r", {"GIT_CONFIG_COUNT": "two"}).variables["GIT_CONFIG_COUNT"] == "1"
     how = access("https://token@[::1]:8/a@b", {"GIT_CONFIG_COUNT": "2"})
     assert how.url == "https://[::1]:8/a@b"
     assert how.variables == {

@@ -14,7 +14,7 @@ import pytest
 from kpack.cache import Cache
 from kpack.errors import NoSolution
 from kpack.fetch import Fetcher
-from kpack.project import Project, lock
+from kpack.project import Project, anew
 from kpack.resolve import child, trial
 from tests.support.long import listed
 
@@ -83,7 +83,7 @@ def followed(folder: Path, base: str, request: str, rounds: int = 2) -> tuple[in
         text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
         (folder / "kaggle-env.toml").write_text(text, encoding="utf-8")
         try:
-            lock(Project(folder / "kaggle-env.toml"), Fetcher(Cache(folder / "cache")))
+            anew(Project(folder / "kaggle-env.toml"), Fetcher(Cache(folder / "cache")))
         except NoSolution as error:
             said = error.next
         else:
@@ -166,7 +166,7 @@ def test_a_preloaded_module_whose_other_words_are_written_already_needs_the_last
     text = f'name = "robot"\nbase = "{base}"\npackages = ["array<2"]\nreplace = ["array"]\n'
     (scenario.folder / "kaggle-env.toml").write_text(text, encoding="utf-8")
     with pytest.raises(NoSolution) as caught:
-        lock(Project(scenario.folder / "kaggle-env.toml"), Fetcher(Cache(scenario.folder / "cache")))
+        anew(Project(scenario.folder / "kaggle-env.toml"), Fetcher(Cache(scenario.folder / "cache")))
     words = 'where the kernel is restarted after the line (a batch run cannot), allow-preloaded = ["array"]'
     assert words in caught.value.next
 
