@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import InstallationSubprocessError
 from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.pyproject_hooks import BackendUnavailable
 
 from kpack.resolve.import_names import IMPORT_NAMES
 from kpack.resolve.wire import Failure
@@ -85,6 +86,8 @@ def _output(error: BaseException) -> list[str]:
             output = [line for line in printed if line and not line.endswith(("of output]", "[end of output]"))]
             if output:
                 return output
+        if isinstance(step, BackendUnavailable):
+            return [line.strip() for line in str(step.traceback).splitlines() if line.strip()]
         step = step.__cause__ or step.__context__
     return []
 

@@ -33,6 +33,7 @@ from pip._internal.vcs.git import Git
 from pip._vendor.packaging.tags import Tag
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
+from pip._vendor.pyproject_hooks import BackendUnavailable
 from piptools.repositories.pypi import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
@@ -469,7 +470,10 @@ def _prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
             own.req.load_pyproject_toml()
             own.req.pyproject_requires = admit(own.req.pyproject_requires or ())
             own.req.load_pyproject_toml = lambda: None  # pip would read it again
-        _PIPS_PREPARE_METADATA(own, *args, **more)
+        try:
+            _PIPS_PREPARE_METADATA(own, *args, **more)
+        except BackendUnavailable as error:  # pip 26.2 and older let it through
+            raise InstallationError("its build backend cannot be imported") from error
         return
     own.req.metadata_directory = make()
     if not own.req.name:
