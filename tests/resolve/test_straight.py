@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
-from kpack.resolve.wire import Asked, Provided, Question
+from kpack.resolve.wire import Asked, Limit, Provided, Question
 from kpack.resolve.worker import resolution, straight
 from kpack.resolve.worker.connection import Connection, connect
 from kpack.resolve.worker.pages import Page
@@ -52,7 +53,12 @@ class Universe:
     known = __call__
 
     def readers(
-        self, asked: Sequence[str], *, pins: dict[str, str] | None = None, has: str = "", **more: Any
+        self,
+        asked: Sequence[str],
+        *,
+        pins: dict[str, str] | None = None,
+        has: Sequence[Provided] = (),
+        limits: Sequence[Limit] = (),
     ) -> Readers:
         """Return what a worker reads with."""
         opened = connect([], "", lambda _count: None)
@@ -65,7 +71,8 @@ class Universe:
             environment=ENVIRONMENT,
             tags=("py3-none-any",),
             asked=tuple(Asked(text=line, line=line) for line in asked),
-            provided=tuple(Provided(name=name, version="1.0", **more) for name in has),
+            provided=tuple(has),
+            limits=tuple(limits),
             pins=pins or {},
             prefetch=False,
         )
@@ -94,9 +101,7 @@ def made_up(dice: random.Random) -> tuple[Universe, list[str], dict[str, Any]]:
     universe = Universe()
 
     def wish(name: str) -> str:
-        specifier = dice.choice(
-            ["", "", "", ">=1.0", ">=1", "<3", "~=1.0", "!=2.1", "!=1.0", ">=2.0rc1", "<2.1", "==1.*"]
-        )
+        specifier = dice.choice(SPECIFIERS)
         return name + dice.choice(["", "", "[x]", "[x,y]"]) + specifier
 
     def needs() -> Iterator[str]:
@@ -108,9 +113,29 @@ def made_up(dice: random.Random) -> tuple[Universe, list[str], dict[str, Any]]:
             python = dice.choice([None, None, None, ">=3.8", ">=3.13"])
             universe.wheel(name, version, *needs(), python=python, yanked=dice.random() < 0.05)
     pins = {name: dice.choice(VERSIONS) for name in NAMES if dice.random() < 0.15}
-    has = "".join(name for name in NAMES if dice.random() < 0.1)
+    has = [_provided(dice, name, [*needs()]) for name in NAMES if dice.random() < 0.2]
+    there = {item.name: item for item in has}
+    limits = [
+        Limit(by="base 1", requirement=f"{name}{specifier}")
+        for name, specifier in ((name, dice.choice(SPECIFIERS)) for name in NAMES if dice.random() < 0.3)
+        if name in there and there[name].opened and specifier and SpecifierSet(specifier).contains(there[name].version)
+    ]
     asked = [wish(name) for name in dice.sample(NAMES, dice.randint(1, 3))]
-    return universe, asked, {"pins": {name: pins[name] for name in pins if name not in has}, "has": has}
+    pins = {name: pin for name, pin in pins.items() if name not in there or there[name].opened}
+    return universe, asked, {"pins": pins, "has": has, "limits": limits}
+
+
+def _provided(dice: random.Random, name: str, needs: list[str]) -> Provided:
+    opened = dice.random() < 0.6
+    return Provided(
+        name=name,
+        version=dice.choice(("1.0", "2.0rc1", "2.0", "2.0+cpu", "3.0")),
+        requires_dist=tuple(needs),
+        provides_extra=("x", "y"),
+        opened=opened,
+        first=opened and dice.random() < 0.5,
+        counts=not opened or dice.random() < 0.5,
+    )
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -193,10 +218,16 @@ def test_what_may_need_a_search_is_left_to_it(
     readers.web.close()
 
 
-def test_a_base_package_that_may_move_is_left_to_the_search() -> None:
+@pytest.mark.parametrize(
+    ("first", "asked", "version"),
+    [(True, "b", "1.0"), (False, "b", "2.0"), (True, "b>1", "2.0"), (False, "b<2", "1.0")],
+)
+def test_a_base_package_that_may_move_does_where_all_agree(first: bool, asked: str, version: str) -> None:
     universe = Universe()
-    universe.wheel("a", "1.0", "b")
-    universe.wheel("b", "2.0")
-    readers = universe.readers(["a"], has="b", opened=True)
-    assert straight.pins(readers) is None
-    readers.web.close()
+    universe.wheel("a", "1.0", asked)
+    for other in ("1.0", "2.0", "3.0"):
+        universe.wheel("b", other)
+    own = Provided(name="b", version="1.0", opened=True, first=first, counts=False)
+    ours, theirs = both(universe, ["a"], has=[own], limits=[Limit(by="base 1", requirement="b<3")])
+    assert ours == theirs
+    assert [(pin.name, pin.version) for pin in ours or ()] == [("a", "1.0"), ("b", version)]

@@ -2,8 +2,9 @@
 
 Let every requirement, taken alone (with what the old lock holds), admit the same best version of its name: then any
 order of taking requirements in chooses that version and keeps it, a resolver never goes back, and its solution is
-known without it. Most locks are of that kind. Where anything is otherwise, or merely odd (a source, a URL, a yanked
-file, a base package that may move), nothing is said here, and pip searches as if nobody had tried.
+known without it. Most locks are of that kind. What base packages ask of one that may move narrows every requirement
+for it, and its own version may be the best one, as for the search. Where anything is otherwise, or merely odd (a
+source, a URL, a yanked file), nothing is said here, and pip searches as if nobody had tried.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | None:
 
     ``course`` hears how far it is.
     """
-    if readers.kernel.opened or readers.request.limits:
-        return None
     try:
         asked = [Requirement(item.line) for item in readers.request.asked]
+        named = {canonicalize_name(requirement.name) for requirement in asked}
+        asked += [Requirement(name) for name in readers.kernel.moving() if name not in named]
         held = dict(_held(readers.request.pins, asked))
         return _Walk(readers, held, course).pins(asked)
     except (_Crooked, BadMetadata, InvalidRequirement, Unreachable, UrlDependency):
@@ -85,6 +86,11 @@ class _Walk:
         self._readers = readers
         self._held = held
         self._course = course
+        self._limits: dict[str, SpecifierSet] = {}
+        for limit in readers.request.limits:
+            requirement = Requirement(limit.requirement)
+            name = canonicalize_name(requirement.name)
+            self._limits[name] = self._limits.get(name, SpecifierSet()) & requirement.specifier
         self._taken: dict[str, _Taken] = {}
         self._ranked: dict[str, list[Version]] = {}
         self._waiting: deque[Requirement] = deque()
@@ -139,13 +145,18 @@ class _Walk:
             if has is None or not specifier.contains(has, prereleases=True):
                 raise _Crooked
             return has
+        if name in self._held:
+            specifier &= self._held[name].specifier
+        if name in self._limits:
+            specifier &= self._limits[name]
+        has = kernel.version(name)
+        if has is not None and kernel.first(name) and specifier.contains(has, prereleases=True):
+            return has
         ranked = self._ranked.get(name)
         if ranked is None:
             files = self._files(name)
-            ranked = sorted((version for version, file in files.items() if file.yanked is None), reverse=True)
-            self._ranked[name] = ranked
-        if name in self._held:
-            specifier &= self._held[name].specifier
+            found = {version for version, file in files.items() if file.yanked is None}
+            ranked = self._ranked[name] = sorted(found if has is None else {*found, has}, reverse=True)
         odd = bool(specifier.prereleases)
         for version in ranked:
             if (odd or not version.is_prerelease) and specifier.contains(version, prereleases=True):
@@ -153,14 +164,17 @@ class _Walk:
         raise _Crooked
 
     def _files(self, name: str) -> Mapping[Version, IndexFile]:
-        """Return the file to take for every version of a name that may be taken."""
-        held, pages = self._held.get(name), self._readers.pages
-        return pages.best(name) if held is None else pages.near(name, held.version)
+        """Return the file to take for every version of a name that may be taken; the kernel's own needs none."""
+        held, pages, has = self._held.get(name), self._readers.pages, self._readers.kernel.version(name)
+        files = pages.best(name) if held is None else pages.near(name, held.version)
+        if has is None:
+            return files
+        return {version: file for version, file in files.items() if version not in {has, Version(has.public)}}
 
     def _first(self, name: str, version: Version) -> _Taken:
         """Return the version of a name that nothing was taken of yet."""
         readers = self._readers
-        if readers.kernel.fixed(name):
+        if version == readers.kernel.version(name):
             return _Taken(version, readers.kernel.url(name), readers.kernel.needs(name, readers.markers), set())
         file = self._files(name)[version]
         if not file.is_wheel:
