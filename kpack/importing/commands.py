@@ -14,6 +14,7 @@ from kpack.importing.harvest import Line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from kpack.importing.harvest import Harvest
     from kpack.importing.shell import Command
     from kpack.importing.sitting import Sitting
 
@@ -277,16 +278,21 @@ def _debs(command: Command, at: _At) -> None:
     rest = command.words[1:]
     files = [word for word in rest if word.endswith(".deb")]
     if files or {"-i", "--install", "-x", "--extract", "--unpack"}.intersection(rest):
-        at.sitting.harvest.left(at.line, _OTHER_MANAGERS["apt"], _system_packages(files))
+        at.sitting.harvest.left(at.line, _OTHER_MANAGERS["apt"], _system_packages(files, at.sitting.harvest))
 
 
-def _system_packages(names: Sequence[str]) -> str:
-    """Return what to write for packages that apt or dpkg installs."""
+def _system_packages(names: Sequence[str], harvest: Harvest) -> str:
+    """Return what to write for packages that apt or dpkg installs: one list, whichever lines ask for them."""
     told = [file[1] if (file := _DEB.fullmatch(name)) else name for name in names]
-    listed = ", ".join(f'"{name}"' for name in dict.fromkeys(told) if _DEBIAN.fullmatch(name))
-    if not listed:
+    plain = [name for name in dict.fromkeys(told) if _DEBIAN.fullmatch(name)]
+    if not plain:
         return 'apt = ["NAME"] at the top of kaggle-env.toml, with the name of each package'
-    return f"apt = [{listed}] at the top of kaggle-env.toml"
+    new = ", ".join(f'"{name}"' for name in plain if name not in harvest.system)
+    first = not harvest.system
+    harvest.system.update(dict.fromkeys(plain))
+    if first:
+        return f"apt = [{new}] at the top of kaggle-env.toml"
+    return f"{new} in the same list, apt" if new else "nothing more: a line above asks for it"
 
 
 def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) -> None:
@@ -295,11 +301,15 @@ def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) ->
     if not adds:
         return
     names = plain if program == "easy_install" else plain[next(n for n, w in enumerate(plain) if w in _ADDING) + 1 :]
-    if program in _CONDAS:
-        names = [conda.on_the_index(name) for name in names]
+    if program in _CONDAS and names:
+        for name in names:
+            wanted = conda.on_the_index(name)
+            write = f"kpack add {shlex.quote(wanted)}, if the index has it under that name"
+            sitting.harvest.left(line, _OTHER_MANAGERS[program], write, conda.bare(wanted))
+        return
     wanted = shlex.join(names)
     if program in {"apt", "apt-get"}:
-        write = _system_packages(names)
+        write = _system_packages(names, sitting.harvest)
     elif program in {"brew", "npm"}:
         write = "look for a wheel that brings it, or attach its files as an input"
     elif program == "pipenv" and not names:

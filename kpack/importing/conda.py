@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from packaging.utils import NormalizedName, canonicalize_name
+
 from kpack.environment.errors import quoted, shown_path
 from kpack.errors import UsageError
 from kpack.importing import requirements
@@ -87,6 +89,11 @@ def on_the_index(spec: str) -> str:
     return f"{name}{operator or ''}{version or ''}"
 
 
+def bare(requirement: str) -> NormalizedName | None:
+    """Return the name of a requirement that any version satisfies, None for others."""
+    return canonicalize_name(requirement) if re.fullmatch(r"[A-Za-z0-9._-]+", requirement) else None
+
+
 def _own(spec: str, line: Line, harvest: Harvest) -> None:
     """Tell what a package of conda's may be called on the index."""
     match = _SPEC.fullmatch(spec.strip())
@@ -98,5 +105,6 @@ def _own(spec: str, line: Line, harvest: Harvest) -> None:
     elif name in {"pip", "python"}:
         harvest.understood(line, "", "every kernel has it")
     else:
-        write = f"kpack add {quoted(on_the_index(spec))}"
-        harvest.left(line, "conda's names are not the index's, but most are the same", write)
+        wanted = on_the_index(spec)
+        why = "conda's names are not the index's, but most are the same"
+        harvest.left(line, why, f"kpack add {quoted(wanted)}", bare(wanted))

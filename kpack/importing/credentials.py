@@ -31,7 +31,8 @@ _PATTERNS = tuple(
         (rf"\b({_WORD}|{_VARIABLE})(['\"]?\]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\")", re.IGNORECASE),
         (r"\b(auth)(\s*=\s*)\([^)]*\)", 0),
         # what is a token by its looks
-        (r"\b(hf_|gh[a-z]_|github_pat_|glpat-|sk-|pypi-|KGAT_|AKIA)()[A-Za-z0-9_-]{12,}", 0),
+        (r"\b(gh[a-z]_|github_pat_|glpat-|sk-|pypi-AgE|KGAT_|AKIA)()[A-Za-z0-9_-]{12,}", 0),
+        (r"\b(hf_)()[A-Za-z0-9]{12,}", 0),  # and not hf_hub_download
     )
 )
 

@@ -38,6 +38,8 @@ class Import(NamedTuple):
     """Its first name."""
     place: Lines
     said: str
+    names: set[str]
+    """Whatever is imported of it, with dots, here and below: ``autogluon``, ``autogluon.tabular``."""
 
 
 class Line(NamedTuple):
@@ -57,16 +59,21 @@ class Harvest:
     """Entries of ``packages`` by normalised name and marker, or by path."""
     exclude: dict[str, None] = field(default_factory=dict)
     replace: dict[str, None] = field(default_factory=dict)
-    no_deps: dict[str, None] = field(default_factory=dict)
+    no_deps: dict[str, set[Lines]] = field(default_factory=dict)
+    """The lines that ask for a name without what it asks for."""
+    asks: dict[str, set[Lines]] = field(default_factory=dict)
+    """All lines that ask for a name."""
     constraints: dict[NormalizedName, tuple[SpecifierSet, Line]] = field(default_factory=dict)
     indexes: dict[str, IndexEntry] = field(default_factory=dict)
     """By URL."""
     checkpoints: dict[tuple[str, str | None], CheckpointEntry] = field(default_factory=dict)
     """By URL and path."""
+    system: dict[str, None] = field(default_factory=dict)
+    """System packages, as apt names them."""
     env: dict[str, str] = field(default_factory=dict)
     """Variables of ``[restore] env``."""
     imports: dict[str, Import] = field(default_factory=dict)
-    """The first import of each module."""
+    """Each module that is imported, where it is first."""
     search_path: list[str] = field(default_factory=list)
     """Folders that the code adds to sys.path."""
     findings: list[Finding] = field(default_factory=list)
@@ -119,6 +126,7 @@ class Harvest:
         requirement = found.requirement
         name = canonicalize_name(requirement.name)
         self.exclude.pop(name, None)
+        self.asks.setdefault(name, set()).add(line.place)
         old = self._held(name, requirement)
         if any(held == entry for _, held in old):
             self._asked(line, name, entry, why, upgrade=upgrade)
@@ -168,8 +176,8 @@ class Harvest:
         self._found(line, Outcome.UNDERSTOOD, f"exclude {quoted(plain)}", why, about=named)
 
     def without_dependencies(self, name: NormalizedName, line: Line) -> None:
-        """Add a name to ``no-deps``, unless an image turns out to have the package."""
-        self.no_deps[name] = None
+        """Add a name to ``no-deps``, unless another line brings its dependencies, or an image has the package."""
+        self.no_deps.setdefault(name, set()).add(line.place)
         self._found(line, Outcome.UNDERSTOOD, f"no-deps {quoted(name)}", about=name)
 
     def constrain(self, requirement: Requirement, line: Line) -> None:

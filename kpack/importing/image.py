@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -46,31 +47,56 @@ _ELSEWHERE = {
     "Levenshtein": "levenshtein",
     "MeCab": "mecab-python3",
     "OpenEXR": "openexr",
+    "Xlib": "python-xlib",
+    "awq": "autoawq",
+    "barcode": "python-barcode",
+    "camelot": "camelot-py",
+    "classification_models": "image-classifiers",
     "deepspeed": "deepspeed",
+    "discord": "discord-py",
     "docx": "python-docx",
     "efficientnet_pytorch": "efficientnet-pytorch",
     "faiss": "faiss-cpu",
+    "ffmpeg": "ffmpeg-python",
     "fitz": "pymupdf",
     "git": "gitpython",
+    "groundingdino": "groundingdino-py",
     "hydra": "hydra-core",
     "iterstrat": "iterative-stratification",
     "jose": "python-jose",
     "llama_cpp": "llama-cpp-python",
+    "lofo": "lofo-importance",
     "magic": "python-magic",
     "nacl": "pynacl",
+    "nemo": "nemo-toolkit",
     "open_clip": "open-clip-torch",
+    "openbabel": "openbabel-wheel",
     "paddle": "paddlepaddle",
     "paddleocr": "paddleocr",
+    "pdfminer": "pdfminer-six",
     "pl_bolts": "lightning-bolts",
     "pptx": "python-pptx",
+    "pyannote": "pyannote-audio",
     "pycocotools": "pycocotools",
     "pydicom": "pydicom",
     "rdkit": "rdkit",
     "ruamel": "ruamel.yaml",
-    "segmentation_models_pytorch": "segmentation-models-pytorch",
-    "skmultilearn": "scikit-multilearn",
-    "sksurv": "scikit-survival",
     "sacremoses": "sacremoses",
+    "scvi": "scvi-tools",
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
+    "serial": "pyserial",
+    "skbio": "scikit-bio",
+    "skfuzzy": "scikit-fuzzy",
+    "sklego": "scikit-lego",
+    "skmisc": "scikit-misc",
+    "skmultilearn": "scikit-multilearn",
+    "sksparse": "scikit-sparse",
+    "sksurv": "scikit-survival",
+    "speech_recognition": "speechrecognition",
+    "stan": "pystan",
+    "tabula": "tabula-py",
+    "talib": "ta-lib",
+    "telegram": "python-telegram-bot",
     "ultralytics": "ultralytics",
     "umap": "umap-learn",
     "unsloth": "unsloth",
@@ -80,6 +106,12 @@ _ELSEWHERE = {
 }
 """Modules that no shipped image has, and whose distribution is known."""
 
+_VARIANT = re.compile(r"^python-|(?:-(?:cpu|gpu|pypi|binary|wheels?|headless|nightly|(?:cu|cuda)[0-9][0-9a-z]*))+$")
+"""What a distribution's name has more than its module's where it is one of several builds: ``onnxruntime-gpu``."""
+
+_FOLDERS = 3
+"""Folders of sys.path that are named for one module."""
+
 
 def settle(harvest: Harvest, images: Sequence[BaseImage]) -> None:
     """Hold what was found against the images (none for a kernel without one), and look at the imports.
@@ -87,6 +119,9 @@ def settle(harvest: Harvest, images: Sequence[BaseImage]) -> None:
     What every image has leaves the entries; what an image has in another version opens its name by ``replace``.
     """
     _constrain(harvest)
+    for name, lines in list(harvest.no_deps.items()):
+        if not harvest.asks.get(name, lines) <= lines:  # pip brings them with the other line
+            del harvest.no_deps[name]
     _requests(harvest, images)
     _imports(harvest, images)
     files = {name: number for number, name in enumerate(harvest.code)}
@@ -182,13 +217,15 @@ def _judged(
 def _imports(harvest: Harvest, images: Sequence[BaseImage]) -> None:
     """Look at every module that is imported: is it the image's, a package's, a file beside, or nobody's."""
     asked = {canonicalize_name(key.partition(";")[0]) for key in harvest.packages if "/" not in key}
+    plain = {_VARIANT.sub("", name): name for name in asked}
     for module, found in harvest.imports.items():
         line = Line(found.place, found.said)
         if images and (module in _KAGGLES_OWN or all(_has(image, module) for image in images)):
             harvest.in_image(line, f"the module {module}")
             continue
         known = distributions_of(module, images)
-        if asked.intersection([canonicalize_name(module), *map(canonicalize_name, known)]):
+        bringing = {canonicalize_name(name) for name in (*found.names, *known)}
+        if bringing & asked or bringing & plain.keys():
             harvest.understood(line, "", f"{module}: of a package above")
         else:
             _missing(module, known, line, harvest, asked)
@@ -202,7 +239,8 @@ def _missing(module: str, known: Sequence[str], line: Line, harvest: Harvest, as
         return
     why = f"nothing found here brings the module {module}"
     if harvest.search_path:
-        why += f"; it may lie in {harvest.search_path[0]}, which the code adds to sys.path"
+        told = [folder for folder in harvest.search_path if module in folder] or harvest.search_path
+        why += f"; it may lie in {' or '.join(dict.fromkeys(told[:_FOLDERS]))}, which the code adds to sys.path"
     if known:
         write = f"one of these: {', '.join(f'kpack add {name}' for name in known)}"
     else:

@@ -197,7 +197,7 @@ def torch_hub(repository_: str, model: str, line: Line, sitting: Sitting) -> Non
     plain, _, revision = repository_.partition(":")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", plain):
         return
-    ref = revision or "main"
+    ref = revision or "HEAD"  # whatever its branch is called
     sitting.harvest.left(
         line,
         f"torch.hub loads the code of github.com/{plain} and then the weights of {model or 'a model'}",

@@ -169,6 +169,15 @@ def index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: s
 
     if urls.stable(url).rstrip("/") == str(PyPI.simple_url).rstrip("/"):
         return  # the default, written out
+    links = ', format = "links"' if option == "--find-links" else ""
+    if _VARIABLE.search(urls.stable(url)):
+        told = ", ".join(map(quoted, names))
+        sitting.harvest.left(
+            line,
+            f"{option} {quoted(urls.redacted(url, '***@'))} holds a variable whose value is not in plain words",
+            f"declare it in [[indexes]], with what it stands for: name, url{links}, packages = [{told}]",
+        )
+        return
     if not re.match(r"https?://", url):
         sitting.harvest.left(
             line, f"{option} {quoted(url)} is no URL", "write the wheels as ./folder/NAME.whl in packages"
@@ -177,7 +186,6 @@ def index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: s
         why = f"{option} {urls.redacted(url, '***@')}: which packages it serves is not said here"
         if names:
             why = f"{option} {urls.redacted(url, '***@')} holds a password"
-        links = ', format = "links"' if option == "--find-links" else ""
         sitting.harvest.left(line, why, f'declare it in [[indexes]]: name, url = "{urls.shown(url)}"{links}, packages')
     else:
         sitting.harvest.serve(url, [canonicalize_name(name) for name in names], line, links=option == "--find-links")

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import warnings
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from kpack.importing import calls, commands, shell
@@ -120,11 +121,11 @@ class PythonReader:
             for alias in node.names:
                 top = alias.name.partition(".")[0]
                 self.names[alias.asname or top] = alias.name if alias.asname else top
-                self._imported(top, line)
+                self._imported([alias.name], line)
         elif not node.level and node.module:
             for alias in node.names:
                 self.names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-            self._imported(node.module.partition(".")[0], line)
+            self._imported([f"{node.module}.{alias.name}" for alias in node.names], line)
 
     def _assigned(self, node: ast.AST, prefix: str = "") -> None:
         if isinstance(node, ast.Assign):
@@ -156,9 +157,11 @@ class PythonReader:
         first, mark, rest = name.partition(".")
         return f"{self.names.get(first, first)}{mark}{rest}"
 
-    def _imported(self, top: str, line: Line) -> None:
+    def _imported(self, names: Sequence[str], line: Line) -> None:
+        top = names[0].partition(".")[0]
         if top not in sys.stdlib_module_names and not self.sitting.brings(top):
-            self.sitting.harvest.imports.setdefault(top, Import(top, line.place, line.said))
+            held = self.sitting.harvest.imports.setdefault(top, Import(top, line.place, line.said, set()))
+            held.names.update(above for name in names for above in accumulate(name.split("."), "{}.{}".format))
 
     def _call(self, node: ast.Call, line: Line, cell: int, magics: Sequence[Magic], at: Lines | None) -> None:
         name = self._name(node)

@@ -160,10 +160,10 @@ class Advice:
         """Return what stands against every set of names."""
         first = error_of(self._target.label, failure).what.partition("\n")[0]
         base = self._target.base
-        fixed = [canonicalize_name(each.name) for each in failure.obstacles if each.kind == "kernel"]
-        if base is None or not fixed or fixed[0] not in base.distributions:
+        told = failure.obstacles[0] if failure.obstacles else None
+        name = canonicalize_name(told.name) if told is not None and told.kind == "kernel" else None
+        if base is None or name is None or name not in base.distributions:
             return first
-        name = fixed[0]
         module = base.preloaded_by.get(name)
         if module is not None:
             return f"{first}, which is imported before the first cell, so that nothing can take its place"

@@ -54,6 +54,8 @@ def test_a_token_is_known_by_its_looks(token: str) -> None:
         "!HF_TOKEN=$HF_TOKEN python x",
         "!curl -L -o x https://h/x?a=b:c",
         "key: value",
+        "from huggingface_hub import hf_hub_download, snapshot_download",
+        "!pip install pypi-attestations",
     ],
 )
 def test_what_is_none_stays(line: str) -> None:

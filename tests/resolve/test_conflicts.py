@@ -302,6 +302,17 @@ def test_preloaded_module_is_not_replaced_by_any_words(scenario: Scenario) -> No
     assert 'allow-preloaded = ["numpy"] with replace = ["numpy"]' in caught.value.next
 
 
+def test_what_is_preloaded_is_not_said_of_another_package_in_the_way(scenario: Scenario) -> None:
+    scenario.wheel("numpy", "1.26")
+    scenario.wheel("old", tag="cp37-cp37m-manylinux2014_x86_64")
+    owners = {canonicalize_name("numpy"): "numpy"}
+    image = replace(base_image({"numpy": "2.0"}), preloaded=("numpy",), preloaded_by=owners)
+    with pytest.raises(NoSolution) as caught:
+        scenario.resolve(scenario.environment("old", "numpy<2"), image)
+    assert "none for cp312" in caught.value.next
+    assert "none for cp312, which is imported" not in caught.value.next
+
+
 def test_extra_of_the_base_that_is_at_odds_with_it_is_told_like_any_other(scenario: Scenario) -> None:
     scenario.wheel("timm", "1.0.20")
     base = {"timm": "1.0.25", "transformers": known("transformers", "5.0", ["timm<1.0.21; extra == 'timm'"], ["timm"])}
