@@ -296,8 +296,25 @@ def _answers() -> Iterator[str]:
         schema = json.loads(path.read_text(encoding="utf-8"))
         name = path.name.removesuffix(".schema.json")
         yield f"## {'an error' if name == 'error' else 'kpack ' + name.replace('-', ' ')}\n"
-        yield from _table(schema, schema)
-        yield ""
+        for form in schema.get("anyOf", [schema]):
+            if form is not schema and "description" in form:
+                yield f"{_escaped(form['description'])}\n"
+            yield "| key | type | says |"
+            yield "| --- | --- | --- |"
+            yield from _answer_rows(form, "")
+            yield ""
+
+
+def _answer_rows(schema: dict[str, Any], above: str) -> Iterator[str]:
+    """Yield a row for each key of an object, followed by those of the objects that it holds."""
+    for key, value in schema["properties"].items():
+        place = f"{above}{key}"
+        sometimes = "" if key in schema.get("required", ()) else ", not always"
+        yield f"| `{place}` | {_json_type(value, None)}{sometimes} | {_escaped(value['description'])} |"
+        for one in value.get("anyOf", [value]):
+            held, mark = (one["items"], "[].") if one.get("type") == "array" else (one, ".")
+            if "properties" in held:
+                yield from _answer_rows(held, f"{place}{mark}")
 
 
 def _variables() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What all tests share: property tests judge answers, not the speed of the machine.
+"""What all tests share: property tests judge answers, not the speed of the machine; ``--json`` keeps to its schemas.
 
 ``KPACK_EXAMPLES`` says how many examples each property is tried with that has no number of its own; by itself it is
 100 with the long list, 20 without.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.answers import watch
 from tests.support.long import examples
 from tests.support.measured import VARIABLE
 
@@ -25,6 +26,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("kpack")
+watch()
 
 MEASURED = frozenset({"consistency", "resolve"})
 """The rooms whose tests are those of the resolver's worker, a process of its own."""

@@ -174,7 +174,8 @@ def _reconfigure() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; what goes wrong is said on stderr, or as JSON on stdout."""
-    session = Session(debug="--debug" in arguments, json="--json" in arguments)
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    session = Session(debug="--debug" in words, json="--json" in words)
     SCREEN.volume = 0
     try:
         with group.make_context("kpack", _group_first(arguments)) as ctx:
@@ -245,7 +246,9 @@ def _told(error: Exception) -> dict[str, object]:
     if isinstance(error, (KpackError, RestoreError)):
         return {**error.to_dict()}
     if isinstance(error, OSError):
-        return MachineError(error.strerror or str(error), where=str(error.filename or "")).to_dict()
+        return MachineError(
+            error.strerror or str(error) or type(error).__name__, where=str(error.filename or "")
+        ).to_dict()
     import traceback
 
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -24,11 +24,11 @@ def bootstrap(session: Session, path: Path | None, *, copy: bool, as_json: bool)
     kpack bootstrap dist/toxic-comments.kpack.bin --copy
     """
     found = pack.read(pack_path(session, path))
-    if as_json:
-        answer({"pack": str(found.path), "id": found.id, "bootstrap": found.line})
-    else:
+    if not as_json:
         tell(found.line, wrap=False)
     if copy:
         from kpack.cli.clipboard import copy as put
 
         say(f"copied by {put(found.line)}")
+    if as_json:
+        answer({"pack": str(found.path), "id": found.id, "bootstrap": found.line})

@@ -48,6 +48,8 @@ def inspect(session: Session, path: Path | None, html: Path | None, *, form: str
     kpack inspect --html pack.html
     kpack inspect dist/toxic-comments.kpack.bin --format cyclonedx > bom.json
     """
+    if form == "cyclonedx" and (as_json or html is not None):
+        raise click.UsageError("--format cyclonedx is an answer of its own: neither --json nor --html goes with it")
     found = pack.read(pack_path(session, path))
     if html is not None:
         _write_page(found, html, as_json=as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kpack.cli.progress import phases
-from kpack.cli.session import Session, answer, json_option, say, tell
+from kpack.cli.session import MINUTES, Session, answer, json_option, say, tell
 
 if TYPE_CHECKING:
     from kpack.notebook.probe import Probed
@@ -32,7 +32,7 @@ _WAIT = 60
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="With --kaggle: default kaggle-base.json.")
 @click.option("--use/--no-use", default=None, help="With --kaggle: write it as base in kaggle-env.toml, or do not ask.")
-@click.option("--wait", "minutes", type=click.FloatRange(min=0), default=_WAIT, show_default=True, metavar="MINUTES")
+@click.option("--wait", "minutes", type=MINUTES, default=_WAIT, show_default=True, metavar="MINUTES")
 @json_option
 @click.pass_obj
 def probe(

@@ -11,7 +11,7 @@ from kpack import project as projects
 from kpack.cache import Cache
 from kpack.cli.interrupt import stoppable
 from kpack.cli.progress import counted, phases
-from kpack.cli.session import Session, answer, human_size, json_option, remember, say, say_next, tell, warn
+from kpack.cli.session import MINUTES, Session, answer, human_size, json_option, remember, say, say_next, tell, warn
 from kpack.errors import CheckFailed, UsageError
 from kpack.ledger import Pushed
 
@@ -36,7 +36,7 @@ _RUNS = 180
 @click.option(
     "--wait",
     "minutes",
-    type=click.FloatRange(min=0),
+    type=MINUTES,
     metavar="MINUTES",
     help=f"How long to wait for the version ({_WAIT}; 0: not at all), or for each notebook ({_RUNS}).",
 )

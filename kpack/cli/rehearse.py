@@ -12,7 +12,7 @@ from kpack import ledger
 from kpack.cli import complete
 from kpack.cli.images import image_of, project_of
 from kpack.cli.progress import phases
-from kpack.cli.session import Session, answer, human_size, json_option, remember, say_next, tell
+from kpack.cli.session import MINUTES, Amount, Session, answer, human_size, json_option, remember, say_next, tell
 from kpack.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -54,13 +54,20 @@ _SHOWN = 20
 )
 @click.option("--container", metavar="IMAGE", help="Do it in a container of this image, by podman or docker.")
 @click.option("--skip", multiple=True, metavar="MODULE", help="Do not import this module.")
-@click.option("--working", default=20.0, show_default=True, metavar="GB", help="What /kaggle/working holds.")
+@click.option(
+    "--working",
+    type=Amount(min=0, max=1_000_000),
+    default=20.0,
+    show_default=True,
+    metavar="GB",
+    help="What /kaggle/working holds.",
+)
 @click.option("--kaggle", is_flag=True, help="Rehearse on Kaggle itself, in a private notebook without internet.")
 @click.option("--dataset", metavar="OWNER/SLUG", help="Where the pack is mounted; default: [publish] dataset.")
 @click.option("--builder", is_flag=True, help="With --kaggle: attach the output of the builder of kpack notebook.")
 @click.option("--accelerator", type=click.Choice(["cpu", "gpu", "tpu"]), help="With --kaggle; default: the base's.")
 @click.option("--image", metavar="DIGEST", help="With --kaggle: pin the image; default: the one of the base.")
-@click.option("--wait", "minutes", type=click.FloatRange(min=0), default=180, show_default=True, metavar="MINUTES")
+@click.option("--wait", "minutes", type=MINUTES, default=180, show_default=True, metavar="MINUTES")
 @click.option("--keep", is_flag=True, help="Leave the folder of the rehearsal, and say where it is.")
 @json_option
 @click.pass_obj

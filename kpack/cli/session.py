@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -148,6 +149,21 @@ def say_next(project: Project) -> None:
     from kpack.status import status
 
     say(f"next: {shlex.join(status(project, offline=True).next)}")
+
+
+class Amount(click.FloatRange):
+    """A number from a range; one that is none (``nan``) compares with nothing and would be in every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or refuse the word."""
+        found = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return found
+
+
+MINUTES = Amount(min=0, max=31 * 24 * 60)
+"""What ``--wait`` takes: no run on Kaggle lasts a month."""
 
 
 def json_option(function: _F) -> _F:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
 
+from kpack import cli
 from kpack.cli import COMMANDS, group
+from kpack.errors import MachineError
 from tests.support.answers import FOLDER, SUFFIX, checked, name_of
 from tests.support.wheels import make_wheel
 
@@ -53,7 +55,12 @@ def test_what_other_tests_read_is_read_there(name: str) -> None:
     assert "checked(" in text or ".json" in text
 
 
-def test_what_every_command_prints_is_what_its_schema_says(desk: Desk) -> None:
+def no_clipboard(_: str) -> str:
+    raise MachineError("there is no clipboard here")
+
+
+def test_what_every_command_prints_is_what_its_schema_says(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kpack.cli.clipboard.copy", no_clipboard)
     seen, wrong = set(), []
 
     def ask(*words: str, code: int = 0) -> None:
@@ -90,6 +97,8 @@ def test_what_every_command_prints_is_what_its_schema_says(desk: Desk) -> None:
     for words in (["verify"], ["inspect"], ["inspect", "--html", "pack.html"], ["bootstrap"], ["diff", pack]):
         ask(words[0], pack, *words[1:])
     assert "brought" in (desk.folder / "pack.html").read_text()
+    ask("bootstrap", pack, "--copy", code=7)
+    assert "exec(" in desk("bootstrap", pack, "--copy", code=7), "a person has the line, copied or not"
     ask("diff", "pylock.kaggle-env.toml", pack)
     ask("restore", pack, "--target", "env", "--dry-run")
     ask("drift", pack, "--base", "kaggle-cpu-py312-2026-08", code=1)
@@ -102,8 +111,53 @@ def test_what_every_command_prints_is_what_its_schema_says(desk: Desk) -> None:
     assert seen == (WITH_JSON | {"error"}) - ELSEWHERE.keys()
 
 
-def test_schemas_say_what_each_object_is() -> None:
+def objects(schema: dict[str, Any], place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each object of a schema and where it is."""
+    if schema.get("type") == "object":
+        yield place, schema
+    held = schema.get("additionalProperties")
+    inside = [(f"{place}.{key}", value) for key, value in schema.get("properties", {}).items()]
+    inside += [(place, one) for one in schema.get("anyOf", ())]
+    inside += [(f"{place}[]", schema["items"])] if "items" in schema else []
+    inside += [(f"{place}{{}}", held)] if isinstance(held, dict) else []
+    for where, value in inside:
+        yield from objects(value, where)
+
+
+def test_schemas_are_closed_and_say_what_each_key_is() -> None:
     for path in sorted(FOLDER.iterdir()):
         schema = json.loads(path.read_text(encoding="utf-8"))
         assert schema["title"]
         assert schema["description"]
+        for place, found in objects(schema, path.name.removesuffix(SUFFIX)):
+            more = found.get("additionalProperties", True)
+            assert more is False or isinstance(more, dict) or "description" in found, f"{place} takes any key"
+            for key, value in found.get("properties", {}).items():
+                assert value.get("description"), f"{place}.{key} is not described"
+
+
+@pytest.mark.parametrize("name", sorted(WITH_JSON))
+def test_usage_errors_are_objects_too(desk: Desk, name: str) -> None:
+    command = name.split("-") if name.startswith("cache-") else [name]
+    error = json.loads(desk(*command, "--nosuch", "--json", code=2))["error"]
+    assert "--nosuch" in error["what"]
+    assert f"kpack {' '.join(command)} --help" in error["next"]
+
+
+def test_the_word_behind_two_dashes_is_no_option(desk: Desk) -> None:
+    desk.wants(("alpha", "1.0"))
+    assert cli.run(["add", "--", "--json"]) == 2
+    said = desk.capture.readouterr()
+    assert (said.out, "is not a requirement" in said.err) == ("", True)
+
+
+@pytest.mark.parametrize("words", ["--working nan", "--working inf", "--working -1", "--wait nan", "--wait inf"])
+def test_amounts_that_are_none_are_usage_errors(desk: Desk, words: str) -> None:
+    assert "Invalid value" in json.loads(desk("rehearse", *words.split(), "--json", code=2))["error"]["what"]
+
+
+def test_one_command_line_asks_for_one_answer(desk: Desk) -> None:
+    for other in ("--json", "--html=page.html"):
+        said = desk("inspect", "--format", "cyclonedx", other, code=2)
+        assert "--format cyclonedx is an answer of its own" in said
+    assert not (desk.folder / "page.html").exists()

@@ -156,7 +156,9 @@ def _main() -> None:
         _load_kaggle()
         _hurry()
     from kpack.cli import COMMANDS
+    from tests.support.answers import watch
 
+    watch()
     for command in COMMANDS:
         importlib.import_module(f"kpack.cli.{command}")
     importlib.import_module("kpack.cli.locking")
