@@ -17,8 +17,8 @@ import pytest
 from kpack.errors import IntegrityError, MisfitError, NoSolution
 from kpack.resolve import resolve
 from kpack.resolve.model import Source
-from kpack.resolve.worker import seams
-from kpack.resolve.worker.seams import UPLOADED_PRIOR_TO
+from kpack.resolve.worker import finder
+from kpack.resolve.worker.finder import UPLOADED_PRIOR_TO
 from kpack.target import targets
 from tests.resolve.scenario import base_image, packed
 from tests.support.wheels import make_wheel
@@ -404,7 +404,7 @@ def test_what_the_texts_of_a_taken_source_say_wrongly_is_found_out(scenario: Sce
 def test_no_more_than_some_sources_of_a_name_are_fetched_to_be_passed_over(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seams, "LOOKED", 3)
+    monkeypatch.setattr(finder, "LOOKED", 3)
     for number in range(2, 8):
         scenario.index.add(
             sdist(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pip._vendor.packaging.version import Version
 
     from kpack.resolve.worker.files import IndexFile
+    from kpack.resolve.worker.finder import Finder
     from kpack.resolve.worker.requirements import Markers, Metadata
 
 STEPS = 400
@@ -50,7 +51,7 @@ class Clash:
 class ClashSearch:
     """Follows the newest fitting version of everything."""
 
-    def __init__(self, finder: seams.Finder, markers: Markers, asked: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, finder: Finder, markers: Markers, asked: Sequence[tuple[str, str]]) -> None:
         self._finder = finder
         self._kernel = finder.kernel
         self._markers = markers

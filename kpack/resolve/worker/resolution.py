@@ -9,9 +9,10 @@ from pip._internal.exceptions import DistributionNotFound, InstallationError, Pi
 from pip._vendor.requests import RequestException
 
 from kpack.resolve.wire import Failure
-from kpack.resolve.worker import failures, seams, stepwise
+from kpack.resolve.worker import failures, stepwise
 from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import NoVersion
+from kpack.resolve.worker.finder import OldPip
 from kpack.resolve.worker.seams import ROUNDS, Lost
 from kpack.resolve.worker.search import Search
 
@@ -40,7 +41,7 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | Failu
         return _resolve_with_pins(search, asked)
     except NoVersion as error:
         return Failure(kind="integrity", text=str(error), next="take another file or version of it")
-    except seams.OldPip:
+    except OldPip:
         return Failure(kind="old-pip")
     except (PipError, RequestException) as error:
         if fetch := failures.network(error, [line for line, _ in asked]):

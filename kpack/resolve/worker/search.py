@@ -8,6 +8,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker import seams
 from kpack.resolve.worker.answer import Chosen
+from kpack.resolve.worker.finder import Finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,7 @@ class Search:
         self.request = readers.request
         self.web = readers.web
         self.markers = readers.markers
-        self.finder = seams.Finder(
+        self.finder = Finder(
             request=readers.request,
             pages=readers.pages,
             metadata=readers.metadata,
