@@ -105,7 +105,7 @@ def _resolve(
 
             outcome = explained(trials, environment, targets, outcome)
         found.append(_noted(environment, outcome))
-    return Resolution(targets=tuple(found), notes=tuple(_needless(environment, found)))
+    return Resolution(targets=tuple(found), notes=(*_needless(environment, found), *_idle(environment, targets)))
 
 
 def _noted(environment: Environment, found: TargetResolution) -> TargetResolution:
@@ -134,3 +134,17 @@ def _needless(environment: Environment, found: Sequence[TargetResolution]) -> It
     for name in environment.allow_broken:
         if name not in broken:
             yield f"allow-broken has {name}, and nothing breaks it"
+
+
+def _idle(environment: Environment, targets: Sequence[Target]) -> Iterator[str]:
+    """Yield a note for every requirement whose marker, and that of each of its name, lets it into no kernel."""
+    from packaging.utils import canonicalize_name
+
+    from kpack.resolve.ask import applies
+
+    asked = [package.requirement for package in environment.packages if package.requirement is not None]
+    counting = {canonicalize_name(each.name) for each in asked if any(applies(each, target) for target in targets)}
+    for each in asked:
+        if canonicalize_name(each.name) not in counting:
+            labels = " and ".join(target.label for target in targets)
+            yield f"the marker of {str(each)!r} does not hold in {labels}: nothing comes of it"

@@ -109,7 +109,7 @@ def _asked(environment: Environment, target: Target, sources: Mapping[Normalized
         if requirement is None:
             asked.append(Asked(text=package.plain, line=_local(environment, package), hashes=package.hashes))
             continue
-        if requirement.marker is not None and not requirement.marker.evaluate({**target.environment, "extra": ""}):
+        if not applies(requirement, target):
             continue
         plain = Requirement(str(requirement))
         plain.marker = None
@@ -120,6 +120,11 @@ def _asked(environment: Environment, target: Target, sources: Mapping[Normalized
             plain.url = at_commit(plain.url, held.url, held.revision, held.commit)
         asked.append(Asked(text=package.plain, line=str(plain), hashes=package.hashes))
     return asked
+
+
+def applies(requirement: Requirement, target: Target) -> bool:
+    """Tell whether a requirement of kaggle-env.toml is for this kernel, by its marker."""
+    return requirement.marker is None or requirement.marker.evaluate({**target.environment, "extra": ""})
 
 
 def _local(environment: Environment, package: Package) -> str:

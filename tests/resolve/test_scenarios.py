@@ -271,6 +271,18 @@ def test_marker_of_a_request_is_judged_for_the_target(scenario: Scenario) -> Non
     assert packed(answer) == {"top": "1.0"}
 
 
+def test_request_whose_marker_lets_it_into_no_kernel_is_named(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("other", "1.0")
+    none, some, all_the_same = "top; python_version < '3'", "other; python_version < '3'", "other; python_version > '3'"
+    asked = scenario.environment(none, some, all_the_same, python="3.12")
+    found = scenario.resolve(asked)
+    assert [str(pin.name) for pin in found.targets[0].packed] == ["other"]
+    (said,) = found.notes
+    assert "python_version < " in said
+    assert "does not hold in python-3.12: nothing comes of it" in said
+
+
 def test_marker_on_the_kernel_release_is_a_note(scenario: Scenario) -> None:
     scenario.wheel("top", "1.0", "dep; platform_release >= '6'")
     scenario.wheel("dep")
