@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -110,29 +111,35 @@ def restore(line: str, python: Path) -> tuple[str, dict[str, object]]:
 
 def main() -> None:
     """Run all steps and end with one screen."""
+    mine = f"{sys.version_info[0]}.{sys.version_info[1]}"
     shutil.rmtree(WORK, ignore_errors=True)
     shutil.copytree(HERE / "quickstart", WORK)
     locked = json.loads(kpack("lock", "--json"))
+    if mine not in {item["python"] for item in locked["targets"]}:
+        print(f"no image of Kaggle has Python {mine} yet: without one, for the bare interpreter", flush=True)
+        config = WORK / "kaggle-env.toml"
+        text = re.sub(r"(?m)^base = .*$", f'python = "{mine}"', config.read_text(encoding="utf-8"))
+        config.write_text(text, encoding="utf-8")
+        locked = json.loads(kpack("lock", "--json"))
     built = json.loads(kpack("build", "--json"))
     line = kpack("bootstrap", built["pack"]).strip()
-    mine = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    target = next((item for item in locked["targets"] if item["python"] == mine), None)
-    if target is None:
-        sys.exit(f"demo: examples/quickstart has no base of Python {mine}")
+    target = next(item for item in locked["targets"] if item["python"] == mine)
     leans = [f"{item['name']}=={item['version']}" for item in target["from_base"]]
-    print(f"$ python -m venv kernel && pip install {' '.join(leans)}     # stands for the image", flush=True)
+    install = f" && pip install {' '.join(leans)}" if leans else ""
+    print(f"$ python -m venv kernel{install}     # stands for the image", flush=True)
     python = kernel()
-    run(python, "-m", "pip", "install", "--quiet", "--retries", "10", "--no-deps", *leans)
+    if leans:
+        run(python, "-m", "pip", "install", "--quiet", "--retries", "10", "--no-deps", *leans)
     print("$ python                                                     # no network from here on", flush=True)
     summary, seen = restore(line, python)
     packed = ", ".join(f"{item['name']} {item['version']}" for item in target["packed"])
-    bases = ", ".join(str(item["base"]) for item in locked["targets"])
+    bases = ", ".join(item["base"] or f"Python {item['python']}" for item in locked["targets"])
     print(
         textwrap.dedent(f"""
         ────────────────────────────────────────────────────────────────────────────────
         locked for   {bases}
         packed       {packed}
-        from image   {", ".join(leans)}
+        from image   {", ".join(leans) or "nothing"}
         pack         {Path(built["pack"]).relative_to(WORK)}  {built["size"]:,} bytes
         id           {built["id"]}
         line         {line[:60]}… ({len(line)} characters)

@@ -172,9 +172,11 @@ def _ask(hashin: Any, question: _Question) -> frozenset[str] | str:
             index_url=question.root,
         )
         return frozenset(str(item["hash"]) for item in found["hashes"])
-    except hashin.PackageNotFoundError:
+    except hashin.PackageNotFoundError as error:
+        _close(error)
         return _OK_TO_MISS
     except (StopIteration, hashin.PackageError, KeyError, TypeError, AttributeError) as error:
+        _close(error)
         if "Download error" in str(error):
             return f"the index's JSON API refused ({str(error).partition(' on ')[0].removeprefix('Download error. ')})"
         return f"the index's JSON API has no files of {question.project} {question.version}"
@@ -187,6 +189,12 @@ def _ask(hashin: Any, question: _Question) -> frozenset[str] | str:
             where=question.root,
             next="try again when it answers; `kpack verify` without --online needs no network",
         ) from error
+
+
+def _close(error: Exception) -> None:
+    """Close the answer of a server that hashin raised ``error`` for: it leaves it open, which Python 3.14 warns of."""
+    if isinstance(error.__context__, urllib.error.HTTPError):
+        error.__context__.close()
 
 
 def _same(text: str, version: Version) -> bool:

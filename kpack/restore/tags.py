@@ -92,8 +92,8 @@ def _python(interpreter: Interpreter, python: str, abi: str) -> bool:
         return abi == "none" and (wanted is None or wanted <= minor)
     if not interpreter.abi.startswith("cp") or wanted is None:
         return False
-    if abi == "abi3":
-        return 2 <= wanted <= minor and "t" not in interpreter.abi
+    if abi in ("abi3", "abi3t"):  # the second, of PEP 803, is for free-threaded builds and for them alone
+        return 2 <= wanted <= minor and ("t" in interpreter.abi) == (abi == "abi3t")
     return wanted == minor and abi in ("none", interpreter.abi)
 
 

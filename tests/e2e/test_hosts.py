@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.index
-@pytest.mark.parametrize("series", listed(("3.11", "3.12", "3.13"), "3.13".__eq__))
+@pytest.mark.parametrize("series", listed(("3.11", "3.12", "3.13", "3.14"), "3.13".__eq__))
 def test_lock_and_pack_have_the_same_bytes_from(series: str, workshop: Workshop, tmp_path: Path) -> None:
     python = found().get(series)
     if python is None:

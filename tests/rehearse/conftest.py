@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kpack.base import BaseImage
 
-SERIES = "3.12" if "3.12" in found() else max(found())
+SERIES = "3.12" if "3.12" in found() else [*found()][-1]
 
 
 @dataclass

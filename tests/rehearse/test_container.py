@@ -15,6 +15,7 @@ from kpack.rehearse import container
 from tests.cli.run import ROOT, Done, kpack
 from tests.rehearse.conftest import SERIES
 from tests.restore.kit import make_venv
+from tests.support.interpreters import SERIES as EVERY
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def test_machine_without_an_engine_says_so(theatre: Theatre) -> None:
 @pytest.mark.skipif(IMAGE is None, reason="KPACK_TEST_IMAGE names no image with Python")
 def test_real_engine_runs_it(theatre: Theatre) -> None:
     wheels = [theatre.wheel("phone-home", CALLS), make_wheel(theatre.folder, "plain")]
-    pack = theatre.pack(wheels, series=["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+    pack = theatre.pack(wheels, series=EVERY)
     script = theatre.folder / "inference.py"
     script.write_text("import os\nassert os.listdir('/sys/class/net') == ['lo']\nopen('/kaggle/working/x', 'w')\n")
     done = kpack(theatre.folder, "rehearse", str(pack), "--container", str(IMAGE), "--script", str(script), "--json")

@@ -21,6 +21,7 @@ from tests.rehearse.conftest import SERIES
 from tests.support import kernels
 from tests.support.elf import make_elf
 from tests.support.index import IndexServer
+from tests.support.interpreters import SERIES as EVERY
 from tests.support.interpreters import found
 from tests.support.long import long_list
 from tests.support.wheels import make_wheel
@@ -64,7 +65,7 @@ def processes_with(word: str) -> list[str]:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("series", ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("series", EVERY)
 def test_pack_that_works_passes_and_who_asked_the_network_is_named(theatre: Theatre, series: str) -> None:
     if series not in found():
         pytest.skip(f"there is no CPython {series} here")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.restore import kit
-from tests.support.interpreters import found
+from tests.support.interpreters import SERIES, found
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=kit.SERIES)
+@pytest.fixture(params=SERIES)
 def series(request: pytest.FixtureRequest) -> str:
     """Every series of CPython that kpack restores into."""
     name = str(request.param)
@@ -31,5 +31,5 @@ def python(series: str, tmp_path: Path) -> Path:
 @pytest.fixture
 def kernel(tmp_path: Path) -> Path:
     """A fresh virtual environment of one series, for what does not depend on it."""
-    name = "3.12" if "3.12" in found() else max(found())
+    name = "3.12" if "3.12" in found() else [*found()][-1]
     return kit.make_venv(name, tmp_path / "kernel")

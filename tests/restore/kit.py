@@ -19,7 +19,7 @@ from kpack.pack.wheel import Lax
 from kpack.pack.writer import write
 from kpack.restore.manifest import Lean, PackedCheckpoint, PackedDistribution, PackedSystem, PackTarget, Requirer
 from tests.support.answers import checked
-from tests.support.interpreters import found
+from tests.support.interpreters import SERIES, found
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 MACHINE = sysconfig.get_platform().partition("-")[2] or platform.machine()
-SERIES = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 
 RUN = """
 import json, os, sys

@@ -11,13 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
+from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version as Reference
 
 from kpack.restore import drift, installed, tags
 from kpack.restore.manifest import Lean, Requirer
 from kpack.restore.versions import Version, normalize_name, satisfies, specifier_of
-from kpack.target import supported_tags
+from kpack.target import platform_tags, supported_tags
 from tests.restore.kit import REPOSITORY
 from tests.support.interpreters import found
 from tests.support.long import examples
@@ -123,8 +124,14 @@ def test_a_direct_reference_admits_any_version() -> None:
 
 WHEELS = [
     f"thing-1.0-{python}-{abi}-{platform}.whl"
-    for python in ("py3", "py2.py3", "py39", "py312", "py313", "cp38", "cp312", "cp313", "cp39.cp312", "py2", "pp310")
-    for abi in ("none", "abi3", "cp38", "cp312", "cp313", "cp312t", "cp39.cp312")
+    for python in (
+        *("py3", "py2.py3", "py39", "py312", "py313", "py314", "cp38", "cp312", "cp313", "cp314", "cp315"),
+        *("cp39.cp312", "py2", "pp310"),
+    )
+    for abi in (
+        *("none", "abi3", "abi3t", "abi3.abi3t", "cp38", "cp312", "cp313", "cp314"),
+        *("cp312t", "cp313t", "cp314t", "cp39.cp312"),
+    )
     for platform in (
         "any",
         "linux_x86_64",
@@ -140,11 +147,25 @@ WHEELS = [
 ]
 
 
-@pytest.mark.parametrize("series", ["3.8", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("series", ["3.8", "3.11", "3.12", "3.13", "3.14", "3.15"])
 def test_tags_are_those_of_packaging(series: str) -> None:
     major, minor = map(int, series.split("."))
     interpreter = tags.Interpreter((major, minor), f"cp{major}{minor}", "x86_64", (2, 35))
     supported = frozenset(supported_tags(series, "x86_64", (2, 35)))
+    for name in WHEELS:
+        expected = bool(parse_wheel_filename(name)[3] & supported)
+        assert tags.supports(interpreter, tags.parse(name)) == expected, name
+
+
+@pytest.mark.parametrize("minor", [13, 14])
+def test_tags_of_a_free_threaded_build_are_those_of_packaging(minor: int) -> None:
+    own = f"cp3{minor}t"
+    interpreter = tags.Interpreter((3, minor), own, "x86_64", (2, 35))
+    platforms = list(platform_tags("x86_64", (2, 35)))
+    supported = {
+        *cpython_tags((3, minor), [own], platforms),
+        *compatible_tags((3, minor), f"cp3{minor}", platforms),
+    }
     for name in WHEELS:
         expected = bool(parse_wheel_filename(name)[3] & supported)
         assert tags.supports(interpreter, tags.parse(name)) == expected, name

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-SERIES = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+SERIES = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+"""Every series of CPython that kpack restores into; a test of one that this machine does not have is skipped."""
 
 
 @functools.cache
 def found() -> dict[str, str]:
-    """Return an interpreter by series, ``{"3.12": path}``: from PATH, or from pyenv's versions."""
+    """Return an interpreter by series, oldest first, ``{"3.12": path}``: from PATH, or from pyenv's versions."""
     places = [shutil.which(f"python{series}") for series in SERIES]
     pyenv = shutil.which("pyenv")
     if pyenv:
@@ -24,7 +25,7 @@ def found() -> dict[str, str]:
         series = _series(place) if place else None
         if place and series in SERIES:
             answers.setdefault(series, place)
-    return answers
+    return {series: answers[series] for series in SERIES if series in answers}
 
 
 def _series(python: str) -> str | None:
