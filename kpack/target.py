@@ -26,7 +26,8 @@ NEWEST = {
     "3.11": "3.11.14",
     "3.12": "3.12.13",
     "3.13": "3.13.15",
-    "3.14": "3.14.2",
+    "3.14": "3.14.8",
+    "3.15": "3.15.0",
 }
 """The newest release of each series that is known to this version of kpack."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -39,7 +40,9 @@ def of(project: Path, *, name: str) -> frozenset[NormalizedName]:
 def _imported(code: bytes) -> set[NormalizedName]:
     """Return the top-level modules that a file imports anywhere; their distributions mostly bear the same name."""
     try:
-        nodes = list(ast.walk(ast.parse(code)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python 3.12 complains of a "\d" to whoever parses it
+            nodes = list(ast.walk(ast.parse(code)))
     except (SyntaxError, ValueError):
         return set()  # the build says what is wrong with it
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]

@@ -119,7 +119,7 @@ def test_compiled_code_of_another_torch_than_the_images_is_refused() -> None:
 
 def test_what_a_build_looks_at_is_told_by_its_files(tmp_path: Path) -> None:
     files = {
-        "setup.py": "import os, setuptools\ndef f():\n    from torch.utils import cpp_extension\n",
+        "setup.py": "import os, setuptools\nODD = '\\d'\ndef f():\n    from torch.utils import cpp_extension\n",
         "pyproject.toml": '[build-system]\nrequires = ["setuptools", "NumPy>=2", "not a requirement !"]\n',
     }
     assert of(write(tmp_path, files), name="x") == {"os", "torch", "numpy"}

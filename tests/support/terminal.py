@@ -146,6 +146,7 @@ def _load_kaggle() -> None:
 
         for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
             del sys.modules[name]
+    sys.stdout.flush()  # or every fork says again what the client said
 
 
 def _main() -> None:

@@ -13,6 +13,7 @@ import platform
 import sys
 import tarfile
 import tomllib
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
@@ -143,7 +144,8 @@ class Recipe:
     def _setup(self) -> ast.Module:
         if "setup.py" not in self.texts:
             return ast.Module([], [])
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python 3.12 complains of a "\d" to whoever parses it
             return ast.parse(self.texts["setup.py"])
         return ast.Module([], [])
 
