@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.errors import IntegrityError, MachineError, UsageError
-from kpack.files import replacing, sweep, write_text
+from kpack.files import given_text, open_regular, replacing, sweep, write_text
 from kpack.notebook import LINE_CELL, code, dumps, markdown, with_source
 from kpack.notebook.pair import checkpoints_cell
 from kpack.pack import SUFFIX, read
@@ -58,7 +58,7 @@ def standing_head(pack: Path, lock: Path | None = None) -> tuple[str, bytes] | N
         found = read(pack)
         if found.is_folder:
             return None
-        with pack.open("rb") as stream:
+        with open_regular(pack) as stream:
             head = stream.read(found.origin)
     except (IntegrityError, MachineError, OSError):
         return None  # what cannot be read is compared with nothing; the new pack takes its place all the same
@@ -113,9 +113,9 @@ def deliver(made: BuiltPack, before: tuple[str, bytes] | None, lands: Mapping[st
     write_text(files.line, f"{about}\n{made.line}\n")
     if files.notebook.exists():
         try:
-            text = files.notebook.read_text(encoding="utf-8")
+            text = given_text(files.notebook)
             after = with_source(text, LINE_CELL, made.line, str(files.notebook))
-        except (UsageError, UnicodeDecodeError):
+        except UsageError:
             notes.append(f"{files.notebook.name} has no cell of kpack's for the line, and was left as it is")
         else:
             if after != text:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from kpack import claims
 from kpack.errors import IntegrityError, MachineError, UsageError, room_advice
-from kpack.files import is_sha256, sha256_of
+from kpack.files import OddFileError, is_sha256, open_regular, sha256_of, vacate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -71,7 +72,7 @@ class Damaged:
 
     sha256: str
     found: str
-    """The digest of what was there."""
+    """The digest of what was there, or why it has none."""
     size: int
     """Bytes."""
 
@@ -124,6 +125,9 @@ class Cache:
             return None
         except OSError as error:
             raise self._unusable(error) from error
+        if not stat.S_ISREG(status.st_mode):
+            vacate(path)
+            return None
         if size is not None and status.st_size != size:
             self._remove(path)
             return None
@@ -159,7 +163,7 @@ class Cache:
         if path is None:
             raise self._absent(sha256)
         try:
-            return path.open("rb")
+            return open_regular(path)
         except FileNotFoundError as error:
             raise self._absent(sha256) from error
         except OSError as error:
@@ -206,6 +210,7 @@ class Cache:
             os.utime(temporary)
             for _ in range(3):
                 place.parent.mkdir(parents=True, exist_ok=True)
+                vacate(place)
                 # Another process's prune may take the empty folder away between the two calls.
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(temporary, place)  # noqa: PTH105 - the atomic one on every system
@@ -268,6 +273,8 @@ class Cache:
         for path, status in files:
             try:
                 found = sha256_of(path)
+            except OddFileError as error:
+                found = str(error)
             except FileNotFoundError:  # pruned by another process meanwhile
                 continue
             except OSError as error:

@@ -1,8 +1,14 @@
-"""The one atomic write, digest and JSON of files: whatever was there before stays until the new one is whole."""
+"""The one atomic write, the one way to read, digest and JSON of files.
+
+Nothing here waits for a pipe or reads a device. A file that somebody *gives* kpack is read with `given`, which says
+what is wrong with it; one that kpack *keeps* for itself, and can make again, with `recalled`: anything else that lies
+there counts as nothing, and `keep` takes its place. A file stays as it was until the new one is whole.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -14,7 +20,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from kpack import claims
-from kpack.errors import MachineError, room_advice
+from kpack.errors import MachineError, UsageError, room_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +29,12 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 """Bytes read at a time when a file is hashed or copied."""
+
+LARGEST = 32 << 20
+"""Bytes of the largest text that is given: a notebook with its outputs, a snapshot, the keys of an archive."""
+
+LARGEST_KEPT = 128 << 20
+"""Bytes of the largest file that kpack keeps for itself and reads again."""
 
 _LONGEST_PREFIX = 100
 """Bytes of a file's name that its temporary name begins with."""
@@ -37,28 +49,38 @@ def is_sha256(text: str) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 (64 hexadecimal digits) of the file at ``path``, read in chunks."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 (64 hexadecimal digits) of the regular file at ``path``; raises OSError as `open_regular`."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-class OddFileError(Exception):
-    """What a path leads to is no file that is read: not a regular one, or too large."""
+class OddFileError(OSError):
+    """What a path leads to is no file that is read: not a regular one, or too large; ``strerror`` says which."""
+
+    def __init__(self, what: str, path: Path) -> None:
+        super().__init__(errno.EINVAL, what, str(path))
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read from it; a pipe or a device is never waited for.
 
     Raises:
-        OddFileError: it is no regular file.
-        OSError: it cannot be opened; IsADirectoryError for a folder.
+        OSError: it cannot be opened; OddFileError: it is no regular file; IsADirectoryError: it is a folder.
 
     """
     # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
-    stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - Path has no opener
+    try:
+        stream = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - Path has no opener
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise OddFileError("is not a regular file", path) from error
+        raise
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise OddFileError("is not a regular file")
+        raise OddFileError("is not a regular file", path)
     return stream
 
 
@@ -70,16 +92,49 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes.
 
     Raises:
-        OddFileError: it is larger, or no regular file; says which.
-        OSError: it cannot be read; IsADirectoryError for a folder.
+        OSError: it cannot be read; OddFileError: it is larger, or no regular file; IsADirectoryError: it is a folder.
 
     """
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         data = stream.read(limit + 1) if size <= limit else b""
     if max(len(data), size) > limit:
-        raise OddFileError(f"has {max(len(data), size):,} bytes, {limit:,} are the most that is read")
+        raise OddFileError(f"has {max(len(data), size):,} bytes, {limit:,} are the most that is read", path)
     return data
+
+
+def given(path: Path, *, limit: int = LARGEST, next: str = "name a file") -> bytes:  # noqa: A002 - as in `KpackError`
+    """Return the content of a file that kpack was given; ``next`` says what to do about one that is none.
+
+    Raises:
+        UsageError: it is a folder, a pipe, a device, or larger than ``limit`` (bytes).
+        MachineError: it is not there, or cannot be read.
+
+    """
+    try:
+        return read_bounded(path, limit)
+    except IsADirectoryError as error:
+        raise UsageError("is a folder, not a file", where=str(path), next=next) from error
+    except OddFileError as error:
+        raise UsageError(str(error), where=str(path), next=next) from error
+    except OSError as error:
+        raise MachineError(f"cannot be read: {error.strerror}", where=str(path), next=next) from error
+
+
+def given_text(path: Path, *, next: str = "name a file") -> str:  # noqa: A002
+    """Return the text of a file that kpack was given: without its byte order mark, every line end a line feed.
+
+    Raises:
+        UsageError, MachineError: as `given`; UsageError, too: it is not UTF-8.
+
+    """
+    data = given(path, next=next)
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"is not UTF-8: byte 0x{error.object[error.start]:02x}"
+        raise UsageError(what, where=f"{path}:{line}", next="save the file as UTF-8") from error
 
 
 def parsed(text: str | bytes) -> Any:
@@ -96,6 +151,56 @@ def parsed(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def recalled(path: Path) -> Any:
+    """Return what JSON says that kpack keeps at ``path`` and can find out again.
+
+    Raises:
+        ValueError: there is none that can be read, for whatever reason.
+
+    """
+    try:
+        return parsed(read_bounded(path, LARGEST_KEPT))
+    except OSError as error:
+        raise ValueError(f"there is nothing: {error}") from error
+
+
+def keep(path: Path, text: str) -> None:
+    """Write what kpack keeps for itself at ``path``, in the place of whatever is there.
+
+    Raises:
+        MachineError: it cannot be written.
+
+    """
+    vacate(path)
+    write_text(path, text)
+
+
+def vacate(path: Path) -> None:
+    """Remove what lies where kpack keeps a file and is none: a pipe, a socket, an empty folder, a link to one.
+
+    Raises:
+        MachineError: it cannot be removed, say because it is a folder with something in it.
+
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode) and path.is_file():
+            return
+        if stat.S_ISREG(status.st_mode):
+            return
+        try:
+            path.rmdir() if stat.S_ISDIR(status.st_mode) else path.unlink()
+        except FileNotFoundError:  # by another process meanwhile
+            return
+        except OSError as error:
+            what = "a folder is" if stat.S_ISDIR(status.st_mode) else "something is"
+            raise MachineError(
+                f"{what} where kpack keeps a file, and cannot be removed: {error.strerror}",
+                where=str(path),
+                next="look at what it is, and move it away",
+            ) from error
+
+
 @contextlib.contextmanager
 def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
     """Yield a binary stream whose content takes the place of ``path`` when the block ends well.
@@ -105,9 +210,12 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
     new file before the umask.
 
     Raises:
-        MachineError: the folder cannot be made or written.
+        MachineError: the folder cannot be made or written, or what is there is a folder, a pipe or a device.
 
     """
+    if _is_odd(path):
+        what = "is a folder" if path.is_dir() else "is not a regular file"
+        raise MachineError(f"cannot write: {what}", where=str(path), next="name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path)
@@ -133,6 +241,14 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
                 next=room_advice(error) or "choose another file or folder",
             ) from error
         raise
+
+
+def _is_odd(path: Path) -> bool:
+    """Tell whether something lies there that no file may take the place of: a rename would replace even a device."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # nothing is there, or whoever writes says why not
+        return False
 
 
 def sweep(path: Path) -> None:

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kpack.files import parsed, write_text
+from kpack.files import keep, recalled
 from kpack.pack.content import SUFFIX
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def remember(pack: Path, done: Rehearsed | Pushed) -> None:
     else:
         known = content.get("rehearsed")
         content["rehearsed"] = {**(known if isinstance(known, dict) else {}), done.where: row}
-    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    keep(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def _entry(kind: type[_T], row: object) -> _T | None:
@@ -98,7 +98,7 @@ def _entry(kind: type[_T], row: object) -> _T | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = recalled(path)
+    except ValueError:
         return {}
     return content if isinstance(content, dict) and content.get("kpack-ledger") == FORMAT else {}

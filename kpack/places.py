@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,9 +13,12 @@ FILE_NAME = "kaggle-env.toml"
 
 
 def nearest(start: Path) -> Path | None:
-    """Return the nearest ``kaggle-env.toml`` in ``start`` or a folder above it; None when there is none."""
+    """Return the nearest ``kaggle-env.toml`` in ``start`` or a folder above it; None when there is none.
+
+    One that is no file, or a link to nothing, is not passed over for another one: who reads it says what it is.
+    """
     folder = start.absolute()
-    return next((path for each in (folder, *folder.parents) if (path := each / FILE_NAME).is_file()), None)
+    return next((path for each in (folder, *folder.parents) if os.path.lexists(path := each / FILE_NAME)), None)
 
 
 def lock_beside(config: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kpack import environment as environments
 from kpack import source
 from kpack.errors import CheckFailed, IntegrityError, NoSolution, UsageError
-from kpack.files import write_text
+from kpack.files import given_text, write_text
 from kpack.lock import load as load_lock
 from kpack.lock import stale
 
@@ -235,7 +235,8 @@ def anew(
         made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found, system=system)
         license_notes = check_licenses(environment, resolution, made)
         text = validated(made, str(project.lock_path))
-        changed = not project.lock_path.exists() or project.lock_path.read_text(encoding="utf-8") != text
+        there = project.lock_path.exists()
+        changed = not there or given_text(project.lock_path, next="move it away: it is written anew") != text
         notes = (*said, *license_notes, *(item.note for item in found if item.note))
         native: tuple[Misfit, ...] = ()
         before = _before(project)

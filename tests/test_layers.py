@@ -32,7 +32,7 @@ ROOMS = {
     "cache": "claims errors files",
     "environment": "errors files licenses places urls",
     "fetch": "claims errors files hosts urls",
-    "base": "errors",
+    "base": "errors files",
     "native": "base fetch restore",
     "target": "errors",
     "checkpoints": "claims errors fetch files tether urls",

@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from kpack.errors import MachineError, UsageError
+from kpack.files import OddFileError, open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,10 +42,12 @@ def read(path: Path) -> str:
     """
     try:
         # What kpack ships is compressed.
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with open_regular(path) as file, gzip.open(file) if path.suffix == ".gz" else file as stream:
             raw = stream.read(LARGEST + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UsageError(f"no gzip archive: {error}", where=str(path), next=HINT) from error
+    except (IsADirectoryError, OddFileError) as error:
+        raise UsageError("not a file: a folder, a pipe or a device", where=str(path), next=HINT) from error
     except OSError as error:
         raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
     if len(raw) > LARGEST:

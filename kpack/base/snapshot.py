@@ -84,7 +84,7 @@ def load(ref: str, relative_to: Path) -> BaseImage:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", ref) and not ref.endswith(".json") and known.is_file():
         return loads(read(known), known, shipped=True)
     path = relative_to / Path(ref).expanduser()
-    if path.is_file():
+    if path.exists():
         return loads(read(path), path)
     if "/" in ref or "\\" in ref or ref.endswith(".json"):
         raise UsageError(

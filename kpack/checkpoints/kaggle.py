@@ -18,7 +18,7 @@ from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
 from kpack.fetch import Fetched, Finished, Started
 from kpack.fetch.content import HEAD, Facts, instead
 from kpack.fetch.decision import not_offline
-from kpack.files import sha256_of
+from kpack.files import open_regular, sha256_of, vacate
 from kpack.urls import is_plain, redacted
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
     folder = cache.parts_dir / f"kaggle-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        vacate(folder / ".lock")
         lock = (folder / ".lock").open("ab")
     except OSError as error:
         raise MachineError(f"the cache cannot be used: {error.strerror or error}", where=str(folder)) from error
@@ -119,7 +120,7 @@ def refuse_odd(path: Path, name: str, address: KaggleAddress, cache: Cache) -> N
         )
     if path.is_symlink() and path.is_relative_to(cache.root):
         raise IntegrityError(f"its {name} is a link, and no file of its own", where=str(address), next=choose)
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         odd = instead(name, stream.read(HEAD), Facts())
     if odd is not None:
         raise NetworkError(f"its {name} cannot be taken: {odd}", where=str(address), next=choose)

@@ -9,6 +9,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import KpackError
+from kpack.files import given_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,8 +88,8 @@ def _table(ctx: click.Context) -> dict[str, Any]:
     """Return kaggle-env.toml as it stands, with whatever mistakes it has."""
     project = _project(ctx)
     try:
-        return tomllib.loads(project.config.read_text(encoding="utf-8-sig")) if project is not None else {}
-    except (OSError, ValueError):
+        return tomllib.loads(given_text(project.config)) if project is not None else {}
+    except (KpackError, ValueError):
         return {}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kpack import urls
 from kpack.environment import UNSIGNED, AptSource
 from kpack.errors import UsageError
+from kpack.files import LARGEST, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -106,7 +107,7 @@ def _configured(folder: Path) -> Iterator[AptSource]:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return read_bounded(path, LARGEST).decode("utf-8", "replace") if path.is_file() else ""
 
 
 def _pairs(text: str, mark: str) -> dict[str, str]:
@@ -177,7 +178,7 @@ def _keyring(source: AptSource, os: str, folder: Path, copy: Path, number: int) 
             "archive's keys by signed-by"
         )
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, LARGEST)
     except OSError as error:
         raise UsageError(
             f"the keys that sign the archive cannot be read: {path}: {error.strerror}", where=where, next=advice

@@ -15,7 +15,7 @@ from kpack.environment.errors import shown_path
 from kpack.environment.positions import lines
 from kpack.environment.read import find, parse, read
 from kpack.errors import UsageError
-from kpack.files import replacing
+from kpack.files import open_regular, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def save(path: Path, text: str) -> None:
 
     """
     real = path.resolve()
-    with real.open("rb") as old:
+    with open_regular(real) as old:
         mark = "\ufeff" if old.read(3) == b"\xef\xbb\xbf" else ""
     with replacing(real, mode=real.stat().st_mode & 0o777) as stream:
         stream.write((mark + text).encode())

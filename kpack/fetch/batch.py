@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from kpack.fetch.decision import Bring, Have, Refuse, TakeLocal, decide
 from kpack.fetch.errors import mismatch, verdict, where
 from kpack.fetch.model import Cached, Fetched, Finished, PassedOver, Started, Stopped, Waiting
 from kpack.fetch.part import digest_of_url, opened
-from kpack.files import sha256_of
+from kpack.files import open_regular, sha256_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -157,7 +158,8 @@ class Batch:
                 "a file: URL needs an absolute path", where=where(download, url), next="file:///folder/file"
             )
         try:
-            size = path.stat().st_size
+            with open_regular(path) as stream:
+                size = os.fstat(stream.fileno()).st_size
             self.tell(Started(download=download))
             if download.size not in {None, size}:
                 raise mismatch(download, url, f"size is {size} bytes, not {download.size}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from kpack.claims import locked
 from kpack.errors import MachineError, room_advice
 from kpack.fetch.decision import resumable
-from kpack.files import parsed
+from kpack.files import recalled, vacate
 from kpack.urls import stable
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ class Part:
             beside = self._note.with_suffix(".note")
 
             def write() -> None:
+                vacate(self._note)
+                vacate(beside)
                 beside.write_text(text, encoding="utf-8")
                 os.replace(beside, self._note)  # noqa: PTH105 - the atomic one on every system
 
@@ -161,7 +163,7 @@ class Part:
 
     def _read_note(self) -> OnDisk | None:
         try:
-            noted = parsed(self._note.read_text(encoding="utf-8"))
+            noted = recalled(self._note)
             segments = [_segment(*row) for row in noted["segments"]]
             progress = OnDisk(url=noted["url"], validator=noted["validator"], total=noted["total"], segments=segments)
             if type(noted["validator"]) not in (str, type(None)):
@@ -173,9 +175,7 @@ class Part:
                 ):
                     return None
                 at = segment.end if segment.end is not None else -1
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError):  # half a note, or another version's: start anew
+        except (ValueError, KeyError, TypeError):  # none, half a note, or another version's: start anew
             return None
         return progress if segments and segments[-1].end == progress.total else None
 
@@ -246,6 +246,7 @@ def opened(folder: Path, key: str, on_wait: Callable[[], None]) -> Iterator[Part
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            vacate(path)
             stream = path.open("a+b")
         except OSError as error:
             raise cannot_write(error, path) from error

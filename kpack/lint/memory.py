@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from kpack.files import parsed, write_text
+from kpack.files import keep, recalled
 from kpack.pack.admission import judge_digest, object_of, plain
 
 if TYPE_CHECKING:
@@ -27,14 +27,13 @@ class PartMemory:
     def get(self, sha256: str) -> tuple[SharedObject, ...] | None:
         """Return what is known of a wheel; None for nothing."""
         try:
-            raw = parsed(self._place(sha256).read_text(encoding="utf-8"))
-            return tuple(object_of(item) for item in raw)
-        except (OSError, ValueError, KeyError, TypeError):
+            return tuple(object_of(item) for item in recalled(self._place(sha256)))
+        except (ValueError, KeyError, TypeError):
             return None
 
     def put(self, sha256: str, objects: tuple[SharedObject, ...]) -> None:
         """Remember what a wheel's parts told."""
-        write_text(self._place(sha256), json.dumps(objects, default=plain))
+        keep(self._place(sha256), json.dumps(objects, default=plain))
 
     def _place(self, sha256: str) -> Path:
         return self._folder / judge_digest() / sha256

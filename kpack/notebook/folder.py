@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kpack.errors import UsageError
-from kpack.files import parsed, write_text
+from kpack.files import given_text, parsed, write_text
 from kpack.notebook.document import with_source
 from kpack.notebook.pair import LINE_CELL
 from kpack.publish.kernel import METADATA, SOURCE_LIMIT
@@ -53,7 +53,7 @@ def set_line(notebook: Path, line: str) -> None:
         UsageError: it is no notebook, or has no such cell.
 
     """
-    before = notebook.read_text(encoding="utf-8")
+    before = given_text(notebook, next="name a notebook")
     after = with_source(before, LINE_CELL, line, str(notebook))
     if after != before:
         write_text(notebook, after)
@@ -66,12 +66,12 @@ def _write(kernel: Kernel, folder: Path) -> None:
 
 def _add_source(place: Path, pair: Pair) -> None:
     """Have the builder among the sources of a notebook whose metadata somebody may have edited."""
-    try:
-        data = parsed(place.read_text(encoding="utf-8"))
-        sources = list(data.get("kernel_sources") or [])
-    except FileNotFoundError:
+    if not place.exists():
         write_text(place, _json(pair.inference.metadata()))
         return
+    try:
+        data = parsed(given_text(place, next="move it away: it is made anew"))
+        sources = list(data.get("kernel_sources") or [])
     except (ValueError, AttributeError, TypeError) as error:
         raise UsageError(
             "this is no kernel metadata", where=str(place), next="move it away: it is made anew"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kpack.environment import edit
 from kpack.errors import UsageError
+from kpack.files import given, given_text
 from kpack.lock import relative
 from kpack.pack import read
 from kpack.publish.dataset import mounted
@@ -41,14 +42,14 @@ def files(project: Project, *, relock: bool) -> dict[str, str]:
     environment = project.environment
     carried = _carried(environment)
     _refuse_local(environment, carried)
-    text = project.config.read_text(encoding="utf-8")
+    text = given_text(project.config)
     if relock:
         return {project.config.name: edit.set_base(text, project.config, f"./{PROBED}").text, **carried}
     project.current_lock()
     found = {
         **carried,
         project.config.name: text,
-        project.lock_path.name: project.lock_path.read_text(encoding="utf-8"),
+        project.lock_path.name: given_text(project.lock_path),
     }
     for base, ref in zip(project.bases, environment.bases, strict=True):
         if base.shipped:
@@ -60,7 +61,7 @@ def files(project: Project, *, relock: bool) -> dict[str, str]:
                 where=f"{project.config}: base",
                 next="move the probe file beside kaggle-env.toml",
             )
-        found[name] = (project.config.parent / ref).read_text(encoding="utf-8-sig")
+        found[name] = given_text(project.config.parent / ref)
     return found
 
 
@@ -74,7 +75,7 @@ def _carried(environment: Environment) -> dict[str, str]:
         if scheme != "file" or name.startswith(("/", "..")) or not path.is_file() or path.stat().st_size > _SMALL:
             continue
         try:
-            found[name] = path.read_bytes().decode("utf-8")
+            found[name] = given(path, limit=_SMALL).decode("utf-8")
         except UnicodeDecodeError:
             continue  # not text
     return found
@@ -150,7 +151,7 @@ def image_of(project: Project, accelerator: str) -> str | None:
     for base, ref in zip(project.bases, project.environment.bases, strict=True):
         named = base.images[0] if base.images else None
         if not base.shipped:
-            data = json.loads((project.config.parent / ref).read_text(encoding="utf-8-sig"))
+            data = json.loads(given_text(project.config.parent / ref))
             image = data.get("image") if isinstance(data, dict) else None
             if isinstance(image, dict):
                 named = image.get("reference") or image.get("digest") or named

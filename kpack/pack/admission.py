@@ -18,7 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 import kpack
 from kpack.errors import IntegrityError
-from kpack.files import parsed, write_text
+from kpack.files import keep, recalled
 from kpack.native.elf import SharedObject
 from kpack.pack.wheel import Admitted, admit
 
@@ -73,7 +73,7 @@ class Verdicts:
         verdict = admit(wheel.path, wheel.filename, wheel.lax)
         if not verdict.lax and not verdict.odd:
             self._said[wheel.filename, wheel.sha256] = verdict
-            write_text(self._place(wheel.filename, wheel.sha256), _text(verdict))
+            keep(self._place(wheel.filename, wheel.sha256), _text(verdict))
         return verdict
 
     def known(self, filename: str, sha256: str) -> Admitted | None:
@@ -87,10 +87,10 @@ class Verdicts:
         """Return what ``plan`` says of what ``key`` stands for; it is not asked twice, unless it finds an error."""
         place = self.folder / judge_digest() / f"plan-{key}"
         try:
-            return tuple(map(str, parsed(place.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError):  # none, or not one that can be read
+            return tuple(map(str, recalled(place)))
+        except (ValueError, TypeError):  # none, or not one that can be read
             said = plan()
-        write_text(place, json.dumps(said))
+        keep(place, json.dumps(said))
         return said
 
     def _place(self, filename: str, sha256: str) -> Path:
@@ -181,7 +181,7 @@ def object_of(raw: Any) -> SharedObject:
 def _read(place: Path) -> Admitted | None:
     """Return a kept verdict, or None when there is none that can be read."""
     try:
-        raw = parsed(place.read_text(encoding="utf-8"))
+        raw = recalled(place)
         return Admitted(
             name=raw["name"],
             version=Version(raw["version"]),
@@ -194,5 +194,5 @@ def _read(place: Path) -> Admitted | None:
             requires_dist=tuple(raw["requires_dist"]),
             requires_python=raw["requires_python"],
         )
-    except (OSError, ValueError, KeyError, TypeError, InvalidVersion):
+    except (ValueError, KeyError, TypeError, InvalidVersion):
         return None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kpack.errors import IntegrityError, MachineError
-from kpack.files import parsed, write_text
+from kpack.files import keep, open_regular, recalled
 from kpack.positioned import pread, pwrite
 
 if TYPE_CHECKING:
@@ -62,17 +61,17 @@ class SpanMemory:
     def spans(self, sha256: str, ranges: Sequence[tuple[int, int]]) -> tuple[str, ...] | None:
         """Return the digests of exactly these spans, or None."""
         try:
-            raw = parsed((self.folder / f"{sha256}.json").read_text(encoding="ascii"))
+            raw = recalled(self.folder / f"{sha256}.json")
             digests = tuple(str(digest) for digest in raw["digests"])
             known = raw["cuts"] == [begin for begin, _ in ranges] and raw["size"] == ranges[-1][1]
-        except (OSError, ValueError, KeyError, TypeError):  # none, or not one that can be read
+        except (ValueError, KeyError, TypeError):  # none, or not one that can be read
             return None
         return digests if known and len(digests) == len(ranges) else None
 
     def keep(self, digests: CopiedDigests, ranges: Sequence[tuple[int, int]]) -> None:
         """Remember the spans of a file whose SHA-256 was just found to be right."""
         note = {"cuts": [begin for begin, _ in ranges], "size": ranges[-1][1], "digests": digests.spans}
-        write_text(self.folder / f"{digests.sha256}.json", json.dumps(note))
+        keep(self.folder / f"{digests.sha256}.json", json.dumps(note))
 
 
 def copy_all(
@@ -147,13 +146,11 @@ def _compared(copy: _Copy, parts: Sequence[Future[list[str]]], known: tuple[str,
 def _opened(job: MemberCopy) -> Iterator[int]:
     assert not isinstance(job.source, bytes)
     try:
-        descriptor = os.open(job.source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        stream = open_regular(job.source)
     except OSError as error:
         raise _unreadable(job, error) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with stream:
+        yield stream.fileno()
 
 
 class _Copy:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from kpack.errors import IntegrityError, MachineError
+from kpack.files import open_regular
 from kpack.positioned import pread
 from kpack.restore.errors import RestoreError
 from kpack.restore.inflate import Inflater
@@ -153,7 +154,7 @@ class _Shelf:
 
     def read(self, member: Member, spans: tuple[Span, ...]) -> bytes:
         """Return the bytes of a span; that the file is the locked one is shown where it is packed."""
-        with self._paths[member.path].open("rb") as stream:
+        with open_regular(self._paths[member.path]) as stream:
             return pread(stream.fileno(), spans[0].size, spans[0].offset)
 
 
@@ -161,7 +162,7 @@ def _archive(path: Path, filename: str) -> Archive:
     odd: list[str] = []  # whether the archive may be odd is the gate's to say
     inflater = Inflater()
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             descriptor = stream.fileno()
             size = os.fstat(descriptor).st_size
 

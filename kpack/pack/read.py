@@ -201,7 +201,7 @@ def bootstrap_of(pack: ReadPack) -> bytes:
 
     """
     path = pack.path / BOOTSTRAP if pack.is_folder else pack.path
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         code = stream.read() if pack.is_folder else _first(stream.read(tarfmt.BLOCK), stream.read, path)
     if hashlib.sha256(code).hexdigest() != pack.id:
         raise IntegrityError("the pack was changed while it was read", where=str(pack.path), next="try again")

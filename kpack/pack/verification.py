@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kpack import __version__
 from kpack.errors import IntegrityError, KpackError
+from kpack.files import open_regular
 from kpack.pack import tarfmt
 from kpack.pack.read import MemberBytes, foreign_code
 from kpack.pack.tarfmt import BOOTSTRAP, MANIFEST
@@ -174,7 +175,7 @@ def _frame(pack: ReadPack) -> Iterator[Problem]:
         return
     whole = _within(pack)
     missing = len(pack.manifest.members) - len(whole)
-    with pack.path.open("rb") as stream:
+    with open_regular(pack.path) as stream:
         length = stream.seek(0, 2)
         if length < pack.size:
             yield Problem(

@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 from zlib_ng import zlib_ng as zlib  # zlib's own verdicts (tests/pack/test_inflate.py), in half the time
 
 from kpack.errors import IntegrityError, MachineError
+from kpack.files import open_regular
 from kpack.native.elf import MAGIC, ElfReader, SharedObject, may_be_elf
 from kpack.pack.manifest import SPAN
 from kpack.pack.window import Window
@@ -124,7 +125,7 @@ def admit(path: Path, filename: str | None = None, lax: Lax = STRICT) -> Admitte
     """
     filename = filename or path.name
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             size = stream.seek(0, 2)
             if not size:
                 raise IntegrityError("the file is empty", where=filename, next="download it again")

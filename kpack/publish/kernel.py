@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kpack.errors import CheckFailed, IntegrityError, KpackError, MachineError, NetworkError, UsageError
-from kpack.files import parsed
+from kpack.errors import CheckFailed, IntegrityError, KpackError, NetworkError, UsageError
+from kpack.files import given_text, parsed
 from kpack.publish.client import RefusedError, filled
 from kpack.publish.names import slug_of, split, title_of
 from kpack.publish.waiting import turns
@@ -137,12 +137,8 @@ def read_folder(folder: Path) -> Kernel:
     """
     place = folder / METADATA
     try:
-        data = parsed(place.read_text(encoding="utf-8"))
-        source = (folder / str(data["code_file"])).read_text(encoding="utf-8")
-    except OSError as error:
-        raise MachineError(
-            f"cannot read: {error.strerror}", where=str(error.filename), next="kpack notebook writes it"
-        ) from error
+        data = parsed(given_text(place, next="kpack notebook writes it"))
+        source = given_text(folder / str(data["code_file"]), next="kpack notebook writes it")
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"this is no kernel metadata: {error}", where=str(place)) from error
     for key in ("enable_internet", "is_private"):

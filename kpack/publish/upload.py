@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import IntegrityError, MachineError, NetworkError
-from kpack.files import parsed
+from kpack.files import open_regular, recalled, vacate
 from kpack.publish.client import RefusedError, filled
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class UploadMemory:
     def recall(self, size: int) -> Begun | None:
         """Return what was begun with a file of that size and can still be gone on with."""
         try:
-            raw = parsed(self.path.read_text(encoding="utf-8"))
+            raw = recalled(self.path)
             begun = Begun(**raw)
             right = all(isinstance(raw[key], str) for key in ("token", "url")) and isinstance(raw["posted"], int | None)
             return begun if right and begun.size == size and 0 <= time.time() - begun.at < _EXPIRES else None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError):
             return None
 
     def keep(self, begun: Begun) -> None:
@@ -79,6 +79,8 @@ class UploadMemory:
         part = self.path.with_suffix(".part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            vacate(self.path)
+            vacate(part)
             part.unlink(missing_ok=True)
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -253,7 +255,7 @@ class _Rest:
 
     def __iter__(self) -> Iterator[bytes]:
         done = self.start
-        with self.path.open("rb") as stream:
+        with open_regular(self.path) as stream:
             stream.seek(done)
             while done < self.size and (piece := stream.read(min(_PIECE, self.size - done))):
                 yield piece

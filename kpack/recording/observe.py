@@ -133,7 +133,11 @@ def _run(code: Path, python: str, fresh: Path, work: Path, environ: Mapping[str,
 def _code(code: Path) -> dict[str, Any]:
     if code.suffix != ".ipynb":
         if not code.is_file():
-            raise UsageError("there is no such file", where=shown_path(code), next="name a notebook or a script")
+            raise UsageError(
+                "is not a file" if code.exists() else "there is no such file",
+                where=shown_path(code),
+                next="name a notebook or a script",
+            )
         return {"script": str(code)}
     from kpack.importing.cells import taken_apart
     from kpack.importing.notebook import code_cells

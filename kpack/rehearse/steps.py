@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import MachineError
+from kpack.files import given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,9 +101,4 @@ class Steps:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise MachineError(
-            f"cannot read: {error.strerror}", where=str(path), next="name a file that is there"
-        ) from error
+    return given(path, next="name a script or a notebook")

@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from kpack import urls
-from kpack.files import write_text
+from kpack.files import keep, recalled
 from kpack.resolve.wire import Named, Owners, RequiresQuestion
 
 if TYPE_CHECKING:
@@ -110,15 +110,15 @@ class RequiresDist:
             lines = self._known[name, version] = answer.found.get(name)
             path = self._path(name, version)
             if path is not None and name not in unread:
-                write_text(path, json.dumps({"requires-dist": lines}, indent=1) + "\n")
+                keep(path, json.dumps({"requires-dist": lines}, indent=1) + "\n")
 
     def _recall(self, name: NormalizedName, version: Version) -> bool:
         """Take what an earlier run found out; False when there is nothing that can be read."""
         path = self._path(name, version)
         if path is None:
             return False
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            kept = json.loads(path.read_text(encoding="utf-8"))["requires-dist"]
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            kept = recalled(path)["requires-dist"]
             self._known[name, version] = None if kept is None else tuple(map(str, kept))
             return True
         return False

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from kpack.errors import UsageError
-from kpack.files import parsed, sha256_of, write_text
+from kpack.files import keep, recalled, sha256_of
 from kpack.resolve.model import Source, Wheel
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class Memory:
             "against": built.against,
             "build_requires": [{key: item[key] for key in _LOCKED} for item in requires],
         }
-        write_text(self._place(source, circumstances), json.dumps(note))
+        keep(self._place(source, circumstances), json.dumps(note))
 
     def find(self, source: Source, circumstances: Sequence[object]) -> BuiltWheel | None:
         """Return the wheel that was made of ``source`` under the same circumstances, if it is there and whole."""
         try:
-            note = parsed(self._place(source, circumstances).read_text(encoding="utf-8"))
+            note = recalled(self._place(source, circumstances))
             requires = tuple(Wheel(**item) for item in note["build_requires"])
             path = self.cache.find(note["sha256"], note["size"])
             if path is None or sha256_of(path) != note["sha256"]:
@@ -88,9 +88,7 @@ class Memory:
                 requires_dist=tuple(note["requires_dist"]),
                 against=tuple((name, version) for name, version in note["against"]),
             )
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError, UsageError):  # another version's note: build again
+        except (ValueError, KeyError, TypeError, UsageError):  # none, or another version's note: build again
             return None
 
     def _place(self, source: Source, circumstances: Sequence[object]) -> Path:

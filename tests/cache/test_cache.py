@@ -15,6 +15,7 @@ import pytest
 from kpack.cache import Cache, default_root
 from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, UsageError
+from tests.support.odd_files import put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,3 +245,18 @@ def test_lock_waits_for_another_process_and_is_freed_by_its_death(tmp_path: Path
 
         with path.open("ab") as stream, locked(stream, on_wait):
             assert len(waits) >= 3
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a device"])
+def test_what_is_no_file_is_not_in_the_cache_and_gives_way(cache: Cache, kind: str) -> None:
+    sha256 = cache.add(b"data")
+    put(cache.root / "files" / sha256[:2] / sha256, kind)
+    with cache.temporary() as folder:
+        folder.joinpath("data").write_bytes(b"data")
+        if kind != "pipe":  # without a look before
+            assert cache.find(sha256, 4) is None
+        cache.adopt(folder / "data", sha256)
+    assert cache.path(sha256).read_bytes() == b"data"
+    put(cache.path(sha256), "pipe")
+    assert [(one.sha256, one.found) for one in cache.verify()] == [(sha256, "is not a regular file")]
+    assert cache.find(sha256) is None

@@ -19,6 +19,7 @@ from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError
 from kpack.fetch import Download, Event, Fetcher, Patience, Resumed, Retrying, Waiting, transfer
 from kpack.fetch.model import Stopped
 from tests.fetch.conftest import LASTING, PATIENCE, download, have, noise, sha
+from tests.support.odd_files import put
 from tests.support.origin import Fault
 
 if TYPE_CHECKING:
@@ -114,6 +115,20 @@ def test_next_run_asks_only_for_what_is_missing(origin: Origin, cache: Cache, sm
     resumed = next(event for event in told if isinstance(event, Resumed))
     assert resumed.received > 0
     assert origin.sent == len(data) - resumed.received
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_in_the_place_of_a_download_or_its_note_gives_way(
+    origin: Origin, cache: Cache, small_segments: int, kind: str
+) -> None:
+    data = noise(4 * small_segments)
+    wanted = download(origin, "/a", data)
+    interrupted(wanted, origin, cache, 50_000)
+    left = next(cache.parts_dir.glob("*.part"))
+    for suffix in (".part", ".json", ".note"):
+        put(left.with_suffix(suffix), kind)
+    interrupted(wanted, origin, cache, 50_000)  # which writes a note
+    assert have(wanted, cache).path.read_bytes() == data
 
 
 @pytest.mark.parametrize("validator", ["etag", "modified", "none"])

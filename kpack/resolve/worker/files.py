@@ -17,6 +17,8 @@ from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import InvalidVersion, Version
 
+from kpack.files import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -116,7 +118,7 @@ class HashedContent(NamedTuple):
         A URL may have a digest of another algorithm, which pip has checked.
         """
         known = record.to_dict().get("archive_info", {}).get("hashes", {}).get("sha256")
-        with Path(path).open("rb") as stream:
+        with open_regular(Path(path)) as stream:
             return cls(known or hashlib.file_digest(stream, "sha256").hexdigest(), stream.seek(0, 2))
 
 

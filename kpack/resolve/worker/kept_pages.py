@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kpack.files import LARGEST_KEPT, read_bounded
 from kpack.resolve.worker.files import RowPlaces
 from kpack.resolve.worker.metadata import keep
 
@@ -83,7 +84,7 @@ class KeptPages:
         if path is None:
             return None
         try:
-            fetched, content = path.stat().st_mtime, path.read_bytes()
+            fetched, content = path.stat().st_mtime, read_bounded(path, LARGEST_KEPT)
             if zlib.crc32(content[4:]).to_bytes(4, "big") != content[:4]:
                 return None
             number, seconds, etag, modified, base, places, rows = marshal.loads(content[4:])  # noqa: S302

@@ -18,6 +18,8 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack import urls
+from kpack.errors import MachineError
+from kpack.files import LARGEST_KEPT, read_bounded, vacate
 from kpack.resolve.worker.files import DIGESTS, version_of
 from kpack.resolve.worker.remote import ENOUGH, LocalFile, RemoteFile
 from kpack.resolve.worker.requirements import Metadata, excess, invalid
@@ -144,8 +146,9 @@ class MetadataStore:
     def _fetch(self, url: str) -> bytes:
         file = self._files[url]
         kept = self._kept(file)
-        if kept is not None and kept.exists():
-            return kept.read_bytes()
+        if kept is not None:
+            with contextlib.suppress(OSError):
+                return read_bounded(kept, LARGEST_KEPT)
         self.reads += 1
         content = self._announced(file) or self.from_wheel(file)
         if kept is not None:
@@ -248,9 +251,14 @@ def _measure(file: IndexFile, stream: LocalFile | RemoteFile) -> str:
 
 def keep(path: Path, content: bytes) -> None:
     """Write beside and rename; a cache that cannot be written is no reason to fail a lock."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, MachineError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        vacate(path)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        os.replace(name, path)  # noqa: PTH105
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+            os.replace(name, path)  # noqa: PTH105
+        except BaseException:
+            os.unlink(name)  # noqa: PTH108
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 import tarfile
@@ -9,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kpack.files import LARGEST_KEPT, read_bounded
 from kpack.resolve.worker.files import version_of
 from kpack.resolve.worker.metadata import UNREADABLE, BadMetadata, keep
 from kpack.resolve.worker.recipe import Recipe
@@ -43,8 +45,9 @@ class SdistMetadata:
 
         """
         path = self._path(file)
-        if path is not None and path.exists():
-            return Metadata.parse(path.read_bytes())
+        if path is not None:
+            with contextlib.suppress(OSError):
+                return Metadata.parse(read_bounded(path, LARGEST_KEPT))
         found = self.promised(file)
         if found is not None:
             self.keep(file, found)
