@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kpack import beside, project, restoring
+from kpack import beside, building, locking, project, restoring
 from kpack import pack as packs
 from kpack.cache import Cache
 from kpack.checkpoints import landing
@@ -27,8 +27,8 @@ from kpack.errors import (
     UsageError,
 )
 from kpack.fetch import Fetcher
+from kpack.locking import Locked
 from kpack.pack import BuiltPack, Problem
-from kpack.project import Locked
 
 if TYPE_CHECKING:
     import os
@@ -123,8 +123,8 @@ def lock(
 
     names = upgrade if isinstance(upgrade, bool) else frozenset(canonicalize_name(name) for name in upgrade)
     found = _project(config)
-    done = project.unchanged(found, upgrade=names, strict=strict)
-    return done or project.anew(found, _fetcher(cache, offline=offline), upgrade=names, strict=strict)
+    done = locking.unchanged(found, upgrade=names, strict=strict)
+    return done or locking.anew(found, _fetcher(cache, offline=offline), upgrade=names, strict=strict)
 
 
 def build(
@@ -153,7 +153,7 @@ def build(
     found = _project(config)
     place = found.pack_path if out is None else Path(out)
     before = beside.standing_head(place, found.lock_path if out is None else None)
-    made = project.build(
+    made = building.build(
         found, _fetcher(cache, offline=offline), out=place, take_from=[Path(older) for older in take_from]
     )
     lands = landing(found.current_lock().checkpoints, found.environment.restore.directory)

@@ -23,6 +23,7 @@ ROOMS = {
     "bootstrap": "",
     "urls": "errors",
     "git": "",
+    "hubs": "errors urls",
     "hosts": "errors urls",
     "claims": "",
     "places": "",
@@ -30,39 +31,42 @@ ROOMS = {
     "tether": "",
     "files": "claims errors",
     "cache": "claims errors files",
-    "environment": "errors files licenses places urls",
+    "environment": "errors files hubs licenses places urls",
     "fetch": "claims errors files hosts urls",
     "base": "errors files",
     "native": "base fetch restore",
     "target": "errors",
-    "checkpoints": "claims errors fetch files tether urls",
+    "checkpoints": "claims errors fetch files hubs tether urls",
     "resolve": "base errors files git hosts licenses target urls",
     "debian": "base environment errors files native restore tether urls",
-    "lock": "checkpoints debian environment errors files licenses resolve target urls",
+    "lock": "checkpoints debian environment errors files hubs licenses resolve target urls",
     "source": "errors fetch files git resolve restore tether urls",
     "pack": "checkpoints errors files lock native positioned restore",
     "lint": "errors fetch files lock native pack resolve source",
     "inventory": "errors licenses lock pack",
     "audit": "errors files tether urls",
     "importing": "base environment errors files urls",
-    "recording": "cache environment errors files importing tether urls",
+    "recording": "cache environment errors files hubs importing tether urls",
     "drift": "restore",
     "restoring": "errors pack",
     "shortcut": "restoring",
     "publish": "environment errors files pack",
     "ledger": "files pack",
     "standing": "errors publish tether",
-    "project": "base checkpoints debian environment errors fetch files lint lock native pack resolve source target",
+    "project": "base environment errors lock source",
+    "locking": "checkpoints debian environment errors files lint lock native pack resolve source target",
+    "building": "checkpoints debian errors fetch lock pack source target",
     "notebook": "base environment errors files lock pack publish urls",
     "beside": "errors files notebook pack",
     "page": "inventory pack",
     "rehearse": "errors files notebook pack publish restore tether",
     "status": "errors ledger lock pack standing",
-    "library": "beside cache checkpoints errors fetch pack project restoring",
+    "library": "beside building cache checkpoints errors fetch locking pack project restoring",
     "cli": """
         audit
         base
         beside
+        building
         checkpoints
         cache
         claims
@@ -75,6 +79,7 @@ ROOMS = {
         inventory
         ledger
         lock
+        locking
         native
         notebook
         pack

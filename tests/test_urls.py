@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpack.errors import UsageError
+from kpack.hubs import on_a_hub
 from kpack.urls import (
     Credentials,
     at_commit,
     expanded,
     host,
-    on_a_hub,
     redacted,
     server,
     shown,

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from kpack.checkpoints import hub, kaggle
 from kpack.errors import IntegrityError, MachineError, NetworkError
 from kpack.fetch import Download
-from kpack.urls import hub_address, kaggle_address
+from kpack.hubs import hub_address, kaggle_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kpack.checkpoints import LockedCheckpoint
     from kpack.fetch import Fetched, Fetcher
-    from kpack.urls import KaggleAddress
+    from kpack.hubs import KaggleAddress
 
 
 def fetch(checkpoints: Iterable[LockedCheckpoint], fetcher: Fetcher, *, folder: Path) -> Mapping[str, Fetched]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kpack.checkpoints import clients
 from kpack.errors import IntegrityError, NetworkError
-from kpack.urls import is_commit, redacted
+from kpack.hubs import is_commit
+from kpack.urls import redacted
 
 if TYPE_CHECKING:
-    from kpack.urls import HubAddress
+    from kpack.hubs import HubAddress
 
 _OF_NOTHING = hashlib.sha256().hexdigest()
 

@@ -19,14 +19,15 @@ from kpack.fetch import Fetched, Finished, Started
 from kpack.fetch.content import HEAD, Facts, instead
 from kpack.fetch.decision import not_offline
 from kpack.files import open_regular, sha256_of, vacate
-from kpack.urls import is_plain, redacted
+from kpack.hubs import is_plain
+from kpack.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kpack.cache import Cache
     from kpack.fetch import Download, Fetcher
-    from kpack.urls import KaggleAddress
+    from kpack.hubs import KaggleAddress
 
 # The client keeps what it gets in a folder of its own, prints progress and warnings, and reads its settings at
 # import: a process apart keeps all that away from the caller.

@@ -12,17 +12,8 @@ from kpack.checkpoints import HUB_FOLDER, LockedCheckpoint, hub, kaggle
 from kpack.checkpoints.address import digest_in_name
 from kpack.checkpoints.fetching import download
 from kpack.errors import IntegrityError, NetworkError, UsageError
-from kpack.urls import (
-    Credentials,
-    HubAddress,
-    KaggleAddress,
-    hub_address,
-    is_plain,
-    kaggle_address,
-    shown,
-    signed,
-    stable,
-)
+from kpack.hubs import HubAddress, KaggleAddress, hub_address, is_plain, kaggle_address
+from kpack.urls import Credentials, shown, signed, stable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kpack import beside, claims
+from kpack import beside, building, claims
 from kpack import project as projects
 from kpack.cache import Cache
 from kpack.checkpoints import landing
+from kpack.cli import progress
 from kpack.cli.interrupt import stoppable
-from kpack.cli.progress import building
 from kpack.cli.session import SCREEN, Session, answer, describe, human_size, json_option, note, say_next, tell
 from kpack.environment.errors import shown_path
 from kpack.errors import CheckFailed, IntegrityError, MachineError
@@ -118,8 +118,8 @@ def _news(before: str, now: str) -> str:
 
 def _build(project: projects.Project, out: Path, *, offline: bool, take_from: tuple[Path, ...]) -> BuiltPack:
     made = project.current_lock()
-    with stoppable(GOING_ON), building(made.size) as (on_fetch, on_bytes):
-        return projects.build(
+    with stoppable(GOING_ON), progress.building(made.size) as (on_fetch, on_bytes):
+        return building.build(
             project,
             Fetcher(Cache(), offline, listener=on_fetch),
             out=out,

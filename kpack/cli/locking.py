@@ -6,6 +6,7 @@ import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kpack import locking
 from kpack import project as projects
 from kpack.base.about import about, days
 from kpack.cli.session import SCREEN, answer, human_size, note, say, tell, warn
@@ -37,7 +38,7 @@ def lock(
         workers.meanwhile = partial(_load, project)
     renewed = upgrade or _upgraded(project, names)
     try:
-        done = projects.unchanged(project, upgrade=renewed, strict=strict) or _anew(project, renewed, workers, strict)
+        done = locking.unchanged(project, upgrade=renewed, strict=strict) or _anew(project, renewed, workers, strict)
     except NoSolution:
         if not as_json:
             _say_images(project)  # a conflict with an image is as true as what is known of it
@@ -82,14 +83,14 @@ def lock(
 
 def _anew(
     project: projects.Project, upgrade: bool | frozenset[NormalizedName], workers: Workers | None, strict: bool
-) -> projects.Locked:
+) -> locking.Locked:
     """Lock, and show how far it is."""
     from kpack.cache import Cache
-    from kpack.cli.progress import locking
+    from kpack.cli import progress
     from kpack.fetch import Fetcher
 
-    with locking() as (on_resolve, on_fetch):
-        return projects.anew(
+    with progress.locking() as (on_resolve, on_fetch):
+        return locking.anew(
             project,
             Fetcher(Cache(), listener=on_fetch),
             upgrade=upgrade,
@@ -101,12 +102,12 @@ def _anew(
 
 def _load(project: projects.Project) -> None:
     """Import what is used once there is an answer, while the resolver is looking for it."""
-    projects.load(project)
+    locking.load(project)
     import kpack.cli.table
     import kpack.pack.engine  # noqa: F401
 
 
-def _say_changes(done: projects.Locked) -> None:
+def _say_changes(done: locking.Locked) -> None:
     """Say what differs from the lock that was there, before all that the new one holds."""
     if done.before is None:
         return

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import CheckpointRequest, RestoreOptions
 from kpack.errors import UsageError
-from kpack.urls import on_a_hub, url_parts
+from kpack.hubs import on_a_hub
+from kpack.urls import url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from kpack import urls
+from kpack import hubs
 from kpack.environment.checkpoints import normal_path
 from kpack.environment.edit import Edit, by_hand, edited, expect
 from kpack.environment.edit_tables import end, header, remove_table
@@ -42,7 +42,7 @@ def add_checkpoint(
 
     """
     environment = parse(text, path)
-    url = urls.from_page(url)
+    url = hubs.from_page(url)
     if lands is None and not url.startswith("hf://"):
         name = url.partition("?")[0].partition("#")[0].rstrip("/").removeprefix("file:").rpartition("/")[2]
         lands = f"checkpoints/{name}"
@@ -99,7 +99,7 @@ def remove_checkpoint(text: str, path: Path, which: str) -> Edit:
 
     """
     environment = parse(text, path)
-    which = urls.from_page(which)
+    which = hubs.from_page(which)
     try:
         lands: str | None = normal_path(which)
     except ValueError:

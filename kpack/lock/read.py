@@ -11,6 +11,7 @@ from kpack.environment import toml
 from kpack.environment.checkpoints import Landed, normal_path
 from kpack.errors import IntegrityError, MachineError, UsageError
 from kpack.files import OddFileError, read_bounded
+from kpack.hubs import is_plain, on_a_hub
 from kpack.lock.make import check_files
 from kpack.lock.model import FORMAT, Lock, LockedPin, LockedTarget, listed_version
 from kpack.lock.packages import Files, file_of, files_of
@@ -18,7 +19,6 @@ from kpack.lock.requests import read_requests, read_restore
 from kpack.lock.table import Table
 from kpack.lock.write import DIGEST_LINE, digest_of
 from kpack.resolve.model import BaseUse, HeldBack, Need
-from kpack.urls import is_plain, on_a_hub
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kpack.environment.template import CheckpointEntry
-from kpack.urls import is_commit
+from kpack.hubs import is_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kpack.checkpoints.address import digest_in_name
 from kpack.environment.checkpoints import is_repository
 from kpack.errors import UsageError
-from kpack.urls import HubAddress, KaggleAddress, hub_address, kaggle_address
+from kpack.hubs import HubAddress, KaggleAddress, hub_address, kaggle_address
 
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,12}", fullmatch=True)
 PATH = st.lists(

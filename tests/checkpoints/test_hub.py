@@ -13,7 +13,7 @@ import pytest
 
 from kpack.checkpoints import LockedCheckpoint, clients, variables
 from kpack.errors import IntegrityError, NetworkError, UsageError
-from kpack.urls import hub_address
+from kpack.hubs import hub_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import put_repository
 

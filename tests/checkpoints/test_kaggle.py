@@ -12,7 +12,7 @@ import pytest
 from kpack.cache import Cache
 from kpack.checkpoints.kaggle import refuse_odd
 from kpack.errors import IntegrityError, KpackError, NetworkError, UsageError
-from kpack.urls import kaggle_address
+from kpack.hubs import kaggle_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import KaggleServer
 from tests.support.long import long_list

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kpack.environment import load
-from kpack.urls import from_page
+from kpack.hubs import from_page
 from tests.cli.run import kpack
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kpack.environment import EnvironmentFileError, parse
 from kpack.environment.checkpoints import is_repository
-from kpack.urls import hub_address, kaggle_address
+from kpack.hubs import hub_address, kaggle_address
 from tests.environment.corpus import HEAD
 
 PARTS = st.text("aB0._-@/%2F. ", max_size=12)

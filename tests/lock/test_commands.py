@@ -10,8 +10,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from kpack import pack
-from kpack import project as projects
+from kpack import locking, pack
 from kpack.base.probe import cell
 from kpack.cli import run
 from kpack.errors import NoSolution
@@ -112,10 +111,10 @@ def test_lock_says_what_its_image_is_worth_whether_there_is_a_solution_or_not(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot(project / "kernel.json", torch="2.10.0")
-    made = projects.Locked(
+    made = locking.Locked(
         project / "pylock.kaggle-env.toml", load_lock(project / "pylock.kaggle-env.toml"), changed=True
     )
-    monkeypatch.setattr(projects, "anew", lambda *_, **__: made)
+    monkeypatch.setattr(locking, "anew", lambda *_, **__: made)
     code, _, err = call(capsys, "lock")
     assert (code, "image: kernel: your own list" in err) == (0, True)
     (image,) = json.loads(call(capsys, "lock", "--json")[1])["images"]
@@ -124,7 +123,7 @@ def test_lock_says_what_its_image_is_worth_whether_there_is_a_solution_or_not(
     def conflict(*_: object, **__: object) -> None:
         raise NoSolution("lightning needs torch>=3, but the base image has 2.10.0")
 
-    monkeypatch.setattr(projects, "anew", conflict)
+    monkeypatch.setattr(locking, "anew", conflict)
     code, _, err = call(capsys, "lock")
     assert code == 3
     assert re.search(r"image: kernel: .*\nkpack: .*torch>=3", err)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from packaging.pylock import Pylock
 from packaging.version import Version
 
-from kpack import project
+from kpack import locking, project
 from kpack.cache import Cache
 from kpack.checkpoints import LockedCheckpoint
 from kpack.errors import IntegrityError
@@ -103,5 +103,5 @@ def test_the_old_lock_stays_when_the_new_one_is_refused(tmp_path: Path, monkeypa
     old = dumps(locked())
     path.write_text(old)
     with pytest.raises(IntegrityError, match="other 2: no build would take this lock"):
-        project.anew(project.Project(tmp_path / "kaggle-env.toml"), Fetcher(Cache(tmp_path / "cache")))
+        locking.anew(project.Project(tmp_path / "kaggle-env.toml"), Fetcher(Cache(tmp_path / "cache")))
     assert path.read_text() == old

@@ -14,7 +14,8 @@ import pytest
 from kpack.cache import Cache
 from kpack.errors import NoSolution
 from kpack.fetch import Fetcher
-from kpack.project import Project, anew
+from kpack.locking import anew
+from kpack.project import Project
 from kpack.resolve import child, trial
 from tests.support.long import listed
 
