@@ -22,6 +22,21 @@ BLOCK = 4096
 """Bytes that a file may take beyond its size on most file systems."""
 
 
+def refuse_other_encoding(names: Iterable[str]) -> None:
+    """Refuse names that this process would write in other bytes than UTF-8, or could not write.
+
+    Its locale may be C without UTF-8 mode (PEP 540), or of Latin-1. Raises RestoreError (code 7).
+    """
+    encoding = sys.getfilesystemencoding()
+    odd = [] if encoding.lower() in ("utf-8", "utf8") else [name for name in names if not name.isascii()]
+    if odd:
+        raise RestoreError(
+            MACHINE,
+            "this Python names files in {}, and the pack brings {}".format(encoding, ", ".join(map(ascii, few(odd)))),
+            next="start it with PYTHONUTF8=1, or in a locale of UTF-8, as with LC_ALL=C.UTF-8",
+        )
+
+
 def refuse_drift(found: Iterable[Drift]) -> None:
     """Stop when something packed cannot work with what the base has. Raises RestoreError (code 6)."""
     breaking = [item for item in found if item.breaks]

@@ -156,6 +156,7 @@ class _Restore:
             "{} was left over by something else: a folder without METADATA is no installed distribution".format(folder)
             for folder in left_over([self.scheme.purelib, self.scheme.platlib], packed)
         ]
+        check.refuse_other_encoding(item.path for item in self.manifest.checkpoints)
         self.start = checkpoints.directory(
             self.manifest,
             target=self.scheme.target,
@@ -185,6 +186,7 @@ class _Restore:
             if not self.options.dry_run:
                 feed.begin(self.pack.members[item.wheel] for item in sorted_.install)
             wheels = plan_wheels(self.pack, sorted_.install, self.scheme, inflater)
+            check.refuse_other_encoding(file.entry.name for wheel in wheels for file in wheel.files)
             plan = Plan(
                 self.manifest,
                 target,

@@ -18,7 +18,9 @@ from kpack.restore.errors import RestoreError, machine_error
 from kpack.restore.journal import Journal, undo
 from kpack.restore.moves import make_folders, relocate
 from kpack.restore.state import State
+from tests.restore.kit import make_pack, make_venv, purelib, restore
 from tests.support.long import examples
+from tests.support.wheels import make_wheel
 
 
 def test_a_python_whose_distutils_alone_was_patched_installs_to_its_local_folder(
@@ -171,3 +173,16 @@ def test_a_record_is_read_as_it_was_written(rows: dict[str, tuple[str, str]]) ->
     found = record.parse(written, "RECORD")
     assert {path: (row.digest, row.size) for path, row in found.items()} == rows
     assert list(found) == sorted(rows)
+
+
+def test_names_that_this_python_would_write_in_other_bytes_are_refused(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "demo", files={"demo/__init__.py": "", "demo/é.txt": "x", "demo/日本.py": ""})
+    plain = make_wheel(tmp_path, "plain")
+    python = make_venv("3.8", tmp_path / "v")
+    for name, wheels, checkpoints in [("odd", [wheel], {}), ("mark", [plain], {"é.bin": b"x"})]:
+        pack = make_pack(tmp_path / "p", wheels, name=name, checkpoints=checkpoints).path
+        done = restore(python, pack, env={"LC_ALL": "C", "PYTHONUTF8": "0"})
+        assert done.code == 7, done.out + done.err
+        assert "this Python names files in ascii" in done.error["what"]
+        assert "PYTHONUTF8=1" in done.error["next"]
+        assert not [path for path in purelib(python).iterdir() if path.name != ".kpack"]
