@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kpack import tether
 from kpack.checkpoints import clients
 from kpack.claims import locked
-from kpack.errors import IntegrityError, MachineError, NetworkError, UsageError
+from kpack.errors import IntegrityError, KpackError, MachineError, NetworkError, UsageError
 from kpack.fetch import Fetched, Finished, Started
 from kpack.fetch.content import HEAD, Facts, instead
 from kpack.fetch.decision import not_offline
@@ -30,19 +30,31 @@ if TYPE_CHECKING:
     from kpack.hubs import KaggleAddress
 
 # The client keeps what it gets in a folder of its own, prints progress and warnings, and reads its settings at
-# import: a process apart keeps all that away from the caller.
+# import: a process apart keeps all that away from the caller. The client takes a part of a file for the whole one.
 _CHILD = """
 import json, sys
-import kagglehub
+import kagglehub, requests
+from requests.adapters import HTTPAdapter
+send = HTTPAdapter.send
+def whole(adapter, request, *rest, **settings):
+    answer = send(adapter, request, *rest, **settings)
+    if answer.status_code == 206 and "Range" not in request.headers:
+        raise requests.exceptions.InvalidHeader("the server answered with a part of what was asked for")
+    return answer
+HTTPAdapter.send = whole
 kind, handle, path = json.load(sys.stdin)
 get = {"datasets": kagglehub.dataset_download, "models": kagglehub.model_download}[kind]
+broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 try:
     answer = {"found": get(handle, path=path)}
 except Exception as error:
-    answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())}
+    answer = {"error": " ".join(f"{type(error).__name__}: {error}".split()), "broken": isinstance(error, broken)}
 sys.stdout.flush()
 print("\\n" + json.dumps(answer))
 """
+
+
+_LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -65,18 +77,16 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
     folder = cache.parts_dir / f"kaggle-{key}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        vacate(folder / ".lock")
-        lock = (folder / ".lock").open("ab")
+        vacate(folder / _LOCK)
+        lock = (folder / _LOCK).open("ab")
     except OSError as error:
         raise MachineError(f"the cache cannot be used: {error.strerror or error}", where=str(folder)) from error
     with lock, locked(lock):
-        child = tether.run(
-            [sys.executable, "-c", _CHILD],
-            stdin=json.dumps([kind, handle, address.path if address.is_file else None]),
-            env={**os.environ, "KAGGLEHUB_CACHE": str(folder), "KAGGLEHUB_VERBOSITY": "error"},
-        )
-        rows = child.stdout.splitlines()
-        answer = json.loads(rows[-1]) if child.returncode == 0 else {"error": _last(child.stderr)}
+        begun = any(path.is_file() and path.name != _LOCK for path in folder.rglob("*"))
+        question = json.dumps([kind, handle, address.path if address.is_file else None])
+        answer = _ask(question, folder)
+        if begun and "error" in answer and not answer.get("broken"):
+            answer = _ask(question, folder)  # what was there was not the beginning of it
         if "error" in answer:
             raise NetworkError(
                 f"kagglehub failed: {redacted(answer['error'])}",
@@ -84,10 +94,35 @@ def downloaded(address: KaggleAddress, cache: Cache) -> Iterator[tuple[int, Path
                 next="check the name and the network; what is private needs KAGGLE_USERNAME and KAGGLE_KEY",
             )
         found = Path(answer["found"])
-        yield _version(address, found), found
+        try:
+            yield _version(address, found), found
+        except KpackError:
+            _clear(folder)  # what is not to be had must not be there again
+            raise
         # Elsewhere it is the read-only mount of a Kaggle notebook.
         if found.is_relative_to(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ask(question: str, folder: Path) -> dict[str, str]:
+    """Return what the client said; of a failed download only what a broken connection left stays."""
+    child = tether.run(
+        [sys.executable, "-c", _CHILD],
+        stdin=question,
+        env={**os.environ, "KAGGLEHUB_CACHE": str(folder), "KAGGLEHUB_VERBOSITY": "error"},
+    )
+    rows = child.stdout.splitlines()
+    answer: dict[str, str] = json.loads(rows[-1]) if child.returncode == 0 else {"error": _last(child.stderr)}
+    if "error" in answer and not answer.get("broken"):
+        _clear(folder)
+    return answer
+
+
+def _clear(folder: Path) -> None:
+    """Remove what the client has brought; its folder stays, because it is locked by a file in it."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _last(text: str) -> str:

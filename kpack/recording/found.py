@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LISTS = re.compile(r"/(?:index|manifest)\.\w+$")
 """What lists the files that lie below it, like the index of NLTK's data."""
+_KAGGLEHUB = ".cache/kagglehub"
+_KINDS = {"datasets": "*/*", "models": "*/*/*/*", "competitions": "*"}
+"""Folders of Kaggle's client, and where below lies what has a name of its own."""
+_SERVICE = re.compile(r"/v1/\w+\.\w+Service/\w+$")
+"""Where Kaggle's client asks; what it fetches it is led to from there."""
 _INSTALLERS = (".cache/pip", ".cache/uv", ".ipython", ".config/matplotlib", ".cache/matplotlib")
 
 
@@ -42,7 +47,7 @@ def found(seen: Observation) -> Recorded:
     result = Recorded()
     hubs = [pair for root in (seen.home, seen.folder) for pair in hub.repositories(root)]
     result.entries += [entry for _, entry in hubs]
-    inside = [folder for folder, _ in hubs]
+    inside = [*(folder for folder, _ in hubs), seen.home / _KAGGLEHUB]
     files = {path for path in seen.written if not any(path.is_relative_to(folder) for folder in inside)}
     files = {path for path in files if not _of_an_installer(path, seen)}
     taken = _Taken(seen, result)
@@ -153,6 +158,8 @@ class _Taken:
                 continue
             if hubs and url.startswith(self.seen.endpoint + "/"):
                 continue
+            if _SERVICE.search(url) and (self.seen.home / _KAGGLEHUB).is_dir():
+                continue
             if request.method != "GET":
                 counted[f"{request.method} {urls.shown(url)}: the answer of an API cannot be packed"] += 1
             elif not (
@@ -211,6 +218,9 @@ def _special(seen: Observation, result: Recorded) -> None:
             f"torch.hub.load brought the code {code.parent.name}: attach that repository as an input and load it with "
             "source='local'; its weights are files"
         )
-    for kind in ("datasets", "models", "competitions"):
-        if (seen.home / ".cache/kagglehub" / kind).is_dir():
-            result.left.append(f"kagglehub brought {kind} of Kaggle: attach them to the notebook (Add Input)")
+    for kind, depth in _KINDS.items():
+        place = seen.home / _KAGGLEHUB / kind
+        if place.is_dir():
+            names = sorted(path.relative_to(place).as_posix() for path in place.glob(depth) if path.is_dir())
+            which = f" ({', '.join(names)})" if names else ""
+            result.left.append(f"kagglehub brought {kind} of Kaggle{which}: attach them to the notebook (Add Input)")

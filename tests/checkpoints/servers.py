@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
+import re
 import threading
 import zipfile
 from dataclasses import dataclass, field
@@ -67,6 +69,10 @@ class KaggleServer:
     models: dict[str, dict[int, dict[str, bytes]]] = field(default_factory=dict)
     """``owner/model/framework/variation`` → version → files."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    stored: dict[str, bytes] = field(default_factory=dict)
+    """What downloads were led to, by its SHA-256."""
+    handler: type[BaseHTTPRequestHandler] = BaseHTTPRequestHandler
+    """What answers, once the server runs."""
     _server: ThreadingHTTPServer | None = None
 
     @property
@@ -90,6 +96,7 @@ class KaggleServer:
         class Handler(_Handler):
             kaggle = outer
 
+        self.handler = Handler
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -114,6 +121,28 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def hand_over(self, body: bytes) -> None:
+        """Lead to the storage, as Kaggle does: a signed address, and what is there has its digest with it."""
+        key = hashlib.sha256(body).hexdigest()
+        self.kaggle.stored[key] = body
+        self.send_response(302)
+        self.send_header("Location", f"http://localhost/storage/{key}?X-Goog-Signature=canary")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        body = self.kaggle.stored[self.path.partition("?")[0].rpartition("/")[2]]
+        digest = base64.b64encode(hashlib.md5(body).digest()).decode()
+        first = int(re.sub(r"\D", "", self.headers.get("Range", "0")))
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("x-goog-hash", f"crc32c=AAAAAA==,md5={digest}")
+        self.send_header("Content-Length", str(len(body) - first))
+        self.end_headers()
+        self.wfile.write(body[first:])
 
     def do_POST(self) -> None:
         call = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
@@ -146,12 +175,14 @@ class _Handler(BaseHTTPRequestHandler):
             listed = {"files": [{"name": name, "size": len(data)} for name, data in files.items()], "nextPageToken": ""}
             self.answer(json.dumps(listed).encode(), 200, "application/json")
         elif not wanted and "" in files:
-            self.answer(files[""])
+            self.hand_over(files[""])
+        elif wanted and wanted not in files:
+            self.answer(b"{}", 404)
         elif wanted:
-            self.answer(files.get(wanted, b"{}"), 200 if wanted in files else 404)
+            self.hand_over(files[wanted])
         else:
             packed = io.BytesIO()
             with zipfile.ZipFile(packed, "w") as archive:
                 for name, data in files.items():
-                    archive.writestr(name, data)
-            self.answer(packed.getvalue())
+                    archive.writestr(zipfile.ZipInfo(name), data)
+            self.hand_over(packed.getvalue())

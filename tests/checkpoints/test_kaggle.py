@@ -118,6 +118,15 @@ def test_a_page_in_place_of_a_file_is_taken_only_with_its_digest(bench: Bench, k
     assert locked.size == len(page)
 
 
+def test_what_cannot_be_taken_is_asked_for_anew_the_next_time(bench: Bench, kaggle: KaggleServer) -> None:
+    kaggle.datasets["me/weights"][3] = {"a.bin": b"<html>log in</html>"}
+    with pytest.raises(NetworkError, match="it is a web page"):
+        bench.lock(ask("kaggle://datasets/me/weights/a.bin"))
+    kaggle.datasets["me/weights"][3] = {"a.bin": b"weights" * 30}
+    (locked,) = bench.lock(ask("kaggle://datasets/me/weights/a.bin"))
+    assert locked.sha256 == sha(b"weights" * 30)
+
+
 def test_pin_stays_though_a_newer_version_came(bench: Bench, kaggle: KaggleServer) -> None:
     known = bench.lock(ask("kaggle://datasets/me/weights/a.ckpt"))
     kaggle.datasets["me/weights"][3] = OLD

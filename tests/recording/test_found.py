@@ -107,6 +107,20 @@ def test_what_no_checkpoint_can_express_is_named(seen: Observation) -> None:
     ]
 
 
+def test_what_kagglehub_brought_is_named_and_no_checkpoint(seen: Observation) -> None:
+    service = "https://api.kaggle.com/v1/datasets.DatasetApiService"
+    stored = "https://storage.googleapis.com/x/a.ckpt?X-Goog-Signature=abc"
+    seen.requests = [
+        answer(f"{service}/GetDataset", b"{}", method="POST"),
+        answer(f"{service}/DownloadDataset", b"", method="POST", status=302, location=stored),
+        answer(stored, secret=True),
+    ]
+    saved(seen, seen.home / ".cache/kagglehub/datasets/me/weights/versions/1/a.ckpt")
+    result = found(seen)
+    assert taken(result) == []
+    assert result.left == ["kagglehub brought datasets of Kaggle (me/weights): attach them to the notebook (Add Input)"]
+
+
 @pytest.mark.parametrize(
     ("words", "path"),
     [
