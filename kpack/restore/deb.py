@@ -193,6 +193,8 @@ def _archive(path: str, which: str) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _zstd(raw: "_Part", path: str, which: str) -> Iterator[Any]:
+    if not raw.goes_on_with(_ZSTD):
+        raise odd(path, "its {}.tar.zst is not compressed with zstd".format(which))
     try:
         from compression.zstd import ZstdFile  # type: ignore[import-not-found]  # Python 3.14
     except ImportError:
@@ -213,8 +215,6 @@ def _zstd(raw: "_Part", path: str, which: str) -> Iterator[Any]:
             next="use a machine with dpkg (any Debian or Ubuntu, Kaggle's kernels among them)",
         )
     option = "--ctrl-tarfile" if which == "control" else "--fsys-tarfile"
-    if raw.read(len(_ZSTD)) != _ZSTD:
-        raise odd(path, "its {}.tar.zst is not compressed with zstd".format(which))
     process = subprocess.Popen([program, option, path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     try:
@@ -240,6 +240,12 @@ class _Part:
         data = self._stream.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(data)
         return data
+
+    def goes_on_with(self, data: bytes) -> bool:
+        """Tell whether ``data`` is what will be read next."""
+        found = self._stream.read(min(len(data), self._left))
+        self._stream.seek(-len(found), os.SEEK_CUR)
+        return found == data
 
     def readable(self) -> bool:
         return True

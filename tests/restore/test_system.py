@@ -250,7 +250,7 @@ def test_reads_what_the_standard_library_decompresses(tmp_path: Path, compress: 
 @pytest.mark.skipif(
     shutil.which("zstd") is None or shutil.which("dpkg-deb") is None, reason="zstd or dpkg-deb is not here"
 )
-def test_reads_zstd_by_dpkg_deb(tmp_path: Path) -> None:
+def test_reads_zstd_by_python_3_14_or_dpkg_deb(tmp_path: Path) -> None:
     def compress(data: bytes) -> bytes:
         return subprocess.run(["zstd", "-c"], input=data, capture_output=True, check=True).stdout
 
@@ -260,7 +260,7 @@ def test_reads_zstd_by_dpkg_deb(tmp_path: Path) -> None:
     with deb.entries(str(path)) as found:
         assert sum(entry.size for entry, _ in found) == 3000
     path.write_bytes(GOOD.build(lambda data: compress(data)[:-4] + bytes(4), ".zst"))
-    with pytest.raises(RestoreError, match=r"control\.tar\.zst is damaged|cut short") as caught:
+    with pytest.raises(RestoreError, match=r"control\.tar\.zst (is damaged|cannot be read)|cut short") as caught:
         deb.control(str(path))
     assert caught.value.code == INTEGRITY
 
