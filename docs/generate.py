@@ -284,6 +284,11 @@ def _exit_codes() -> Iterator[str]:
             yield f"| {code} | {_escaped(ast.literal_eval(said.value))} |"
     yield "| 130 | Stopped by Ctrl-C. |"
     yield ""
+    yield (
+        "A reader that goes away (`kpack build | head -1`) changes neither what a command does nor its exit code. "
+        "Where stdout cannot be written for another reason, say a full disk, the work is done all the same, and "
+        "exit code 7 takes the place of 0.\n"
+    )
 
 
 def _answers() -> Iterator[str]:

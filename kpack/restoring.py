@@ -34,16 +34,24 @@ if not code:
 os.write(told, b"began ")
 try:
     exec(compile(code, "bootstrap.py", "exec"), {**json.loads(words), "__name__": "kpack_bootstrap"})
-except SystemExit:
-    os.write(told, b"ended")
-    raise
+except SystemExit as stop:
+    code = stop.code
+else:
+    code = 0
 os.write(told, b"ended")
+for stream in filter(None, (sys.stdout, sys.stderr)):
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+sys.exit(code)
 """
 """Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing.
 
 It is started before the pack is read, imports what the engine will, and waits for the bootstrap; its first line is
 one that no shell takes. It says by a pipe when the bootstrap began and when it ended, having told what came of it:
-any code that the interpreter runs at its start may end it instead, with whatever exit code. It dies with kpack, which
+any code that the interpreter runs at its start may end it instead, with whatever exit code. What a stream did not
+take, which the engine has told, must not make another exit code of the interpreter's end. It dies with kpack, which
 holds the other end of a pipe (`kpack.tether` would keep Ctrl-C from it): the next restore takes back what it had begun.
 """
 

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "kpack"
 ROOMS = {
     "": "library",  # kpack/__init__.py, when one of its steps is used
     "errors": "",
+    "streams": "errors",
     "licenses": "",
     "restore": "",  # the engine: it travels, and imports nothing else of kpack
     "bootstrap": "",
@@ -94,8 +95,9 @@ ROOMS = {
         restoring
         shortcut
         status
+        streams
     """,
-    "__main__": "cli restoring shortcut",
+    "__main__": "cli restoring shortcut streams",
 }
 """Room (a module or package of ``kpack``): the rooms that it may import when it runs, at its top or in a function.
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
-import io
 import json
 import os
 import sys
@@ -14,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from kpack import __version__
+from kpack import __version__, streams
 from kpack.cli.completion import VARIABLE
 from kpack.cli.session import SCREEN, Session, warn
 from kpack.errors import ExitCode, KpackError, MachineError, UsageError
@@ -147,7 +145,6 @@ _unwrapped(group)
 def main() -> NoReturn:
     """Run the command line and exit with a code of `kpack.errors.ExitCode`."""
     gc.set_threshold(_YOUNG, 20, 20)
-    _reconfigure()
     if instruction := os.environ.get(VARIABLE):
         from click.shell_completion import shell_complete
 
@@ -160,16 +157,7 @@ def _leave(code: int) -> NoReturn:
 
     Whatever has to be put in order belongs to a context, and these are behind; nothing here waits for an ``atexit``.
     """
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # whoever read it is gone; `run` has told that if it matters
-            stream.flush()
-    os._exit(code)
-
-
-def _reconfigure() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter stops nothing
+    os._exit(streams.settled(code))
 
 
 def run(arguments: list[str]) -> int:
@@ -180,7 +168,6 @@ def run(arguments: list[str]) -> int:
     try:
         with group.make_context("kpack", _group_first(arguments)) as ctx:
             result = group.invoke(ctx)
-        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
@@ -190,7 +177,7 @@ def run(arguments: list[str]) -> int:
         usage = UsageError(error.format_message(), next=_help(error, arguments))
         return _fail(session, usage.to_dict())
     except (Exception, KeyboardInterrupt) as error:
-        if session.debug and not isinstance(error, (click.Abort, KeyboardInterrupt, BrokenPipeError)):
+        if session.debug and not isinstance(error, (click.Abort, KeyboardInterrupt)):
             raise
         return _failed(session, error)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
@@ -198,16 +185,12 @@ def run(arguments: list[str]) -> int:
 
 def failed(error: Exception | KeyboardInterrupt, *, as_json: bool) -> int:
     """Say what a command raised that ran without this module, and return the exit code; see `kpack.shortcut`."""
-    _reconfigure()
     return _failed(Session(json=as_json), error)
 
 
 def _failed(session: Session, error: Exception | KeyboardInterrupt) -> int:
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         return _stopped(session, error)
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.MACHINE)
     return _fail(session, _told(error))
 
 

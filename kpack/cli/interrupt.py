@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from kpack import claims
@@ -75,12 +75,13 @@ def first() -> bool:
 def _end(going_on: str) -> NoReturn:
     if first():
         # A thread may hold the locks of sys.stdout and sys.stderr.
-        if "--json" in sys.argv:
-            error = {"code": CODE, "what": "stopped", "where": "", "next": going_on}
-            os.write(1, json.dumps({"error": error}).encode() + b"\n")
-        else:
-            shown = f"\r{_SHOW_CURSOR}" if os.isatty(2) else ""
-            os.write(2, f"{shown}kpack: stopped\n  → {going_on}\n".encode())
+        with suppress(OSError):  # nobody reads it any more
+            if "--json" in sys.argv:
+                error = {"code": CODE, "what": "stopped", "where": "", "next": going_on}
+                os.write(1, json.dumps({"error": error}).encode() + b"\n")
+            else:
+                shown = f"\r{_SHOW_CURSOR}" if os.isatty(2) else ""
+                os.write(2, f"{shown}kpack: stopped\n  → {going_on}\n".encode())
     cleaning = threading.Thread(target=claims.drop, daemon=True)
     cleaning.start()
     cleaning.join(GRACE / 2)

@@ -9,7 +9,7 @@ from typing import Any, Dict, Mapping
 
 from . import temporary
 from .engine import Options, restore
-from .errors import OPTIONS, RestoreError, machine_error
+from .errors import MACHINE, OPTIONS, RestoreError, machine_error
 from .manifest import loads
 from .report import Progress, printable, show
 
@@ -33,11 +33,12 @@ def main(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -
     except RestoreError as error:
         say(error, options)
         return error.code
-    if options.get("json"):
-        show(json.dumps(report.to_dict()) + "\n", sys.stdout)
-    else:
-        show("\n".join([report.summary(), *report.lines()]) + "\n", sys.stdout)
-    return 0
+    text = json.dumps(report.to_dict()) if options.get("json") else "\n".join([report.summary(), *report.lines()])
+    failed_to_say = show(text + "\n", sys.stdout)
+    if failed_to_say is None:
+        return 0
+    show("kpack: restored, but stdout cannot be written: {}\n".format(failed_to_say.strerror), sys.stderr)
+    return MACHINE
 
 
 def _run(pack: str, manifest: bytes, pack_id: str, options: Mapping[str, Any]) -> Any:

@@ -158,11 +158,21 @@ class Progress:
             show("\r\x1b[K", sys.stderr)
 
 
-def show(text: str, stream: Optional[TextIO]) -> None:
-    """Write text to a stream of the process at once; a process may have none, or have closed it."""
+def show(text: str, stream: Optional[TextIO]) -> Optional[OSError]:
+    """Write text to a stream of the process at once; a process may have none, or have closed it.
+
+    What is said is never a reason to fail: the error of a stream that cannot be written, but for one whose reader is
+    gone, is returned.
+    """
     if stream is not None and not getattr(stream, "closed", False):
-        stream.write(text)
-        stream.flush()
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            return error
+    return None
 
 
 def printable(text: str) -> str:
