@@ -54,11 +54,10 @@ def listing(address: HubAddress) -> HubListing:
             address.repo, repo_type=address.kind, revision=address.revision, files_metadata=True, timeout=30
         )
     except Exception as error:  # its own errors, and those of whichever HTTP client its version uses
-        first = redacted(str(error).strip().partition("\n")[0]) or type(error).__name__
         raise NetworkError(
-            f"the Hub does not answer for it: {type(error).__name__}: {first}",
+            f"the Hub does not answer for it: {type(error).__name__}: {_words(error)}",
             where=str(address),
-            next="check the name and the network; a private or gated repository needs `hf auth login` or HF_TOKEN",
+            next=_advice(error),
         ) from error
     files = [
         HubFile(
@@ -76,6 +75,22 @@ def listing(address: HubAddress) -> HubListing:
             next="ask the Hub itself: a mirror (HF_ENDPOINT) that does so is of no use",
         )
     return HubListing(commit=commit, files=tuple(sorted(files, key=lambda file: file.path)))
+
+
+def _words(error: Exception) -> str:
+    """Return the first line of an error, and what the server itself said."""
+    first = str(error).strip().partition("\n")[0]
+    said = " ".join(str(getattr(error, "server_message", None) or "").split())[:300]
+    return redacted(f"{first} {said}" if said and said not in first else first) or type(error).__name__
+
+
+def _advice(error: Exception) -> str:
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    if type(error).__name__ == "RevisionNotFoundError":
+        return "name a branch, tag or commit that is there"
+    if status == 429:
+        return "the Hub limits how often it is asked: wait some minutes; who is signed in may ask more often"
+    return "check the name and the network; a private or gated repository needs `hf auth login` or HF_TOKEN"
 
 
 def _size(sibling: Any) -> int | None:

@@ -21,6 +21,7 @@ import kpack
 from kpack.fetch import trust
 from kpack.fetch.content import Facts
 from kpack.fetch.model import Patience
+from kpack.fetch.refusal import refusal
 from kpack.hosts import PROXY_REFUSES, causes_of, check_files, once_per_host, proxy_trouble
 
 if TYPE_CHECKING:
@@ -305,13 +306,13 @@ def _body(response: requests.Response, first: int | None, last: int | None, pati
             validator=validator,
             patience=patience,
         )
-    said = f"status {status} {response.reason or ''}".strip()
+    said, advice = refusal(status, response.reason or "", headers)
     _drain(response, length)
     if status in _TRANSIENT_STATUS:
         raise Transient(said, _retry_after(headers.get("Retry-After", "")), status)
     if first is not None:
         raise RangeTrouble(said)
-    raise Refused(said)
+    raise Refused(said, advice)
 
 
 def _drain(response: requests.Response, length: int | None) -> None:

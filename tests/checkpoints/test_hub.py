@@ -16,11 +16,11 @@ from kpack.errors import IntegrityError, NetworkError, UsageError
 from kpack.hubs import hub_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import put_repository
+from tests.support.origin import Fault, Origin, Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.origin import Origin
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="needs the extra hf")
 
@@ -233,6 +233,77 @@ def test_unknown_repository_and_file_are_named(bench: Bench, origin: Origin) -> 
     assert "config.json" in caught.value.next
     with pytest.raises(NetworkError, match="offline"):
         bench.lock(ask("hf://org/repo", path=None), offline=True)
+
+
+GATED = (
+    ("X-Error-Code", "GatedRepo"),
+    ("X-Error-Message", "Access to model org/repo is restricted. You must be authenticated to access it."),
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "what", "advice"),
+    [
+        (401, GATED, "is restricted", "ask for access on its page"),
+        (403, (("X-Error-Message", "Please enable access to public gated repositories"),), "enable", "hf auth login"),
+        (404, (("X-Error-Code", "EntryNotFound"),), "status 404", "kpack lock --upgrade"),
+    ],
+)
+def test_the_hub_says_why_it_does_not_give_a_file(
+    bench: Bench, origin: Origin, status: int, headers: tuple[tuple[str, str], ...], what: str, advice: str
+) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE)
+    (locked,) = bench.lock(ask("hf://org/repo/model.safetensors"))
+    for path in list(origin.redirects):
+        del origin.redirects[path]
+    origin.fault_of = lambda seen: Fault(status=status, headers=headers) if "/resolve/" in seen.path else None
+    with pytest.raises(NetworkError, match=what) as caught:
+        bench.empty().fetch(locked)
+    assert advice in caught.value.next
+
+
+def test_a_signed_address_that_ran_out_is_asked_for_anew(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    (locked,) = bench.lock(ask("hf://org/repo/model.safetensors"))
+    at, stored = f"/org/repo/resolve/{commit}/model.safetensors", f"/lfs/{commit}/model.safetensors"
+    signed: list[str] = []
+
+    def sign(seen: Seen) -> None:
+        if seen.path == at:
+            signed.append(f"{stored}?X-Amz-Expires=3600&X-Amz-Signature={len(signed)}")
+            origin.redirects[at] = signed[-1]
+
+    def once(seen: Seen) -> Fault | None:
+        if not seen.path.startswith(stored):
+            return None
+        first = len(signed) == 1
+        return Fault(stop_after=100) if first else None if seen.path == signed[-1] else Fault(status=403)
+
+    origin.on_request, origin.fault_of = sign, once
+    held = bench.empty().fetch(locked)[locked.sha256]
+    assert held.path.read_bytes() == FILES["model.safetensors"]
+    assert len(signed) > 1
+    assert not any("Signature" in url for url in locked.urls)
+
+
+def test_a_revision_that_is_not_there_is_told(bench: Bench, origin: Origin) -> None:
+    headers = (("X-Error-Code", "RevisionNotFound"), ("X-Error-Message", "Invalid rev id: v9"))
+    origin.fault_of = lambda seen: Fault(status=404, headers=headers)
+    with pytest.raises(NetworkError, match="Invalid rev id: v9") as caught:
+        bench.lock(ask("hf://org/repo@v9", path=None))
+    assert "branch, tag or commit" in caught.value.next
+
+
+def test_a_repository_of_another_name_now_is_found_and_its_files_stay_the_same(bench: Bench, origin: Origin) -> None:
+    commit = put_repository(origin, "new/name", FILES, large=LARGE)
+    for revision in ("main", commit):
+        at = f"/api/models/org/repo/revision/{revision}?blobs=true"
+        origin.redirects[at] = at.replace("org/repo", "new/name")
+    for name in FILES:
+        origin.redirects[f"/org/repo/resolve/{commit}/{name}"] = f"/new/name/resolve/{commit}/{name}"
+    locked = bench.lock(ask("hf://org/repo", path=None))
+    held = bench.empty().fetch(*locked)
+    assert {each.path.read_bytes() for each in held.values()} >= set(FILES.values())
 
 
 def test_hub_file_can_be_a_mirror_of_a_web_file(bench: Bench, origin: Origin) -> None:
