@@ -6,6 +6,7 @@ what goes wrong is raised as a `KpackError`, which says what happened, where, an
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,10 +30,11 @@ from kpack.errors import (
 from kpack.fetch import Fetcher
 from kpack.locking import Locked
 from kpack.pack import BuiltPack, Problem
+from kpack.restore.errors import no_working_folder
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 __all__ = [
     "BuiltPack",
@@ -59,6 +61,18 @@ _ERRORS: dict[int, type[KpackError]] = {
     kind.exit_code: kind
     for kind in (CheckFailed, UsageError, NoSolution, NetworkError, IntegrityError, MisfitError, MachineError)
 }
+
+
+@contextlib.contextmanager
+def _machine() -> Iterator[None]:
+    """Raise `MachineError` for what the system says no to, such as a working folder that was deleted."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:
+            gone = no_working_folder()
+            raise MachineError(gone.what, where=gone.where, next=gone.next) from error
+        raise MachineError(error.strerror or str(error), where=str(error.filename or "")) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +112,7 @@ class Restored:
     seconds: float
 
 
+@_machine()
 def lock(
     config: str | os.PathLike[str] | None = None,
     *,
@@ -127,6 +142,7 @@ def lock(
     return done or locking.anew(found, _fetcher(cache, offline=offline), upgrade=names, strict=strict)
 
 
+@_machine()
 def build(
     config: str | os.PathLike[str] | None = None,
     *,
@@ -161,6 +177,7 @@ def build(
     return replace(made, notes=(*made.notes, *delivered.notes))
 
 
+@_machine()
 def verify(path: str | os.PathLike[str]) -> Verified:
     """Check every byte of the pack at ``path`` and each wheel in it, as ``kpack verify`` does.
 
@@ -173,6 +190,7 @@ def verify(path: str | os.PathLike[str]) -> Verified:
     return Verified(path=Path(path), id=found.id, problems=packs.verify(found))
 
 
+@_machine()
 def restore(
     path: str | os.PathLike[str],
     *,

@@ -62,7 +62,7 @@ ROOMS = {
     "page": "inventory pack",
     "rehearse": "errors files notebook pack publish restore tether",
     "status": "errors ledger lock pack standing",
-    "library": "beside building cache checkpoints errors fetch locking pack project restoring",
+    "library": "beside building cache checkpoints errors fetch locking pack project restore restoring",
     "cli": """
         audit
         base

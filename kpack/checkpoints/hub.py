@@ -63,7 +63,7 @@ def listing(address: HubAddress) -> HubListing:
         HubFile(
             path=sibling.rfilename,
             size=_size(sibling),
-            sha256=sibling.lfs.sha256 if sibling.lfs is not None else None,
+            sha256=sibling.lfs.sha256.lower() if sibling.lfs is not None else None,
         )
         for sibling in info.siblings or ()
     ]
@@ -98,7 +98,7 @@ def _size(sibling: Any) -> int | None:
     if sibling.lfs is None:
         return sibling.size  # type: ignore[no-any-return]
     size: int | None = sibling.lfs.size
-    return None if size == 0 and sibling.lfs.sha256 != _OF_NOTHING else size
+    return None if size == 0 and sibling.lfs.sha256.lower() != _OF_NOTHING else size
 
 
 def request(address: HubAddress) -> tuple[str, tuple[tuple[str, str], ...]]:

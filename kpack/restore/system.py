@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, Iterator, List, NamedTuple, T
 
 from . import check, prefix, temporary
 from .errors import MACHINE, MISFIT, RestoreError, machine_error
+from .report import printable, show
 
 if TYPE_CHECKING:
     from .manifest import Manifest, PackedSystem, PackTarget
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 DPKG, PREFIX = "dpkg", "prefix"
 
+_DATABASE = "/var/lib/dpkg"
 _PATIENCE = 600.0
 """Seconds to wait for another dpkg."""
 _OPTIONS = ("--force-unsafe-io", "--force-confdef", "--force-confold")
@@ -263,31 +265,57 @@ def _newer(left: str, right: str) -> bool:
 
 def _wait() -> None:
     """Wait for another dpkg, such as one that a killed restore has left behind. Raises RestoreError (code 7)."""
-    end = time.monotonic() + _PATIENCE
-    while any(_held()):
+    end, told = time.monotonic() + _PATIENCE, ""
+    while True:
+        held = next(_held(), None)
+        if held is None:
+            return
+        by = _holder(held)
+        if by != told:
+            text = "kpack: {} is at work on this machine's packages, and is waited for, {:.0f} s at most; nothing is "
+            show((text + "begun yet, and Ctrl-C or the stop button ends the wait\n").format(by, _PATIENCE), sys.stderr)
+            told = by
         if time.monotonic() > end:
             raise RestoreError(
                 MACHINE,
-                "another dpkg has been at work for {:.0f} s".format(_PATIENCE),
-                where="/var/lib/dpkg/lock",
+                "{} has been at work for {:.0f} s".format(by, _PATIENCE),
+                where=held,
                 next="wait for it, or end it, and run this again",
             )
         time.sleep(0.2)
 
 
-def _held() -> Iterator[bool]:
+def _held() -> Iterator[str]:
+    """Yield the lock files of dpkg's that another process holds."""
     import fcntl
 
     for name in ("lock-frontend", "lock"):
+        path = os.path.join(_DATABASE, name)
         try:
-            descriptor = os.open(os.path.join("/var/lib/dpkg", name), os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise machine_error(error, "read", "/var/lib/dpkg") from error
+            raise machine_error(error, "read", _DATABASE) from error
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            yield True
+            yield path
         finally:
             os.close(descriptor)
+
+
+def _holder(path: str) -> str:
+    """Return who holds the lock of a file, by what the kernel says (proc(5): locks), or else only what it must be."""
+    with contextlib.suppress(OSError, ValueError):
+        inode = str(os.stat(path).st_ino)
+        with open("/proc/locks", encoding="ascii", errors="replace") as rows:
+            for row in rows:
+                cells = row.split()
+                # A row that begins with "->" waits for the lock before it, and has one cell more.
+                if len(cells) != 8 or cells[1] != "POSIX":
+                    continue
+                if cells[5].rpartition(":")[2] == inode and int(cells[4]) > 0:
+                    with open("/proc/{}/comm".format(cells[4]), encoding="utf-8", errors="replace") as name:
+                        return "{} (process {})".format(printable(name.read().strip()), cells[4])
+    return "another dpkg or apt"

@@ -33,10 +33,11 @@ def put_repository(
     large: tuple[str, ...] = (),
     kind: str = "models",
     measured: bool = True,
+    capitals: bool = False,
 ) -> str:
     """Serve a repository of the Hub at ``origin`` and return its commit; names in ``large`` are in LFS.
 
-    Without ``measured`` the Hub says that these have size 0, as it did for some.
+    Without ``measured`` the Hub says that these have size 0, as it did for some; ``capitals`` are a mirror's digests.
     """
     commit = commit_of(files)
     siblings = []
@@ -44,7 +45,8 @@ def put_repository(
         sibling: dict[str, object] = {"rfilename": name, "size": len(data), "blobId": hashlib.sha1(data).hexdigest()}
         if name in large:
             size = sibling["size"] = len(data) if measured else 0
-            sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": size, "pointerSize": 130}
+            digest = hashlib.sha256(data).hexdigest()
+            sibling["lfs"] = {"sha256": digest.upper() if capitals else digest, "size": size, "pointerSize": 130}
         siblings.append(sibling)
     info = json.dumps({"id": repo, "sha": commit, "siblings": siblings, "private": False}).encode()
     prefix = "" if kind == "models" else f"/{kind}"

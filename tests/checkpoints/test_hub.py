@@ -90,8 +90,11 @@ def test_whole_repository_lands_in_the_cache_layout_and_is_found_offline(
     ]
 
 
-def test_large_files_are_locked_by_what_the_hub_says_and_fetched_at_build(bench: Bench, origin: Origin) -> None:
-    put_repository(origin, "org/repo", FILES, large=LARGE)
+@pytest.mark.parametrize("capitals", [False, True])
+def test_large_files_are_locked_by_what_the_hub_says_and_fetched_at_build(
+    bench: Bench, origin: Origin, capitals: bool
+) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE, capitals=capitals)
     locked = bench.lock(ask("hf://org/repo", path=None))
     assert not any(seen.path.startswith("/lfs/") for seen in origin.seen)
     weights = next(item for item in locked if item.path.endswith("model.safetensors"))

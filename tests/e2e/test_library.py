@@ -146,3 +146,24 @@ def test_the_example_notebook_runs_from_its_first_cell_to_its_last(
     assert scope["pack"].line in said.out  # type: ignore[attr-defined]
     assert said.err == ""
     assert (folder / "dist" / "from-python.ipynb").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not delete it")
+def test_a_working_folder_that_was_deleted_is_an_error_of_kpacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for step in (
+        lambda: kpack.lock(),
+        lambda: kpack.build("kaggle-env.toml"),
+        lambda: kpack.verify("x.kpack.bin"),
+        lambda: kpack.restore("x.kpack.bin", target="out"),
+    ):
+        with pytest.raises(kpack.MachineError) as told:
+            step()
+        assert told.value.next
+    with pytest.raises(kpack.MachineError, match="the working folder of this process was deleted"):
+        kpack.lock()

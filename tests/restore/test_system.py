@@ -392,3 +392,38 @@ def test_settings_that_a_removed_package_left_stay_when_a_restore_is_taken_back(
 def test_a_service_that_a_maintainer_script_starts_holds_nothing_up() -> None:
     done = system._run(["sh", "-c", "sleep 60 & echo $!"])
     os.kill(int(done.stdout), signal.SIGKILL)  # it is there still
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only dpkg is waited for")
+def test_who_holds_the_lock_of_dpkg_is_named_at_once_and_the_wait_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.joinpath("lock-frontend").touch()
+    tmp_path.joinpath("lock").touch()
+    monkeypatch.setattr(system, "_DATABASE", str(tmp_path))
+    system._wait()
+    assert capsys.readouterr().err == ""
+    code = (
+        "import fcntl, sys; f = open('lock', 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+
+        def pressed(_: float) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("time.sleep", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            system._wait()
+        told = capsys.readouterr().err
+        assert f"(process {holder.pid}) is at work" in told
+        assert "600 s at most" in told
+        monkeypatch.setattr(system, "_PATIENCE", -1.0)
+        with pytest.raises(RestoreError, match=rf"\(process {holder.pid}\) has been at work for") as caught:
+            system._wait()
+        assert (caught.value.code, caught.value.where) == (7, str(tmp_path / "lock"))
+        assert holder.stdin is not None
+        holder.stdin.close()

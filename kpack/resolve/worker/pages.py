@@ -307,7 +307,7 @@ class _Anchors(html.parser.HTMLParser):
                 # By hand: a URL that cannot be taken apart has a file name all the same, to say so.
                 "filename": urllib.parse.unquote(url.partition("?")[0].rpartition("/")[2]),
                 "url": url,
-                "hashes": {name: digest for name, digest in hashes if name in _ALGORITHMS and digest},
+                "hashes": {name: digest for name, digest in hashes if name.lower() in _ALGORITHMS and digest},
                 "requires-python": values.get("data-requires-python"),
                 "yanked": (values["data-yanked"] or True) if "data-yanked" in values else False,
                 "core-metadata": {of_metadata: metadata_digest} if metadata_digest else announced == "true",
