@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -232,6 +233,10 @@ def _told(error: Exception) -> dict[str, object]:
         return MachineError(
             error.strerror or str(error) or type(error).__name__, where=str(error.filename or "")
         ).to_dict()
+    if isinstance(error, MemoryError):
+        return MachineError(
+            "there is not enough memory", next="give kpack more of it (ulimit -v, the container's bound), or end others"
+        ).to_dict()
     import traceback
 
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -252,9 +257,12 @@ def _help(error: click.ClickException, arguments: list[str]) -> str:
 
 
 def _fail(session: Session, error: dict[str, object]) -> int:
+    told = False
     if session.json:
-        click.echo(json.dumps({"error": error}))
-    else:
+        with contextlib.suppress(OSError):  # stdout may be what failed: stderr is left
+            click.echo(json.dumps({"error": error}))
+            told = True
+    if not told:
         where = f"{error['where']}: " if error["where"] else ""
         warn(f"kpack: {where}{error['what']}")
         if error["next"]:

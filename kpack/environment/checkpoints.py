@@ -151,7 +151,7 @@ class _TableReader:
             self.say("include", "chooses files of a repository, but the URL names one file", "remove it")
         optional = bool(urls) and all(url.startswith("hf://") for url in urls)
         if path is None and "path" not in self.table and not optional:
-            name = posixpath.basename(urls[0].partition("?")[0]) if urls else "model.ckpt"
+            name = posixpath.basename(urls[0].partition("?")[0].removeprefix("file:")) if urls else "model.ckpt"
             self.say("", 'the key "path" is missing', f"add path = {quoted(f'checkpoints/{name}')}")
         if len(self.mistakes) > self.before:
             return None

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kpack import cli
+from kpack.errors import MachineError
 from tests.cli.run import kpack
 from tests.support.index import IndexServer
 
@@ -81,3 +85,29 @@ def test_a_fault_in_kpack_reaches_nobody_as_a_traceback(
     assert "--debug" in error["next"]
     with pytest.raises(ValueError, match="not thought of"):
         cli.run(["--debug", "lock", "--check"])
+
+
+def test_too_little_memory_is_no_fault_in_kpack(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kpack.environment.find", fail)
+    assert cli.run(["lock", "--check"]) == 7
+    assert "kpack: there is not enough memory" in capsys.readouterr().err
+
+
+def test_an_answer_that_finds_no_room_is_told_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(text: str, *, err: bool = False, **_: object) -> None:
+        if not err:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sys.stderr.write(text)
+
+    monkeypatch.setattr("click.echo", full)
+    monkeypatch.setattr(cli, "warn", lambda text: full(text, err=True))
+    assert cli.failed(MachineError("it is not so"), as_json=True) == 7
+    assert "kpack: it is not so" in capsys.readouterr().err

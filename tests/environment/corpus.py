@@ -283,6 +283,9 @@ WRONG = {
     "checkpoint_no_path": checkpoint(
         'url = "https://h/m.ckpt"', "", 'the key "path" is missing', "checkpoints/m.ckpt", path=""
     ),
+    "checkpoint_no_path_file": checkpoint(
+        'url = "file:m.ckpt"', "", 'the key "path" is missing', '"checkpoints/m.ckpt"', path=""
+    ),
     "checkpoint_both": checkpoint(
         'urls = ["https://h/x"]', ".urls", "exclude each other", path='path = "x"\nurl = "https://h/x"'
     ),
