@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 from tests.restore import kit
 from tests.restore.test_system import pack
 from tests.support.debs import Deb
-from tests.support.long import listed
+from tests.support.long import listed, long_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,3 +94,99 @@ def test_what_dpkg_refuses_is_taken_back_with_the_rest(
     assert done.code == code, done.out + done.err
     assert what in done.error["what"]
     assert done.printed == []
+
+
+SETTINGS = Deb(
+    name="kpack-test-settings",
+    version="2.0",
+    files={"etc/kpack-test.conf": b"new\n"},
+    papers={"conffiles": "/etc/kpack-test.conf\n"},
+)
+ASKING = Deb(
+    name="kpack-test-asking",
+    papers={
+        "templates": "Template: kpack-test-asking/colour\nType: string\nDefault: blue\nDescription: Which colour?\n"
+    },
+    scripts={
+        "config": ". /usr/share/debconf/confmodule\ndb_input critical kpack-test-asking/colour || true\ndb_go",
+        "postinst": ". /usr/share/debconf/confmodule\ndb_get kpack-test-asking/colour\n"
+        'echo "$RET" > /kpack-test-colour\ndb_stop',
+    },
+)
+HEARING = Deb(
+    name="kpack-test-hearing",
+    papers={"triggers": "interest-noawait /usr/share/kpack-test\n"},
+    scripts={"postinst": 'if [ "$1" = triggered ]; then echo "$2" > /kpack-test-heard; fi'},
+)
+DIVERTING = Deb(
+    name="kpack-test-diverting",
+    files={"usr/bin/kpack-test-tool*": b"#!/bin/sh\necho mine\n", "usr/share/kpack-test/x": b"x"},
+    scripts={
+        "preinst": "dpkg-divert --package kpack-test-diverting --add --rename "
+        "--divert /usr/bin/kpack-test-tool.real /usr/bin/kpack-test-tool"
+    },
+)
+LATE = Deb(name="kpack-test-late", scripts={"postinst": "test -e /kpack-test-may"})
+
+
+def on_a_machine(tmp_path: Path, wrap: list[str], before: str, after: str) -> list[str]:
+    """Return the words before a restore that stand between what somebody did before and what is looked at after."""
+    script = tmp_path / "machine.sh"
+    script.write_text(f'exec 3>&1 >&2\n{before}\n"$@" >&3\ncode=$?\nexec >&3\n{after}\nexit $code\n')
+    return [*wrap, "sh", str(script)]
+
+
+def test_packages_ask_hear_divert_and_leave_settings_as_on_any_machine(tmp_path: Path, wrap: list[str]) -> None:
+    debs = (SETTINGS, ASKING, DIVERTING)
+    made = pack(tmp_path / "p", *debs, apt="dpkg")
+    old = dataclasses.replace(SETTINGS, version="1.0", files={"etc/kpack-test.conf": b"old\n"})
+    theirs = Deb(name="kpack-test-theirs", files={"usr/bin/kpack-test-tool*": b"#!/bin/sh\necho theirs\n"})
+    unmet = LATE.write(tmp_path / "before")
+    there = " ".join(str(item.write(tmp_path / "before")) for item in (old, theirs, HEARING))
+    before = (
+        f"dpkg --install {there}\n"
+        "echo edited > /etc/kpack-test.conf\necho kpack-test-settings hold | dpkg --set-selections\n"
+        "dpkg-statoverride --add root root 0700 /usr/bin/kpack-test-tool\n"
+        f"dpkg --install {unmet}"
+    )
+    after = (
+        "cat /etc/kpack-test.conf /kpack-test-colour /kpack-test-heard; kpack-test-tool; kpack-test-tool.real\n"
+        "stat -c %a /usr/bin/kpack-test-tool; dpkg-query -W -f '${Package} ${Status} ${Version}\\n' 'kpack-test-*'\n"
+    )
+    done = kit.restore(PYTHON, made.path, wrap=on_a_machine(tmp_path, wrap, before, after))
+    assert done.code == 0, done.out + done.err
+    assert done.printed == [
+        *("edited", "blue", "/usr/share/kpack-test", "mine", "theirs", "700"),
+        "kpack-test-asking install ok installed 1.0",
+        "kpack-test-diverting install ok installed 1.0",
+        "kpack-test-hearing install ok installed 1.0",
+        "kpack-test-late install ok half-configured 1.0",
+        "kpack-test-settings install ok installed 2.0",
+        "kpack-test-theirs install ok installed 1.0",
+    ]
+
+
+SLOW = [
+    Deb(
+        name=f"kpack-test-slow{number}",
+        files={f"usr/share/kpack-test/{number}-{file}": bytes([number]) * 100_000 for file in range(40)},
+        scripts={"preinst": "sleep 0.05", "postinst": "sleep 0.1"},
+        fields={"Depends": f"kpack-test-slow{number - 1}"} if number else {},
+    )
+    for number in range(4)
+]
+
+
+@long_list
+@pytest.mark.parametrize("seed", range(40))
+def test_after_a_kill_at_a_moment_the_next_restore_leaves_dpkg_whole(
+    tmp_path: Path, wrap: list[str], seed: int
+) -> None:
+    chance = random.Random(seed)
+    made = pack(tmp_path / "p", *SLOW, apt="dpkg")
+    who = "-$pid" if seed % 2 else "$pid"  # with dpkg, or without it
+    before = f'setsid "$@" > /dev/null &\npid=$!\nsleep {chance.uniform(0.1, 2.5):.3f}\nkill -9 -- {who}\nwait'
+    after = "dpkg --audit; dpkg-query -W -f '${Package} ${Status}\\n' 'kpack-test-*'; ls /usr/share/kpack-test | wc -l"
+    done = kit.restore(PYTHON, made.path, wrap=on_a_machine(tmp_path, wrap, before, after))
+    assert done.code == 0, done.out + done.err
+    assert done.printed == [*(f"{item.name} install ok installed" for item in SLOW), "160"]

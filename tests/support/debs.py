@@ -38,6 +38,8 @@ class Deb:
     fields: Mapping[str, str] = field(default_factory=dict)
     """More of its control file: Depends, …"""
     scripts: Mapping[str, str] = field(default_factory=dict)
+    papers: Mapping[str, str] = field(default_factory=dict)
+    """More of its control archive: conffiles, templates, triggers."""
     more: Sequence[tarfile.TarInfo] = ()
     """Entries of the data archive as they are."""
 
@@ -80,7 +82,8 @@ class Deb:
         """Return the bytes of the package."""
         scripts = {name: f"#!/bin/sh\nset -e\n{text}\n".encode() for name, text in self.scripts.items()}
         entries = []
-        for name, content in {"control": self.control.encode(), **scripts}.items():
+        papers = {name: text.encode() for name, text in self.papers.items()}
+        for name, content in {"control": self.control.encode(), **papers, **scripts}.items():
             info = tarfile.TarInfo(f"./{name}")
             info.size, info.mode = len(content), 0o755 if name in scripts else 0o644
             entries.append((info, content))
