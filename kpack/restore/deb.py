@@ -12,6 +12,7 @@ import re
 import zlib
 from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
+from . import deb_control
 from .errors import INTEGRITY, MACHINE, RestoreError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,199}\Z")
@@ -36,6 +37,8 @@ _BLOCK = 512
 _PIECE = 1 << 18
 _LONGEST = 4096
 """Bytes of a path."""
+_LONGEST_PLACE = 3072
+"""Bytes of a path that is written: with the folder it lands in, and what dpkg adds, 4,095 are the most."""
 _CONTROL = 1 << 20
 """Bytes of the file ``control``, at most."""
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
@@ -87,15 +90,10 @@ def control(path: str) -> Control:
 
 
 def _fields(text: str, path: str) -> Dict[str, str]:
-    """Return the first lines of the fields of a control file (deb-control(5)), which is one paragraph."""
-    found: Dict[str, str] = {}
-    for line in text.strip("\r\n").split("\n") if text.strip() else ():
-        key, colon, value = line.partition(":")
-        if not line.strip() or "\0" in line or key in found:
-            raise odd(path, "its control file says {} twice, or is more than one paragraph".format(key or "something"))
-        if colon and key[:1] not in (" ", "\t", "#"):
-            found[key] = value.strip()
-    return found
+    try:
+        return deb_control.fields(text)
+    except ValueError as error:
+        raise odd(path, "its control file {}".format(error)) from error
 
 
 @contextlib.contextmanager
@@ -173,10 +171,10 @@ def _archive(path: str, which: str) -> Iterator[IO[bytes]]:
             opened: Dict[str, Callable[[Any], Any]] = {
                 "gz": lambda file: gzip.GzipFile(fileobj=file),
                 "bz2": bz2.BZ2File,
-                "xz": functools.partial(lzma.LZMAFile, format=lzma.FORMAT_XZ),
-                "lzma": functools.partial(lzma.LZMAFile, format=lzma.FORMAT_ALONE),
+                "xz": functools.partial(_OneStream, format=lzma.FORMAT_XZ),
+                "lzma": functools.partial(_OneStream, format=lzma.FORMAT_ALONE),
             }
-            stream = stack.enter_context(opened[suffix](raw))
+            stream = opened[suffix](raw)
         try:
             yield stream
         except (EOFError, zlib.error, ValueError) as error:
@@ -254,6 +252,27 @@ class _Part:
         return False
 
 
+class _OneStream:
+    """What one stream of xz or lzma holds; dpkg-deb reads no second one, and there must be none."""
+
+    def __init__(self, raw: _Part, format: int) -> None:  # noqa: A002 - as lzma calls it
+        import lzma
+
+        self._raw, self._decoder = raw, lzma.LZMADecompressor(format=format)
+
+    def read(self, size: int) -> bytes:
+        while not self._decoder.eof:
+            piece = self._raw.read(_PIECE) if self._decoder.needs_input else b""
+            if not piece and self._decoder.needs_input:
+                raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+            data = self._decoder.decompress(piece, size)
+            if data:
+                return data
+        if self._decoder.unused_data or self._raw.read(1):
+            raise ValueError("something stands behind its one stream")
+        return b""
+
+
 def _tar(stream: IO[bytes], path: str) -> Iterator[Tuple[DebEntry, Callable[[], Iterator[bytes]]]]:
     """Yield the entries of a tar of GNU or POSIX headers, without pax records, which dpkg does not take either."""
     names: Dict[bytes, str] = {}
@@ -284,6 +303,8 @@ def _tar(stream: IO[bytes], path: str) -> Iterator[Tuple[DebEntry, Callable[[], 
         if what != FILE:
             size = 0
         place = plain(name, path)
+        if len(os.fsencode(place)) > _LONGEST_PLACE:
+            raise odd(path, "a path of it has {} bytes".format(len(os.fsencode(place))))
         if what == LINK:
             target = plain(target, path)
         body = _Body(stream, size, path)

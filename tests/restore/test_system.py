@@ -427,3 +427,45 @@ def test_who_holds_the_lock_of_dpkg_is_named_at_once_and_the_wait_can_be_stopped
         assert (caught.value.code, caught.value.where) == (7, str(tmp_path / "lock"))
         assert holder.stdin is not None
         holder.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"Depends": "a b"}, "has 'a b' in depends"),
+        ({"Depends": "a,"}, "has '' in depends"),
+        ({"Pre-Depends": "a (== 1)"}, "has 'a (== 1)' in pre-depends"),
+        ({"Recommends": "a (>= 1:)"}, "in recommends"),
+        ({"Conflicts": "a | b"}, "in conflicts"),
+        ({"Multi-Arch": "junk"}, "dpkg knows no, same, foreign, allowed"),
+        ({"Essential": "maybe"}, "dpkg knows yes, no"),
+        ({"Status": "install ok installed"}, "of dpkg's database alone"),
+        ({"#Depends": "a"}, "which is no field"),
+        ({"Homepage": ""}, "ends with Homepage"),
+    ],
+)
+def test_fields_that_dpkg_refuses_are_refused_before_it_is_asked(
+    tmp_path: Path, fields: dict[str, str], why: str
+) -> None:
+    with pytest.raises(RestoreError) as told:
+        deb.control(str(Deb(name="tool", fields=fields).write(tmp_path)))
+    assert told.value.code == INTEGRITY
+    assert why in told.value.what
+
+
+def test_fields_that_dpkg_takes_are_taken(tmp_path: Path) -> None:
+    depends = "a (>= 1:2~),\n b:any | c:amd64 (=1.0-1) ,\n\tlibstdc++6 (>> 13.1+b2)"
+    fields = {"Depends": depends, "Multi-Arch": "Same", "Conflicts": "a, b", "Provides": "d (= 1)", "Essential": "no"}
+    said = deb.control(str(Deb(name="tool", fields=fields).write(tmp_path)))
+    assert said.fields["Multi-Arch"] == "Same"
+    assert said.fields["Depends"] == "a (>= 1:2~),"
+
+
+def test_an_archive_of_two_streams_and_a_path_without_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tool_1.0_amd64.deb"
+    path.write_bytes(TOOL.build(lambda data: lzma.compress(data[:512]) + lzma.compress(data[512:])))
+    with pytest.raises(RestoreError, match=r"something stands behind its one stream|cut short"):
+        deb.control(str(path))
+    long = Deb(name="tool", files={"/".join(["n" * 200] * 16): b""}).write(tmp_path)
+    with pytest.raises(RestoreError, match="a path of it has"), deb.entries(str(long)) as entries:
+        list(entries)
