@@ -22,7 +22,7 @@ _ADVICE = {
 """By the ``X-Error-Code`` of the Hugging Face Hub."""
 
 
-class Refusal(NamedTuple):
+class RefusedFile(NamedTuple):
     """Why a URL does not give its file."""
 
     what: str
@@ -30,11 +30,11 @@ class Refusal(NamedTuple):
     """What to do; empty where only the status tells."""
 
 
-def refusal(status: int, reason: str, headers: Mapping[str, str]) -> Refusal:
+def refusal(status: int, reason: str, headers: Mapping[str, str]) -> RefusedFile:
     """Return what there is to say of an answer that is no file."""
     what = f"status {status} {reason}".strip()
     said = redacted(" ".join(headers.get("X-Error-Message", "").split()))[:_LONGEST]
     advice = _ADVICE.get(headers.get("X-Error-Code", ""), "")
     if said and not advice and status in (401, 403):
         advice = f"{_LOGIN} to a token that may read it"
-    return Refusal(f"{what}: {said}" if said else what, advice)
+    return RefusedFile(f"{what}: {said}" if said else what, advice)

@@ -129,7 +129,10 @@ def sort(
             MISFIT,
             "another version is installed already",
             items=wrong,
-            next="start a fresh session, or name it in replace and build again; " + anyway("keeps what is there"),
+            next="start a fresh session, or {}, and build again; {}".format(
+                "name it in replace" if target.base else "name the image in base and it in replace",
+                anyway("keeps what is there"),
+            ),
         )
     return found
 
