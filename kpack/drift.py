@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -116,5 +117,5 @@ def _counts(requirement: Requirement, base: BaseImage) -> bool:
     """Tell whether an image is asked for a requirement; for one whose marker nobody can judge it is not."""
     try:
         return requirement.marker is None or requirement.marker.evaluate({**base.environment, "extra": ""})
-    except ValueError:
+    except (ValueError, UndefinedEnvironmentName):
         return False

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -90,5 +91,5 @@ def _asked(owner: BaseDistribution, name: NormalizedName, base: BaseImage) -> It
 def _holds(marker: Marker, base: BaseImage, extra: str) -> bool:
     try:
         return marker.evaluate({**base.environment, "extra": extra})
-    except ValueError:  # it compares what cannot be compared
+    except (ValueError, UndefinedEnvironmentName):  # nobody can answer it
         return False

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -82,6 +83,11 @@ def _check_marker(requirement: Requirement) -> None:
         except ValueError as error:  # UndefinedComparison: the grammar takes it
             raise NotAPackageError(
                 f"{quoted(str(requirement.marker))} compares what cannot be compared: {error}", "correct the marker"
+            ) from error
+        except UndefinedEnvironmentName as error:  # "extras" and "dependency_groups": of lock files alone (PEP 751)
+            raise NotAPackageError(
+                f"{quoted(str(requirement.marker))} asks for {error.args[0]!r:.100}, which a requirement has not",
+                "correct the marker; the extras of a package stand behind its name: name[extra]",
             ) from error
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -184,7 +185,7 @@ def _limits(environment: Environment, target: Target, provided: Sequence[Provide
                 requirement = Requirement(line)
                 marker = requirement.marker
                 counts = marker is None or marker.evaluate({**target.environment, "extra": ""})
-            except ValueError:
+            except (ValueError, UndefinedEnvironmentName):
                 continue  # the consistency pass reads it too, and speaks of it
             if requirement.url or not requirement.specifier or not counts:
                 continue

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
@@ -201,7 +202,7 @@ class _World:
                 requirement = Requirement(line)
                 if requirement.marker is not None:
                     requirement.marker.evaluate({**self.found.target.environment, "extra": ""})
-            except ValueError:  # InvalidRequirement, or a marker that compares what cannot be compared
+            except (ValueError, UndefinedEnvironmentName):  # InvalidRequirement, or a marker that nobody can answer
                 self.notes.append(f"{name} {self.versions[name]} has a requirement that cannot be read: {line!r:.100}")
                 continue
             marker = requirement.marker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -51,6 +52,6 @@ def _spelled(line: str) -> str:
 def _asked(line: str, extras: Sequence[str], target: Target) -> bool:
     try:
         marker = Requirement(line).marker
-    except InvalidRequirement:
+        return marker is None or any(marker.evaluate({**target.environment, "extra": each}) for each in ("", *extras))
+    except (InvalidRequirement, UndefinedEnvironmentName):
         return True
-    return marker is None or any(marker.evaluate({**target.environment, "extra": each}) for each in ("", *extras))

@@ -49,6 +49,7 @@ ENVIRONMENTS = {
     "size in words": f'{HEAD}max-size = "{DIGITS} GB"',
     "parentheses": f"{HEAD}packages = [\"a; {'(' * 1000}os_name == 'x'{')' * 1000}\"]",
     "marker": f"{HEAD}packages = [\"a; python_version ~= 'x'\"]",
+    "marker of a lock file": f"{HEAD}packages = [\"a; 'x' in extras\"]",
     "marker of a wheel": f"{HEAD}packages = [\"a @ https://h/a-1-py3-none-any.whl ; python_version ~= 'x'\"]",
     "version": f'{HEAD}packages = ["a=={DIGITS}"]',
     "caret": f'{HEAD}packages = ["a^{DIGITS}"]',

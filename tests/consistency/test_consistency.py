@@ -183,7 +183,7 @@ def test_says_when_a_marker_asks_for_what_cannot_be_known() -> None:
     assert "platform_release" in note
 
 
-@pytest.mark.parametrize("line", ["y (>>2)", 'y; python_version ~= "x"'])
+@pytest.mark.parametrize("line", ["y (>>2)", 'y; python_version ~= "x"', 'y; "x" in extras'])
 def test_a_requirement_that_cannot_be_read_is_named(line: str) -> None:
     (note,) = checked(environment("x"), None, pin("x", "1", requires_dist=(line,)))
     assert f"cannot be read: {line!r}" in note

@@ -123,6 +123,7 @@ def test_upload_time_out_of_range_is_none() -> None:
         f"dep>={ENDLESS}",
         f"dep; python_version > '{ENDLESS}'",
         "dep; python_version ~= 'x'",
+        "dep; 'x' in extras",
         "dep; os_name === 'posix'",
         "dep; " + "(" * 5000 + "os_name == 'x'" + ")" * 5000,
         "dep" + " " * 100_000 + ">=1",

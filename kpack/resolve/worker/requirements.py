@@ -6,6 +6,7 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
+from pip._vendor.packaging.markers import UndefinedEnvironmentName
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
@@ -103,8 +104,8 @@ LONGEST_LINE = 1 << 16
 _ENDLESS = re.compile(r"[0-9]{1000}")
 """Python reads no number of more than 4,300 digits."""
 
-_ODD_COMPARISON = re.compile(r"~=|===")
-"""In a marker: ``~=`` and ``===`` are undefined for what is no version."""
+_ODD_MARKER = re.compile(r"~=|===|\bextras\b|\bdependency_groups\b")
+"""In a marker: ``~=`` and ``===`` are undefined for what is no version, and two names are of lock files (PEP 751)."""
 
 _UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")
 
@@ -149,10 +150,10 @@ def parsed(line: str) -> Requirement:
         requirement = Requirement(line)
     except RecursionError as error:  # pip 26.2 and older
         raise InvalidRequirement(f"nested too deep: {line[:40]}…") from error
-    if requirement.marker is not None and _ODD_COMPARISON.search(line.partition(";")[2]):
+    if requirement.marker is not None and _ODD_MARKER.search(line.partition(";")[2]):
         try:
             requirement.marker.evaluate({"extra": ""})
-        except ValueError as error:
+        except (ValueError, UndefinedEnvironmentName) as error:
             raise InvalidRequirement(str(error)) from error
     return requirement
 
