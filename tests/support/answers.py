@@ -39,8 +39,16 @@ def name_of(words: Sequence[str]) -> str:
     return f"cache-{words[place + 1]}" if words[place] == "cache" else words[place]
 
 
+def load() -> None:
+    """Load what answers are held against: a process that forks for each call does it once, for all of them."""
+    for path in FOLDER.glob(f"*{SUFFIX}"):
+        _validator(path.name.removesuffix(SUFFIX))
+
+
 @functools.cache
 def _validator(name: str) -> Any:
+    # No schema asks for the format of a URL, and its grammars, which jsonschema reads where it can, take seconds.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import jsonschema
 
     schema = json.loads((FOLDER / f"{name}{SUFFIX}").read_text(encoding="utf-8"))

@@ -157,9 +157,10 @@ def _main() -> None:
         _load_kaggle()
         _hurry()
     from kpack.cli import COMMANDS
-    from tests.support.answers import watch
+    from tests.support import answers as schemas
 
-    watch()
+    schemas.watch()
+    schemas.load()
     for command in COMMANDS:
         importlib.import_module(f"kpack.cli.{command}")
     importlib.import_module("kpack.cli.locking")
