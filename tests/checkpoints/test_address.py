@@ -18,7 +18,9 @@ PATH = st.lists(
     ),
     max_size=3,
 ).map("/".join)
-REVISION = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+REVISION = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
+    lambda text: not {"", ".", ".."} & set(text.split("/"))  # no branch or tag of git is such
+)
 
 
 @given(
