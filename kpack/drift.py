@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from kpack.markers import OddMarker, counts
 from kpack.restore import plan
 from kpack.restore.drift import Drift, judge
 from kpack.restore.errors import RestoreError
@@ -116,6 +116,6 @@ def _requirements_on(base: BaseImage, name: NormalizedName) -> Iterator[tuple[st
 def _counts(requirement: Requirement, base: BaseImage) -> bool:
     """Tell whether an image is asked for a requirement; for one whose marker nobody can judge it is not."""
     try:
-        return requirement.marker is None or requirement.marker.evaluate({**base.environment, "extra": ""})
-    except (ValueError, UndefinedEnvironmentName):
+        return counts(requirement, base.environment)
+    except OddMarker:
         return False

@@ -64,13 +64,19 @@ def install() -> None:
         setattr(sys, name, lasting)
 
 
+def lost() -> OSError | None:
+    """Return why stdout did not take what was flushed to it; None where it did, or where its reader is gone."""
+    error: OSError | None = getattr(getattr(getattr(sys.stdout, "buffer", None), "raw", None), "failed", None)
+    return None if error is None or _has_no_reader(error) else error
+
+
 def settled(code: int) -> int:
     """Write out what is left and return the exit code: 7 in place of 0 where the answer could not be written."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # a stream that somebody else has put there
             stream.flush()
-    error = getattr(getattr(getattr(sys.stdout, "buffer", None), "raw", None), "failed", None)
-    if error is None or _has_no_reader(error):
+    error = lost()
+    if error is None:
         return code
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"kpack: stdout: cannot write: {error.strerror}\n")

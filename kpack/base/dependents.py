@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
+
+from kpack.markers import OddMarker, counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from packaging.markers import Marker
     from packaging.version import Version
 
     from kpack.base.model import BaseDistribution, BaseImage
@@ -81,15 +81,15 @@ def _asked(owner: BaseDistribution, name: NormalizedName, base: BaseImage) -> It
             requirement = Requirement(line)
         except InvalidRequirement:
             continue  # no installer could read it either
-        marker, requirement.marker = requirement.marker, None
         for extra in ("", *(owner.provides_extra or ())):
-            if marker is None or _holds(marker, base, extra):
+            if _counts(requirement, base, extra):
+                requirement.marker = None
                 yield requirement, extra
                 break
 
 
-def _holds(marker: Marker, base: BaseImage, extra: str) -> bool:
+def _counts(requirement: Requirement, base: BaseImage, extra: str) -> bool:
     try:
-        return marker.evaluate({**base.environment, "extra": extra})
-    except (ValueError, UndefinedEnvironmentName):  # nobody can answer it
+        return counts(requirement, base.environment, extra)
+    except OddMarker:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import json
@@ -257,12 +256,9 @@ def _help(error: click.ClickException, arguments: list[str]) -> str:
 
 
 def _fail(session: Session, error: dict[str, object]) -> int:
-    told = False
     if session.json:
-        with contextlib.suppress(OSError):  # stdout may be what failed: stderr is left
-            click.echo(json.dumps({"error": error}))
-            told = True
-    if not told:
+        click.echo(json.dumps({"error": error}))
+    if not session.json or streams.lost() is not None:
         where = f"{error['where']}: " if error["where"] else ""
         warn(f"kpack: {where}{error['what']}")
         if error["next"]:

@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from kpack import markers
 from kpack.environment import hashes
 from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import Exclusion, Package
@@ -77,18 +77,13 @@ def package(text: str) -> Package:
 
 def _check_marker(requirement: Requirement) -> None:
     """Refuse a marker that no target can be asked, like ``python_version ~= "x"``."""
-    if requirement.marker is not None:
-        try:
-            requirement.marker.evaluate({"extra": ""})
-        except ValueError as error:  # UndefinedComparison: the grammar takes it
-            raise NotAPackageError(
-                f"{quoted(str(requirement.marker))} compares what cannot be compared: {error}", "correct the marker"
-            ) from error
-        except UndefinedEnvironmentName as error:  # "extras" and "dependency_groups": of lock files alone (PEP 751)
-            raise NotAPackageError(
-                f"{quoted(str(requirement.marker))} asks for {error.args[0]!r:.100}, which a requirement has not",
-                "correct the marker; the extras of a package stand behind its name: name[extra]",
-            ) from error
+    try:
+        markers.counts(requirement, {})
+    except markers.OddMarker as error:  # the grammar takes it
+        raise NotAPackageError(
+            f"{quoted(str(requirement.marker))} {error}",
+            "correct the marker",
+        ) from error
 
 
 def _check_digest(url: str, digests: tuple[str, ...]) -> None:

@@ -7,12 +7,12 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from kpack import hosts
 from kpack.errors import UsageError
+from kpack.markers import counts
 from kpack.resolve.wire import Asked, IndexAddress, Limit, Provided, Question, moment_of
 from kpack.urls import at_commit, index_problem
 
@@ -125,7 +125,7 @@ def _asked(environment: Environment, target: Target, sources: Mapping[Normalized
 
 def applies(requirement: Requirement, target: Target) -> bool:
     """Tell whether a requirement of kaggle-env.toml is for this kernel, by its marker."""
-    return requirement.marker is None or requirement.marker.evaluate({**target.environment, "extra": ""})
+    return counts(requirement, target.environment)
 
 
 def _local(environment: Environment, package: Package) -> str:
@@ -183,11 +183,10 @@ def _limits(environment: Environment, target: Target, provided: Sequence[Provide
                 continue
             try:
                 requirement = Requirement(line)
-                marker = requirement.marker
-                counts = marker is None or marker.evaluate({**target.environment, "extra": ""})
-            except (ValueError, UndefinedEnvironmentName):
+                said = counts(requirement, target.environment)
+            except ValueError:
                 continue  # the consistency pass reads it too, and speaks of it
-            if requirement.url or not requirement.specifier or not counts:
+            if requirement.url or not requirement.specifier or not said:
                 continue
             if requirement.specifier.contains(other.version, prereleases=True):
                 yield Limit(by=f"{item.name} {item.version}", requirement=f"{other.name}{requirement.specifier}")

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from kpack.base.model import Removal
 from kpack.errors import NoSolution
+from kpack.markers import counts
 from kpack.resolve.ask import exclusion
 
 if TYPE_CHECKING:
@@ -200,9 +200,8 @@ class _World:
                 continue
             try:
                 requirement = Requirement(line)
-                if requirement.marker is not None:
-                    requirement.marker.evaluate({**self.found.target.environment, "extra": ""})
-            except (ValueError, UndefinedEnvironmentName):  # InvalidRequirement, or a marker that nobody can answer
+                plain = counts(requirement, self.found.target.environment)
+            except ValueError:  # InvalidRequirement, OddMarker
                 self.notes.append(f"{name} {self.versions[name]} has a requirement that cannot be read: {line!r:.100}")
                 continue
             marker = requirement.marker
@@ -215,8 +214,7 @@ class _World:
                     f"{name} {self.versions[name]} asks for {asked[1]} in a marker, which cannot be known before the "
                     f"kernel runs; it was taken as empty: {line!r:.100}"
                 )
-            plain = marker.evaluate({**self.found.target.environment, "extra": ""})
-            if plain == (not extra) and (plain or marker.evaluate({**self.found.target.environment, "extra": extra})):
+            if plain == (not extra) and (plain or counts(requirement, self.found.target.environment, extra)):
                 yield requirement
 
     def wanted(self) -> list[tuple[NormalizedName, str]]:
@@ -224,9 +222,7 @@ class _World:
         waiting = [(pin.name, extra) for pin in self.found.packed for extra in ("", *pin.extras)]
         for package in self.environment.packages:
             asked = package.requirement
-            if asked is not None and (
-                asked.marker is None or asked.marker.evaluate({**self.found.target.environment, "extra": ""})
-            ):
+            if asked is not None and counts(asked, self.found.target.environment):
                 waiting += [(self.named(asked), extra) for extra in asked.extras]
         return list(dict.fromkeys((name, canonicalize_name(extra)) for name, extra in waiting))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from kpack.errors import IntegrityError
+from kpack.markers import counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def _spelled(line: str) -> str:
 
 def _asked(line: str, extras: Sequence[str], target: Target) -> bool:
     try:
-        marker = Requirement(line).marker
-        return marker is None or any(marker.evaluate({**target.environment, "extra": each}) for each in ("", *extras))
-    except (InvalidRequirement, UndefinedEnvironmentName):
+        requirement = Requirement(line)
+        return any(counts(requirement, target.environment, each) for each in ("", *extras))
+    except ValueError:  # InvalidRequirement, OddMarker
         return True

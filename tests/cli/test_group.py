@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import errno
 import json
-import os
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kpack import cli
-from kpack.errors import MachineError
 from tests.cli.run import kpack
 from tests.support.index import IndexServer
 
@@ -97,17 +93,3 @@ def test_too_little_memory_is_no_fault_in_kpack(
     monkeypatch.setattr("kpack.environment.find", fail)
     assert cli.run(["lock", "--check"]) == 7
     assert "kpack: there is not enough memory" in capsys.readouterr().err
-
-
-def test_an_answer_that_finds_no_room_is_told_on_stderr(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(text: str, *, err: bool = False, **_: object) -> None:
-        if not err:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        sys.stderr.write(text)
-
-    monkeypatch.setattr("click.echo", full)
-    monkeypatch.setattr(cli, "warn", lambda text: full(text, err=True))
-    assert cli.failed(MachineError("it is not so"), as_json=True) == 7
-    assert "kpack: it is not so" in capsys.readouterr().err
