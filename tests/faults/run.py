@@ -33,7 +33,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.network import LIES, lying
-from tests.faults.scenes import SCENES, TOKEN
+from tests.faults.scenes import TOKEN
+from tests.faults.table import SCENES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

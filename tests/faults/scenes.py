@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack import ledger, pack
-from kpack.base import load as load_base
 from kpack.environment import load
 from kpack.errors import KpackError
 from kpack.lock.read import load as load_lock
-from tests.checkpoints.servers import KaggleServer
 from tests.restore import kills, kit
 from tests.support.index import IndexServer
 from tests.support.kaggle import Kaggle
@@ -293,49 +291,6 @@ class RecordScene(Scene):
 
 
 @dataclass
-class ProbeScene(Scene):
-    """An older snapshot is there; Kaggle runs the cell."""
-
-    kaggle: Kaggle | None = None
-
-    def reset(self) -> None:
-        super().reset()
-        if self.kaggle is not None:
-            self.kaggle.kernels.clear()
-
-    def more_wrong(self) -> list[str]:
-        try:
-            load_base(f"./{self.makes}", self.project)
-        except KpackError as error:
-            return [str(error)]
-        return []
-
-
-@dataclass
-class StatusScene(Scene):
-    """A pack that is on Kaggle: what is said of it is what Kaggle says, or that nobody could be asked."""
-
-    truth: dict[str, object] = field(default_factory=dict)
-
-    def run(self, environ: Mapping[str, str] | None = None, *, words: Sequence[str] = ()) -> tuple[int, str]:
-        code, said = super().run(environ, words=words)
-        if self.truth and not words:
-            told = self.told(said)
-            return (code if told == self.truth or not told["asked"] else -1), said
-        return code, said
-
-    @staticmethod
-    def told(said: str) -> dict[str, object]:
-        """Return what is said of the dataset; notes for a person stand behind the object."""
-        found: dict[str, object] = json.JSONDecoder().raw_decode(said)[0]["dataset"]
-        return found
-
-    def unfinished(self) -> list[str]:
-        code, said = self.run()
-        return [] if not code and self.told(said) == self.truth else [f"the next run says {said}"]
-
-
-@dataclass
 class RestoreScene(Scene):
     """A folder with an old installation, and a pack that replaces a part of it; the project is that folder."""
 
@@ -354,7 +309,7 @@ class RestoreScene(Scene):
         return super().unfinished() + self.staged.missing()
 
 
-def _head(packages: Sequence[str]) -> str:
+def head(packages: Sequence[str]) -> str:
     machine = sysconfig.get_platform().partition("-")[2]
     return (
         f'# mine\nname = "tiny"\npython = "{HERE}"\nplatform = "manylinux_2_17_{machine}"\n'
@@ -382,10 +337,10 @@ def lock_scene(folder: Path, stack: ExitStack) -> Scene:
     )
     # A page without links is what an index has of a project without files: kpack cannot tell it from a lie.
     scene.misled |= {3}
-    _ready(scene)
-    (scene.project / "kaggle-env.toml").write_text(_head(["pkg0"]))
-    _must(scene, "lock")
-    (scene.project / "kaggle-env.toml").write_text(_head(["pkg0", "pkg2", "pkg3"]))
+    ready(scene)
+    (scene.project / "kaggle-env.toml").write_text(head(["pkg0"]))
+    must(scene, "lock")
+    (scene.project / "kaggle-env.toml").write_text(head(["pkg0", "pkg2", "pkg3"]))
     shutil.rmtree(scene.cache)
     scene.good()
     return scene
@@ -397,14 +352,14 @@ def build_scene(folder: Path, stack: ExitStack) -> Scene:
     scene = BuildScene(
         folder, stack, ["build"], {"KPACK_INDEX_URL": index.url}, "dist/tiny.kpack.bin", server=index.handler
     )
-    _ready(scene)
+    ready(scene)
     (scene.project / "weights.ckpt").write_bytes(b"weights" * 50_000)
     table = '\n[[checkpoints]]\nurl = "file:weights.ckpt"\npath = "w.ckpt"\n'
     for packages in (["pkg0"], ["pkg0", "pkg2", "pkg3"]):
-        (scene.project / "kaggle-env.toml").write_text(_head(packages) + table)
-        _must(scene, "lock")
+        (scene.project / "kaggle-env.toml").write_text(head(packages) + table)
+        must(scene, "lock")
         if len(packages) == 1:
-            _must(scene, "build")
+            must(scene, "build")
     shutil.rmtree(scene.cache)
     scene.good()
     return scene
@@ -422,7 +377,7 @@ def push_scene(folder: Path, stack: ExitStack) -> Scene:
     kaggle = stack.enter_context(Kaggle(folder / "kaggle"))
     words = ["push", "dist/tiny.kpack.bin", "--dataset", DATASET]
     scene = PushScene(folder, stack, words, dict(kaggle.environment), server=kaggle.handler, kaggle=kaggle)
-    _ready(scene)
+    ready(scene)
     scene.pushed = _packed(scene)
     scene.good()
     return scene
@@ -432,7 +387,7 @@ def rehearse_scene(folder: Path, stack: ExitStack) -> Scene:
     """Return the scene of ``kpack rehearse``; needs root for its walls."""
     words = ["rehearse", "dist/tiny.kpack.bin", "--python", sys.executable]
     scene = RehearseScene(folder, stack, words)
-    _ready(scene)
+    ready(scene)
     _packed(scene)
     scene.good()
     return scene
@@ -445,103 +400,9 @@ def rehearse_on_kaggle_scene(folder: Path, stack: ExitStack) -> Scene:
     place = ["dist/tiny.kpack.bin", "--dataset", DATASET]
     words = ["rehearse", *place, "--kaggle"]
     scene = RehearseScene(folder, stack, words, dict(kaggle.environment), server=kaggle.handler)
-    _ready(scene)
+    ready(scene)
     _packed(scene)
-    _must(scene, "push", *place)
-    scene.good()
-    return scene
-
-
-def probe_scene(folder: Path, stack: ExitStack) -> Scene:
-    """Return the scene of ``kpack probe --kaggle``; needs root for the notebook that Kaggle runs."""
-    (folder / "kaggle").mkdir()
-    kaggle = stack.enter_context(Kaggle(folder / "kaggle"))
-    words = ["probe", "--kaggle", "cpu", "-o", "base.json", "--no-use"]
-    scene = ProbeScene(
-        folder, stack, words, dict(kaggle.environment), "base.json", server=kaggle.handler, kaggle=kaggle
-    )
-    scene.misled |= {1}  # Kaggle says that the notebook failed
-    _ready(scene)
-    (scene.project / "kaggle-env.toml").write_text('# mine\nname = "tiny"\nbase = "./base.json"\npackages = []\n')
-    _must(scene, *words)
-    made = json.loads((scene.project / "base.json").read_text())
-    (scene.project / "base.json").write_text(json.dumps({**made, "taken": "2026-01-01"}))
-    scene.good()
-    return scene
-
-
-def status_scene(folder: Path, stack: ExitStack) -> Scene:
-    """Return the scene of ``kpack status``, of a pushed pack."""
-    (folder / "kaggle").mkdir()
-    kaggle = stack.enter_context(Kaggle(folder / "kaggle"))
-    scene = StatusScene(folder, stack, ["status", "--json"], dict(kaggle.environment), server=kaggle.handler)
-    scene.misled = frozenset({0})
-    _ready(scene)
-    (scene.project / "weights.ckpt").write_bytes(b"weights" * 5_000)
-    (scene.project / "kaggle-env.toml").write_text(
-        _head([]) + f'[[checkpoints]]\nurl = "file:weights.ckpt"\npath = "w.ckpt"\n[publish]\ndataset = "{DATASET}"\n'
-    )
-    for word in ("lock", "build", "push"):
-        _must(scene, word)
-    scene.good()
-    scene.truth = scene.told(scene.run()[1])
-    assert scene.truth["asked"]
-    assert scene.truth["mountable"]
-    return scene
-
-
-def _weights(folder: Path, stack: ExitStack) -> tuple[Scene, str]:
-    """Return a project, and a table that asks for two files of a dataset and one of a model."""
-    files = {"a.ckpt": bytes(range(256)) * 800, "b.txt": b"beta" * 100}
-    kaggle = stack.enter_context(KaggleServer({"me/weights": {1: files}}, {"me/net/pytorch/base": {2: files}}))
-    scene = Scene(folder, stack, extra=dict(kaggle.variables), server=kaggle.handler)
-    urls = {"w": "kaggle://datasets/me/weights", "m.ckpt": "kaggle://models/me/net/pytorch/base/a.ckpt"}
-    return scene, "".join(f'\n[[checkpoints]]\nurl = "{url}"\npath = "{path}"\n' for path, url in urls.items())
-
-
-def lock_from_kaggle_scene(folder: Path, stack: ExitStack) -> Scene:
-    """Return the scene of ``kpack lock`` of files on Kaggle, by ``kagglehub``."""
-    made, table = _weights(folder, stack)
-    scene = LockScene(folder, stack, ["lock"], made.extra, "pylock.kaggle-env.toml", server=made.server)
-    _ready(scene)
-    (scene.project / "kaggle-env.toml").write_text(_head([]))
-    _must(scene, "lock")
-    (scene.project / "kaggle-env.toml").write_text(_head([]) + table)
-    scene.good()
-    return scene
-
-
-def build_from_kaggle_scene(folder: Path, stack: ExitStack) -> Scene:
-    """Return the scene of ``kpack build`` of files on Kaggle, by ``kagglehub``."""
-    made, table = _weights(folder, stack)
-    scene = BuildScene(folder, stack, ["build"], made.extra, "dist/tiny.kpack.bin", server=made.server)
-    _ready(scene)
-    for text in (_head([]), _head([]) + table):
-        (scene.project / "kaggle-env.toml").write_text(text)
-        _must(scene, "lock")
-        if text == _head([]):
-            _must(scene, "build")
-    shutil.rmtree(scene.cache)
-    scene.good()
-    return scene
-
-
-def record_from_kaggle_scene(folder: Path, stack: ExitStack) -> Scene:
-    """Return the scene of ``kpack record`` of a script that asks ``kagglehub``, and fetches one file itself."""
-    made, _ = _weights(folder, stack)
-    origin = stack.enter_context(Origin())
-    origin.files["/a.bin"] = b"a" * 200_000
-    extra = {**made.extra, "ORIGIN": origin.url}
-    scene = RecordScene(folder, stack, ["record", "get.py"], extra, "kaggle-env.toml", server=made.server)
-    scene.misled |= {1}  # the script fails
-    _ready(scene)
-    (scene.project / "kaggle-env.toml").write_text(_head(["pkg0"]))
-    (scene.project / "get.py").write_text(
-        "import os, urllib.request, kagglehub\n"
-        "kagglehub.dataset_download('me/weights')\n"
-        "kagglehub.model_download('me/net/pytorch/base', path='a.ckpt')\n"
-        "urllib.request.urlretrieve(os.environ['ORIGIN'] + '/a.bin', 'a.bin')\n"
-    )
+    must(scene, "push", *place)
     scene.good()
     return scene
 
@@ -554,8 +415,8 @@ def record_scene(folder: Path, stack: ExitStack) -> Scene:
         folder, stack, ["record", "get.py"], {"ORIGIN": origin.url}, "kaggle-env.toml", server=origin.handler
     )
     scene.misled |= {1}  # the script fails
-    _ready(scene)
-    (scene.project / "kaggle-env.toml").write_text(_head(["pkg0"]))
+    ready(scene)
+    (scene.project / "kaggle-env.toml").write_text(head(["pkg0"]))
     (scene.project / "get.py").write_text(
         "import os, urllib.request\nfor name in ('a.bin', 'b.bin'):\n"
         "    with urllib.request.urlopen(os.environ['ORIGIN'] + '/' + name) as answer, open(name, 'wb') as out:\n"
@@ -571,32 +432,16 @@ def restore_scene(folder: Path, stack: ExitStack) -> Scene:
     staged.reset()
     words = ["restore", str(staged.pack), "--target", str(staged.target)]
     scene = RestoreScene(folder, stack, words, staged=staged)
-    _ready(scene)
+    ready(scene)
     scene.keep()
     return scene
 
 
-def _ready(scene: Scene) -> None:
+def ready(scene: Scene) -> None:
     for place in scene.folders:
         place.mkdir(parents=True, exist_ok=True)
 
 
-def _must(scene: Scene, *words: str) -> None:
+def must(scene: Scene, *words: str) -> None:
     code, said = scene.run(words=words)
     assert code == 0, said
-
-
-SCENES = {
-    "lock": lock_scene,
-    "build": build_scene,
-    "push": push_scene,
-    "rehearse": rehearse_scene,
-    "rehearse --kaggle": rehearse_on_kaggle_scene,
-    "record": record_scene,
-    "record of kagglehub": record_from_kaggle_scene,
-    "probe --kaggle": probe_scene,
-    "status": status_scene,
-    "lock of kaggle://": lock_from_kaggle_scene,
-    "build of kaggle://": build_from_kaggle_scene,
-    "restore": restore_scene,
-}

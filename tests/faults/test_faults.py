@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.run import Runner
-from tests.faults.scenes import SCENES
+from tests.faults.table import SCENES
 from tests.support.long import listed
 
 if TYPE_CHECKING:
