@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpack.checkpoints import clients
 from kpack.errors import IntegrityError, NetworkError
+from kpack.files import is_sha256
 from kpack.hubs import is_commit
 from kpack.urls import redacted
 
@@ -25,7 +26,7 @@ class HubFile:
     size: int | None
     """Bytes."""
     sha256: str | None
-    """Known for files in large-file storage; None for those in git."""
+    """Known for files in large-file storage; None for those in git, and where the Hub says what is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def listing(address: HubAddress) -> HubListing:
         HubFile(
             path=sibling.rfilename,
             size=_size(sibling),
-            sha256=sibling.lfs.sha256.lower() if sibling.lfs is not None else None,
+            sha256=_sha256(sibling),
         )
         for sibling in info.siblings or ()
     ]
@@ -98,7 +99,13 @@ def _size(sibling: Any) -> int | None:
     if sibling.lfs is None:
         return sibling.size  # type: ignore[no-any-return]
     size: int | None = sibling.lfs.size
-    return None if size == 0 and sibling.lfs.sha256.lower() != _OF_NOTHING else size
+    return None if size == 0 and _sha256(sibling) != _OF_NOTHING else size
+
+
+def _sha256(sibling: Any) -> str | None:
+    """Return a file's SHA-256 if that is what is listed; else (a blob of git, nothing) it has to be fetched."""
+    listed = str(sibling.lfs.sha256).lower() if sibling.lfs is not None else ""
+    return listed if is_sha256(listed) else None
 
 
 def request(address: HubAddress) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -114,6 +114,25 @@ def test_size_that_the_hub_does_not_know_is_that_of_the_file(bench: Bench, origi
     assert bench.fetch(weights)[weights.sha256].path.read_bytes() == FILES["model.safetensors"]
 
 
+@pytest.mark.parametrize("listed", ["c" * 40, "sha256:" + "c" * 64, '"' + "c" * 64 + '"', "", "g" * 64, None, 7])
+def test_what_the_hub_lists_and_is_no_sha256_is_found_out_by_a_fetch(
+    bench: Bench, origin: Origin, listed: object
+) -> None:
+    commit = put_repository(origin, "org/repo", FILES, large=LARGE)
+    for revision in ("main", commit):
+        at = f"/api/models/org/repo/revision/{revision}"
+        info = json.loads(origin.files[at])
+        for sibling in info["siblings"]:
+            if "lfs" in sibling:
+                sibling["lfs"]["sha256"] = listed
+        origin.files[at] = json.dumps(info).encode()
+    for url, path in (("hf://org/repo", None), ("hf://org/repo/model.safetensors", "model.safetensors")):
+        locked = bench.lock(ask(url, path=path))
+        weights = next(item for item in locked if item.path.endswith("model.safetensors"))
+        assert weights.sha256 == hashlib.sha256(FILES["model.safetensors"]).hexdigest()
+        assert weights.size == len(FILES["model.safetensors"])
+
+
 def test_patterns_choose_files(bench: Bench, origin: Origin) -> None:
     put_repository(origin, "org/repo", FILES, large=LARGE)
     locked = bench.lock(ask("hf://org/repo@main", path=None, include=("*.json", "onnx/")))
