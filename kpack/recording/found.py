@@ -45,7 +45,8 @@ class Recorded:
 def found(seen: Observation) -> Recorded:
     """Return what a run has downloaded."""
     result = Recorded()
-    hubs = [pair for root in (seen.home, seen.folder) for pair in hub.repositories(root)]
+    mine = (pair for pair in hub.repositories(seen.folder) if not _of_others(pair[0], seen))
+    hubs = [*hub.repositories(seen.home), *mine]
     result.entries += [entry for _, entry in hubs]
     inside = [*(folder for folder, _ in hubs), seen.home / _KAGGLEHUB]
     files = {path for path in seen.written if not any(path.is_relative_to(folder) for folder in inside)}
@@ -54,7 +55,7 @@ def found(seen: Observation) -> Recorded:
     for program in seen.programs:
         taken.program(program)
     taken.requests(files)
-    taken.rest(hubs=bool(hubs))
+    taken.rest(hubs=bool(hubs) or any(entry.url.startswith("hf://") for entry in result.entries))
     _special(seen, result)
     result.left += [f"{magic} was not run: this interpreter has no IPython" for magic in seen.skipped]
     result.left = list(dict.fromkeys(result.left))
@@ -203,6 +204,12 @@ def _output(name: str, words: list[str]) -> tuple[str | None, str | None, bool]:
         elif option in _FOLDER[name]:
             folder = value
     return target, folder, any(word in _SENDS | _SENDS_SHORT.get(name, frozenset()) for word in words)
+
+
+def _of_others(path: Path, seen: Observation) -> bool:
+    """Tell whether what lies in the working folder is not of this run: that may be a home, with caches in it."""
+    inside = [place for place in seen.others if seen.folder in place.parents]
+    return any(path.is_relative_to(place) for place in inside)
 
 
 def _of_an_installer(path: Path, seen: Observation) -> bool:

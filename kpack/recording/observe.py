@@ -73,6 +73,8 @@ class Observation:
     skipped: tuple[str, ...] = ()
     """Magics that nothing could run."""
     endpoint: str = "https://huggingface.co"
+    others: tuple[Path, ...] = ()
+    """Folders of caches that the run, which has a home of its own, does not look into."""
 
 
 @contextmanager
@@ -102,6 +104,7 @@ def observed(code: Path, *, python: str | None, folder: Path | None) -> Iterator
             folder=work,
             skipped=tuple(result["skipped"]),
             endpoint=environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/"),
+            others=(cache.root.resolve(), (Path.home() / ".cache").resolve()),
         )
         _read(fresh / "log", found)
         found.written |= {path for path, stamp in _listing(work).items() if before.get(path) != stamp}

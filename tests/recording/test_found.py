@@ -155,6 +155,43 @@ def test_the_cache_of_the_hub_is_taken_by_its_commits(seen: Observation) -> None
     ]
 
 
+def test_caches_in_the_working_folder_that_are_not_of_the_run_are_left(seen: Observation, tmp_path: Path) -> None:
+    seen.folder, seen.others = tmp_path, (tmp_path / "old",)
+    for place in (seen.home / "hub", tmp_path / "old/hub", tmp_path / "mine"):
+        name = "a" if place == seen.home / "hub" else place.name
+        saved(seen, place / f"models--org--{name}/snapshots/{'a' * 40}/w.bin")
+    seen.others += (seen.home,)
+    assert [entry.url for entry in found(seen).entries] == [f"hf://org/{name}@{'a' * 40}" for name in ("a", "mine")]
+
+
+def test_what_the_hub_s_client_reads_for_itself_is_not_left_to_anybody(seen: Observation) -> None:
+    at = f"{seen.endpoint}/org/repo/resolve/{'a' * 40}/w.bin"
+    seen.requests = [answer(f"{seen.endpoint}/api/models/org/repo/revision/main", b"{}"), answer(at)]
+    saved(seen, seen.folder / "models/w.bin", DATA)
+    result = found(seen)
+    assert taken(result) == [(f"hf://org/repo@{'a' * 40}/w.bin", "models/w.bin")]
+    assert result.left == []
+
+
+def test_the_hub_s_client_downloads_where_it_can_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "libraries/huggingface_hub"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from huggingface_hub.constants import HF_HUB_DISABLE_XET as PLAIN\n")
+    (package / "constants.py").write_text(
+        "import os\nHF_HUB_ENABLE_HF_TRANSFER = os.environ['HF_HUB_ENABLE_HF_TRANSFER'] == '1'\n"
+        "HF_HUB_DISABLE_XET = False\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    code = (
+        "import os\nos.environ['HF_HUB_ENABLE_HF_TRANSFER'] = '1'\n"
+        "import huggingface_hub, huggingface_hub.constants as c\n"
+        "assert (huggingface_hub.PLAIN, c.HF_HUB_ENABLE_HF_TRANSFER) == (True, False)\n"
+    )
+    (tmp_path / "code.py").write_text(code)
+    with observed(tmp_path / "code.py", python=sys.executable, folder=None):
+        pass
+
+
 @pytest.fixture
 def origin() -> Iterator[Origin]:
     with Origin() as server:

@@ -104,7 +104,7 @@ def shop(tmp_path: Path) -> Iterator[tuple[Workshop, Origin]]:
         origin.redirects["/moved/a.ckpt?token=SECRET"] = origin.url + "/a.ckpt"
         origin.redirects["/moved/a.ckpt"] = origin.url + "/a.ckpt"
         index.add(make_wheel(tmp_path / "wheels", "alpha"))
-        place = Workshop(folder, index, {"HF_ENDPOINT": hub.url, "ORIGIN": origin.url, "HF_HUB_DISABLE_XET": "1"})
+        place = Workshop(folder, index, {"HF_ENDPOINT": hub.url, "ORIGIN": origin.url})
         place.write(
             f'# mine\nname = "tiny"\npython = "{PYTHON}"\npackages = ["alpha"]  # kept\n\n'
             f'[restore]\ndirectory = "{tmp_path / "store"}"  # large\n'

@@ -212,7 +212,18 @@ def watch_aiohttp(module: Any) -> None:
     module.ClientSession._request = request  # noqa: SLF001
 
 
-LATER: Dict[str, Any] = {"httpx": watch_httpx, "httpx2": watch_httpx, "aiohttp": watch_aiohttp}
+def plain_hub(module: Any) -> None:
+    """Have the Hub's client download by HTTP, whatever the code asks for: hf_xet and hf_transfer cannot be seen."""
+    module.HF_HUB_DISABLE_XET = True
+    module.HF_HUB_ENABLE_HF_TRANSFER = False
+
+
+LATER: Dict[str, Any] = {
+    "httpx": watch_httpx,
+    "httpx2": watch_httpx,
+    "aiohttp": watch_aiohttp,
+    "huggingface_hub.constants": plain_hub,
+}
 
 
 class Later:
