@@ -131,7 +131,7 @@ def applies(requirement: Requirement, target: Target) -> bool:
 def _local(environment: Environment, package: Package) -> str:
     assert package.path is not None
     extras = f"[{','.join(package.extras)}]" if package.extras else ""
-    return f"{(environment.path.parent / package.path).resolve()}{extras}"
+    return f"{(environment.path.parent / package.path).resolve().as_uri()}{extras}"
 
 
 def _provided(

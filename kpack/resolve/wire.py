@@ -26,7 +26,7 @@ class Asked:
     text: str
     """As the user wrote it."""
     line: str
-    """What pip is given: a requirement without marker, or an absolute path."""
+    """A requirement without marker, or the ``file:`` URL of a path with ``[extras]`` behind it."""
     hashes: tuple[str, ...] = ()
     """SHA-256 digests, one of which its file has to have; empty for any."""
 

@@ -19,7 +19,9 @@ _GROUPS = ("console_scripts", "gui_scripts")
 _SECTION = re.compile(r"\[([^\[\]]+)\]\Z")
 _OBJECT = re.compile(r"(\w+(?:\.\w+)*):(\w+(?:\.\w+)*)\Z")
 _EXTRAS = re.compile(r"\[\s*[\w-]+(?:=\w+)?(?:,\s*\w+(?:=\w+)?)*\s*\]\Z")
-_OUTSIDE = re.compile(r"[\s/\\\[\]]")
+_OUTSIDE = re.compile(r"[/\\]")
+_ODD = re.compile(r"[\s\[\]]")
+"""Of ``a b = m:f`` pip makes the command ``b``, uv and installer make ``a b``."""
 
 
 class EntryPoint(NamedTuple):
@@ -90,8 +92,12 @@ def _pairs(text: str, where: str) -> List[Tuple[str, str, str]]:
 
 
 def _command(name: str, value: str, where: str) -> EntryPoint:
-    if _OUTSIDE.search(name) or name in (".", "..") or not name.isprintable():
+    if _OUTSIDE.search(name) or name in (".", ".."):
         raise _bad("the entry point {!r} would be written elsewhere".format(name), where)
+    if _ODD.search(name) or not name.isprintable():
+        raise _bad(
+            "the entry point {!r} has a character of which installers make different commands".format(name), where
+        )
     if len(name.encode("utf-8")) > NAME_LIMIT:
         raise _bad("the entry point {!r:.40}… has a name of more than {} bytes".format(name, NAME_LIMIT), where)
     refuse_script(name, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,7 +89,10 @@ def test_a_digest_of_what_the_kernel_has_is_of_no_consequence(scenario: Scenario
 
 
 @pytest.mark.parametrize("kind", ["folder", "wheel"])
-def test_extras_behind_a_local_path_are_asked_for(scenario: Scenario, kind: str) -> None:
+@pytest.mark.parametrize("above", ["plain", "a; b", "c[d]", "e #f%20é"])
+def test_extras_behind_a_local_path_are_asked_for(scenario: Scenario, kind: str, above: str) -> None:
+    scenario = replace(scenario, folder=scenario.folder / above)
+    scenario.folder.mkdir()
     lines = ["dep", "more; extra == 'all'"]
     scenario.wheel("dep", "1.0")
     scenario.wheel("more", "1.0")

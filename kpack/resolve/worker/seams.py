@@ -160,8 +160,16 @@ def open_repository(own: Finder, arguments: list[str], session: Any) -> PyPIRepo
 
 
 def requirement(line: str, *, comes_from: str, constraint: bool = False) -> Any:
-    """Return pip's InstallRequirement of a requirement line or an absolute path."""
-    return install_req_from_line(line, comes_from=comes_from, constraint=constraint)
+    """Return pip's InstallRequirement of a requirement line, or of a ``file:`` URL with ``[extras]`` behind it.
+
+    As a path, pip would take a ``;`` in a folder's name for the beginning of a marker.
+    """
+    if not line.startswith("file:"):
+        return install_req_from_line(line, comes_from=comes_from, constraint=constraint)
+    url, _, extras = line.partition("[")
+    found = install_req_from_line(url, comes_from=comes_from, constraint=constraint)
+    found.extras = {extra for extra in extras.rstrip("]").split(",") if extra}
+    return found
 
 
 def solve(
