@@ -253,7 +253,7 @@ class _Part:
 
 
 class _OneStream:
-    """What one stream of xz or lzma holds; dpkg-deb reads no second one, and there must be none."""
+    """What one stream of xz or lzma holds; dpkg-deb reads no second one, and nothing but zeros may stand behind it."""
 
     def __init__(self, raw: _Part, format: int) -> None:  # noqa: A002 - as lzma calls it
         import lzma
@@ -268,8 +268,11 @@ class _OneStream:
             data = self._decoder.decompress(piece, size)
             if data:
                 return data
-        if self._decoder.unused_data or self._raw.read(1):
-            raise ValueError("something stands behind its one stream")
+        rest = self._decoder.unused_data
+        while rest:
+            if rest.strip(b"\0"):
+                raise ValueError("something stands behind its one stream")
+            rest = self._raw.read(_PIECE)
         return b""
 
 
@@ -303,8 +306,8 @@ def _tar(stream: IO[bytes], path: str) -> Iterator[Tuple[DebEntry, Callable[[], 
         if what != FILE:
             size = 0
         place = plain(name, path)
-        if len(os.fsencode(place)) > _LONGEST_PLACE:
-            raise odd(path, "a path of it has {} bytes".format(len(os.fsencode(place))))
+        if len(place.encode("utf-8")) > _LONGEST_PLACE:
+            raise odd(path, "a path of it has {} bytes".format(len(place.encode("utf-8"))))
         if what == LINK:
             target = plain(target, path)
         body = _Body(stream, size, path)

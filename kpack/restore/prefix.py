@@ -14,7 +14,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Dict, Iterable, List, Sequence, Tuple
 
-from . import deb, foreign
+from . import check, deb, foreign
 from .errors import MISFIT, RestoreError, machine_error
 from .moves import is_folder, make_folders, relocate, remove, remove_empty
 from .state import refuse_planted
@@ -66,7 +66,7 @@ def fill(folder: str, debs: Iterable[Tuple[PackedSystem, str]]) -> None:
     """Unpack packages, each with its file, to ``folder``, which is there whole afterwards, or not at all.
 
     Raises RestoreError: code 5 for a package that dpkg-deb would not have written, 6 for one that needs a device, 7
-    when it cannot be written.
+    when it cannot be written, or a name of it not in this locale.
     """
     _refuse_planted(folder)
     part = folder + _PART
@@ -107,6 +107,7 @@ def _unpack(item: PackedSystem, path: str, root: str, tree: Tree) -> None:
                     where=item.name,
                     next='write apt = "dpkg" in [restore] and build again',
                 )
+            check.refuse_other_encoding([entry.path])
             placed = tree.place(entry, path)
             there = os.path.join(root, placed.path)
             if entry.kind == deb.FOLDER:

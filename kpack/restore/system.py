@@ -32,6 +32,8 @@ _PATIENCE = 600.0
 _OPTIONS = ("--force-unsafe-io", "--force-confdef", "--force-confold")
 _WHOLE, _SETTINGS = "i", "c"
 """States of dpkg's: installed whole; gone but for its settings."""
+_HOLD = "h"
+"""What is wanted of a package that is to stay as it is (apt-mark(8)); dpkg itself does not keep to it."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SAID = 12
 """Lines of dpkg's that an error repeats."""
@@ -63,6 +65,18 @@ class SystemPlan(NamedTuple):
         return prefix.variables(self.folder) if self.folder else {}
 
 
+class _Known(NamedTuple):
+    """What dpkg knows of a package."""
+
+    state: str
+    """As dpkg-query(1) abbreviates it: one or two letters, empty for none."""
+    version: str
+    held: bool
+
+
+_UNKNOWN = _Known("", "", False)
+
+
 def plan(manifest: Manifest, target: PackTarget, scheme: Scheme, *, kaggle: bool, disposable: bool) -> SystemPlan:
     """Find out what is missing here, and how it is installed.
 
@@ -76,14 +90,18 @@ def plan(manifest: Manifest, target: PackTarget, scheme: Scheme, *, kaggle: bool
     known = _installed()
     install = []
     for item in target.system:
-        state, version = known.get(item.name, ("", ""))
+        state, version, held = known.get(item.name, _UNKNOWN)
         if state == _WHOLE and (version == item.version or _newer(version, item.version)):
             if version != item.version:
                 notes.append("{} {} is there and stays; the pack brings {}".format(item.name, version, item.version))
         else:
             install.append(item)
-    there = {item.name: known[item.name][1] for item in install if _counts(known, item.name)}
-    settings = frozenset(item.name for item in install if known.get(item.name, ("", ""))[0] == _SETTINGS)
+            if held and road == DPKG:
+                notes.append(
+                    "{} {} is on hold and is replaced all the same; that ends the hold".format(item.name, version)
+                )
+    there = {item.name: known[item.name].version for item in install if _counts(known, item.name)}
+    settings = frozenset(item.name for item in install if known.get(item.name, _UNKNOWN).state == _SETTINGS)
     folder = ""
     if road == PREFIX and install:
         members = [manifest.member(item.member) for item in install]
@@ -191,9 +209,9 @@ def _purge(planned: SystemPlan) -> str:
     now = _installed()
     left = sorted(name for name in ours if _counts(now, name))
     renewed = [
-        "{} {}".format(name, known[name][1])
+        "{} {}".format(name, known[name].version)
         for name, version in planned.there.items()
-        if _counts(known, name) and known[name][1] != version
+        if _counts(known, name) and known[name].version != version
     ]
     said = ["{} could not be removed again".format(", ".join(left))] if left else []
     said += ["{} took the place of an older one and stays".format(", ".join(renewed))] if renewed else []
@@ -237,8 +255,8 @@ def _run(words: List[str]) -> subprocess.CompletedProcess[bytes]:
         raise machine_error(error, "run", program) from error
 
 
-def _installed() -> Dict[str, Tuple[str, str]]:
-    """Return, by name, the state (dpkg-query(1)) and version of the packages of this machine that dpkg knows.
+def _installed() -> Dict[str, _Known]:
+    """Return, by name, the packages of this machine that dpkg knows.
 
     Those of another architecture, which dpkg may have beside them, serve other programs.
     """
@@ -246,17 +264,17 @@ def _installed() -> Dict[str, Tuple[str, str]]:
         return {}
     done = _run(["dpkg-query", "-W", "-f", "${Package}\\t${db:Status-Abbrev}\\t${Version}\\t${Architecture}\\n"])
     mine = (_ARCHITECTURES.get(os.uname().machine, ""), "all")
-    rows: Dict[str, Tuple[str, str]] = {}
+    rows: Dict[str, _Known] = {}
     for line in done.stdout.decode("utf-8", "replace").split("\n"):
         cells = line.split("\t")
         if len(cells) == 4 and cells[3] in mine:
-            rows[cells[0]] = (cells[1][1:].strip(), cells[2])
+            rows[cells[0]] = _Known(cells[1][1:].strip(), cells[2], cells[1].startswith(_HOLD))
     return rows
 
 
-def _counts(known: Dict[str, Tuple[str, str]], name: str) -> bool:
+def _counts(known: Dict[str, _Known], name: str) -> bool:
     """Tell whether a package is installed, whole or not."""
-    return known.get(name, ("", ""))[0] not in ("", "n", _SETTINGS)
+    return known.get(name, _UNKNOWN).state not in ("", "n", _SETTINGS)
 
 
 def _newer(left: str, right: str) -> bool:

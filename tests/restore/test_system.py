@@ -22,7 +22,7 @@ from kpack.errors import IntegrityError
 from kpack.pack.content import DebFile
 from kpack.pack.read import read
 from kpack.restore import deb, prefix, system
-from kpack.restore.errors import INTEGRITY, MISFIT, RestoreError
+from kpack.restore.errors import INTEGRITY, MACHINE, MISFIT, RestoreError
 from kpack.restore.manifest import PackedSystem
 from kpack.restore.pack import Pack
 from kpack.restore.scheme import for_target
@@ -236,7 +236,14 @@ GOOD = Deb(name="good", files={"usr/share/" + "long/" * 40 + "name": b"x" * 3000
 
 
 @pytest.mark.parametrize(
-    ("compress", "suffix"), [(gzip.compress, ".gz"), (lzma.compress, ".xz"), (bz2.compress, ".bz2"), (bytes, "")]
+    ("compress", "suffix"),
+    [
+        (gzip.compress, ".gz"),
+        (lzma.compress, ".xz"),
+        (lambda data: lzma.compress(data) + bytes(8), ".xz"),
+        (bz2.compress, ".bz2"),
+        (bytes, ""),
+    ],
 )
 def test_reads_what_the_standard_library_decompresses(tmp_path: Path, compress: Any, suffix: str) -> None:
     path = tmp_path / GOOD.filename
@@ -373,6 +380,28 @@ def test_a_package_of_another_architecture_is_not_the_one_that_is_needed(
     made = pack(tmp_path, TOOL, GOOD)
     dpkg(monkeypatch, f"tool\tii \t{TOOL.version}\ti386", "good\tii \t1.0\tamd64", "good\tii \t1.0\ti386")
     assert [item.name for item in planned(made, tmp_path)[2].install] == ["tool"]
+
+
+def test_it_is_said_that_a_package_on_hold_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = read(pack(tmp_path, TOOL, apt="dpkg").path).manifest
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(system, "_wait", lambda: None)
+    scheme = for_target(str(tmp_path))._replace(target=None)
+    for want, notes in (("h", ["tool 0.9 is on hold and is replaced all the same; that ends the hold"]), ("i", [])):
+        dpkg(monkeypatch, f"tool\t{want}i \t0.9\tamd64")
+        plan = system.plan(manifest, manifest.targets[0], scheme, kaggle=True, disposable=True)
+        assert (plan.notes, plan.there) == (notes, {"tool": "0.9"})
+
+
+def test_a_file_whose_name_this_locale_cannot_write_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    with pytest.raises(RestoreError, match=r"names files in iso8859-1, and the pack brings 'usr/\\xfc'") as caught:
+        unpacked(tmp_path, Deb(name="a", files={"usr/ü": b"1"}))
+    assert caught.value.code == MACHINE
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == []
 
 
 def test_settings_that_a_removed_package_left_stay_when_a_restore_is_taken_back(
