@@ -85,9 +85,13 @@ class _Fetching:
         if isinstance(event, fetch.Announced):
             say(event.sentence)
             return
+        if isinstance(event, fetch.Making):
+            self.shown.retitle(event.title)
+            return
         name = event.download.name
         match event:
             case fetch.Started(download=download):
+                self.shown.retitle("fetching")
                 self._expect(download, download.size)
                 self._have(download, 0)
             case fetch.Resumed(download=download, received=received):
@@ -112,7 +116,6 @@ class _Fetching:
 
     def _expect(self, download: Download, size: int | None) -> None:
         if self.grows and size is not None:
-            self.shown.retitle("fetching")
             self.shown.grow(size - self.expected.get(download, 0))
             self.expected[download] = size
 
@@ -204,7 +207,7 @@ class _Log:
     def line(self) -> str:
         """Return how far it is."""
         seconds = time.monotonic() - self.begun
-        if not self.total:
+        if self.done >= self.total:
             return f"{self.title} … ({seconds:.0f} s)"
         rate = self.done / seconds if seconds else 0
         left = f", {(self.total - self.done) / rate:.0f} s left" if self.total > self.done and rate else ""

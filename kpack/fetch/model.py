@@ -68,6 +68,14 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """Something is made of what was fetched, which may take long; until the next event nothing is fetched."""
+
+    title: str
+    """What is being done: ``building mamba-ssm 2.2.4``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """The file is asked for, or read where it is."""
 
@@ -126,7 +134,7 @@ class Finished:
     """Bytes."""
 
 
-Event = Announced | Cached | Started | Waiting | Resumed | Received | Retrying | PassedOver | Finished
+Event = Announced | Making | Cached | Started | Waiting | Resumed | Received | Retrying | PassedOver | Finished
 """What happens to one download, or is about to happen to several."""
 
 

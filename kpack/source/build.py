@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError
-from kpack.fetch import Announced, Download
+from kpack.fetch import Announced, Download, Making
 from kpack.files import sha256_of
 from kpack.resolve.build_system import build_system
 from kpack.source import environment, imports, interpreter, tree, wheel
@@ -98,7 +98,7 @@ class Builder:
             source = replace(source, build_requires=requires)
             with ThreadPoolExecutor(1) as pool:
                 other = pool.submit(self._second, source, folder, place, name, version)
-                first = _made(place, project, folder / "first", name, version)
+                first = self._made(place, project, folder / "first", name, version)
                 second = other.result()
             built = self._adopt(first, source)
             if sha256_of(second) != built.sha256:
@@ -119,7 +119,7 @@ class Builder:
     def _with_the_image(self, source: Source, project: Path, folder: Path, name: str, version: Version) -> BuiltWheel:
         image = interpreter.running()
         place = ImageEnvironment(folder / "environment", image, name=name)
-        made = self._adopt(_made(place, project, folder / "first", name, version), source, image.marker)
+        made = self._adopt(self._made(place, project, folder / "first", name, version), source, image.marker)
         built = replace(made, against=image.versions_of(imports.of(project, name=name)))
         self.memory.keep(source, self._circumstances(name), built)
         return built
@@ -140,7 +140,7 @@ class Builder:
             filled, root = self._tree(source, folder / "source", name)
             project = tree.inside(root, source.subdirectory, name=name)
             place = self._environment(filled, folder, name)
-            made = _made(place, project, folder / "first", name, version)
+            made = self._made(place, project, folder / "first", name, version)
             found = sha256_of(made)
             if found == expected.sha256 and made.name == expected.filename:
                 return self._adopt(made, source)
@@ -249,7 +249,19 @@ class Builder:
     def _second(self, source: Source, folder: Path, place: BuildEnvironment, name: str, version: Version) -> Path:
         """Build once more, from sources in another folder."""
         _, root = self._tree(source, folder / "again" / "source", name)
-        return _made(place, tree.inside(root, source.subdirectory, name=name), folder / "second", name, version)
+        return self._made(place, tree.inside(root, source.subdirectory, name=name), folder / "second", name, version)
+
+    def _made(self, place: BuildEnvironment, project: Path, room: Path, name: str, version: Version) -> Path:
+        """Build, and return the normalised wheel below ``room``."""
+        self.fetcher.tell(Making(title=f"building {name} {version}"))
+        room.mkdir()
+        raw = place.wheel(project, room / "raw")
+        out = room / "out"
+        out.mkdir()
+        wheel.normalise(raw, out / raw.name)
+        wheel.facts(out / raw.name)
+        _check_name(raw.name, name, version)
+        return out / raw.name
 
     def _adopt(self, path: Path, source: Source, marker: str = "") -> BuiltWheel:
         filename, sha256 = path.name, sha256_of(path)
@@ -304,18 +316,6 @@ class Builder:
             pure=source.built_on is None,
             requires_dist=(),
         )
-
-
-def _made(place: BuildEnvironment, project: Path, room: Path, name: str, version: Version) -> Path:
-    """Build, and return the normalised wheel below ``room``."""
-    room.mkdir()
-    raw = place.wheel(project, room / "raw")
-    out = room / "out"
-    out.mkdir()
-    wheel.normalise(raw, out / raw.name)
-    wheel.facts(out / raw.name)
-    _check_name(raw.name, name, version)
-    return out / raw.name
 
 
 def _check_name(filename: str, name: str, version: Version) -> None:

@@ -15,6 +15,7 @@ from kpack.fetch import (
     Download,
     Event,
     Finished,
+    Making,
     PassedOver,
     Received,
     Resumed,
@@ -78,11 +79,31 @@ def test_what_is_there_already_counts_for_no_rate() -> None:
 
 @pytest.mark.parametrize("kind", typing.get_args(Event))
 def test_every_kind_of_event_is_heard(kind: type, capsys: pytest.CaptureFixture[str]) -> None:
-    facts = {"download": TWO, "size": 50, "received": 20, "total": 50, "why": "it broke", "sentence": "two: soon"}
+    facts = {
+        "download": TWO,
+        "size": 50,
+        "received": 20,
+        "total": 50,
+        "why": "it broke",
+        "sentence": "two: soon",
+        "title": "x",
+    }
     shown = Shown()
     _Fetching(shown, grows=True)(kind(**{name: facts[name] for name in kind.__dataclass_fields__}))  # type: ignore[attr-defined]
     assert (kind in SAID) == ("two: " in capsys.readouterr().err)
-    assert shown.done or shown.total or kind in SAID | {Cached}
+    assert shown.done or shown.total or kind in SAID | {Cached, Making}
+
+
+def test_what_is_done_between_fetches_is_told_without_a_rate() -> None:
+    log = _Log("resolving", 0)
+    hear = _Fetching(log, grows=True)
+    hear(Started(download=TWO))
+    assert log.line().startswith("fetching: 0 B of 50 B")
+    hear(Finished(download=TWO, size=50))
+    hear(Making(title="building fork 1.0"))
+    assert log.line() == "building fork 1.0 … (0 s)"
+    hear(Started(download=ONE))
+    assert log.line() == "fetching … (0 s)"
 
 
 def test_lock_hears_resolver_and_downloads_alike() -> None:

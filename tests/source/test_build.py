@@ -19,7 +19,7 @@ from packaging.version import Version
 from kpack import source as sources
 from kpack.cache import Cache
 from kpack.errors import CheckFailed, IntegrityError, MachineError, MisfitError, NetworkError, NoSolution, UsageError
-from kpack.fetch import Announced, Event, Fetcher
+from kpack.fetch import Announced, Event, Fetcher, Making
 from kpack.files import sha256_of
 from kpack.resolve.build_system import BuildSystem
 from kpack.resolve.model import Pin, Resolution, Source, TargetResolution, Wheel
@@ -67,6 +67,7 @@ def test_what_a_build_needs_is_said_before_it_is_fetched(own: Shop) -> None:
     builder.build(own.project(), name="fork", version=Version("1.0"))
     assert isinstance(said[0], Announced)
     assert said[0].sentence.startswith("the build of fork needs 0.0 MB of wheels: carelessbackend-1.0-py3-none-any.whl")
+    assert said[-2:] == [Making(title="building fork 1.0")] * 2
 
 
 def platform_tag() -> str:
