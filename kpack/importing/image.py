@@ -56,6 +56,7 @@ _ELSEWHERE = {
     "discord": "discord-py",
     "docx": "python-docx",
     "efficientnet_pytorch": "efficientnet-pytorch",
+    "esm": "esm fair-esm",
     "faiss": "faiss-cpu",
     "ffmpeg": "ffmpeg-python",
     "fitz": "pymupdf",
@@ -104,7 +105,8 @@ _ELSEWHERE = {
     "vllm": "vllm",
     "whisper": "openai-whisper",
 }
-"""Modules that no shipped image has, and whose distribution is known."""
+"""Modules that no shipped image has, and whose distribution is known; with a space between them, several that are not
+builds of one thing."""
 
 _VARIANT = re.compile(r"^python-|(?:-(?:cpu|gpu|pypi|binary|wheels?|headless|nightly|(?:cu|cuda)[0-9][0-9a-z]*))+$")
 """What a distribution's name has more than its module's where it is one of several builds: ``onnxruntime-gpu``."""
@@ -270,8 +272,7 @@ _TOPS: dict[str, dict[str, set[NormalizedName]]] = {}
 def distributions_of(module: str, images: Sequence[BaseImage] = ()) -> tuple[str, ...]:
     """Return the distributions that bring a top-level module, sorted: as the images know it, and the newest shipped."""
     found = {name for image in (*images, _newest()) for name in _tops(image).get(module, ())}
-    elsewhere = _ELSEWHERE.get(module)
-    return tuple(sorted(found)) or ((elsewhere,) if elsewhere else ())
+    return tuple(sorted(found)) or tuple(_ELSEWHERE.get(module, "").split())
 
 
 @cache

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _OPERATOR = re.compile(r"(?:>=|<=|==|~=|!=)\S|[<>]\d")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2)$")
 _VARIABLE = re.compile(r"\{\w|\$[\w{(]")
+_ATTACHED = "/kaggle/input/"
 _TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
 
 
@@ -112,7 +113,7 @@ def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -
     for url in given.extra_indexes:
         index(url, names if len(names) == 1 else [], line, sitting, option="--extra-index-url")
     for url in given.links:
-        _links(url, names, line, sitting)
+        _links(url, names, line, sitting, unpinned=not all(map(_OPERATOR.search, given.requirements)))
     if given.no_deps:
         for name in map(canonicalize_name, names):
             harvest.without_dependencies(name, line)
@@ -141,8 +142,11 @@ def _parts(given: Arguments, line: Line, harvest: Harvest) -> None:
         harvest.left(line, "--only-deps leaves out what is named", "kpack add what it asks for, or exclude it")
 
 
-def _links(url: str, names: list[str], line: Line, sitting: Sitting) -> None:
-    """Declare a page of links, or a folder of wheels that is here; a folder of the kernel's has nothing to give."""
+def _links(url: str, names: list[str], line: Line, sitting: Sitting, *, unpinned: bool) -> None:
+    """Declare a page of links, or a folder of wheels that is here; a folder of the kernel's has nothing to give.
+
+    ``unpinned`` says that the line leaves a version to what it finds.
+    """
     plain = re.sub(r"^file:(?://)?", "", url)
     folder = None if "://" in plain else sitting.local(plain)
     if "://" in plain:
@@ -151,6 +155,9 @@ def _links(url: str, names: list[str], line: Line, sitting: Sitting) -> None:
         relative = os.path.relpath(folder, sitting.harvest.folder).replace(os.sep, "/")
         near = relative if relative.startswith("..") else f"./{relative}"
         sitting.harvest.serve(near, [canonicalize_name(name) for name in names], line, links=True)
+    elif folder is None and names and unpinned and sitting.path(plain).startswith(_ATTACHED):
+        why = f"the wheels in {plain} are not here: where no version is said, kpack lock takes the newest that fits"
+        sitting.harvest.understood(line, "", why)
 
 
 def _has_archives(folder: Path) -> bool:
