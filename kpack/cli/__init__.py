@@ -44,6 +44,9 @@ COMMANDS = {
 """Every command and the heading it stands under; each lives in the module of its name, imported when it is used."""
 
 
+_LONG = 200
+"""Characters of an advice whose alternatives stand on lines of their own."""
+
 _ELSEWHERE = {
     "install": "add",
     "uninstall": "remove",
@@ -263,7 +266,7 @@ def _fail(session: Session, error: dict[str, object]) -> int:
         warn(f"kpack: {where}{error['what']}")
         if error["next"]:
             for row in str(error["next"]).splitlines():
-                warn(f"  → {row}")
+                warn(f"  → {row}" if len(row) < _LONG else f"  → {row}".replace("; or ", "\n    or "))
     code = error["code"]
     assert isinstance(code, int)
     return code
