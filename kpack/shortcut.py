@@ -6,6 +6,7 @@ A restore happens once, in a fresh machine, where these libraries cost as much a
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,8 @@ _COMMAND = "restore"
 _FLAGS = {"--dry-run": "dry_run", "--compile": "compile_", "--allow-absolute": "allow_absolute", "--json": "as_json"}
 _VALUES = {"--python": "python", "--target": "target", "--expect": "expect"}
 """Options of the command by their words; the names are those of its parameters."""
+
+_ID = re.compile("[0-9a-f]{64}")
 
 
 class Restoring(NamedTuple):
@@ -58,6 +61,8 @@ def plain_restore(arguments: list[str]) -> Restoring | None:
             continue
         value = True if word in _FLAGS else next(words, "")
         if name in found or value == "" or str(value).startswith("-"):
+            return None
+        if name == "expect" and not _ID.fullmatch(str(value)):
             return None
         found[name] = value
     if len(paths) != 1 or not paths[0] or paths[0].startswith("-"):

@@ -15,7 +15,18 @@ from kpack.cache import Cache
 from kpack.checkpoints import landing
 from kpack.cli import progress
 from kpack.cli.interrupt import stoppable
-from kpack.cli.session import SCREEN, Session, answer, describe, human_size, json_option, note, say_next, tell
+from kpack.cli.session import (
+    SCREEN,
+    Session,
+    answer,
+    describe,
+    expect_option,
+    human_size,
+    json_option,
+    note,
+    say_next,
+    tell,
+)
 from kpack.environment.errors import shown_path
 from kpack.errors import CheckFailed, IntegrityError, MachineError
 from kpack.fetch import Fetcher
@@ -32,7 +43,7 @@ _SHOWN = 8
 @click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; default dist/NAME.kpack.bin.")
 @click.option("--check", is_flag=True, help="Build again, beside, and compare with the pack that is there.")
-@click.option("--expect", metavar="ID", help="Exit 1 when the pack has another id.")
+@expect_option("Exit 1 when the pack has another id.")
 @click.option("--offline", is_flag=True, help="Use the cache only.")
 @click.option(
     "--from",
@@ -58,7 +69,7 @@ def build(
 
     \b
     kpack build
-    kpack build --check --expect 3f1c…   rebuild and compare: same lock, same bytes
+    kpack build --check --expect $PACK_ID   rebuild and compare: same lock, same bytes
     """
     project = projects.Project.find(session.config)
     out = output or project.pack_path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from kpack.cli.session import json_option
+from kpack.cli.session import expect_option, json_option
 from kpack.restoring import exit_code, run_engine
 from kpack.shortcut import Restoring
 
@@ -18,7 +18,7 @@ from kpack.shortcut import Restoring
 @click.argument("path", metavar="PACK", type=click.Path(path_type=Path))
 @click.option("--python", metavar="PATH", help="Restore into this interpreter.")
 @click.option("--target", metavar="DIR", type=click.Path(path_type=Path), help="Restore into this folder.")
-@click.option("--expect", metavar="ID", help="Refuse a pack with another id.")
+@expect_option("Refuse a pack with another id.")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, write nothing.")
 @click.option("--compile", "compile_", is_flag=True, help="Byte-compile what is installed.")
 @click.option("--allow-absolute", is_flag=True, help="Let checkpoints land at absolute and ~ paths.")

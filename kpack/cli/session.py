@@ -14,6 +14,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kpack.files import is_sha256
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -164,6 +166,24 @@ class Amount(click.FloatRange):
 
 MINUTES = Amount(min=0, max=31 * 24 * 60)
 """What ``--wait`` takes: no run on Kaggle lasts a month."""
+
+
+def expect_option(text: str) -> Callable[[_F], _F]:
+    """Add ``--expect``: the whole id of a pack; one that is cut short, as messages show it, is refused."""
+
+    def whole(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value is None:
+            return None
+        found = value.strip().lower()
+        if is_sha256(found):
+            return found
+        message = (
+            f"{value!r:.80} has {len(found)} characters; the id of a pack has 64 hexadecimal digits: kpack build "
+            "prints it, kpack inspect shows it"
+        )
+        raise click.BadParameter(message, ctx, param)
+
+    return click.option("--expect", metavar="ID", callback=whole, help=text)
 
 
 def json_option(function: _F) -> _F:

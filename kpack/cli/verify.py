@@ -10,7 +10,7 @@ import click
 from kpack import pack
 from kpack.cli.images import image_of, pack_path, project_of
 from kpack.cli.progress import busy, counted
-from kpack.cli.session import Session, answer, human_size, json_option, note, tell, warn
+from kpack.cli.session import Session, answer, expect_option, human_size, json_option, note, tell, warn
 from kpack.errors import ExitCode, IntegrityError, UsageError
 from kpack.native import NativeReport
 from kpack.pack import native as lint
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", metavar="[PACK]", type=click.Path(path_type=Path), required=False)
-@click.option("--expect", metavar="ID", help="The id that the pack must have (64 hexadecimal digits).")
+@expect_option("The id that the pack must have (64 hexadecimal digits).")
 @click.option("--online", is_flag=True, help="Ask the index, by another road, for the hash of every file of the lock.")
 @json_option
 @click.pass_obj

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kpack.cli.build import build
 from kpack.cli.restore import restore
+from kpack.cli.verify import verify
 from kpack.shortcut import Restoring, plain_restore
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 WORDS = [
     "a.kpack.bin",
     "b",
+    "0f" * 32,
+    "0F" * 32,
     "",
     "-",
     "--",
@@ -47,10 +51,11 @@ def test_every_option_of_the_command_is_known_and_the_others_words_are_left_to_i
     options = [item for item in restore.params if isinstance(item, click.Option) and not item.is_eager]
     assert len(options) == 7
     for option in options:
-        words = ["restore", "a.kpack.bin", option.opts[-1], *([] if option.is_flag else ["x"])]
+        word = "0f" * 32 if option.name == "expect" else "x"
+        words = ["restore", "a.kpack.bin", option.opts[-1], *([] if option.is_flag else [word])]
         found = plain_restore(words)
         assert found is not None
-        assert str(getattr(found, str(option.name))) == ("True" if option.is_flag else "x")
+        assert str(getattr(found, str(option.name))) == ("True" if option.is_flag else word)
     for words in (["build"], ["-q", "restore", "a"], ["restore"], ["restore", "a", "--help"], ["restore", "a", "b"]):
         assert plain_restore(words) is None
 
@@ -80,3 +85,16 @@ def test_a_plain_restore_imports_no_library_of_the_command_line() -> None:
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("word", ["0F" * 32, f" {'0f' * 32}"])
+def test_an_id_is_taken_as_people_write_it(word: str) -> None:
+    with restore.make_context("restore", ["a", "--expect", word]) as context:
+        assert context.params["expect"] == "0f" * 32
+
+
+@pytest.mark.parametrize("word", ["", "3f1c", "0g" * 32, f"sha256:{'0f' * 32}"])
+def test_an_id_that_is_cut_short_or_none_is_a_usage_error(word: str) -> None:
+    for command in (restore, build, verify):
+        with pytest.raises(click.BadParameter, match=rf"has {len(word)} characters; the id of a pack has 64"):
+            command.make_context("x", ["a", "--expect", word])
