@@ -15,7 +15,7 @@ from .activate import finish, pth_files, refuse_environment, unseen
 from .errors import OPTIONS, RestoreError, few
 from .feed import Feed
 from .install import Run
-from .installed import has_record, installed, left_over, stated, unsound
+from .installed import has_record, installed, left_over, unsound
 from .journal import recorded
 from .pack import Pack
 from .paths import prepare
@@ -122,7 +122,7 @@ class _Restore:
         if self.options.obey_managed and self.options.target is None:
             refuse_managed()
         refuse_environment(self.manifest.env)
-        target = choose_target(self.manifest, self.interpreter, self._visible())
+        target = choose_target(self.manifest, self.interpreter, installed(order(self.scheme)))
         other = drift.other_image(target, os.environ.get("KAGGLE_DOCKER_IMAGE", ""))
         if other is not None:
             self.notes.append(other)
@@ -133,27 +133,23 @@ class _Restore:
                 self.notes += self.state.recover()
             return self._under_lock(target)
 
-    def _visible(self) -> Dict[str, Installed]:
-        """Return what the environment holds: what drift is judged by."""
-        return installed(order(self.scheme))
-
     def _under_lock(self, target: PackTarget) -> Report:
-        visible = self._visible()
-        versions = {name: item.version for name, item in visible.items()}
         packed = {normalize_name(item.name) for item in target.distributions}
+        visible = installed(order(self.scheme), packed)
+        versions = {name: item.version for name, item in visible.items()}
         found = drift.judge([lean for lean in target.leans if normalize_name(lean.name) not in packed], versions)
         if not self.tolerant and self.scheme.target is None:
             check.refuse_drift(found)
         mark = self.state.mark(self.manifest.name)
-        there = visible if self.scheme.target is None else installed([self.scheme.target])
-        judged = {name: stated(item) if name in packed else item for name, item in there.items()}
-        there = {name: item for name, item in judged.items() if item is not None}
+        there = visible if self.scheme.target is None else installed([self.scheme.target], packed)
         marks = self.state.marks()
         broken, notes = _broken(target, there, self.scheme)
         self.notes += notes
         sorted_ = sort(target, there, broken, _own(marks, there), tolerant=self.tolerant)
         self.notes += [
-            "{} was left over by something else: a folder without METADATA is no installed distribution".format(folder)
+            "{} was left over by something else: without METADATA that says so it is no installed distribution".format(
+                folder
+            )
             for folder in left_over([self.scheme.purelib, self.scheme.platlib], packed)
         ]
         check.refuse_other_encoding(item.path for item in self.manifest.checkpoints)

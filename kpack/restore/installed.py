@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from . import foreign, record
 from .errors import RestoreError
@@ -14,6 +14,7 @@ from .versions import normalize_name
 
 _INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info\Z")
 _EGG = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py[0-9.]+(?:-.+)?)?\.(?:egg-info|egg)\Z")
+_BLANK = re.compile(rb"\r?\n\r?\n")
 _SUFFIXES = (".dist-info", ".egg-info", ".egg")
 
 
@@ -27,18 +28,20 @@ class Installed(NamedTuple):
     """Absolute path of its .dist-info folder, .egg-info folder or file."""
 
 
-def installed(folders: Iterable[str]) -> Dict[str, Installed]:
+def installed(folders: Iterable[str], closely: AbstractSet[str] = frozenset()) -> Dict[str, Installed]:
     """Return what is installed in ``folders`` (usually sys.path), by normalised name; the first folder wins.
 
     In one folder a .dist-info comes before an .egg-info, which a wheel may ship beside. Names and versions are taken
-    from the names of the metadata folders, and from the metadata itself where the name does not tell. A folder without
-    metadata is a left-over, no distribution.
+    from the names of the metadata folders, and from the metadata itself where the name does not tell, or is one of
+    ``closely`` (normalised). A folder without metadata is a left-over, no distribution.
     """
     found: Dict[str, Installed] = {}
     for folder in dict.fromkeys(os.path.abspath(folder or ".") for folder in folders):
         for item in sorted(listing(folder), key=_is_legacy):
             if item.name not in found:
-                found[item.name] = item
+                known = stated(item) if item.name in closely else item
+                if known is not None:
+                    found[item.name] = known
     return found
 
 
@@ -52,21 +55,25 @@ def listing(folder: str) -> List[Installed]:
     for name in _names(folder):
         path = os.path.join(folder, name)
         known = _from_name(name) if _metadata(path) else None
-        known = known or _from_metadata(path)
+        if known is None or _doubtful(name):
+            known = _from_metadata(path) or known
         if known:
             items.append(Installed(normalize_name(known[0]), known[1], path))
     return items
 
 
 def left_over(folders: Iterable[str], names: Iterable[str]) -> List[str]:
-    """Return the metadata folders of ``names`` (normalised) in which there is no metadata."""
+    """Return the metadata folders of ``names`` (normalised) in which no metadata says so."""
     wanted = set(names)
     found = []
     for folder in dict.fromkeys(folders):
         for name in _names(folder):
             known = _from_name(name)
-            if known and normalize_name(known[0]) in wanted and not _metadata(os.path.join(folder, name)):
-                found.append(os.path.join(folder, name))
+            path = os.path.join(folder, name)
+            if known and normalize_name(known[0]) in wanted:
+                item = Installed(normalize_name(known[0]), known[1], path)
+                if not _metadata(path) or (name.endswith(".dist-info") and stated(item) is None):
+                    found.append(path)
     return found
 
 
@@ -92,17 +99,27 @@ def _from_name(name: str) -> Optional[Tuple[str, str]]:
     return (match["name"], match["version"].replace("_", "-")) if match else None
 
 
+def _doubtful(name: str) -> bool:
+    """Tell whether a dash more leaves open where the version begins: ``some-1.0-1`` may be the post-release 1.0-1."""
+    return name.endswith(".dist-info") and name.count("-") > 2
+
+
 def _from_metadata(info: str) -> Optional[Tuple[str, str]]:
     """Return the name and version that metadata states."""
     path = _metadata(info)
     if not path or path.endswith(".egg"):
         return None
     try:
-        head = foreign.read(path, foreign.METADATA, follow=True).partition(b"\n\n")[0].decode("utf-8", "replace")
+        raw = foreign.read(path, foreign.METADATA, follow=True)
     except OSError:
         return None
-    fields = dict(line.partition(": ")[::2] for line in reversed(head.splitlines()) if ": " in line)
-    return (fields["Name"].strip(), fields["Version"].strip()) if "Name" in fields and "Version" in fields else None
+    head = _BLANK.split(raw, maxsplit=1)[0].decode("utf-8", "replace")
+    fields: Dict[str, str] = {}
+    for line in head.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and value.strip():
+            fields.setdefault(key.lower(), value.strip())
+    return (fields["name"], fields["version"]) if "name" in fields and "version" in fields else None
 
 
 def stated(item: Installed) -> Optional[Installed]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, AbstractSet, Dict, List, Set, Tuple
 
 from . import check
 from .errors import MISFIT, RestoreError, anyway
-from .installed import listing, owners
+from .installed import listing, owners, stated
 from .journal import Places
 from .moves import is_folder
 from .plan import missing_folders
@@ -151,7 +151,8 @@ def _make_room(prepared: Prepared) -> None:
     installed = {lib: listing(lib) for lib in places.libs} if plan.replaced else {}
     for wheel in plan.wheels:
         if wheel.name in plan.replaced:
-            there = own([item for items in installed.values() for item in items if item.name == wheel.name])
+            named = [item for items in installed.values() for item in items if item.name == wheel.name]
+            there = own([item for item in named if stated(item) is not None])
             prepared.old[wheel.name] = [
                 read_old(item, places, same=same_version(item.version, wheel.version)) for item in there
             ]

@@ -114,8 +114,11 @@ def _refuse_metadata(files: Dict[str, Optional[Entry]], info: str, where: str) -
 
 def _is_of(stem: str, wheel: tags.WheelName) -> bool:
     """Tell whether ``name-version`` of a folder is the wheel's, however it is spelled."""
-    name, _, version = stem.rpartition("-")
-    return normalize_name(name) == normalize_name(wheel.name) and fits(version, wheel.version)
+    wanted = normalize_name(wheel.name)
+    for dash in re.finditer("-", stem):  # a post-release may be spelled with one, too: 1.0-1
+        if normalize_name(stem[: dash.start()]) == wanted and fits(stem[dash.end() :], wheel.version):
+            return True
+    return False
 
 
 def fits(found: str, named: str) -> bool:

@@ -59,6 +59,7 @@ class Hidden:
         ]
         own = {os.getcwd()} if "" in entries() else {os.path.abspath(item) for item in entries()[:1]}
         self._own = own - _lasting()
+        self._all = {wheel.name for wheel in wheels}
         outer = {wheel.name: modules.outermost(wheel) for wheel in wheels}
         self._brought = _brought(wheels, outer)
         self.notes += siblings(wheels, outer)
@@ -80,7 +81,7 @@ class Hidden:
             if self._is_standard(folder):
                 continue
             if folder not in self._distributions:
-                self._distributions[folder] = installed([folder])
+                self._distributions[folder] = installed([folder], self._all)
             item = self._distributions[folder].get(wheel.name)
             if item is not None:
                 self.names.add(wheel.name)
@@ -203,7 +204,7 @@ def refuse_unfound(wheels: List[WheelPlan], scheme: Scheme) -> None:
 
     Raises RestoreError (code 7) for a distribution that is not found, or found somewhere else or in another version.
     """
-    found = installed(order(scheme))
+    found = installed(order(scheme), {wheel.name for wheel in wheels})
     for wheel in wheels:
         there = found.get(wheel.name)
         same = there is not None and there.info == wheel.final  # mostly, and no link needs to be looked at

@@ -92,9 +92,45 @@ def test_what_only_looks_installed_is_installed(left: str, tmp_path: Path) -> No
     done = kit.good(sys.executable, pack.path, target=str(target), after="import victim; print(victim.VERSION)")
     assert done.printed == ["1.0"]
     assert not (info / "REQUESTED").exists()
-    assert any("left over" in note for note in done.report["notes"]) == (left in ("empty", "other file"))
+    assert any("left over" in note for note in done.report["notes"]) == left.startswith(("empty", "other", "another"))
     check_record(info)
     assert not kit.good(sys.executable, pack.path, target=str(target)).report["changed"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("said", ["", "Name: victim\n", "Name: other\nVersion: 0.9\n"])
+def test_a_folder_of_another_version_whose_metadata_does_not_say_so_is_left_over(
+    said: str, before: bool, kernel: Path, tmp_path: Path
+) -> None:
+    info = kit.purelib(kernel) / "victim-0.5.dist-info"
+    replaces = {"victim": "0.9"} if before else {}
+    if before:
+        pip_install(kernel, [make_wheel(tmp_path, "victim", "0.9")])
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "victim")], replaces=replaces).path
+    info.mkdir()
+    (info / "METADATA").write_text(said)
+    done = kit.good(kernel, pack, after="import victim; assert victim.VERSION == '1.0'")
+    assert done.report["replaced"] == ([{"name": "victim", "from": "0.9", "to": "1.0"}] if before else [])
+    assert f"{info} was left over by something else" in done.report["notes"][0]
+    assert not kit.good(kernel, pack).report["changed"]
+
+
+@pytest.mark.parametrize(
+    ("info", "metadata"),
+    [
+        ("victim-1.0", "metadata-version: 2.1\nname: victim\nversion: 1.0\n"),
+        ("victim-1.0", "Metadata-Version: 2.1\r\nName:victim\r\nVersion:  1.0 \r\n\r\nVersion: 3\r\n"),
+        ("victim-1.0-1", "Metadata-Version: 2.1\nName: victim\nVersion: 1.0-1\n"),
+    ],
+)
+def test_what_is_installed_is_known_however_it_is_spelled(
+    info: str, metadata: str, kernel: Path, tmp_path: Path
+) -> None:
+    version = "1.0.post1" if "-1.0-1" in info else "1.0"
+    wheel = make_wheel(tmp_path, "victim", version, info=info, metadata=metadata)
+    pack = kit.make_pack(tmp_path / "pack", [wheel]).path
+    assert kit.good(kernel, pack, after="import victim").report["changed"]
+    assert not kit.good(kernel, pack).report["changed"]
 
 
 def test_a_failure_brings_back_what_looked_installed(tmp_path: Path) -> None:

@@ -38,19 +38,21 @@ def make_wheel(
     stored: bool = False,
     record: bytes | None = None,
     build: str | None = None,
+    info: str | None = None,
+    metadata: str | None = None,
 ) -> Path:
     """Write a valid wheel (unless ``record`` overrides RECORD) and return its path.
 
-    ``headers`` are more lines of METADATA. ``files`` maps archive names to content; by default one module named after
+    ``headers`` are more lines of METADATA, ``metadata`` is all of it, ``info`` the stem of its folder. ``files`` maps archive names to content; by default one module named after
     the distribution with ``VERSION = "<version>"``. Names in ``executable`` get mode 0755.
     """
     stem = name.replace("-", "_").replace(".", "_")
-    info = f"{stem}-{version}.dist-info"
+    info = f"{info or f'{stem}-{version}'}.dist-info"
     content: dict[str, bytes] = {
         key: value.encode() if isinstance(value, str) else value
         for key, value in (files if files is not None else {f"{stem.lower()}.py": f'VERSION = "{version}"\n'}).items()
     }
-    metadata = [
+    lines = [
         "Metadata-Version: 2.1",
         f"Name: {name}",
         f"Version: {version}",
@@ -59,8 +61,8 @@ def make_wheel(
         *headers,
     ]
     if requires_python:
-        metadata.append(f"Requires-Python: {requires_python}")
-    content[f"{info}/METADATA"] = ("\n".join(metadata) + "\n\n").encode()
+        lines.append(f"Requires-Python: {requires_python}")
+    content[f"{info}/METADATA"] = ("\n".join(lines) + "\n\n" if metadata is None else metadata).encode()
     python, abi, platforms = tag.split("-")
     expanded = [f"{p}-{a}-{f}" for p in python.split(".") for a in abi.split(".") for f in platforms.split(".")]
     content[f"{info}/WHEEL"] = (
