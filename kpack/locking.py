@@ -95,21 +95,15 @@ def anew(
     """
     environment = project.environment
     old = project.lock if upgrade is not True else None
-    from kpack.checkpoints import clients
-    from kpack.environment.checks import check_base_names, check_local_files, check_lock_name
     from kpack.lock import check_licenses, from_resolution, validated
     from kpack.resolve.child import Workers
 
     fetcher = replace(fetcher, credentials=project.credentials)
-    cache = fetcher.cache
-    check_lock_name(environment)
-    check_local_files(environment)
-    clients.check(environment.checkpoints, {one.path for one in old.checkpoints} if old is not None else ())
-    check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
+    _check(project, old)
     with contextlib.ExitStack() as background:
         # The workers load while this process does; what comes after the resolution is imported meanwhile (`load`).
         with contextlib.ExitStack() as stack:
-            scratch = stack.enter_context(cache.temporary())
+            scratch = stack.enter_context(fetcher.cache.temporary())
             if workers is None:
                 workers = stack.enter_context(Workers(0, scratch=scratch))
             workers.on_event = on_resolve
@@ -125,17 +119,12 @@ def anew(
                 sources=_sources(old),
                 unisolated=source.unisolated(environment, targets),
                 upgrade=upgrade,
-                cache_dir=cache.http_dir,
+                cache_dir=fetcher.cache.http_dir,
                 workers=workers,
             )
             fallbacks = tuple(each for found in resolution.targets for each in found.fallbacks)
             if strict and fallbacks:
-                raise NoSolution(
-                    "--strict wants new versions: " + "; ".join(map(str, fallbacks)),
-                    where=str(project.config),
-                    next="; ".join(filter(None, (each.words for each in fallbacks)))
-                    or "ask for the older version outright, or lock without --strict",
-                )
+                raise _too_old(fallbacks, project)
             from kpack import lint
 
             reading = background.enter_context(lint.WheelReading(fetcher))
@@ -157,36 +146,40 @@ def anew(
         there = project.lock_path.exists()
         changed = not there or given_text(project.lock_path, next="move it away: it is written anew") != text
         notes = (*said, *license_notes, *(item.note for item in found if item.note))
-        native: tuple[Misfit, ...] = ()
         before = _before(project)
-        changes: tuple[Change, ...] = ()
-        if changed:
-            from kpack.pack.difference import NOTHING, difference, of_lock
+        done = Locked(project.lock_path, made, changed, notes=notes, fallbacks=fallbacks, before=before)
+        if not changed:
+            return done
+        from kpack.pack.difference import NOTHING, difference, of_lock
 
-            changes = difference(NOTHING if before is None else of_lock(before), of_lock(made))
-            notes += _planned(made, project, cache)
-            report = lint.verdict(
-                made,
-                environment,
-                targets,
-                project.bases,
-                reading,
-                fetcher,
-                where=str(project.config),
-                on_resolve=on_resolve,
-            )
-            native = report.findings
-            notes += report.notes
-            write_text(project.lock_path, text)
-    return Locked(
-        project.lock_path,
-        made,
-        changed,
-        notes=notes,
-        native=native,
-        fallbacks=fallbacks,
-        changes=changes,
-        before=before,
+        changes = difference(NOTHING if before is None else of_lock(before), of_lock(made))
+        planned = _planned(made, project, fetcher.cache)
+        where = str(project.config)
+        report = lint.verdict(
+            made, environment, targets, project.bases, reading, fetcher, where=where, on_resolve=on_resolve
+        )
+        write_text(project.lock_path, text)
+        return replace(done, changes=changes, native=report.findings, notes=(*notes, *planned, *report.notes))
+
+
+def _check(project: Project, old: Lock | None) -> None:
+    """Refuse what can be known to be wrong before anything is asked of the network."""
+    from kpack.checkpoints import clients
+    from kpack.environment.checks import check_base_names, check_local_files, check_lock_name
+
+    environment = project.environment
+    check_lock_name(environment)
+    check_local_files(environment)
+    clients.check(environment.checkpoints, {one.path for one in old.checkpoints} if old is not None else ())
+    check_base_names(environment, {name for base in project.bases for name in (*base.distributions, *base.unknown)})
+
+
+def _too_old(fallbacks: Sequence[Fallback], project: Project) -> NoSolution:
+    return NoSolution(
+        "--strict wants new versions: " + "; ".join(map(str, fallbacks)),
+        where=str(project.config),
+        next="; ".join(filter(None, (each.words for each in fallbacks)))
+        or "ask for the older version outright, or lock without --strict",
     )
 
 
