@@ -21,7 +21,6 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack import licenses, urls
-from kpack.resolve.worker import direct
 from kpack.resolve.worker.candidates import Choice, OwnFirst
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
@@ -269,7 +268,7 @@ class Finder:
             (
                 _LEADING_NAME.split(asked.text.strip(), maxsplit=1)[0]
                 for asked in self.request.asked
-                if direct.address(asked.line) == ireq.link.url_without_fragment
+                if asked.line.partition("[")[0] == ireq.link.url_without_fragment
             ),
             "",
         )
