@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tomllib
 import zipfile
@@ -35,11 +36,17 @@ def served(tmp_path: Path) -> Iterator[IndexServer]:
 
 
 def lock(
-    folder: Path, server: IndexServer, python: Path, *, series: str = HERE, allowed: str = "no-build-isolation"
+    folder: Path,
+    server: IndexServer,
+    python: Path,
+    *,
+    series: str = HERE,
+    allowed: str = "no-build-isolation",
+    asked: str = "kernels",
 ) -> Done:
     folder.joinpath("kaggle-env.toml").write_text(
         f'name = "tiny"\npython = "{series}"\nplatform = "manylinux_2_17_x86_64"\n'
-        f'packages = ["kernels"]\n{allowed} = ["Kernels"]\n'
+        f'packages = ["{asked}"]\n{allowed} = ["Kernels"]\n'
     )
     return kpack(folder, "lock", "--json", **environ(folder, server, python))
 
@@ -69,6 +76,29 @@ def test_it_is_built_with_the_torch_of_the_interpreter_that_is_the_target(tmp_pa
     again = kpack(tmp_path, "build", "--json", "--check", **environ(tmp_path, served, python))
     assert again.code == 0, again.err
     assert again.json["id"] == built.json["id"]
+
+
+@pytest.mark.parametrize("asked", ["./kernels-1.0.tar.gz", "./silent", "./told"])
+def test_a_source_of_the_users_own_is_known_by_its_texts_or_by_what_is_made_of_it(
+    tmp_path: Path, served: IndexServer, asked: str
+) -> None:
+    for name, more in (("silent", ""), ("told", '[project]\nname = "Kernels"\nversion = "1.0"\n')):
+        (tmp_path / name).mkdir()
+        for filename, text in FILES.items():
+            (tmp_path / name / filename).write_text(text + (more if filename == "pyproject.toml" else ""))
+    (archive,) = (tmp_path / "served").glob("*.tar.gz")
+    shutil.copy(archive, tmp_path)
+    python = image(tmp_path / "image")
+    done = lock(tmp_path, served, python, asked=asked)
+    assert done.code == 0, done.err
+    built = kpack(tmp_path, "build", "--json", **environ(tmp_path, served, python))
+    assert built.code == 0, built.err
+    elsewhere = lock(tmp_path, served, python, asked="./told", series=ELSEWHERE)
+    assert elsewhere.code == 3
+    assert "kernels: no-build-isolation: it is built with what the image has" in elsewhere.error["what"]
+    alone = lock(tmp_path, served, python, asked="./silent", allowed="allow-source")
+    assert alone.code == 3
+    assert alone.error["what"].startswith("./silent: its build imports torch")
 
 
 @pytest.mark.parametrize("case", ["another-python", "no-torch"])

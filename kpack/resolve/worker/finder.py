@@ -8,9 +8,9 @@ readers.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pip._internal.cli import cmdoptions
@@ -21,6 +21,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.packaging.version import Version
 
 from kpack import licenses, urls
+from kpack.resolve.told_name import told_name
 from kpack.resolve.worker.candidates import Choice, OwnFirst
 from kpack.resolve.worker.distribution import TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
@@ -28,7 +29,7 @@ from kpack.resolve.worker.files import HashedContent
 from kpack.resolve.worker.metadata import BadMetadata
 from kpack.resolve.worker.pip_builds import admit_build_by, make_metadata_by
 from kpack.resolve.worker.requirements import Markers, Metadata, Needs, invalid
-from kpack.resolve.worker.unisolated import admit_build, metadata_folder, with_versions_of_the_image
+from kpack.resolve.worker.unisolated import Unbuildable, admit_build, metadata_folder, with_versions_of_the_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,8 +51,6 @@ BUILT = 2
 
 LOOKED = 12
 """Sdists of one name that are looked at: each has to come whole, and what twelve releases lack the older ones lack."""
-
-_LEADING_NAME = re.compile(r"[\s\[@;]")
 
 
 class OldPip(Exception):
@@ -224,12 +223,9 @@ class Finder:
         """Let pip download, unpack and ask the build backend, in isolation or with what the target's Python has."""
         if self.request.exclude_newer and not UPLOADED_PRIOR_TO and not ireq.link.is_wheel:
             raise OldPip
-        self.building = ireq.name or urls.shown(ireq.link.url_without_fragment)
-        how = self._unisolated(ireq)
-        if how is not None:
-            make_metadata_by(ireq, lambda: metadata_folder(how, ireq.unpacked_source_directory, self.building))
-        else:
-            admit_build_by(ireq, self._admit)
+        self.building = ireq.name or self._as_asked(ireq.link.url_without_fragment)
+        make_metadata_by(ireq, lambda: self._beside_the_image(ireq))
+        admit_build_by(ireq, self._admit)
         try:
             distribution = original(ireq, parallel_builds=True)
         except InstallationError:
@@ -259,17 +255,33 @@ class Finder:
         self.on_build(self.building, lines)
         return with_versions_of_the_image(lines, self.kernel, self.pages.best)
 
+    def _as_asked(self, url: str) -> str:
+        """Return the request of a source that has no name yet, as the user wrote it."""
+        lines = (asked.text for asked in self.request.asked if asked.line.partition("[")[0] == url)
+        return next(lines, None) or urls.shown(url)
+
     def _unisolated(self, ireq: Any) -> Unisolated | None:
         """Return how a source is built that ``no-build-isolation`` names, None for any other."""
         how = self.request.unisolated
-        if how is None:
+        return how if how is not None and ireq.name and canonicalize_name(ireq.name) in how.names else None
+
+    def _beside_the_image(self, ireq: Any) -> str | None:
+        """Make the metadata folder of a source, unpacked now, that is built with what the target's Python has.
+
+        Return None for one that is built in isolation. A folder or file of the user's has a name when its texts say
+        one, or else when it turns out to be what ``no-build-isolation`` names.
+        """
+        project, how = ireq.unpacked_source_directory, self._unisolated(ireq)
+        if ireq.name:
+            return None if how is None else metadata_folder(how, project, self.building)
+        told, how = told_name(Path(project)), self.request.unisolated
+        if told is not None:
+            self.building = told
+            return metadata_folder(how, project, told) if how is not None and told in how.names else None
+        if how is None or not how.python:
             return None
-        name = ireq.name or next(
-            (
-                _LEADING_NAME.split(asked.text.strip(), maxsplit=1)[0]
-                for asked in self.request.asked
-                if asked.line.partition("[")[0] == ireq.link.url_without_fragment
-            ),
-            "",
-        )
-        return how if canonicalize_name(name) in how.names else None
+        try:
+            made = metadata_folder(how, project, self.building)
+        except Unbuildable:
+            return None
+        return made if told_name(Path(made)) in how.names else None

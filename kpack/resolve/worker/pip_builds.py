@@ -18,11 +18,11 @@ _ADMIT_BUILD = "_kpack_admit_build"
 """An attribute of pip's requirement: called with what [build-system] requires, before anything of that is fetched."""
 
 _MAKE_METADATA = "_kpack_make_metadata"
-"""An attribute of pip's requirement: makes the metadata folder in pip's place, and returns its path."""
+"""An attribute of pip's requirement: makes the metadata folder in pip's place and returns its path, or None."""
 
 
-def make_metadata_by(ireq: Any, make: Callable[[], str]) -> None:
-    """Let ``make`` make the metadata folder of a requirement in pip's place, and return its path."""
+def make_metadata_by(ireq: Any, make: Callable[[], str | None]) -> None:
+    """Let ``make`` make the metadata folder of a requirement that is unpacked, and return it; None leaves it to pip."""
     setattr(ireq, _MAKE_METADATA, make)
 
 
@@ -37,7 +37,8 @@ _PIPS_PREPARE_METADATA = SourceDistribution.prepare_distribution_metadata
 def prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
     """Stand for `SourceDistribution.prepare_distribution_metadata`."""
     make = getattr(own.req, _MAKE_METADATA, None)
-    if make is None:
+    folder = make() if make is not None else None
+    if folder is None:
         admit = getattr(own.req, _ADMIT_BUILD, None)
         if admit is not None:
             own.req.load_pyproject_toml()
@@ -48,6 +49,6 @@ def prepare_metadata(own: Any, *args: Any, **more: Any) -> None:
         except BackendUnavailable as error:  # pip 26.2 and older let it through
             raise InstallationError("its build backend cannot be imported") from error
         return
-    own.req.metadata_directory = make()
+    own.req.metadata_directory = folder
     if not own.req.name:
         own.req._set_requirement()  # noqa: SLF001
