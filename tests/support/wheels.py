@@ -43,8 +43,9 @@ def make_wheel(
 ) -> Path:
     """Write a valid wheel (unless ``record`` overrides RECORD) and return its path.
 
-    ``headers`` are more lines of METADATA, ``metadata`` is all of it, ``info`` the stem of its folder. ``files`` maps archive names to content; by default one module named after
-    the distribution with ``VERSION = "<version>"``. Names in ``executable`` get mode 0755.
+    ``headers`` are more lines of METADATA, ``metadata`` is all of it, ``info`` the stem of its folder.
+    ``files`` maps archive names to content; by default one module named after the
+    distribution with ``VERSION = "<version>"``. Names in ``executable`` get mode 0755.
     """
     stem = name.replace("-", "_").replace(".", "_")
     info = f"{info or f'{stem}-{version}'}.dist-info"
