@@ -170,7 +170,9 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
     reading = record.read(kept["RECORD"], filename)
     unrecorded = {f"{shape.info}/{item}" for item in _UNRECORDED}
     objects: list[SharedObject] = []
-    faults = [*reading.faults, *_against(reading.rows, unrecorded, data, files, filename, objects)]
+    folders = _folders(reading.rows, entries)
+    rows = {path: row for path, row in reading.rows.items() if path not in folders}
+    faults = [*reading.faults, *_against(rows, unrecorded, data, files, filename, objects)]
     if faults and not lax.record:
         shown = "; ".join(faults[:8]) + (f"; and {len(faults) - 8} more" if len(faults) > 8 else "")
         raise WrongRecord(
@@ -187,7 +189,7 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         files=len(files),
         lax=tuple(faults),
         odd=tuple(odd or ()),
-        notes=tuple(f"in its RECORD {note}, in equal rows" for note in reading.notes),
+        notes=(*(f"in its RECORD {note}, in equal rows" for note in reading.notes), *_listed(folders)),
         objects=tuple(objects),
         requires_dist=tuple(" ".join(line.split()) for line in map(str, head.get_all("requires-dist", []))),
         requires_python=str(head.get("requires-python", "")).strip(),
@@ -218,6 +220,18 @@ def _against(
             faults += [f"{entry.name} is not listed"] if row is None else _differences(row, digest, entry.size)
     faults += [f"{item} is not in the wheel" for item in rows.keys() - {entry.name for entry, _ in files} - unrecorded]
     return sorted(faults)
+
+
+def _folders(rows: Mapping[str, record.RecordEntry], entries: list[Entry]) -> list[str]:
+    """Return the folders of a wheel that its RECORD lists as empty files, as ``wheel tags`` did up to 0.41.1."""
+    told = [path for path, (_, digest, size) in rows.items() if path.endswith("/") and not size.strip("0")]
+    found = [path for path in told if rows[path].digest in ("", record.digest(b""))] if told else []
+    return [path for path in found if any(entry.name.startswith(path) for entry in entries)]
+
+
+def _listed(folders: list[str]) -> list[str]:
+    more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+    return [f"in its RECORD folders stand like files: {folders[0]}{more}"] if folders else []
 
 
 def cuts(entries: list[Entry], directory: int) -> tuple[int, ...]:

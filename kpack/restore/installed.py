@@ -162,7 +162,7 @@ def unsound(item: Installed) -> str:
     if os.path.basename(item.info) + "/METADATA" not in rows:
         return "its RECORD does not list its own metadata"
     for path, row in rows.items():
-        if row.size:
+        if row.size and not path.endswith("/"):  # some tools list folders, with the size of nothing
             place = os.path.join(lib, path)
             if ".." in path:  # as it was written: by names, so that a folder that is a link changes nothing
                 place = os.path.normpath(place)

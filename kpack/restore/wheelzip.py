@@ -6,6 +6,7 @@ are how a file that nobody checked gets installed.
 
 from __future__ import annotations
 
+import binascii
 import re
 import stat
 import struct
@@ -46,6 +47,9 @@ ENTRY_LIMIT = 500_000
 """Entries of a wheel."""
 DIRECTORY_LIMIT = 128 << 20
 """Bytes of a wheel's central directory, which is read as a whole."""
+
+_FIELD = 4
+"""Bytes of an extra field before its content."""
 
 LOCAL_HEADER = _LOCAL.size
 """Bytes of a local header before its name."""
@@ -309,17 +313,22 @@ def _zip64(extra: bytes, size: int, compressed: int, offset: int, where: str, na
 def _extra(extra: bytes, where: str, name: str) -> Optional[bytes]:
     """Return the zip64 field of an entry's extra fields, after a look at all of them."""
     wide = None
-    while extra:
-        if len(extra) < 4:
-            raise _bad("{!r} has a malformed extra field".format(name), where)
+    while len(extra) >= _FIELD:  # less is padding, as of zipalign, and every reader passes over it
         kind, length = struct.unpack_from("<2H", extra)
-        data, rest = extra[4 : 4 + length], extra[4 + length :]
-        if len(data) != length or kind == 0x7075 or (kind == 1 and wide is not None):
+        data, rest = extra[_FIELD : _FIELD + length], extra[_FIELD + length :]
+        renamed = kind == 0x7075 and data != _unicode_path(name)
+        if len(data) != length or renamed or (kind == 1 and wide is not None):
             raise _bad("{!r} has an extra field that gives it another name or size".format(name), where)
         if kind == 1:
             wide = data
         extra = rest
     return wide
+
+
+def _unicode_path(name: str) -> bytes:
+    """Return what Info-ZIP's field of a name in UTF-8 holds for a name that is in UTF-8 already (APPNOTE 4.6.9)."""
+    raw = name.encode("utf-8")
+    return struct.pack("<BL", 1, binascii.crc32(raw)) + raw
 
 
 def _no_clashes(names: List[str], where: str) -> None:

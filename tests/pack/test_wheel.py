@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import io
 import itertools
 import random
@@ -99,6 +100,33 @@ def test_admits_folders_and_non_ascii_names(tmp_path: Path) -> None:
     path = wheel(tmp_path, files={**FILES, "thing/größe-数据.txt": "ü"})
     with_entry(path, "thing/", mode=0o40755)
     assert admit(path).files == len(FILES) + 4
+
+
+def test_admits_extra_fields_that_say_nothing_new(tmp_path: Path) -> None:
+    def change(info: zipfile.ZipInfo, data: bytes) -> tuple[zipfile.ZipInfo, bytes]:
+        raw = info.filename.encode()
+        path = struct.pack("<BL", 1, binascii.crc32(raw)) + raw
+        info.extra = struct.pack("<2H", 0x7075, len(path)) + path + b"\0\0\0"
+        return info, data
+
+    path = rewritten(wheel(tmp_path, files={**FILES, "thing/größe.txt": "ü"}), change)
+    assert admit(path).files == len(FILES) + 4
+    path.write_bytes(path.read_bytes().replace(b"\1" + struct.pack("<L", binascii.crc32(b"thing/data.bin")), b"\1abcd"))
+    with pytest.raises(IntegrityError, match="gives it another name"):
+        admit(path)
+
+
+def test_folders_in_record_are_a_note(tmp_path: Path) -> None:
+    nothing = record_digest(b"")
+    rows = [f"thing/,{nothing},0\n", "thing-1.0.dist-info/,,\n"]
+    assert admit(broken_record(lambda lines: [*rows, *lines])(tmp_path)).notes == (
+        "in its RECORD folders stand like files: thing/ and 1 more",
+    )
+    for row in (f"other/,{nothing},0\n", f"thing/,{record_digest(b'x')},0\n", f"thing/,{nothing},1\n"):
+        path = wheel(tmp_path)
+        rewritten(path, lambda info, data: (info, row.encode() + data if info.filename.endswith("RECORD") else data))
+        with pytest.raises(IntegrityError, match="is not in the wheel"):
+            admit(path)
 
 
 def broken_record(lines: Callable[[list[str]], list[str]]) -> Callable[[Path], Path]:

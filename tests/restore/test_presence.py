@@ -12,7 +12,7 @@ import pytest
 from tests.restore import kit
 from tests.restore.test_install import check_record
 from tests.restore.test_replace import pip_install
-from tests.support.wheels import make_wheel
+from tests.support.wheels import make_wheel, record_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -304,6 +304,14 @@ def test_the_same_version_that_is_not_whole_is_installed_again_even_when_it_is_i
     assert others == ["already imported, so this process goes on with the old one: thing"]
     check_record(lib / "thing-1.0.dist-info")
     assert kit.good(kernel, pack).report["notes"] == []
+
+
+def test_a_folder_that_the_record_of_what_is_there_lists_is_no_fault(kernel: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "thing", files={"thing/__init__.py": ""})
+    pip_install(kernel, [wheel])
+    record = kit.purelib(kernel) / "thing-1.0.dist-info/RECORD"
+    record.write_text(f"thing/,{record_digest(b'')},0\n{record.read_text()}")
+    assert kit.good(kernel, kit.make_pack(tmp_path / "pack", [wheel]).path).report["notes"] == []
 
 
 def test_the_same_version_in_a_folder_that_comes_first_stays(kernel: Path, tmp_path: Path) -> None:
