@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import sys
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace as Some
 from typing import TYPE_CHECKING
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from pip._internal.resolution.resolvelib.resolver import get_topological_weights
+from pip._vendor.resolvelib.structs import DirectedGraph
 
 from kpack.base.model import BaseDistribution
 from kpack.errors import IntegrityError
@@ -22,7 +26,7 @@ from tests.support.kernels import base as kernel_base
 from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from kpack.base import BaseImage
@@ -146,7 +150,7 @@ def test_what_is_known_of_the_image_is_said(tmp_path: Path) -> None:
 
 
 def test_what_is_needed_is_installed_before_who_needs_it_then_from_z_to_a() -> None:
-    """The rule of pip's own resolver: in a circle, names alone decide."""
+    """The rule of pip's own resolver: in a circle, what is further from the requests comes first."""
     needed = {
         "aatop": [],
         "zzdep": ["aatop"],
@@ -160,3 +164,35 @@ def test_what_is_needed_is_installed_before_who_needs_it_then_from_z_to_a() -> N
     leans = [Some(name="numpy", needed_by=[Some(by="alone")])]
     order = [pin.name for pin in installation_order(Some(packed=pins, leans=leans))]  # type: ignore[arg-type]
     assert order == ["bottom", "zzdep", "middle", "alone", "ring-b", "ring-a", "aatop"]
+
+
+def _ways(graph: Mapping[str, Sequence[str]], way: tuple[str, ...]) -> Iterator[str]:
+    """Yield a name as often as a way leads to it that meets nothing twice."""
+    for name in graph[way[-1]]:
+        if name not in way:
+            yield name
+            yield from _ways(graph, (*way, name))
+
+
+def test_the_order_is_that_of_pip() -> None:
+    dice = random.Random(4)
+    tried = 0
+    while tried < 200:
+        names = dice.sample("abcdef", dice.randrange(2, 6))
+        graph = {name: [other for other in dice.sample(names, min(2, len(names))) if other != name] for name in names}
+        graph[""] = dice.sample(names, dice.randrange(1, len(names)))
+        ways = Counter(_ways(graph, ("",)))
+        if max(ways.values()) > 5:  # pip goes no more of them, and which ones is chance
+            continue
+        tried += 1
+        theirs: DirectedGraph[str | None] = DirectedGraph()
+        for name in ("", *ways):
+            theirs.add(name or None)
+        for name in ("", *ways):
+            for other in graph[name]:
+                theirs.connect(name or None, other)
+        weights = get_topological_weights(theirs, set(ways))
+        needed_by = {name: [Some(by=by) for by in ("", *ways) if name in graph[by]] for name in ways}
+        pins = [Some(name=name, needed_by=who) for name, who in sorted(needed_by.items())]
+        order = [pin.name for pin in installation_order(Some(packed=pins, leans=()))]  # type: ignore[arg-type]
+        assert order == sorted(ways, key=lambda name: (weights[name], name), reverse=True)
