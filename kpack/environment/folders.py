@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 20
 """Bytes of METADATA that are looked at: its first lines say name and version."""
 
+_WITH_BUILD = 6
+"""Parts of a wheel's file name with a build number."""
+
 _COPY = re.compile(r" *\([0-9]{1,3}\)$")
 """What a browser adds to the name of a second download."""
 
@@ -68,7 +71,10 @@ def wheel_problem(path: Path) -> tuple[str, str] | None:
         return None
     right = _COPY.sub("", path.stem).split("-")
     right[:2] = [canonicalize_name(own).replace("-", "_"), str(own_version)]
-    advice = f"rename it to {quoted('-'.join(right) + '.whl')}" if len(right) in {5, 6} else "give it its own name back"
+    if len(right) == _WITH_BUILD and not right[2][:1].isdigit():  # nor is it a build number
+        del right[2]
+    named_well = len(right) in {_WITH_BUILD - 1, _WITH_BUILD}
+    advice = f"rename it to {quoted('-'.join(right) + '.whl')}" if named_well else "give it its own name back"
     return f"{what}; its METADATA says {own} {own_version}", advice
 
 

@@ -281,7 +281,7 @@ def _fields(raw: bytes, where: str) -> Dict[str, List[str]]:
     if broken_lines(text):
         raise _bad("its WHEEL has characters at which some readers break lines and others do not", where)
     fields: Dict[str, List[str]] = {}
-    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):
+    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n") if text.strip() else ():
         found = _FIELD.match(line)
         key = found[0][:-1].lower() if found else ""
         if not key or (key in _TOLD and line != line.rstrip()):

@@ -84,6 +84,8 @@ def test_any_other_path_is_refused_with_its_line(tmp_path: Path, entry: str, wha
         ("0.6.0+cu101", "vision-0.6.0%2Bcu101-py3-none-any.whl", "vision-0.6.0+cu101-py3-none-any.whl"),
         ("1.0+1", "vision-1.01-py3-none-any.whl", "vision-1.0+1-py3-none-any.whl"),
         ("1.0", "vision-1.0-py3-none-any (1).whl", "vision-1.0-py3-none-any.whl"),
+        ("1.0", "vision-1.0-x-py3-none-any.whl", "vision-1.0-py3-none-any.whl"),
+        ("1.0", "vi__sion-1.0-2x-py3-none-any.whl", "vision-1.0-2x-py3-none-any.whl"),
     ],
 )
 def test_a_wheel_that_lost_its_name_is_told_what_its_metadata_says(

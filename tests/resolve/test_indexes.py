@@ -123,6 +123,17 @@ def test_a_url_that_names_another_file_than_its_row_is_not_believed(scenario: Sc
         scenario.lock("top==9.0")
 
 
+def test_a_wheel_with_a_file_name_that_no_lock_can_have_is_none(scenario: Scenario) -> None:
+    path = scenario.wheel("to_p", "1.0")
+    good = {"filename": path.name, "url": f"../../files/{path.name}", "hashes": {}}
+    odd = "to__p-2.0-py3-none-any.whl"
+    rows = (good, {**good, "filename": odd, "url": f"../../files/{odd}"})
+    scenario.index.intercept = page_of(*rows, name="to-p")
+    assert packed(scenario.lock("to-p")) == {"to-p": "1.0"}
+    with pytest.raises(IntegrityError, match=f"2.0 has a wheel whose file name is not valid .*: {odd}"):
+        scenario.lock("to-p==2.0")
+
+
 @pytest.mark.parametrize(("version", "taken"), [("1.9", True), ("2.0", False), ("10.0", False), (None, True)])
 def test_a_later_simple_api_is_refused(scenario: Scenario, version: str | None, taken: bool) -> None:
     path = scenario.wheel("top", "1.0")
@@ -272,10 +283,10 @@ def only(path: str, answer: Callable[[BaseHTTPRequestHandler], bool]) -> Callabl
     return lambda handler: handler.path == path and answer(handler)
 
 
-def page_of(*rows: object) -> Callable[[BaseHTTPRequestHandler], bool]:
-    """Answer with a page of the project "top"."""
+def page_of(*rows: object, name: str = "top") -> Callable[[BaseHTTPRequestHandler], bool]:
+    """Answer with a page of a project."""
     body = json.dumps({"files": rows}).encode()
-    return only("/simple/top/", answering(200, body, "application/vnd.pypi.simple.v1+json"))
+    return only(f"/simple/{name}/", answering(200, body, "application/vnd.pypi.simple.v1+json"))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import pytest
 
 from kpack.errors import IntegrityError
 from kpack.pack.wheel import Lax, admit
+from kpack.restore import rules
+from kpack.restore.errors import RestoreError
 from tests.restore.kit import REPOSITORY
 from tests.support.interpreters import found
 from tests.support.wheels import make_wheel
@@ -126,6 +128,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         case: make_wheel(folder / str(number), "thing", **recipe)
         for number, (case, recipe) in enumerate(recipes.items())
     }
+
+
+@pytest.mark.parametrize("raw", [b"", b"\r\n", b"\n\nWheel-Version: 1.0\n"])
+def test_an_empty_wheel_file_lacks_its_version(raw: bytes) -> None:
+    with pytest.raises(RestoreError, match="its Wheel-Version is ''"):
+        rules.is_pure(raw, "x")
 
 
 def test_the_gate_takes_what_pip_and_uv_take(made: dict[str, Path]) -> None:

@@ -31,6 +31,8 @@ _LONGEST_BUILD = 18
 """Digits of a build number."""
 _BUILD = re.compile(r"[A-Za-z0-9_.]+")
 """A build number (the specification has digits first); anything else in its place is no name of a wheel."""
+_NAMES = re.compile(r"(?!.*__)[\w.]*")
+"""A project as the file name of a wheel spells it; `packaging`, and with it pip and every lock, knows no other."""
 _LARGEST = 1 << 60
 """Bytes that a file may claim to have."""
 DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")
@@ -188,6 +190,8 @@ def read_file(name: str, row: Row, base: str, index: str) -> IndexFile | None:
         url = _absolute(base, row["url"])
     except ValueError:
         url, flaw = "", "has a URL on its index that cannot be read"
+    if not flaw and tags is not None and not _NAMES.fullmatch(row["filename"].partition("-")[0]):
+        flaw = f"has a wheel whose file name is not valid (the project in it): {row['filename']}"
     if not flaw and not _names(name, url, row["filename"], facts):
         flaw = "has a URL on its index that names another file"
     yanked = row.get("yanked")
