@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from kpack.errors import NetworkError, NoSolution
 from tests.resolve.scenario import base_image, known, packed
+from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -357,3 +358,12 @@ def test_unreachable_index_is_a_network_error_without_credentials(scenario: Scen
     assert "refused" in text
     assert "s3cret" not in text
     assert "user" not in text
+
+
+def test_a_wheel_of_the_users_own_is_told_what_the_image_holds_it_to(scenario: Scenario) -> None:
+    path = make_wheel(scenario.folder, "top", "99.0")
+    base = {"top": "4.0", "holder": known("holder", "1.0", ["top<5"]), "easy": known("easy", "1.0", ["top>=1"])}
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock(f"./{path.name}", base=base, replace=["top"])
+    assert caught.value.what == "kaggle-env.toml brings top 99.0; holder 1.0 of the base needs top<5"
+    assert 'allow-broken = ["holder"]' in caught.value.next

@@ -8,6 +8,8 @@ from pip._internal.exceptions import (
     DistributionNotFound,
     UnsupportedPythonVersion,
 )
+from pip._internal.resolution.resolvelib.requirements import ExplicitRequirement
+from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.wire import Failure, Obstacle
@@ -57,7 +59,9 @@ class Diagnosis:
         if not any(clash.kind == "kernel" for clash in relevant):
             relevant = clashes
         if not relevant:
-            return Failure(kind="no-solution", text=_from_causes(causes) or str(error), causes=tuple(sorted(blamed)))
+            return Failure(
+                kind="no-solution", text=self._from_causes(causes) or str(error), causes=tuple(sorted(blamed))
+            )
         clash = min(relevant, key=lambda clash: (clash.kind == "two", len(clash.chain)))
         others = [other for other in clashes if other is not clash and other.kind != "two"]
         told = [clash, *others[:OTHERS]]
@@ -101,6 +105,30 @@ class Diagnosis:
                 lines.append("  " + "; ".join(steps))
         return "\n".join(lines)
 
+    def _from_causes(self, causes: Iterable[Any]) -> str:
+        """Return the resolver's own causes, when the walk found nothing better.
+
+        pip counts what limits a distribution that a request brings itself (a folder, a URL) as no cause.
+        """
+        lines = []
+        for cause in causes:
+            if cause.parent is None and isinstance(cause.requirement, ExplicitRequirement):
+                lines += [f"kaggle-env.toml brings {cause.requirement}", *self._against(cause.requirement)]
+                continue
+            parent = "kaggle-env.toml" if cause.parent is None else f"{cause.parent.name} {cause.parent.version}"
+            lines.append(f"{parent} needs {cause.requirement}")
+        return "; ".join(dict.fromkeys(lines))
+
+    def _against(self, brought: ExplicitRequirement) -> list[str]:
+        """Return what packages of the image that stay ask for in place of what a request brings."""
+        limits = [(Requirement(limit.requirement), limit) for limit in self._finder.request.limits]
+        return [
+            f"{limit.by} of the base needs {limit.requirement}"
+            for wanted, limit in limits
+            if canonicalize_name(wanted.name) == canonicalize_name(brought.project_name)
+            and not wanted.specifier.contains(brought.candidate.version, prereleases=True)
+        ][:OTHERS]
+
     def _changes(self, clashes: Sequence[Clash]) -> list[str]:
         """Return what each of ``clashes`` calls for beside a change of replace, allow-broken or allow-source."""
         changes = []
@@ -133,12 +161,3 @@ def _obstacle(clash: Clash) -> Obstacle:
         newest=str(clash.newest or ""),
         against=clash.other[0][1] if clash.other and not clash.other[0][0] else "",
     )
-
-
-def _from_causes(causes: Iterable[Any]) -> str:
-    """Return the resolver's own causes, when the walk found nothing better."""
-    lines = []
-    for cause in causes:
-        parent = "kaggle-env.toml" if cause.parent is None else f"{cause.parent.name} {cause.parent.version}"
-        lines.append(f"{parent} needs {cause.requirement}")
-    return "; ".join(dict.fromkeys(lines))
