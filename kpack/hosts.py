@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import ssl
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -19,7 +22,17 @@ PROXY_REFUSES = 407
 
 _LARGEST_NETRC = 1 << 20
 """Bytes; it is read for every request."""
-_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
+_BEFORE_PIP = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_CERTIFICATES = (*_BEFORE_PIP, "PIP_CERT", "SSL_CERT_FILE", "PIP_CLIENT_CERT")
+_OUT_OF_TIME = {9: "is not valid yet", 10: "has expired"}
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: most often the clock is wrong."""
+_OF_ANOTHER = frozenset({62, 64})
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+_OF_CLIENT = (
+    *("CERTIFICATE_REQUIRED", "ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_EXPIRED"),
+    *("ALERT_CERTIFICATE_UNKNOWN", "ALERT_HANDSHAKE_FAILURE", "ALERT_ACCESS_DENIED"),
+)
+"""What a server answers in TLS (RFC 8446, section 6.2) to a client whose certificate it misses or does not take."""
 _REFUSED_BY_PROXY = "it wants credentials, or refuses those it was given"
 _OF_PROXY = (
     (str(PROXY_REFUSES), _REFUSED_BY_PROXY),
@@ -102,11 +115,130 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
         todo += [getattr(item, "reason", None), item.__cause__, item.__context__, *item.args]
 
 
+class Certificates(NamedTuple):
+    """A file or folder of certificates, and what names it."""
+
+    path: str
+    by: str
+    """A variable, or pip's configuration."""
+
+
+def trusted() -> Certificates | None:
+    """Return what is trusted beside the system's own certificates; None for nothing.
+
+    The first of REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, PIP_CERT (or ``cert`` of pip's configuration) and SSL_CERT_FILE.
+    """
+    for name in _BEFORE_PIP:
+        if value := os.environ.get(name):
+            return Certificates(value, name)
+    found = _of_pip("cert", "PIP_CERT")
+    value = os.environ.get("SSL_CERT_FILE")
+    return found or (Certificates(value, "SSL_CERT_FILE") if value else None)
+
+
+def shown_to_servers() -> Certificates | None:
+    """Return the certificate, with its key, for servers that want one: PIP_CLIENT_CERT or ``client-cert`` of pip's."""
+    return _of_pip("client-cert", "PIP_CLIENT_CERT")
+
+
+def _of_pip(key: str, variable: str) -> Certificates | None:
+    value, by = os.environ.get(variable), variable
+    if not value:
+        value, by = _pip_says(key), f"{key} of pip's configuration"
+    return Certificates(os.path.expanduser(value), by) if value else None  # noqa: PTH111 - Path's raises without a home
+
+
+def _pip_says(key: str) -> str | None:
+    """Return a value of the section ``global`` of pip's files, of the one that weighs most; pip itself takes long."""
+    files = [path for path in _pip_files() if os.path.isfile(path)]  # noqa: PTH113 - Path's raises for some texts
+    if not files:
+        return None
+    import configparser
+
+    held = configparser.RawConfigParser()
+    for path in files:
+        # What cannot be read, or is no such file, pip speaks of.
+        with contextlib.suppress(OSError, ValueError, configparser.Error):
+            held.read(path, encoding="utf-8")
+    return held.get("global", key, fallback=None)
+
+
+def _pip_files() -> list[str]:
+    """Return where pip looks for its files; the last one weighs most."""
+    given = os.environ.get("PIP_CONFIG_FILE")
+    if given == os.devnull:
+        return []
+    name = "pip.ini" if os.name == "nt" else "pip.conf"
+    config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    if os.name == "nt":
+        folders = [os.environ.get("PROGRAMDATA", ""), "~", os.environ.get("APPDATA", "")]
+    elif sys.platform == "darwin":
+        folders = ["/Library/Application Support", config, "~/Library/Application Support"]
+    else:
+        folders = [*(os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep), "", config]
+    places = [f"{folder}/pip/{name}" if folder else f"/etc/{name}" for folder in folders]
+    places += [f"~/.pip/{name}"] if os.name == "posix" else []
+    places += [f"{sys.prefix}/{name}", *([given] if given else [])]
+    return [os.path.expanduser(place) for place in places]  # noqa: PTH111
+
+
+class CertificateTrouble(NamedTuple):
+    """Why there was no connection by TLS."""
+
+    what: str
+    next: str
+
+
+def certificate_trouble(error: BaseException, *, variable: str = "REQUESTS_CA_BUNDLE") -> CertificateTrouble | None:
+    """Return what is wrong with a server's certificate, or this client's; None when it is something else.
+
+    ``variable`` names certificates to the client whose error it is.
+    """
+    for cause in causes_of(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            code, said = (
+                getattr(cause, "verify_code", 0),
+                getattr(cause, "verify_message", "") or "it cannot be verified",
+            )
+            if code in _OUT_OF_TIME:
+                return CertificateTrouble(
+                    f"the server's certificate {_OUT_OF_TIME[code]} by this machine's clock",
+                    "set the date and time of this machine; where they are right, the server's owner has to renew it",
+                )
+            if code in _OF_ANOTHER:
+                return CertificateTrouble(
+                    f"the server's certificate is for another host: {said.rstrip('.')}",
+                    "check the host in the URL; if it is right, its owner has to mend the certificate",
+                )
+            return CertificateTrouble(f"the server's certificate is not trusted: {said}", _trust_it(variable))
+        if isinstance(cause, ssl.SSLError) and str(cause.reason).endswith(_OF_CLIENT):
+            return CertificateTrouble(
+                f"the server refuses this client in TLS ({str(cause.reason).lower().replace('_', ' ')})",
+                _show_another(),
+            )
+    return None
+
+
+def _trust_it(variable: str) -> str:
+    found = trusted()
+    if found is None or variable not in {found.by, "REQUESTS_CA_BUNDLE"}:
+        return f"let {variable} name a file with the certificates of your organisation"
+    return f"add the certificate that signed it to {found.path}, which {found.by} names"
+
+
+def _show_another() -> str:
+    found = shown_to_servers()
+    if found is None:
+        return "it may want a certificate of yours: let PIP_CLIENT_CERT name a file with it and its key"
+    return f"it may not take the certificate in {found.path}, which {found.by} names: name another"
+
+
 def check_files() -> None:
     """Look at the files that HTTP clients read as the environment says: netrc, and certificates.
 
     Raises:
-        MachineError: one is a pipe or a device, which may never end, or a netrc is too large to be one.
+        MachineError: one is a pipe or a device, which may never end, certificates that are named are not there or are
+            none, or a netrc is too large to be one.
 
     """
     named = os.environ.get("NETRC")
@@ -129,3 +261,28 @@ def check_files() -> None:
                 if variable
                 else "move it away, or let NETRC name another file",
             )
+    file = os.environ.get("SSL_CERT_FILE")
+    for one in (trusted(), shown_to_servers(), Certificates(file, "SSL_CERT_FILE") if file else None):
+        if one is not None:
+            _check_certificates(one)
+
+
+def _check_certificates(found: Certificates) -> None:
+    """Refuse what is not there or holds none: some clients would not say so."""
+    try:
+        path = Path(found.path)
+        text = "-----BEGIN " if path.is_dir() else path.read_text(encoding="latin-1")
+    except (OSError, ValueError) as error:
+        unread = isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError)
+        what = f"cannot be read: {getattr(error, 'strerror', None)}" if unread else "do not exist"
+        raise MachineError(
+            f"the certificates that {found.by} names {what}",
+            where=found.path,
+            next=f"correct {found.by}, or unset it to trust what the system trusts",
+        ) from error
+    if "-----BEGIN " not in text:
+        raise MachineError(
+            f"the certificates that {found.by} names cannot be read: no certificate or crl found",
+            where=found.path,
+            next="name a file of certificates in PEM, or a folder that openssl rehash made",
+        )

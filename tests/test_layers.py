@@ -38,7 +38,7 @@ ROOMS = {
     "base": "errors files markers",
     "native": "base fetch restore",
     "target": "errors",
-    "checkpoints": "claims errors fetch files hubs tether urls",
+    "checkpoints": "claims errors fetch files hosts hubs tether urls",
     "resolve": "base errors files git hosts licenses markers target urls",
     "debian": "base environment errors files native restore tether urls",
     "lock": "checkpoints debian environment errors files hubs licenses resolve target urls",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kpack.checkpoints import clients
 from kpack.errors import IntegrityError, NetworkError
 from kpack.files import is_sha256
+from kpack.hosts import certificate_trouble
 from kpack.hubs import is_commit
 from kpack.urls import redacted
 
@@ -86,6 +87,8 @@ def _words(error: Exception) -> str:
 
 
 def _advice(error: Exception) -> str:
+    if (trouble := certificate_trouble(error, variable="SSL_CERT_FILE")) is not None:
+        return f"{trouble.next} (the Hub's client looks at SSL_CERT_FILE alone)"
     status = getattr(getattr(error, "response", None), "status_code", 0)
     if type(error).__name__ == "RevisionNotFoundError":
         return "name a branch, tag or commit that is there"

@@ -6,7 +6,6 @@ import contextlib
 import http.cookiejar
 import re
 import socket
-import ssl
 import threading
 import time
 import weakref
@@ -22,7 +21,16 @@ from kpack.fetch import trust
 from kpack.fetch.content import Facts
 from kpack.fetch.model import Patience
 from kpack.fetch.refusal import refusal
-from kpack.hosts import PROXY_REFUSES, causes_of, check_files, once_per_host, proxy_trouble
+from kpack.hosts import (
+    PROXY_REFUSES,
+    causes_of,
+    certificate_trouble,
+    check_files,
+    once_per_host,
+    proxy_trouble,
+    shown_to_servers,
+    trusted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,9 +175,8 @@ class Body:
 class Client:
     """A session shared by threads; ``connections`` are kept open per host.
 
-    Proxies and netrc are read from the environment by requests. Certificates: the first of REQUESTS_CA_BUNDLE,
-    CURL_CA_BUNDLE, PIP_CERT and SSL_CERT_FILE that is set, else what the operating system trusts. Making one raises
-    MachineError for a netrc or certificates that cannot be read.
+    Proxies and netrc are read from the environment by requests. Certificates: what the operating system trusts, and
+    what `kpack.hosts.trusted` names. Making one raises MachineError for a netrc or certificates that are not there.
     """
 
     def __init__(self, *, connections: int = 16, patience: Patience | None = None) -> None:
@@ -185,10 +192,10 @@ class Client:
         # The bytes that were hashed are the bytes of the file: no transfer compression.
         self.session.headers["Accept-Encoding"] = "identity"
         self.session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        path = trust.named()
-        if path is not None:
-            self.session.verify = path
-        adapter = trust.TrustingAdapter(path, connections=connections)
+        found = trusted()
+        if found is not None:
+            self.session.verify = found.path
+        adapter = trust.TrustingAdapter(found, shown_to_servers(), connections=connections)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
 
@@ -339,18 +346,12 @@ def _retry_after(text: str) -> float | None:
     return min(max(until - time.time(), 0.0), _LONGEST_RETRY_AFTER)
 
 
-_OUT_OF_TIME = {9: "is not valid yet", 10: "has expired"}
-"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: most often the clock is wrong."""
-
-
 def failure_of(error: BaseException, stall: float) -> Transient | Refused:
     """Say in a few words, none of them from a URL, what an exception of the client means."""
+    if (trouble := certificate_trouble(error)) is not None:
+        return Refused(trouble.what, trouble.next)
     causes = list(causes_of(error))
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            if cause.verify_code in _OUT_OF_TIME:
-                return Refused(f"the server's certificate {_OUT_OF_TIME[cause.verify_code]} by this machine's clock")
-            return Refused(f"the server's certificate is not trusted: {cause.verify_message}")
         if isinstance(cause, socket.gaierror):
             return Transient("the host's name cannot be resolved")
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests.RequestException):

@@ -194,10 +194,6 @@ def _odd(url: str, body: Body) -> bool:
 
 def advice_on(reason: str) -> str:
     """Return what to do about a URL that does not give its file."""
-    if "this machine's clock" in reason:
-        return "set the date and time of this machine; where they are right, its owner has to renew the certificate"
-    if "certificate" in reason:
-        return "set REQUESTS_CA_BUNDLE to your organisation's certificates"
     if _unauthorised(reason):
         return "check the credentials (in netrc, or in the URL of the index)"
     return "check the URL, or give a mirror (urls = […])"

@@ -1,4 +1,4 @@
-"""Whom HTTPS trusts: the certificates that the environment names, else what the system trusts, read once.
+"""Whom HTTPS trusts: what the system trusts and the certificates that the environment names, as pip does; read once.
 
 requests and truststore read all of them for each connection, which takes 40 ms of the processor every time: more than
 many a file that then comes over it.
@@ -6,7 +6,6 @@ many a file that then comes over it.
 
 from __future__ import annotations
 
-import os
 import ssl
 import sys
 import threading
@@ -22,17 +21,18 @@ from kpack.errors import MachineError
 if TYPE_CHECKING:
     import requests
 
-_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
+    from kpack.hosts import Certificates
 
 
 class TrustingAdapter(HTTPAdapter):
     """Verifies every connection by one context, which is made when the first one is asked for.
 
-    ``path`` is the file or folder of certificates, None for the system's; ``connections`` are kept open per host.
+    ``found`` are certificates beside the system's, None for none; ``shown`` is the client's own, for servers that want
+    one; ``connections`` are kept open per host.
     """
 
-    def __init__(self, path: str | None, *, connections: int) -> None:
-        self._path = path
+    def __init__(self, found: Certificates | None, shown: Certificates | None = None, *, connections: int) -> None:
+        self._found, self._shown = found, shown
         self._mutex = threading.Lock()
         self._made: ssl.SSLContext | None = None
         super().__init__(pool_connections=connections, pool_maxsize=connections)
@@ -66,48 +66,37 @@ class TrustingAdapter(HTTPAdapter):
     def _context(self) -> ssl.SSLContext:
         with self._mutex:
             if self._made is None:
-                self._made = _system() if self._path is None else _of(self._path)
+                made = _system() if self._found is None else _of(self._found)
+                if self._shown is not None:
+                    try:
+                        made.load_cert_chain(self._shown.path)
+                    except OSError as error:
+                        raise unreadable(self._shown, error) from error
+                self._made = made
             return self._made
 
 
-def named() -> str | None:
-    """Return the file or folder of certificates that the environment names, None where it names none.
-
-    Raises:
-        MachineError: it does not exist.
-
-    """
-    variable = _variable()
-    if variable is None:
-        return None
-    if not Path(os.environ[variable]).exists():
-        raise MachineError(
-            f"the certificates that {variable} names do not exist",
-            where=os.environ[variable],
-            next=f"correct {variable}, or unset it to trust what the system trusts",
-        )
-    return os.environ[variable]
-
-
-def _variable() -> str | None:
-    return next((name for name in _VARIABLES if os.environ.get(name)), None)
-
-
-def _of(path: str) -> ssl.SSLContext:
-    context = create_urllib3_context()
+def _of(found: Certificates) -> ssl.SSLContext:
+    """Return a context that trusts what the system trusts, and ``found``."""
+    context = _system()
     try:
-        if Path(path).is_dir():
-            context.load_verify_locations(capath=path)
+        if Path(found.path).is_dir():
+            context.load_verify_locations(capath=found.path)
         else:
-            context.load_verify_locations(cafile=path)
+            context.load_verify_locations(cafile=found.path)
     except OSError as error:
-        why = error.reason.replace("_", " ").lower() if isinstance(error, ssl.SSLError) else error.strerror
-        raise MachineError(
-            f"the certificates that {_variable()} names cannot be read: {why}",
-            where=path,
-            next="name a file of certificates in PEM, or a folder that openssl rehash made",
-        ) from error
+        raise unreadable(found, error) from error
     return context
+
+
+def unreadable(found: Certificates, error: OSError) -> MachineError:
+    """Return the error for certificates that are there and cannot be read."""
+    why = (error.reason or "ssl error").replace("_", " ").lower() if isinstance(error, ssl.SSLError) else error.strerror
+    return MachineError(
+        f"the certificates that {found.by} names cannot be read: {why}",
+        where=found.path,
+        next="name a file of certificates in PEM, or a folder that openssl rehash made",
+    )
 
 
 def _system() -> ssl.SSLContext:

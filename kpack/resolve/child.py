@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from kpack import urls
 from kpack.errors import IntegrityError, KpackError, MachineError, MisfitError, NetworkError, NoSolution
+from kpack.hosts import shown_to_servers, trusted
 from kpack.resolve.wire import MARK, Answer, Failure, RequiresAnswer, Underway, dumps, loads
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     """Called from other threads with a question's label and what its worker said on the way."""
 
 KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT", "PYTHONPATH"})
-"""The only variables of pip's and Python's that reach the worker: certificates, and where modules are."""
+"""The only variables of pip's and Python's that reach the worker: certificates, and where modules are. Of pip's files
+the same two values do."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -51,6 +53,9 @@ def surroundings() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("PIP_", "PYTHON", "UV_")) or name in KEPT
     }
+    for variable, found in (("PIP_CERT", trusted()), ("PIP_CLIENT_CERT", shown_to_servers())):
+        if found is not None and found.by not in os.environ:  # it stands in a file of pip's
+            kept[variable] = found.path
     return {**kept, "PIP_CONFIG_FILE": os.devnull, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
 
 

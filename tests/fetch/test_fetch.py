@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import ssl
-import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -32,9 +30,9 @@ from kpack.fetch import (
 )
 from kpack.fetch.client import Client, failure_of
 from kpack.fetch.content import HEAD
-from kpack.fetch.remote import advice_on
 from kpack.urls import Credentials, shown
 from tests.fetch.conftest import LASTING, PATIENCE, download, have, noise, sha
+from tests.support.certificates import self_signed, served
 from tests.support.origin import Fault, Origin
 
 if TYPE_CHECKING:
@@ -344,24 +342,14 @@ def test_certificates_that_are_not_there_are_said_by_their_variable(
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody trusts, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl")
-    path = tmp_path / "certificate.pem"
-    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
-    subprocess.run([openssl, *words], check=True, capture_output=True)
-    return path
+    return self_signed(tmp_path / "certificate.pem")
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE"])
 def test_certificates_of_the_environment_are_trusted_and_others_are_not(
     cache: Cache, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, str(certificate) + ".key")
-    with Origin(tls=context) as origin:
+    with Origin(tls=served(certificate)) as origin:
         wanted = download(origin, "/a", b"a")
         with pytest.raises(NetworkError, match="certificate is not trusted") as caught:
             have(wanted, cache)
@@ -370,18 +358,53 @@ def test_certificates_of_the_environment_are_trusted_and_others_are_not(
         assert have(wanted, cache).size == 1
 
 
-@pytest.mark.parametrize(("code", "words"), [(9, "not valid yet"), (10, "has expired")])
-def test_a_certificate_that_a_wrong_clock_refuses_is_said_to_be_so(code: int, words: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "words", "advice"),
+    [
+        (9, "is not valid yet by this machine's clock", "set the date and time"),
+        (10, "has expired by this machine's clock", "set the date and time"),
+        (62, "is for another host: of b", "check the host"),
+        (64, "is for another host: of b", "check the host"),
+        (18, "is not trusted: of b.", "let REQUESTS_CA_BUNDLE name"),
+    ],
+)
+def test_a_certificate_is_refused_in_words_of_its_own(code: int, words: str, advice: str) -> None:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_code, error.verify_message = code, "not shown"
-    said = str(failure_of(error, 1))
-    assert said == f"the server's certificate {'is ' if code == 9 else ''}{words} by this machine's clock"
-    assert advice_on(said).startswith("set the date and time")
+    error.verify_code, error.verify_message = code, "of b."
+    said = failure_of(error, 1)
+    assert str(said) == f"the server's certificate {words}"
+    assert said.advice.startswith(advice)
+
+
+def test_certificates_are_trusted_beside_the_system_s(
+    cache: Cache, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(self_signed(tmp_path / "other.pem")))
+    with Origin(tls=served(certificate)) as origin:
+        assert have(download(origin, "/a", b"a"), cache).size == 1
+
+
+@pytest.mark.parametrize("by", ["variable", "file"])
+def test_a_certificate_of_one_s_own_is_shown_to_who_wants_it(
+    cache: Cache, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    mine = self_signed(tmp_path / "mine.pem")
+    (tmp_path / "pip.conf").write_text(f"[global]\ncert = {certificate}\nclient-cert = {mine}\n")
+    with Origin(tls=served(certificate, clients=mine)) as origin:
+        monkeypatch.setenv("PIP_CERT", str(certificate))
+        with pytest.raises(NetworkError) as caught:
+            have(download(origin, "/a", b"a"), cache)
+        assert "eof" in caught.value.what or "PIP_CLIENT_CERT" in caught.value.next
+        if by == "variable":
+            monkeypatch.setenv("PIP_CLIENT_CERT", str(mine))
+        else:
+            monkeypatch.delenv("PIP_CERT")
+            monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+        assert have(download(origin, "/a", b"a"), cache).size == 1
 
 
 def test_certificates_are_read_once_for_all_connections(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, str(certificate) + ".key")
     made: list[ssl.SSLContext] = []
 
     def make() -> ssl.SSLContext:
@@ -390,7 +413,7 @@ def test_certificates_are_read_once_for_all_connections(certificate: Path, monke
 
     monkeypatch.setattr(trust, "create_urllib3_context", make)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with Origin(tls=context) as origin, Client() as client:
+    with Origin(tls=served(certificate)) as origin, Client() as client:
         origin.files["/a"] = b"a"
         assert not made  # nothing is read before it is needed
         with client.open(f"{origin.url}/a"), client.open(f"{origin.url}/a"):

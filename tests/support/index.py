@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import sys
 import threading
 import urllib.parse
@@ -35,7 +36,7 @@ class _Server(ThreadingHTTPServer):
     """One to which a client that goes away in the middle of an answer is no news."""
 
     def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
@@ -59,6 +60,8 @@ class IndexServer:
     files: dict[str, list[ServedFile]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     intercept: Callable[[BaseHTTPRequestHandler], bool] | None = None
+    tls: ssl.SSLContext | None = None
+    """Serve https with this certificate."""
     _server: ThreadingHTTPServer | None = None
 
     def add(self, wheel: Path, **facts: object) -> Path:
@@ -71,7 +74,7 @@ class IndexServer:
     def root(self) -> str:
         """``http://127.0.0.1:PORT``."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def url(self) -> str:
@@ -92,6 +95,10 @@ class IndexServer:
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 

@@ -10,7 +10,7 @@ from pip._internal.exceptions import HashMismatch, InstallationSubprocessError, 
 from pip._vendor.requests import RequestException, utils
 
 from kpack import urls
-from kpack.hosts import proxy_trouble
+from kpack.hosts import certificate_trouble, proxy_trouble
 from kpack.resolve.wire import Failure
 
 if TYPE_CHECKING:
@@ -37,12 +37,15 @@ def network(error: BaseException, asked: Iterable[str]) -> Failure | None:
     trouble = proxy_trouble(url.removeprefix("git+"), found, utils) if url else None
     if trouble is not None:
         return Failure(kind="network", host=urls.shown(url), text=trouble.what, next=trouble.next)
+    certificate = certificate_trouble(found)
     return Failure(
         kind="network",
         host=urls.shown(url) if url else "the index",
-        text=_reason(found),
+        text=certificate.what if certificate else _reason(found),
         status=getattr(getattr(found, "response", None), "status_code", None),
-        next="check the URL in packages and the network, and try again" + (_LET_GO if _COMMIT.search(url) else ""),
+        next=certificate.next
+        if certificate
+        else "check the URL in packages and the network, and try again" + (_LET_GO if _COMMIT.search(url) else ""),
     )
 
 

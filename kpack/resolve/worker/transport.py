@@ -14,7 +14,7 @@ from pip._vendor.requests.exceptions import ChunkedEncodingError, ContentDecodin
 from pip._vendor.urllib3.exceptions import HTTPError, ProtocolError
 
 from kpack import urls
-from kpack.hosts import PROXY_REFUSES, proxy_trouble
+from kpack.hosts import PROXY_REFUSES, certificate_trouble, proxy_trouble
 from kpack.resolve.worker.watch import Watch
 from kpack.resolve.worker.web import LARGEST, WORKERS, Response, Undecodable, Unreachable
 
@@ -125,6 +125,8 @@ class Transport:
                 if not left or not isinstance(error, ChunkedEncodingError | ProtocolError):
                     if trouble := _of_proxy(url, error):
                         raise trouble from error
+                    if found := certificate_trouble(error):
+                        raise Unreachable(url, found.what, advice=found.next) from error
                     raise Unreachable(url, "its answer does not end" if watch.ended else _reason(error)) from error
             time.sleep(pause)
         raise AssertionError("the last try returns or raises")
@@ -232,9 +234,6 @@ def _reason(error: BaseException) -> str:
         ("getaddrinfo", "the name is not known to DNS"),
         ("name resolution", "the name is not known to DNS"),
         ("refused", "the connection was refused"),
-        ("certificate is not yet valid", "its certificate is not valid yet by this machine's clock"),
-        ("certificate has expired", "its certificate has expired by this machine's clock"),
-        ("certificate", "its certificate is not trusted"),
         ("timed out", "no answer in time"),
         ("timeout", "no answer in time"),
         ("unreachable", "the network is unreachable"),
