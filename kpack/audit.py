@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kpack import DISTRIBUTION, tether, urls
-from kpack.errors import MachineError, NetworkError, UsageError
+from kpack import tether, urls
+from kpack.errors import MachineError, NetworkError, UsageError, installing
 from kpack.files import parsed
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def audit(
     if importlib.util.find_spec("pip_audit") is None:
         raise MachineError(
             "kpack audit asks pip-audit, which kpack's own Python does not have",
-            next=f'pip install "{DISTRIBUTION}[audit]"',
+            next=installing("audit"),
         )
     if osv_url is not None and not urls.is_web(osv_url):
         raise UsageError(

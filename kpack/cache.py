@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from kpack import claims
 from kpack.errors import IntegrityError, MachineError, UsageError, room_advice
-from kpack.files import OddFileError, is_sha256, open_regular, sha256_of, vacate
+from kpack.files import OddFileError, is_sha256, lenient, open_regular, permit, sha256_of, vacate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -206,8 +206,9 @@ class Cache:
         if not hashed and (found := sha256_of(temporary)) != sha256:
             raise IntegrityError(f"sha256 is {found}, not {sha256}", where=temporary.name)
         try:
-            temporary.chmod(0o444)
-            os.utime(temporary)
+            permit(temporary, 0o444)
+            with lenient():
+                os.utime(temporary)
             for _ in range(3):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 vacate(place)
@@ -332,8 +333,9 @@ class Cache:
         )
 
     def _unusable(self, error: OSError) -> MachineError:
+        room = f"{found}, or " if (found := room_advice(error)) else ""
         return MachineError(
             f"the cache cannot be used: {error.strerror or error}",
             where=str(error.filename or self.root),
-            next=f"{room_advice(error) or 'free some space'}, or set KPACK_CACHE to a folder that can be written",
+            next=f"{room}set KPACK_CACHE to a folder that can be written",
         )

@@ -2,11 +2,15 @@
 
 A temporary file or folder is locked by the process that made it for as long as it writes there. What is left of a
 process that was killed has no lock any more; whoever comes next to the same place removes it.
+
+Some file systems know no locks (NFS without its daemon, Lustre as many clusters mount it, some of FUSE). There what is
+young may be somebody's, and stays.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _CLAIM = ".claim"
+_YOUNG = 24 * 3600
+"""Seconds during which a temporary file that nobody can lock may still have a process that writes it."""
+_LOCKLESS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+"""What a file system without locks answers."""
 _HELD: set[str] = set()
 """Temporary files and folders of this process."""
 
@@ -44,19 +52,21 @@ def drop() -> None:
 
 
 @contextlib.contextmanager
-def locked(stream: IO[Any], on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(stream: IO[Any], on_wait: Callable[[], None] | None = None) -> Iterator[bool]:
     """Hold the operating system's lock on an open file; the death of its owner frees it.
 
-    While somebody else has it, ``on_wait`` is called ten times a second, and may raise to give up.
+    While somebody else has it, ``on_wait`` is called ten times a second, and may raise to give up. False is yielded
+    where the file system knows no locks: nobody is kept out then.
     """
-    while not _lock(stream):
+    while (mine := _lock(stream)) is False:
         if on_wait is not None:
             on_wait()
         time.sleep(0.1)
     try:
-        yield
+        yield bool(mine)
     finally:
-        _unlock(stream)
+        if mine:
+            _unlock(stream)
 
 
 def claim(stream: IO[Any], path: str | Path) -> bool:
@@ -64,7 +74,7 @@ def claim(stream: IO[Any], path: str | Path) -> bool:
 
     Closing ``stream`` ends the claim.
     """
-    return _lock(stream) and _is(stream, path)
+    return _lock(stream) is not False and _is(stream, path)
 
 
 @contextlib.contextmanager
@@ -110,7 +120,10 @@ def _sweep(path: Path, place: Path | None) -> None:
         if path.is_symlink() or not path.is_file():
             return
         with path.open("r+b") as stream:
-            if claim(stream, path):
+            mine = _lock(stream)
+            if mine is None:
+                mine = time.time() - os.fstat(stream.fileno()).st_mtime > _YOUNG
+            if mine and _is(stream, path):
                 if place is not None:
                     shutil.rmtree(place, ignore_errors=True)
                 path.unlink()
@@ -126,7 +139,7 @@ def _is(stream: IO[Any], path: str | Path) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(stream: IO[Any]) -> bool:
+    def _lock(stream: IO[Any]) -> bool | None:
         stream.seek(0)
         try:
             msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
@@ -141,11 +154,16 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(stream: IO[Any]) -> bool:
+    def _lock(stream: IO[Any]) -> bool | None:
+        """Return whether the lock is ours now; None where nobody can tell."""
         try:
             fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno in _LOCKLESS:
+                return None
+            raise
         return True
 
     def _unlock(stream: IO[Any]) -> None:

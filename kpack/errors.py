@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import sys
 from enum import IntEnum
+from pathlib import Path
 from typing import ClassVar
+
+from kpack import DISTRIBUTION
 
 
 class ExitCode(IntEnum):
@@ -103,3 +107,16 @@ _OF_ROOM = {
 def room_advice(error: OSError) -> str | None:
     """Return what to do about a file that found no room; None for an error of another kind."""
     return _OF_ROOM.get(error.errno or 0)
+
+
+def installing(extra: str = "") -> str:
+    """Return the words that bring an extra, or without one the newest kpack, to where this kpack is installed.
+
+    What ``pip install`` says would not reach the environments of ``uv tool`` and of pipx.
+    """
+    wanted = f"'{DISTRIBUTION}[{extra}]'" if extra else DISTRIBUTION
+    if Path(sys.prefix, "uv-receipt.toml").is_file():
+        return f"uv tool {'install' if extra else 'upgrade'} {wanted}"
+    if Path(sys.prefix, "pipx_metadata.json").is_file():
+        return f"pipx {'install --force' if extra else 'upgrade'} {wanted}"
+    return f"pip install {'' if extra else '-U '}{wanted}"

@@ -39,6 +39,7 @@ LARGEST_KEPT = 128 << 20
 _LONGEST_PREFIX = 100
 """Bytes of a file's name that its temporary name begins with."""
 
+_NOT_KEPT = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _ASKING = threading.Lock()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -229,7 +230,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
             yield stream
             stream.flush()
             # Still claimed: nobody takes it for a left-over.
-            os.chmod(name, mode & ~_umask())  # noqa: PTH101 - a name from mkstemp
+            permit(name, mode & ~_umask())
             os.replace(name, path)  # noqa: PTH105
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
@@ -241,6 +242,22 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BufferedRandom]:
                 next=room_advice(error) or "choose another file or folder",
             ) from error
         raise
+
+
+def permit(path: str | Path, mode: int) -> None:
+    """Give a file of this process its permissions, where the file system has any (FAT and some of FUSE have none)."""
+    with lenient():
+        os.chmod(path, mode)  # noqa: PTH101 - also of names from mkstemp
+
+
+@contextlib.contextmanager
+def lenient() -> Iterator[None]:
+    """Go on where a file system refuses to keep the mode or the time of a file that is this process's own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_KEPT:
+            raise
 
 
 def _is_odd(path: Path) -> bool:

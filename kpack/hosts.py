@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from kpack import urls
 from kpack.errors import MachineError
+from kpack.files import LARGEST, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -271,7 +272,7 @@ def _check_certificates(found: Certificates) -> None:
     """Refuse what is not there or holds none: some clients would not say so."""
     try:
         path = Path(found.path)
-        text = "-----BEGIN " if path.is_dir() else path.read_text(encoding="latin-1")
+        held = path.is_dir() or b"-----BEGIN " in read_bounded(path, LARGEST)
     except (OSError, ValueError) as error:
         unread = isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError)
         what = f"cannot be read: {getattr(error, 'strerror', None)}" if unread else "do not exist"
@@ -280,7 +281,7 @@ def _check_certificates(found: Certificates) -> None:
             where=found.path,
             next=f"correct {found.by}, or unset it to trust what the system trusts",
         ) from error
-    if "-----BEGIN " not in text:
+    if not held:
         raise MachineError(
             f"the certificates that {found.by} names cannot be read: no certificate or crl found",
             where=found.path,

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from kpack import DISTRIBUTION
+from kpack.errors import installing
 from kpack.files import sha256_of
 from tests.support.long import long_list
 
@@ -124,3 +125,19 @@ def test_two_builds_from_two_folders_on_two_days_are_the_same_bytes(tmp_path: Pa
         digests.append({path.name: sha256_of(path) for path in (tmp_path / name).iterdir() if path.is_file()})
     assert len(digests[0]) == 2
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("mark", "extra", "newest"),
+    [
+        ("pyvenv.cfg", "pip install 'kaggle-kpack[hf]'", "pip install -U kaggle-kpack"),
+        ("uv-receipt.toml", "uv tool install 'kaggle-kpack[hf]'", "uv tool upgrade kaggle-kpack"),
+        ("pipx_metadata.json", "pipx install --force 'kaggle-kpack[hf]'", "pipx upgrade kaggle-kpack"),
+    ],
+)
+def test_advice_to_install_reaches_where_kpack_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, extra: str, newest: str
+) -> None:
+    tmp_path.joinpath(mark).touch()
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    assert (installing("hf"), installing()) == (extra, newest)

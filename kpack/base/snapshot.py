@@ -25,12 +25,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kpack import DISTRIBUTION
 from kpack.base.model import BaseDistribution, BaseImage, NativeRecord, Removal
 from kpack.base.pip_inspect import is_report, snapshot_of
 from kpack.base.reader import Reader, parse, read
 from kpack.base.shipped import names, nearest, place, preloaded_in
-from kpack.errors import UsageError
+from kpack.errors import UsageError, installing
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -130,7 +129,7 @@ class _Snapshot(Reader):
             raise UsageError(
                 f"not a snapshot of format {FORMAT}, the one that this kpack reads",
                 where=f"{self.path}: kpack-base",
-                next=f"update kpack (pip install -U {DISTRIBUTION}), or make the file anew with `kpack probe`",
+                next=f"update kpack ({installing()}), or make the file anew with `kpack probe`",
             )
         for key in data:
             self.expect(key in _KEYS, key, "unknown key")

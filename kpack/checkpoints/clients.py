@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, NamedTuple
 
-from kpack import DISTRIBUTION
-from kpack.errors import UsageError
+from kpack.errors import UsageError, installing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -35,7 +34,7 @@ def missing(scheme: str, where: str = "") -> UsageError:
     return UsageError(
         f"{scheme}:// needs the package {client.module}",
         where=where,
-        next=f"pip install '{DISTRIBUTION}[{client.extra}]'",
+        next=installing(client.extra),
     )
 
 

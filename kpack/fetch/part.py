@@ -228,11 +228,11 @@ class _Writer:
 
 def cannot_write(error: OSError, path: Path) -> MachineError:
     """Return the error to raise when the disk says no."""
-    room = room_advice(error) or "free some space"
+    room = f"{found}, or " if (found := room_advice(error)) else ""
     return MachineError(
         f"cannot write a download: {error.strerror or error}",
         where=str(path),
-        next=f"{room}, or set KPACK_CACHE to a folder on another disk; what is there already is kept",
+        next=f"{room}set KPACK_CACHE to a folder on another disk; what is there already is kept",
     )
 
 
@@ -240,9 +240,11 @@ def cannot_write(error: OSError, path: Path) -> MachineError:
 def opened(folder: Path, key: str, on_wait: Callable[[], None]) -> Iterator[Part]:
     """Open the partial file called ``key`` in ``folder`` for this thread alone.
 
-    ``on_wait`` is called before waiting for another process that has it.
+    ``on_wait`` is called before waiting for another process that has it. Where the file system knows no locks, the file
+    is called otherwise, so that nobody else has it.
     """
     path = folder / f"{key}.part"
+    private = folder / f"{key}.{os.getpid()}-{threading.get_ident()}.part"
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -250,7 +252,13 @@ def opened(folder: Path, key: str, on_wait: Callable[[], None]) -> Iterator[Part
             stream = path.open("a+b")
         except OSError as error:
             raise cannot_write(error, path) from error
-        with stream, locked(stream, on_wait):
+        with stream, locked(stream, on_wait) as mine:
+            if not mine and path != private:
+                with contextlib.suppress(OSError):
+                    if not path.stat().st_size:
+                        path.unlink()
+                path = private
+                continue
             # Whoever had the lock before may have moved the file into the cache: then it has another name now.
             try:
                 same = os.path.samestat(path.stat(), os.fstat(stream.fileno()))

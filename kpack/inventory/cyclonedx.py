@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from kpack import __version__
-from kpack.errors import UsageError
+from kpack.errors import UsageError, installing
 
 if TYPE_CHECKING:
     from cyclonedx.model import Property
@@ -32,7 +32,7 @@ def bill_of_materials(inventory: Holdings) -> str:
     except ImportError as error:
         raise UsageError(
             "a CycloneDX document is written by cyclonedx-python-lib, which is not installed",
-            next='pip install "kaggle-kpack[sbom]"',
+            next=installing("sbom"),
         ) from error
     whole = Component(
         name=inventory.name, version=inventory.id[:12], type=ComponentType.APPLICATION, bom_ref=f"pack:{inventory.id}"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
-from kpack import DISTRIBUTION
-from kpack.errors import UsageError
+from kpack.errors import UsageError, installing
 from kpack.files import is_sha256
 from kpack.lock.make import WHEEL_NAME
 from kpack.lock.table import Table
@@ -42,9 +41,7 @@ def files_of(data: dict[str, Any], where: str, root: Table) -> Files:
     try:
         pylock = Pylock.from_dict(data)
     except PylockUnsupportedVersionError as error:
-        raise UsageError(
-            str(error), where=where, next=f"update kpack (pip install -U {DISTRIBUTION}), or lock anew"
-        ) from error
+        raise UsageError(str(error), where=where, next=f"update kpack ({installing()}), or lock anew") from error
     except PylockValidationError as error:
         raise root.error(f"not valid after PEP 751: {error.message}", error.context or "") from error
     _only(data, _ROOT_KEYS, root, "")

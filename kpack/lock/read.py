@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kpack import DISTRIBUTION
 from kpack.checkpoints import LockedCheckpoint
 from kpack.environment import toml
 from kpack.environment.checkpoints import Landed, normal_path
-from kpack.errors import IntegrityError, MachineError, UsageError
+from kpack.errors import IntegrityError, MachineError, UsageError, installing
 from kpack.files import OddFileError, read_bounded
 from kpack.hubs import is_plain, on_a_hub
 from kpack.lock.make import check_files
@@ -93,7 +92,7 @@ def loads(text: str, where: str) -> Lock:
         raise UsageError(
             f"lock format {version}, and this kpack reads {FORMAT}",
             where=f"{where}: tool.kpack.format",
-            next=f"update kpack (pip install -U {DISTRIBUTION}), or lock anew with `kpack lock`",
+            next=f"update kpack ({installing()}), or lock anew with `kpack lock`",
         )
     digest = table.sha256("digest")
     lock = _lock(table, files_of(data, where, root))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kpack import DISTRIBUTION
-from kpack.errors import IntegrityError, KpackError
+from kpack.errors import IntegrityError, KpackError, installing
 from kpack.lock.read import loads
 from kpack.lock.write import dumps
 
@@ -33,7 +32,7 @@ def validated(lock: Lock, where: str) -> str:
     raise IntegrityError(
         f"no build would take this lock, so it is not written: {what}",
         where=culprit or where,
-        next=f"{advice}; the newest kpack (pip install -U {DISTRIBUTION}) may know a way",
+        next=f"{advice}; the newest kpack ({installing()}) may know a way",
     )
 
 

@@ -11,8 +11,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from kpack import DISTRIBUTION
-from kpack.errors import NetworkError, UsageError
+from kpack.errors import NetworkError, UsageError, installing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +123,7 @@ class Kaggle:
                     f"Kaggle's client does not understand the answer ({type(error).__name__})",
                     where=where,
                     next="check that nothing answers in Kaggle's place (a proxy, a login page)\n"
-                    f"pip install --upgrade '{DISTRIBUTION}[kaggle]'",
+                    + installing("kaggle"),
                 )
                 break
             except requests.RequestException as error:
@@ -158,7 +157,7 @@ def connect() -> Kaggle:
 
     """
     if importlib.util.find_spec("kaggle") is None or importlib.util.find_spec("kagglesdk") is None:
-        raise UsageError("this needs Kaggle's own client", next=f"pip install '{DISTRIBUTION}[kaggle]'")
+        raise UsageError("this needs Kaggle's own client", next=installing("kaggle"))
     import requests
 
     failure: NetworkError | UsageError
@@ -178,9 +177,7 @@ def connect() -> Kaggle:
             next="check the network and the proxy",
         )
     except ImportError as error:
-        failure = UsageError(
-            f"Kaggle's own client cannot be imported: {error}", next=f"pip install --upgrade '{DISTRIBUTION}[kaggle]'"
-        )
+        failure = UsageError(f"Kaggle's own client cannot be imported: {error}", next=installing("kaggle"))
     else:
         values = api.config_values
         kept = {str(values[key]) for key in ("token", "key") if values.get(key)}

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from kpack import DISTRIBUTION
-from kpack.errors import MachineError
+from kpack.errors import MachineError, installing
 from kpack.rehearse.real import install
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def need_client() -> None:
     if missing:
         raise MachineError(
             f"a notebook is run with {' and '.join(missing)}, which kpack's own Python does not have",
-            next=f'pip install "{DISTRIBUTION}[rehearse]"',
+            next=installing("rehearse"),
         )
 
 

@@ -60,7 +60,8 @@ class Stage:
             raise MachineError(
                 f"it cannot make a virtual environment: {made.stderr.strip().rpartition(chr(10))[2]}",
                 where=str(self.interpreter.path),
-                next="install its venv module (python3-venv on Debian), or name another with --python",
+                next="install its venv module (python3-venv on Debian), name another with --python, or let KPACK_CACHE "
+                f"name a folder whose file system has links and permissions, if {self.env.parent} has none",
             )
         return next((self.env / "lib").glob("python3.*")) / "site-packages"
 

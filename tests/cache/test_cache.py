@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpack import files
 from kpack.cache import Cache, default_root
 from kpack.claims import locked
 from kpack.errors import IntegrityError, MachineError, UsageError
+from kpack.fetch.part import opened
 from tests.support.odd_files import put
 
 if TYPE_CHECKING:
@@ -260,3 +263,47 @@ def test_what_is_no_file_is_not_in_the_cache_and_gives_way(cache: Cache, kind: s
     put(cache.path(sha256), "pipe")
     assert [(one.sha256, one.found) for one in cache.verify()] == [(sha256, "is not a regular file")]
     assert cache.find(sha256) is None
+
+
+def lockless(*_: object) -> None:
+    raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+
+def test_a_file_system_without_locks_holds_a_cache(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcntl.flock", lockless)
+    with cache.temporary() as place:
+        place.joinpath("w").write_bytes(b"w")
+        with cache.temporary() as other:  # who comes next cannot tell that the first is alive: it stays
+            assert other != place
+            assert place.joinpath("w").exists()
+        cache.adopt(place / "w", digest(b"w"))
+    assert list((cache.root / "tmp").iterdir()) == []
+    left = cache.root / "tmp/old.claim"
+    left.touch()
+    left.with_suffix("").mkdir()
+    os.utime(left, (1, 1))
+    with cache.temporary():
+        assert not left.exists()
+
+
+def test_downloads_without_locks_have_a_file_each(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcntl.flock", lockless)
+    with opened(cache.parts_dir, "a" * 64, lambda: None) as part:
+        assert [path.name for path in cache.parts_dir.iterdir()] == [part.path.name]
+        assert str(os.getpid()) in part.path.name
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_file_system_without_permissions_and_times_holds_a_cache(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.find(cache.add(b"w")) is not None
+    files.write_text(cache.root / "note", "x")
+    monkeypatch.setattr(os, "utime", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+    with pytest.raises(MachineError, match="broken"):
+        cache.add(b"v")
