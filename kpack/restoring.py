@@ -24,7 +24,25 @@ def look():
     os.read(watched, 1)
     os.kill(os.getpid(), 9)
 threading.Thread(target=look, daemon=True).start()
-sys.stdout = os.fdopen(said, "w", closefd=False) if said != 1 else sys.stdout
+class Answer:
+    def __init__(self, other):
+        self.other = other
+        self.last = ""
+    def write(self, text):
+        last, self.last = self.last, text
+        if text.startswith(('{"pack": ', '{"error": ')) and text.rstrip().endswith("}"):
+            data = text.rstrip().encode("ascii") + b"\\n"
+            while data:
+                data = data[os.write(said, data):]
+        elif self.other is not None and not (text == "\\n" and last.startswith("{")):
+            self.other.write(text)
+        return len(text)
+    def flush(self):
+        if self.other is not None:
+            self.other.flush()
+    def __getattr__(self, name):
+        return getattr(self.other, name)
+sys.stdout = Answer(sys.stdout) if said != 1 else sys.stdout
 os.write(told, b"Python ")
 import base64, bisect, collections, contextlib, csv, glob, hashlib, heapq, io, mmap, re, shutil, struct, sysconfig, zlib
 words = sys.stdin.buffer.readline()
@@ -49,10 +67,12 @@ sys.exit(code)
 """Runs the bootstrap, which kpack has checked, in another interpreter; the current folder can shadow nothing.
 
 It is started before the pack is read, imports what the engine will, and waits for the bootstrap; its first line is
-one that no shell takes. It says by a pipe when the bootstrap began and when it ended, having told what came of it:
-any code that the interpreter runs at its start may end it instead, with whatever exit code. What a stream did not
-take, which the engine has told, must not make another exit code of the interpreter's end. It dies with kpack, which
-holds the other end of a pipe (`kpack.tether` would keep Ctrl-C from it): the next restore takes back what it had begun.
+one that no shell takes. What is written to its stdout is the engine's answer, an object of JSON in one piece, or noise
+of whatever else runs in that interpreter (threads, what is left to its end). It says by a pipe when the bootstrap
+began and when it ended, having told what came of it: any code that the interpreter runs at its start may end it
+instead, with whatever exit code. What a stream did not take, which the engine has told, must not make another exit
+code of the interpreter's end. It dies with kpack, which holds the other end of a pipe (`kpack.tether` would keep
+Ctrl-C from it): the next restore takes back what it had begun.
 """
 
 
@@ -76,7 +96,7 @@ def run_engine(
 ) -> subprocess.CompletedProcess[bytes]:
     """Restore the pack at ``path`` and return the finished process; its exit code is that of `kpack.errors`.
 
-    ``expect`` is the id that the pack must have. With ``capture`` the engine's output is in the result.
+    ``expect`` is the id that the pack must have. With ``capture`` the answer, an object of JSON, is in the result.
 
     Raises:
         UsageError: neither an interpreter nor a folder is named.

@@ -43,6 +43,42 @@ def test_what_the_interpreter_prints_at_its_start_is_not_in_the_answer(kernel: P
     assert "before the restore began" in json.loads(done.stdout)["error"]["what"]
 
 
+NOISE = {
+    "at the end": "import atexit; atexit.register(print, 'bye')",
+    "from a thread": """
+import threading
+def speak():
+    while True:
+        print("x", flush=True)
+threading.Thread(target=speak, daemon=True).start()
+""",
+    "whenever a file is opened": """
+import builtins
+first = builtins.open
+def opened(*words, **more):
+    print("{opened}")
+    return first(*words, **more)
+builtins.open = opened
+""",
+    "nothing, without stdout": "import os, sys; sys.stdout = None",
+}
+
+
+@pytest.mark.parametrize("when", NOISE)
+def test_what_the_interpreter_prints_later_is_not_in_the_answer(kernel: Path, tmp_path: Path, when: str) -> None:
+    lib = kit.purelib(kernel)
+    (lib / "sitecustomize.py").write_text(NOISE[when])
+    pack = kit.make_pack(tmp_path / "pack", [make_wheel(tmp_path, "thing")]).path
+    done = cli("restore", pack, "--python", kernel, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["installed"] == [{"name": "thing", "version": "1.0"}]
+    (lib / "other-1.0.dist-info").mkdir()
+    (lib / "other-1.0.dist-info/METADATA").write_text("Name: other\nVersion: 1.0\n")
+    other = kit.make_pack(tmp_path / "other", [make_wheel(tmp_path, "other", "2.0")]).path
+    done = cli("restore", other, "--python", kernel, "--json")
+    assert json.loads(done.stdout)["error"]["code"] == done.returncode == 6
+
+
 @pytest.mark.parametrize("ends", ["sys.exit(9)", "sys.exit(0)", "os._exit(0)", "os.kill(os.getpid(), 9)"])
 @pytest.mark.parametrize("answer", [(), ("--json",)], ids=["text", "json"])
 def test_an_interpreter_that_ends_at_its_start_is_no_success_and_not_silent(
