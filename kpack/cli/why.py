@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from kpack.base import BaseImage
     from kpack.base.dependents import Dependent
+    from kpack.lock import Lock
     from kpack.lock.why import Explanation
 
 _SHOWN = 8
@@ -38,18 +39,11 @@ def why(session: Session, name: str, *, as_json: bool) -> None:
     kpack why tokenizers
     kpack why numpy --json
     """
-    from packaging.utils import InvalidName, canonicalize_name
-
     from kpack.lock import why as reasons
 
-    try:
-        wanted = canonicalize_name(name, validate=True)
-    except InvalidName as error:
-        raise UsageError(
-            f"{name!r:.80} is not the name of a distribution", next="write it as in packages, without version: numpy"
-        ) from error
     project = projects.Project.find(session.config)
     lock = project.lock
+    wanted = _meant(name, lock)
     known = reasons.names(lock) if lock is not None else set()
     bases = _bases(project, needed=lock is None)
     images = [base for base in bases if wanted in base.distributions or wanted in base.unknown]
@@ -74,6 +68,32 @@ def why(session: Session, name: str, *, as_json: bool) -> None:
         tell(row.sentence)
     if lock is None:
         say("There is no lock yet: kpack lock says what a pack would bring.")
+
+
+def _meant(word: str, lock: Lock | None) -> NormalizedName:
+    """Return the name that a word is for: of a package, in a requirement, or of what an entry of packages brings.
+
+    Raises:
+        UsageError: it is none of these.
+
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    from kpack.restore.deb import NAME
+
+    if NAME.match(word):  # libstdc++6 is no name of a distribution
+        return canonicalize_name(word)
+    for pin in (pin for target in (lock.targets if lock is not None else ()) for pin in target.packed):
+        if any(need.requirement.rstrip("/") == word.rstrip("/") for need in pin.needed_by if not need.by):
+            return pin.name
+    try:
+        return canonicalize_name(Requirement(word).name)
+    except InvalidRequirement as error:
+        raise UsageError(
+            f"{word!r:.80} is neither the name of a distribution nor an entry of packages",
+            next="write a name (numpy), or an entry as it stands in kaggle-env.toml and its lock",
+        ) from error
 
 
 def _bases(project: projects.Project, *, needed: bool) -> Sequence[BaseImage]:

@@ -18,7 +18,7 @@ from kpack.files import sha256_of
 from kpack.lock import dumps, from_resolution
 from kpack.lock import load as load_lock
 from kpack.pack.layout import content_of
-from kpack.resolve.model import HeldBack
+from kpack.resolve.model import HeldBack, Need
 from kpack.target import marker_environment
 from tests.support.kernels import base, environment, pin, resolution, target, use, wheel
 from tests.support.wheels import make_wheel
@@ -89,6 +89,20 @@ def test_why_tells_people_and_machines(project: Path, capsys: pytest.CaptureFixt
     (row,) = json.loads(call(capsys, "why", "lightning", "--json")[1])["targets"]
     assert row["if_excluded"]["packed"] == ["lightning", "tokenizers"]
     assert row["if_excluded"]["leans"] == ["torch"]
+
+
+def test_why_takes_what_kaggle_env_toml_says_and_names_that_only_debian_has(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forked = pin("lightning", "2.5", needed_by=(Need(by="", requirement="./forks/light/"),))
+    found = resolution((target(base({}, name="kernel")), [forked]))
+    lock = project / "pylock.kaggle-env.toml"
+    lock.write_text(dumps(from_resolution(environment("lightning"), found, meaning="0" * 64)))
+    for entry in ("./forks/light", "./forks/light/", "Lightning>=2"):
+        assert call(capsys, "why", entry)[1].startswith("lightning 2.5 in kernel: packed")
+    (project / "pylock.kaggle-env.toml").unlink()
+    (project / "kaggle-env.toml").write_text('name = "x"\nbase = "kaggle-gpu-py312-2026-08"\n')
+    assert "a system package of the image" in call(capsys, "why", "libstdc++6")[1]
 
 
 def test_why_of_a_stranger_points_to_the_nearest_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,9 +185,9 @@ def test_why_tells_what_a_replace_in_a_shipped_image_would_break(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("", "is not the name of a distribution"),
-        ("numpy==1", "is not the name of a distribution"),
-        ("../x", "is not the name of a distribution"),
+        ("", "is neither the name of a distribution nor"),
+        ("numpy 1", "is neither the name of a distribution nor"),
+        ("../x", "is neither the name of a distribution nor"),
         ("sklearn", "the module 'sklearn' is of scikit-learn"),
         ("cv2", "opencv-"),
         ("tensorflo", "did you mean 'tens"),
