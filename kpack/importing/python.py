@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import sys
-import warnings
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from kpack.importing.constants import Constants, dotted
 from kpack.importing.finding import Lines
 from kpack.importing.functions import Function, Given, function
 from kpack.importing.harvest import Import, Line
+from kpack.syntax import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,9 +28,6 @@ _SHOWN, _ROWS = 300, 8
 
 _NESTED, _FOLLOWED = 4, 2000
 """How deep functions that call each other are followed, and how many calls of them, at most."""
-
-_UNREAD = (SyntaxError, ValueError, RecursionError, MemoryError)
-"""What the parser raises for what is no Python, or is built to be too much of it."""
 
 
 class PythonReader:
@@ -62,7 +59,7 @@ class PythonReader:
         rows = text.split("\n")
         for first, last in _parts(text, rows):
             part = "\n".join(rows[first:last])
-            tree = _parsed(part)
+            tree = parsed(part)
             if tree is not None:
                 self._walk(tree, rows, cell, magics, first, at)
                 continue
@@ -368,21 +365,9 @@ def _here(logical: shell.ShellLine, line: Line, reader: PythonReader) -> None:
         commands.run(logical.text, line, reader.sitting, reader.script)
 
 
-def _parsed(text: str) -> ast.AST | None:
-    """Return the tree of a text; None when it is no Python."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a "\d" in somebody's notebook is not kpack's to complain about
-            tree = compile(text, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    except _UNREAD:
-        return None
-    assert isinstance(tree, ast.AST)
-    return tree
-
-
 def _parts(text: str, rows: list[str]) -> Iterator[tuple[int, int]]:
     """Yield the whole text if it is Python; else each of its outermost statements, so that one fault spoils one."""
-    if _parsed(text) is not None:
+    if parsed(text) is not None:
         yield 0, len(rows)
         return
     start = 0

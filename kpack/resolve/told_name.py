@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from kpack.files import read_bounded
+from kpack.syntax import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def told_name(project: Path) -> NormalizedName | None:
     for filename, reader in readers.items():
         try:
             found = reader(read_bounded(project / filename, _LARGEST).decode("utf-8"))
-        except (OSError, ValueError, SyntaxError, RecursionError, configparser.Error):
+        except (OSError, ValueError, RecursionError, configparser.Error):
             continue  # what builds it says what is wrong with it
         if isinstance(found, str) and found:
             return canonicalize_name(found)
@@ -59,7 +60,9 @@ def _of_setup_cfg(text: str) -> object:
 
 def _of_setup_py(text: str) -> object:
     """Return ``name`` of the call of setup(): a text, or a variable that is given one at the top of the file."""
-    tree = ast.parse(text)
+    tree = parsed(text)
+    if tree is None:
+        return None
     given = {
         target.id: node.value
         for node in tree.body

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-import warnings
+import contextlib
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from kpack.resolve.build_system import build_system
+from kpack.files import read_bounded
+from kpack.resolve.build_system import LARGEST, build_system
+from kpack.syntax import parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,20 +33,15 @@ def of(project: Path, *, name: str) -> frozenset[NormalizedName]:
             found.add(canonicalize_name(Requirement(line).name))
         except InvalidRequirement:
             continue  # nothing is installed by it
-    setup = project / "setup.py"
-    if setup.is_file():
-        found |= _imported(setup.read_bytes())
+    with contextlib.suppress(OSError):  # there is none, or one that is larger than any
+        found |= _imported(read_bounded(project / "setup.py", LARGEST))
     return frozenset(found - TOOLS)
 
 
 def _imported(code: bytes) -> set[NormalizedName]:
     """Return the top-level modules that a file imports anywhere; their distributions mostly bear the same name."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12 complains of a "\d" to whoever parses it
-            nodes = list(ast.walk(ast.parse(code)))
-    except (SyntaxError, ValueError):
-        return set()  # the build says what is wrong with it
+    tree = parsed(code)
+    nodes = [] if tree is None else list(ast.walk(tree))  # the build says what is wrong with it
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     return {canonicalize_name(module.partition(".")[0]) for module in modules}

@@ -13,7 +13,6 @@ import platform
 import sys
 import tarfile
 import tomllib
-import warnings
 import zipfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.resolve.worker.requirements import Metadata
+from kpack.syntax import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -142,12 +142,7 @@ class Recipe:
         return [str(line) for line in lines] if isinstance(lines, list) else []
 
     def _setup(self) -> ast.Module:
-        if "setup.py" not in self.texts:
-            return ast.Module([], [])
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12 complains of a "\d" to whoever parses it
-            return ast.parse(self.texts["setup.py"])
-        return ast.Module([], [])
+        return parsed(self.texts.get("setup.py", "")) or ast.Module([], [])
 
     def _imports(self, tree: ast.Module) -> set[str]:
         """Return the modules that setup.py cannot do without and that nothing gives it."""
