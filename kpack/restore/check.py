@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .shared import Digests
 
+_AT_EVERY_START = frozenset(["_distutils_hack"])
+
 BLOCK = 4096
 """Bytes that a file may take beyond its size on most file systems."""
 
@@ -67,7 +69,8 @@ def refuse_imported(modules: List[str]) -> None:
 def imported(files: AbstractSet[str], loaded: Mapping[str, str]) -> List[str]:
     """Return the top-level names of modules (``loaded``: name to file) that were imported from one of ``files``.
 
-    The file decides, not the name: ``google`` and the like are shared by many distributions and always loaded.
+    The file decides, not the name: ``google`` and the like are shared by many distributions and always loaded. What
+    setuptools puts into every interpreter at its start is none: it takes what is on disk when it is used.
     """
     real = {os.path.realpath(folder): folder for folder in {os.path.dirname(path) for path in files}}
     found = set()
@@ -75,7 +78,7 @@ def imported(files: AbstractSet[str], loaded: Mapping[str, str]) -> List[str]:
         folder, base = os.path.split(path)
         if path in files or os.path.join(real.get(folder, folder), base) in files:
             found.add(name.partition(".")[0])
-    return sorted(found)
+    return sorted(found - _AT_EVERY_START)
 
 
 def existing(files: Iterable[File], wheel: WheelPlan, digests: Digests) -> Tuple[Set[str], List[str]]:

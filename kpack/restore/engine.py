@@ -48,7 +48,7 @@ class Options(NamedTuple):
     allow_absolute: bool = False
     """Take absolute checkpoint paths outside Kaggle."""
     obey_managed: bool = False
-    """Obey EXTERNALLY-MANAGED."""
+    """Obey EXTERNALLY-MANAGED: the interpreter was started for this restore, and what it has imported ends with it."""
     tolerate: Optional[bool] = None
     """Make drift, other versions and what would be hidden notes; None asks ``KPACK_DRIFT``."""
     kaggle: Optional[bool] = None
@@ -227,11 +227,10 @@ class _Restore:
         check.check_checkpoints(plan, tolerant=self.tolerant)
         digests = Digests(self.pack, inflater)
         prepared = prepare(plan, digests, os.urandom(16).hex(), sys.executable, tolerant=self.tolerant)
-        stale = check.imported(prepared.given_up, check.loaded_modules()) if prepared.given_up else []
+        stale = self._imported(prepared.given_up)
         if not self.tolerant and self.scheme.target is None:
             check.refuse_imported(stale)
-        renewed = prepared.renewed.union(prepared.overwritten)
-        stale += check.imported(renewed, check.loaded_modules()) if renewed else []
+        stale += self._imported(prepared.renewed.union(prepared.overwritten))
         notes = [*self.notes, *prepared.notes]
         notes += [
             "{} {} is there and stays; the pack brings {}".format(item.name, version, item.version)
@@ -270,6 +269,10 @@ class _Restore:
         report.planned = [(wheel.name, wheel.version, wheel.lib) for wheel in plan.wheels]
         report.changed = True
         return report
+
+    def _imported(self, files: Set[str]) -> List[str]:
+        """Return the modules of ``files`` that the kernel goes on with."""
+        return check.imported(files, check.loaded_modules()) if files and not self.options.obey_managed else []
 
     def _installing(self) -> ContextManager[None]:
         if self.system is None or not self.system.install:

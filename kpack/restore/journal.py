@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTupl
 from . import foreign
 from .errors import RestoreError
 from .moves import is_folder, make_folders, relocate, remove, remove_empty
+from .rules import is_interpreter
 
 if TYPE_CHECKING:
     from .scheme import Scheme
@@ -78,6 +79,7 @@ class Places:
     def __init__(self, scheme: Scheme) -> None:
         self.libs = {scheme.purelib, scheme.platlib}
         self.state = scheme.state
+        self._commands = {scheme.scripts, scheme.data}
         self._roots = {*self.libs, scheme.scripts, scheme.include, scheme.data}
         self._real: Dict[str, bool] = {}
 
@@ -92,6 +94,11 @@ class Places:
         if not _plain(path) or not name or self._is_state(path):
             return False
         return self._holds_folder(folder)
+
+    def may_take(self, path: str) -> bool:
+        """Tell whether a path that a distribution lists as its own may leave: one of an interpreter is nobody's."""
+        folder, name = os.path.split(path)
+        return self.holds(path) and not (folder in self._commands and is_interpreter(name))
 
     def _holds_folder(self, folder: str) -> bool:
         answer = self._real.get(folder)

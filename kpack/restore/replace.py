@@ -34,13 +34,16 @@ class Old(NamedTuple):
 def read_old(there: Installed, places: Places, *, same: bool) -> Old:
     """Return the files of an installed distribution.
 
-    One that lives outside the folders that are installed to is left where it is, as with pip. With ``same``, the same
-    version takes its place, so that one without a list of its files loses its metadata only. Raises RestoreError
-    (code 6) for another one without such a list.
+    One that lives outside the folders that are installed to is left where it is, as with pip. An egg has all of its
+    files in it. With ``same``, the same version takes its place, so that one without a list of its files loses its
+    metadata only. Raises RestoreError (code 6) for another one without such a list.
     """
     lib = os.path.dirname(there.info)
     if lib not in places.libs:
         return Old(there.info, [], [])
+    if there.info.endswith(".egg"):
+        whole = os.path.isdir(there.info) and not os.path.islink(there.info)
+        return _old(there.info, _metadata(there.info), lib) if whole else Old(there.info, [there.info], [])
     if not has_record(there) and not same:
         raise RestoreError(
             MISFIT,
@@ -51,7 +54,7 @@ def read_old(there: Installed, places: Places, *, same: bool) -> Old:
             next="uninstall it with the tool that installed it, or restore with --target DIR",
         )
     listed = _files(there)
-    files = {file for file in listed if places.holds(file) and (os.path.isfile(file) or os.path.islink(file))}
+    files = {file for file in listed if places.may_take(file) and (os.path.isfile(file) or os.path.islink(file))}
     files |= _bytecode({file for file in files if file.endswith(".py")})
     return _old(there.info, files.union(_metadata(there.info)), lib)
 

@@ -225,9 +225,14 @@ def _refuse_reserved(name: str, rest: str, where: str) -> None:
         raise _bad("{!r} would land among kpack's own state".format(name), where)
 
 
+def is_interpreter(name: str) -> bool:
+    """Tell whether a file that is called so among the commands, or above them, is a part of the interpreter."""
+    return _INTERPRETER.match(name) is not None
+
+
 def refuse_script(name: str, where: str) -> None:
     """Refuse a command that would take the interpreter's place. Raises RestoreError (code 5)."""
-    if _INTERPRETER.match(name):
+    if is_interpreter(name):
         raise _bad("the script {!r} would take the place of the interpreter".format(name), where)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,6 +168,72 @@ def test_refuses_to_replace_what_is_imported(kernel: Path, tmp_path: Path) -> No
     )
     assert noted.printed == ["new"]
     assert any("already imported" in note for note in noted.report["notes"])
+
+
+def test_what_an_interpreter_has_imported_that_was_started_for_the_restore_is_no_obstacle(
+    kernel: Path, tmp_path: Path
+) -> None:
+    pip_install(kernel, [old(tmp_path)], "--no-compile")
+    (kit.purelib(kernel) / "early.pth").write_text("import thing\n")
+    pack = kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"}).path
+    assert kit.restore(kernel, pack).code == 6
+    assert kit.good(kernel, pack, obey_managed=True).report["notes"] == []
+
+
+def test_the_stub_that_setuptools_has_in_every_interpreter_is_no_obstacle(kernel: Path, tmp_path: Path) -> None:
+    def tools(version: str) -> Path:
+        files = {
+            "setuptools/__init__.py": f"VERSION = {version!r}\n",
+            "_distutils_hack/__init__.py": f"def add_shim(): {version}\n",
+            "distutils-precedence.pth": "import os; enabled = 1; enabled and __import__('_distutils_hack').add_shim();",
+        }
+        return make_wheel(tmp_path, "setuptools", version, files=files)
+
+    pip_install(kernel, [tools("70.0")])
+    pack = kit.make_pack(tmp_path / "pack", [tools("80.0")], replaces={"setuptools": "70.0"}).path
+    done = kit.good(kernel, pack, after="import setuptools; print(setuptools.VERSION)")
+    assert done.printed == ["80.0"]
+    assert done.report["notes"] == []
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_an_egg_gives_way_as_a_whole(kernel: Path, tmp_path: Path, zipped: bool) -> None:
+    lib = kit.purelib(kernel)
+    egg = lib / "thing-1.0-py3.12.egg"
+    files = {"thing/__init__.py": "VERSION = 'egg'\n", "EGG-INFO/PKG-INFO": "Name: thing\nVersion: 1.0\n"}
+    if zipped:
+        with zipfile.ZipFile(egg, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+    for name, text in files.items() if not zipped else ():
+        (egg / name).parent.mkdir(parents=True, exist_ok=True)
+        (egg / name).write_text(text)
+    (lib / "easy-install.pth").write_text("./thing-1.0-py3.12.egg\n")
+    large: dict[str, bytes | str] = {"thing/__init__.py": "VERSION = 'new'\n", "big.bin": bytes(9 << 20)}
+    wheel = make_wheel(tmp_path, "thing", "2.0", files=large, stored=True)
+    pack = kit.make_pack(tmp_path / "pack", [wheel], replaces={"thing": "1.0"}).path
+    before = kit.listing(lib)
+    bad = tmp_path / "bad.kpack.bin"
+    data = bytearray(pack.read_bytes())
+    data[data.index(bytes(1 << 20)) + 100] = 1
+    bad.write_bytes(data)
+    assert kit.restore(kernel, bad).code == 5
+    assert kit.listing(lib) == before
+    done = kit.good(kernel, pack, after="import thing; print(thing.VERSION)")
+    assert done.printed == ["new"]
+    assert not egg.exists()
+    assert not kit.good(kernel, pack).report["changed"]
+
+
+def test_what_lists_the_interpreter_as_its_own_leaves_it(kernel: Path, tmp_path: Path) -> None:
+    pip_install(kernel, [old(tmp_path)])
+    with (kit.purelib(kernel) / "thing-1.0.dist-info/RECORD").open("a") as stream:
+        stream.write("../../../bin/python,,\n../../../bin/python3.12,,\n../../../pyvenv.cfg,,\n../../../bin/pip-x,,\n")
+    (kernel.parent / "pip-x").touch()
+    kit.good(kernel, kit.make_pack(tmp_path / "pack", [new(tmp_path)], replaces={"thing": "1.0"}).path)
+    assert kernel.exists()
+    assert (kernel.parents[1] / "pyvenv.cfg").exists()
+    assert not (kernel.parent / "pip-x").exists()
 
 
 def test_a_namespace_that_is_loaded_for_others_is_no_obstacle(kernel: Path, tmp_path: Path) -> None:
