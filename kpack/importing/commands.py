@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 import shlex
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kpack.environment.errors import quoted
 from kpack.importing import conda, downloads, git, models, pip, requirements, shell
 from kpack.importing.harvest import Line
+from kpack.importing.options import before_the_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +36,8 @@ _OTHER_MANAGERS = {
     "pdm": "pdm installs what its own project says",
     "easy_install": "easy_install is not pip: it may bring eggs",
     "pipenv": "pipenv installs what its Pipfile says",
+    "rye": "rye installs what its own project says",
+    "pixi": "pixi installs what its own project says, from conda's channels",
 }
 _CONDAS = frozenset({"conda", "mamba", "micromamba"})
 _VALUED = frozenset(
@@ -71,6 +75,8 @@ def run(text: str, line: Line, sitting: Sitting, python: Callable[[str, Line, Si
         return
     try:
         for command in shell.commands(whole):
+            for name, value in command.given:
+                pip.setting(name, value, line, sitting)
             call(command, line, sitting, python)
     except ValueError as error:
         if re.search(r"\b(?:install|download|wget|curl|clone)\b", whole):
@@ -86,6 +92,7 @@ def call(command: Command, line: Line, sitting: Sitting, python: Callable[[str, 
     handler = _HANDLERS.get("pip" if _PIP.fullmatch(program) else "python" if _PYTHON.fullmatch(program) else program)
     if set_to:
         sitting.texts[set_to[0]] = set_to[1]
+        pip.setting(set_to[0], set_to[1], line, sitting)
     elif program in downloads.PROGRAMS:
         downloads.command(program, command.words[1:], command.into, piped=command.piped, line=line, sitting=sitting)
     elif program in _OTHER_MANAGERS:
@@ -121,20 +128,24 @@ def _setup(folder: str, line: Line, sitting: Sitting) -> None:
 
 def _pip(command: Command, at: _At) -> None:
     rest, line, sitting = command.words[1:], at.line, at.sitting
-    words = list(rest)
-    while words and words[0].startswith("-"):
-        words.pop(0)
+    first = before_the_command(rest)
+    words = list(rest[len(first) :])
     what = words[0] if words else ""
     if what in {"install", "download", "wheel"}:
-        requirements.install([*rest[: len(rest) - len(words)], *words[1:]], line, sitting)
+        requirements.install([*first, *words[1:]], line, sitting)
     elif what == "uninstall":
         pip.uninstall(words[1:], line, sitting)
+    elif words[:2] == ["config", "set"] and len(words) > 3:
+        name = words[2].rpartition(".")[2].replace("-", "_")
+        pip.setting(f"PIP_{name.upper()}", words[3], line, sitting)
 
 
 def _uv(command: Command, at: _At) -> None:
-    rest, line, sitting = command.words[1:], at.line, at.sitting
-    words = [word for word in rest if word not in {"-q", "--quiet", "--no-cache"}]
+    line, sitting = at.line, at.sitting
+    first = before_the_command(command.words[1:])
+    words = list(command.words[1 + len(first) :])
     if words[:1] == ["pip"]:
+        words[1:] = [word for word in words[1:] if word not in {"-q", "--quiet", "--no-cache"}]
         if words[1:2] == ["sync"]:
             requirements.install(
                 [part for word in words[2:] for part in (("-r", word) if not word.startswith("-") else (word,))],
@@ -145,8 +156,36 @@ def _uv(command: Command, at: _At) -> None:
             _pip(shell.Command(tuple(words)), at)
     elif words[:1] == ["add"]:
         requirements.install(words[1:], line, sitting)
+    elif words[:2] in (["tool", "install"], ["tool", "run"]) and words[2:]:
+        _apart("uv tool", words[2:], line, sitting)
+    elif words[:1] == ["run"] and (given := _with(words)):
+        _apart("uv run", given, line, sitting)
     elif words[:1] == ["sync"]:
         sitting.harvest.left(line, "uv sync installs what uv.lock of its project says", "kpack init --from uv.lock")
+
+
+def _with(words: Sequence[str]) -> list[str]:
+    """Return what ``uv run --with`` has beside its project."""
+    after = [after for word, after in itertools.pairwise(words) if word == "--with"]
+    return after + [word.partition("=")[2] for word in words if word.startswith("--with=")]
+
+
+def _apart(program: str, words: Sequence[str], line: Line, sitting: Sitting) -> None:
+    """Leave a program that is installed beside the notebook to a person: the notebook cannot import it."""
+    name = next((word for word in words if not word.startswith("-")), "NAME")
+    what = f"{program} has what it runs in an environment of its own, which a pack does not make"
+    sitting.harvest.left(line, what, f"kpack add {shlex.quote(name)}, if the notebook needs it offline")
+
+
+def _pipx(command: Command, at: _At) -> None:
+    if command.words[1:2] in (("install",), ("run",)):
+        _apart("pipx", command.words[2:], at.line, at.sitting)
+
+
+def _xargs(command: Command, at: _At) -> None:
+    if "install" in command.words:
+        what = "which words another program hands to pip is not said here"
+        at.sitting.harvest.left(at.line, what, "kpack init --from FILE for a list of requirements, or kpack add NAME")
 
 
 def _hub(command: Command, at: _At) -> None:
@@ -241,7 +280,11 @@ def _cd(command: Command, at: _At) -> None:
 
 def _echo(command: Command, at: _At) -> None:
     if command.into:
-        written(command.into, " ".join(command.words[1:]) + "\n", at.line, at.sitting)
+        words = [word for word in command.words[1:] if word not in {"-e", "-n", "-en", "-ne"}]
+        text = " ".join(words)
+        if command.words[0] == "printf" or len(words) < len(command.words) - 1:
+            text = text.replace("\\n", "\n")
+        written(command.into, text + "\n", at.line, at.sitting, more=command.more)
 
 
 def _script(command: Command, at: _At) -> None:
@@ -314,7 +357,7 @@ def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) ->
         write = "look for a wheel that brings it, or attach its files as an input"
     elif program == "pipenv" and not names:
         write = "kpack init --from Pipfile"
-    elif program in {"poetry", "pdm"} and not names:
+    elif program in {"poetry", "pdm", "rye"} and not names:
         write = "kpack init --from pyproject.toml"
     elif program == "mim":
         write = f"kpack add {wanted}, and the page of its wheels in [[indexes]]; or the wheel's URL: NAME @ https://…"
@@ -327,6 +370,9 @@ _HANDLERS: Mapping[str, Callable[[Command, _At], None]] = {
     "pip": _pip,
     "python": _python,
     "uv": _uv,
+    "uvx": lambda command, at: _apart("uvx", command.words[1:], at.line, at.sitting),
+    "pipx": _pipx,
+    "xargs": _xargs,
     "cd": _cd,
     **dict.fromkeys(_DEBS, _debs),
     "pushd": _cd,

@@ -186,8 +186,19 @@ class Harvest:
         self.constraints[name] = (requirement.specifier, line)
 
     def serve(self, url: str, names: list[str], line: Line, *, links: bool) -> None:
-        """Let an index (or a page of links) serve these packages."""
+        """Let an index (or a page of links) serve these packages, but for those that another one serves already."""
         held = self.indexes.get(url)
+        served = {name: other for at, other in self.indexes.items() if at != url for name in other.packages}
+        for name in names:
+            if name in served:
+                self.left(
+                    line,
+                    f"{url} may have {name}, too, which {served[name].url} serves already: a name belongs to one index",
+                    f"if this one has it, move it to the packages of this index in [[indexes]]: {url}",
+                )
+        names = [name for name in names if name not in served]
+        if not names:
+            return
         every = list(dict.fromkeys([*(held.packages if held else ()), *names]))
         name = held.name if held else self._index_name(url)
         self.indexes[url] = IndexEntry(name=name, url=url, packages=tuple(every), links=links)

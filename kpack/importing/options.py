@@ -117,6 +117,17 @@ _PARSER = _parser()
 _MOST_UNKNOWN = 20
 
 
+def before_the_command(words: Sequence[str]) -> list[str]:
+    """Return the options, with their values, that stand before ``install``."""
+    found: list[str] = []
+    for word in words:
+        option = _PARSER.get_option(found[-1]) if found and found[-1].startswith("-") else None
+        if not word.startswith("-") and (option is None or not option.takes_value()):
+            break
+        found.append(word)
+    return found
+
+
 def _place(words: Sequence[str], fault: BaseException | None) -> int | None:
     """Return which of the words is the option that nobody has; None when the fault is another one."""
     if not isinstance(fault, optparse.BadOptionError):

@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 _OPERATOR = re.compile(r"(?:>=|<=|==|~=|!=)\S|[<>]\d")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2)$")
 _VARIABLE = re.compile(r"\{\w|\$[\w{(]")
+_SETTINGS = {
+    "PIP_INDEX_URL": "--index-url",
+    "PIP_EXTRA_INDEX_URL": "--extra-index-url",
+    "PIP_FIND_LINKS": "--find-links",
+    "UV_INDEX_URL": "--index-url",
+    "UV_DEFAULT_INDEX": "--index-url",
+    "UV_EXTRA_INDEX_URL": "--extra-index-url",
+    "UV_INDEX": "--extra-index-url",
+    "UV_FIND_LINKS": "--find-links",
+}
+"""Variables that stand for an option of pip or uv."""
+
 _ATTACHED = "/kaggle/input/"
 _TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
 
@@ -165,6 +177,13 @@ def _has_archives(folder: Path) -> bool:
     return folder.is_dir() and any(_ARCHIVE.search(path.name) for path in folder.iterdir())
 
 
+def setting(name: str, value: str | list[str], line: Line, sitting: Sitting) -> None:
+    """Declare the indexes that a variable of pip or uv names, or say that they are a person's to declare."""
+    for url in value.split() if name in _SETTINGS and isinstance(value, str) else ():
+        if "://" in url:
+            index(url.rpartition("=")[2] if name == "UV_INDEX" else url, [], line, sitting, option=_SETTINGS[name])
+
+
 def declared(url: str, line: Line, sitting: Sitting, *, option: str) -> None:
     """Say of an index of a whole file that its packages are not known."""
     index(url, [], line, sitting, option=option)
@@ -270,10 +289,13 @@ def _local(word: str, line: Line, sitting: Sitting) -> str | None:
         )
     elif local is not None and not (plain in {".", "./"} and not _is_project(local)):
         relative = os.path.relpath(local, sitting.harvest.folder).replace(os.sep, "/")
-        sitting.harvest.add(relative if relative.startswith("..") else f"./{relative}", line)
+        near = relative if relative.startswith("..") else f"./{relative}"
+        sitting.harvest.add(f"{near}{bracket}{extras}", line)
     elif pin := _pin(posixpath.basename(plain.rstrip("/"))):
-        sitting.harvest.add(pin, line, why=f"{quoted(plain)} is not here: asked of the index instead")
-        return pin.partition("==")[0]
+        name, _, version = pin.partition("==")
+        why = f"{quoted(plain)} is not here: asked of the index instead"
+        sitting.harvest.add(f"{name}{bracket}{extras}=={version}", line, why=why)
+        return name
     else:
         whole = sitting.lands(plain)
         what = "the notebook's folder is no project" if whole == HOME else f"{quoted(whole)} is not here"

@@ -8,7 +8,7 @@ import sys
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from kpack.importing import calls, commands, shell
+from kpack.importing import calls, commands, pip, shell
 from kpack.importing.calls import Call
 from kpack.importing.cells import MARK, Magic, taken_apart, translated
 from kpack.importing.constants import Constants, dotted
@@ -112,6 +112,19 @@ class PythonReader:
                 self._assigned(inner, f"{node.name}.")
         else:
             self._assigned(node)
+            if isinstance(node, ast.Assign):
+                self._set(node, line)
+
+    def _set(self, node: ast.Assign, line: Line) -> None:
+        """Take in a name for IPython's shell, and variables of pip's in the environment."""
+        shell_of = isinstance(node.value, ast.Call) and self._name(node.value) == "get_ipython"
+        for target in node.targets:
+            if isinstance(target, ast.Name) and shell_of:
+                self.names[target.id] = "get_ipython"
+            elif isinstance(target, ast.Subscript) and dotted(target.value) in {"os.environ", "environ"}:
+                name, value = self.constants.text(target.slice), self.constants.text(node.value)
+                if name and value:
+                    pip.setting(name, value, line, self.sitting)
 
     def _import(self, node: ast.Import | ast.ImportFrom, line: Line) -> None:
         if isinstance(node, ast.Import):
@@ -152,7 +165,8 @@ class PythonReader:
     def _name(self, node: ast.Call) -> str:
         name = dotted(node.func) or ""
         first, mark, rest = name.partition(".")
-        return f"{self.names.get(first, first)}{mark}{rest}"
+        whole = f"{self.names.get(first, first)}{mark}{rest}"
+        return whole.removeprefix("IPython.") if whole.startswith("IPython.get_ipython") else whole
 
     def _imported(self, names: Sequence[str], line: Line) -> None:
         top = names[0].partition(".")[0]
@@ -316,6 +330,7 @@ class PythonReader:
         elif name in {"env", "set_env"} and "=" in rest:
             key, _, value = rest.partition("=")
             self.sitting.texts[key.strip()] = value.strip()
+            pip.setting(key.strip(), value.strip(), line, self.sitting)
         elif name in {"time", "timeit", "memit", "prun"}:
             plain, magics = translated([rest])
             self.read(plain, line.place.cell, magics, at=line.place)

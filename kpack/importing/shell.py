@@ -13,25 +13,22 @@ _REDIRECT = re.compile(r"(?:\d?>{1,2}|&>{1,2}|<(?!<))(\S*)")
 _OPERATOR = re.compile(r"(?:>=|<=|==|~=|!=)\S|[<>]\d")
 _CHAIN = frozenset({"|", "||", "&&", "&", ";", ";;", "(", ")"})
 _BEFORE = frozenset(
-    {
-        "do",
-        "then",
-        "else",
-        "if",
-        "elif",
-        "while",
-        "!",
-        "{",
-        "time",
-        "sudo",
-        "nice",
-        "nohup",
-        "exec",
-        "command",
-        "env",
-        "yes",
-    }
+    {"do", "then", "else", "if", "elif", "while", "!", "{", "time", "sudo", "nice", "nohup", "exec", "command", "env"}
+    | {"yes", "timeout", "stdbuf", "ionice", "unbuffer"}
 )
+_WITH_OPTIONS = {
+    "sudo": frozenset({"-u", "-g", "-h", "-p", "-C"}),
+    "nice": frozenset({"-n"}),
+    "env": frozenset({"-u", "-C"}),
+    "timeout": frozenset({"-k", "-s"}),
+    "stdbuf": frozenset({"-i", "-o", "-e"}),
+    "ionice": frozenset({"-c", "-n"}),
+    "time": frozenset({"-f", "-o"}),
+    "command": frozenset[str](),
+    "exec": frozenset({"-a"}),
+}
+"""What goes before a command with options of its own: those that take the next word."""
+
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _HERE = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 _QUOTED = re.compile(r"([\"'])(?:\{([A-Za-z_][A-Za-z0-9_.]*)\}|\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?)\1")
@@ -49,8 +46,12 @@ class Command(NamedTuple):
     """The program first; what only goes before one (``sudo``, ``then``) and variables for it are off."""
     into: str = ""
     """The file that its output goes to."""
+    more: bool = False
+    """Whether that is added to what the file has."""
     piped: bool = False
     """Whether its output goes to another command."""
+    given: tuple[tuple[str, str], ...] = ()
+    """Variables that it alone is given, with their values."""
 
 
 class ShellLine(NamedTuple):
@@ -119,11 +120,14 @@ def commands(text: str) -> Iterator[Command]:
     """
     words: list[str] = []
     into = ""
-    waits = False
+    more = waits = False
     for word in [*_words(text), ";"]:
         redirect = None if _OPERATOR.match(word) else _REDIRECT.fullmatch(word)
         if word in _CHAIN:
-            command = _command(words, into, piped=word == "|")
+            bare = _bare(words)
+            found = [_ASSIGNMENT.fullmatch(one) for one in words[: -len(bare)]]
+            given = tuple((match[1], match[2]) for match in found if match)
+            command = Command(bare, into, more=more, piped=word == "|", given=given)
             if command.words:
                 yield command
             words, into, waits = [], "", False
@@ -133,17 +137,22 @@ def commands(text: str) -> Iterator[Command]:
             out = ">" in word and not word.startswith("2") and not redirect[1].startswith("&")
             waits = not redirect[1]
             into = redirect[1] if out else into
+            more = ">>" in word if out else more
         else:
             words.append(word)
 
 
-def _command(words: Sequence[str], into: str, *, piped: bool) -> Command:
+def _bare(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of a command without what only goes before one, with options of its own."""
     left = [word for word in words if word not in {"}", "fi", "done"}]
     while left and (left[0] in _BEFORE or (_ASSIGNMENT.fullmatch(left[0]) and len(left) > 1)):
         first = left.pop(0)
-        while first in {"sudo", "nice", "env"} and left and left[0].startswith("-"):
-            left.pop(0)
-    return Command(tuple(left), into, piped)
+        while first in _WITH_OPTIONS and left and left[0].startswith("-"):
+            if left.pop(0) in _WITH_OPTIONS[first] and left:
+                left.pop(0)
+        if first == "timeout" and left:
+            left.pop(0)  # how long
+    return tuple(left)
 
 
 def assignment(command: Command) -> tuple[str, str | list[str]] | None:

@@ -70,6 +70,12 @@ def test_each_line_of_a_cell_is_accounted_for(
     parse(text, tmp_path / "kaggle-env.toml")
 
 
+def test_extras_of_the_notebooks_own_project_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\nversion = '1'\n")
+    harvest = harvested(tmp_path, {"cells": ["!pip install -e .[dev,test]\n"]}, monkeypatch)
+    assert list(harvest.packages.values()) == ["./.[dev,test]"]
+
+
 def test_there_are_sixty_shapes_and_more_with_names_of_their_own() -> None:
     names = [shape["name"] for shape in SHAPES]
     assert len(set(names)) == len(names) >= 60
