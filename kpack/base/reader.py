@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kpack.errors import MachineError, UsageError
 from kpack.files import OddFileError, open_regular
@@ -157,7 +157,7 @@ class Reader:
         try:
             if len(text) <= _LONGEST_NAME:
                 return Version(text)
-        except InvalidVersion as error:
+        except ValueError as error:
             raise self.error(key, f"not a version: {text!r:.80}") from error
         raise self.error(key, f"not a version: {len(text)} characters")
 

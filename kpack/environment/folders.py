@@ -9,13 +9,11 @@ from email.parser import BytesHeaderParser
 from typing import TYPE_CHECKING
 
 from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
     canonicalize_name,
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kpack.environment.errors import quoted
 
@@ -54,7 +52,7 @@ def wheel_problem(path: Path) -> tuple[str, str] | None:
     says = _identity(path)
     try:
         name, version, _, _ = parse_wheel_filename(path.name)
-    except InvalidWheelFilename as error:
+    except ValueError as error:
         what, named = f"does not have the name of a wheel ({str(error).partition(':')[0].lower()})", None
     else:
         what, named = "is not named for what is in it", (name, version)
@@ -91,7 +89,7 @@ def _project(filename: str) -> NormalizedName | None:
         if filename.endswith(".whl"):
             return parse_wheel_filename(filename)[0]
         return parse_sdist_filename(filename)[0]
-    except (InvalidWheelFilename, InvalidSdistFilename):
+    except ValueError:
         return None
 
 
@@ -107,5 +105,5 @@ def _identity(path: Path) -> tuple[str, Version] | tuple[()] | None:
             return str(headers["Name"]), Version(str(headers["Version"]))
     except (zipfile.BadZipFile, OSError, EOFError):
         return None
-    except (InvalidVersion, NotImplementedError, RuntimeError, ValueError):
+    except (NotImplementedError, RuntimeError, ValueError):
         return ()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from kpack import markers
 from kpack.environment import hashes
@@ -123,7 +123,7 @@ def _wheel(requirement: Requirement) -> None:
     filename = unquote(urlsplit(requirement.url or "").path.rpartition("/")[2])
     try:
         name = parse_wheel_filename(filename)[0]
-    except InvalidWheelFilename as error:
+    except ValueError as error:
         raise NotAPackageError(f"{quoted(filename)} is not the name of a wheel: {error}", "check the URL") from error
     if name != canonicalize_name(requirement.name):
         raise NotAPackageError(
@@ -226,7 +226,7 @@ def exclusions(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[
             continue
         try:
             exclusion = Exclusion(pattern=pattern, version=str(Version(version)) if equals else None)
-        except InvalidVersion:
+        except ValueError:
             mistakes.append(
                 Mistake(
                     key=at,

@@ -162,7 +162,7 @@ def file(url: str, target: str | None, line: Line, sitting: Sitting, *, folder: 
 def _wheel(filename: str) -> str:
     try:
         return str(parse_wheel_filename(filename)[0])
-    except ValueError:  # InvalidWheelFilename, or a number of more than 4,300 digits
+    except ValueError:
         return ""
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 
 from kpack.environment.errors import shown_path
 from kpack.errors import UsageError
@@ -38,14 +38,25 @@ def _packages(document: Document, key: str) -> list[dict[str, Any]]:
     """Return the packages of a lock; each row that is none is left to a person."""
     rows = document.data.get(key)
     rows = rows if isinstance(rows, list) else []
-    found = [one for one in rows if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    found = [one for one in rows if isinstance(one, dict) and _names(one.get("name"))]
     if not found:
         raise UsageError("it has no packages", where=document.where, next="name the lock that the tool wrote")
     if others := len(rows) - len(found):
         document.harvest.left(
-            document.line(key), f"{others} of its packages have no name that is a text", "kpack add NAME"
+            document.line(key), f"{others} of its packages have no name that a distribution can have", "kpack add NAME"
         )
     return found
+
+
+def _names(value: object) -> bool:
+    """Tell whether a value is the name of a distribution."""
+    if not isinstance(value, str):
+        return False
+    try:
+        canonicalize_name(value, validate=True)
+    except InvalidName:
+        return False
+    return True
 
 
 def _check_format(said: object, known: Container[str], shown: str, line: Line, harvest: Harvest) -> None:
@@ -117,15 +128,15 @@ def from_uv(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups:
                 raise none_such(kind, name, offered, document.where)
             needs += offered[name]
         others += [(kind, name) for name in sorted(offered.keys() - set(map(canonicalize_name, asked)))]
-    wanted: dict[tuple[str, object], _Need] = {}
+    wanted: dict[tuple[str, str], _Need] = {}
     for need in needs:
         if isinstance(need.get("name"), str):
             extra = tuple(one for one in need.get("extra", ()) if isinstance(one, str))
-            wanted[need["name"], need.get("version")] = _Need(str(need.get("marker", "")), extra)
+            wanted[need["name"], str(need.get("version"))] = _Need(str(need.get("marker", "")), extra)
     registries = Counter(str(_source(one).get("registry")) for one in packages)
     for one in packages:
         line = document.line(f'name = "{one["name"]}"')
-        need_of = wanted.get((one["name"], one.get("version"))) or wanted.get((one["name"], None))
+        need_of = wanted.get((one["name"], str(one.get("version")))) or wanted.get((one["name"], "None"))
         registry = _source(one).get("registry")
         if one in roots:
             harvest.understood(line, "", "the project itself: kpack add ./FOLDER, if it is to travel, too")
@@ -226,7 +237,7 @@ def from_pylock(path: Path, harvest: Harvest) -> None:
         )
     _check_format(document.data.get("lock-version"), ("1.0",), "1.0", document.line("lock-version"), harvest)
     packages = _packages(document, "packages")
-    needed = {need.get("name") for one in packages for need in _tables(one.get("dependencies"))}
+    needed = {str(need.get("name")) for one in packages for need in _tables(one.get("dependencies"))}
     for one in packages:
         line = document.line(f'"{one["name"]}"')
         marker = str(one.get("marker", ""))

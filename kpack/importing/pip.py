@@ -235,7 +235,7 @@ def _url(url: str, line: Line, sitting: Sitting, given: Arguments) -> None:
         return
     try:
         name = str(parse_wheel_filename(tail)[0])
-    except ValueError:  # InvalidWheelFilename, or a number of more than 4,300 digits
+    except ValueError:
         name = repository_name(address)
         if not name:
             sitting.harvest.left(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from kpack.environment.model import RestoreOptions
@@ -49,7 +49,7 @@ def listed_version(filename: str, version: Version) -> Version:
         return version
     try:
         found = parse_wheel_filename(filename)[1]
-    except InvalidWheelFilename:
+    except ValueError:
         return version
     return found if Version(found.public) == version else version
 

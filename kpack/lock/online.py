@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kpack import urls
 from kpack.errors import MachineError, NetworkError
@@ -200,7 +200,7 @@ def _close(error: Exception) -> None:
 def _same(text: str, version: Version) -> bool:
     try:
         return Version(text) == version
-    except InvalidVersion:
+    except ValueError:
         return False
 
 

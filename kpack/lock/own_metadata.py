@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from kpack import urls
 from kpack.errors import IntegrityError
@@ -68,7 +68,7 @@ def _pythons(locked: LockedTarget, target: Target, wheels: Mapping[str, OwnMetad
         wanted = wheels[pin.wheel.filename].requires_python
         try:
             fits = SpecifierSet(wanted).contains(target.python_full_version, prereleases=True)
-        except InvalidSpecifier:
+        except ValueError:
             continue  # it asks for nothing, as in pip
         if not fits:
             yield _Fault(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
@@ -79,6 +78,8 @@ def _wheel(wheel: PackageWheel, index: str | None, root: Table, place: str) -> W
         raise root.error(f"a path is wheels/<file name> and stands alone, not {wheel.path!r:.120}", f"{place}.path")
     if wheel.size is not None and wheel.size < 0:
         raise root.error(f"a size cannot be {wheel.size}", f"{place}.size")
+    if wheel.upload_time is not None and wheel.upload_time.tzinfo is None:
+        raise root.error("a time is in UTC, with Z behind it", f"{place}.upload-time")
     return Wheel(
         filename=wheel.filename,
         sha256=wheel.hashes["sha256"],
@@ -124,7 +125,7 @@ def file_of(table: Table) -> Wheel:
     """Return a wheel that is not one of ``packages``: an accelerator, or a part of a build environment."""
     wheel = Wheel(
         filename=table.text("name"),
-        upload_time=table.optional("upload-time", datetime),
+        upload_time=table.moment("upload-time"),
         url=table.optional("url", str),
         index=table.optional("index", str),
         size=table.size("size"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kpack.environment.keys import DOCUMENT, RESTORE
@@ -21,7 +20,7 @@ _READ: Mapping[str, Callable[[Table, str], Asked]] = {
     "texts": lambda table, key: table.texts(key),
     "names": lambda table, key: table.names(key),
     "flag": lambda table, key: table.optional(key, bool) or None,
-    "moment": lambda table, key: table.optional(key, datetime),
+    "moment": lambda table, key: table.moment(key),
     "mapping": lambda table, key: table.mapping(key),
 }
 """How each way of keeping (`kpack.environment.rows.Kind`) is read back."""

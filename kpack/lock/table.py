@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kpack.errors import IntegrityError
 from kpack.files import is_sha256
@@ -119,8 +119,15 @@ class Table:
             return None
         try:
             return Version(value)
-        except InvalidVersion as error:
+        except ValueError as error:
             raise self.error(f"not a version: {value!r:.80}", key) from error
+
+    def moment(self, key: str) -> datetime | None:
+        """Take a time in UTC, None when it is missing."""
+        value = self.optional(key, datetime)
+        if value is not None and value.tzinfo is None:
+            raise self.error("a time is in UTC, with Z behind it", key)
+        return value
 
     def sha256(self, key: str) -> str:
         """Take a SHA-256 digest that must be there."""

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 import kpack
 from kpack.errors import IntegrityError
@@ -194,5 +194,5 @@ def _read(place: Path) -> Admitted | None:
             requires_dist=tuple(raw["requires_dist"]),
             requires_python=raw["requires_python"],
         )
-    except (ValueError, KeyError, TypeError, InvalidVersion):
+    except (ValueError, KeyError, TypeError):
         return None

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 from zlib_ng import zlib_ng as zlib  # zlib's own verdicts (tests/pack/test_inflate.py), in half the time
 
 from kpack.errors import IntegrityError, MachineError
@@ -261,7 +261,7 @@ def cuts(entries: list[Entry], directory: int) -> tuple[int, ...]:
 def _identity(filename: str) -> tuple[str, Version]:
     try:
         name, version, _, _ = parse_wheel_filename(filename)
-    except (InvalidWheelFilename, InvalidVersion) as error:
+    except ValueError as error:
         raise IntegrityError(str(error), where=filename, next="give the wheel the name it was built with") from error
     return name, version
 
@@ -366,7 +366,7 @@ def _version(fields: Message, name: str, named: Version, filename: str) -> Versi
     said = f"{' and '.join(names) or 'no name'} {' and '.join(versions) or 'and no version'}"
     try:
         version = Version(versions[0]) if len(set(versions)) == 1 else None
-    except InvalidVersion:
+    except ValueError:
         version = None
     if (
         version is None

@@ -136,6 +136,8 @@ def loads(raw: Dict[str, Any]) -> Journal:
         texts += pair
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError("something in it is no text")
+    if any(b"\0" in os.fsencode(text) for text in texts):  # a lone surrogate raises ValueError, too
+        raise ValueError("something in it is no path")
     if raw["run"].strip("0123456789abcdef"):
         raise ValueError("run is not a word of kpack's")
     return Journal(**dict(raw, aside=[(place, away) for place, away in raw["aside"]]))

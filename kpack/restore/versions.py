@@ -21,6 +21,8 @@ _VERSION = re.compile(
     \Z""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
+_LONGEST = 1000
+"""Characters of a version; Python counts no number of more than 4,300 digits."""
 _PRE = {"alpha": "a", "a": "a", "beta": "b", "b": "b", "c": "rc", "rc": "rc", "pre": "rc", "preview": "rc"}
 _CLAUSE = re.compile(r"\s*(===|~=|==|!=|<=|>=|<|>)\s*([^\s,]+)\s*\Z")
 _REQUIREMENT = re.compile(r"\s*(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(?P<rest>.*)\Z")
@@ -40,9 +42,9 @@ class Version:
 
     def __init__(self, text: str) -> None:
         # Around it every space of Unicode is none of it, as in `packaging`; inside only ASCII is.
-        found = _VERSION.match(text.strip())
+        found = _VERSION.match(text.strip()) if len(text) <= _LONGEST else None
         if not found:
-            raise ValueError("not a version: {!r}".format(text))
+            raise ValueError("not a version: {!r:.200}".format(text))
         self.text = text.strip()
         self.epoch = int(found["epoch"] or 0)
         self.release = tuple(int(part) for part in found["release"].split("."))

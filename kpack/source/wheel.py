@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
 from packaging.tags import parse_tag
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from kpack.errors import IntegrityError
 from kpack.restore.rules import LIMITS, fits
@@ -59,7 +59,7 @@ def facts(path: Path) -> WheelFacts:
             info = _dist_info(archive)
             metadata, _ = parse_email(_read(archive, info, "METADATA"))
             _read(archive, info, "WHEEL")
-    except (InvalidWheelFilename, KeyError, *UNREADABLE) as error:
+    except (ValueError, KeyError, *UNREADABLE) as error:
         raise IntegrityError(f"not a wheel: {error}", where=path.name) from error
     if canonicalize_name(metadata.get("name", "")) != name or not fits(metadata.get("version", ""), str(version)):
         raise IntegrityError(

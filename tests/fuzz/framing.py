@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HEAD = re.compile(rb"(?m)^=== (.*)\n")
+_LONGEST = 20_000
+"""Bytes of a name that is kept: an archive has room for 65,535, and each that is no UTF-8 becomes three."""
 EPOCH = (2020, 2, 2, 0, 0, 0)
 
 
@@ -29,7 +31,7 @@ def join(files: Mapping[str, bytes]) -> bytes:
 def split(text: bytes) -> list[tuple[str, bytes]]:
     """Return the files of a text that may be anything; a name may stand twice."""
     parts = _HEAD.split(text)
-    names = [name.decode("utf-8", "replace") for name in parts[1::2]]
+    names = [name[:_LONGEST].decode("utf-8", "replace") for name in parts[1::2]]
     return list(zip(names, (content.removesuffix(b"\n") for content in parts[2::2]), strict=True))
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
-from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
-from pip._vendor.packaging.version import InvalidVersion, Version
+from pip._vendor.packaging.version import Version
 
 from kpack.files import open_regular
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 LONGEST = 1000
 """Characters of a version or of Requires-Python; Python itself reads no number of more than 4,300 digits."""
+_LONGEST_NAME = 255
+"""Characters of a file's name: the file systems of Linux take no more bytes."""
 _LONGEST_BUILD = 18
 """Digits of a build number."""
 _BUILD = re.compile(r"[A-Za-z0-9_.]+")
@@ -131,7 +133,7 @@ def version_of(text: str) -> Version | None:
         return None
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:
         return None
 
 
@@ -146,12 +148,17 @@ def specifiers(requires_python: str | None) -> SpecifierSet:
         return SpecifierSet()
     try:
         return SpecifierSet(requires_python)
-    except InvalidSpecifier:
+    except ValueError:
         return SpecifierSet()
 
 
 def read_name(name: str, filename: str) -> tuple[Version, str | None, tuple[int, str]] | None:
-    """Return version, tags (None for an sdist) and build tag of a file of project ``name``; None when it is neither."""
+    """Return version, tags (None for an sdist) and build tag of a file of project ``name``; None when it is neither.
+
+    None, too, for a name that no file can have, in which a tag may have more digits than Python counts.
+    """
+    if len(filename) > _LONGEST_NAME:
+        return None
     if filename.endswith(".whl"):
         parts = filename[:-4].split("-")
         if len(parts) not in (5, 6) or canonicalize_name(parts[0]) != name:

@@ -227,6 +227,10 @@ class TargetPages:
         return self.fit.best(page.name, page.read([page.rows[place] for place in places]))
 
 
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
 def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
     """Return the rows of a page, JSON or HTML, and the URL that theirs are relative to.
 
@@ -237,7 +241,7 @@ def read_page(name: str, answer: Response) -> tuple[list[Row], str]:
     kind = answer.content_type.lower()
     if "json" in kind:
         try:
-            page = json.loads(answer.body)
+            page = json.loads(answer.body, parse_constant=_no_number)
             rows = page["files"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Unreachable(answer.url, f"its page of {name} is no valid JSON") from error

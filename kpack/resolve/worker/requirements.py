@@ -104,8 +104,9 @@ LONGEST_LINE = 1 << 16
 _ENDLESS = re.compile(r"[0-9]{1000}")
 """Python reads no number of more than 4,300 digits."""
 
-_ODD_MARKER = re.compile(r"~=|===|\bextras\b|\bdependency_groups\b")
-"""In a marker: ``~=`` and ``===`` are undefined for what is no version, and two names are of lock files (PEP 751)."""
+_ODD_MARKER = re.compile(r"""~=|===|\bextras\b|\bdependency_groups\b|["']\s*(?:[<>=!]+|(?:not\s+)?in)\s*["']""")
+"""In a marker: ``~=`` and ``===`` are undefined for what is no version, two names are of lock files (PEP 751), and of
+two texts that are compared pip takes one for a name."""
 
 _UNKNOWABLE = re.compile(r"\bplatform_(release|version)\b")
 
