@@ -108,6 +108,7 @@ class Harvest:
 
         A bare name asks for nothing more than an earlier one did, unless it asks for an upgrade.
         """
+        entry = re.sub(r"[\t\f\v]+", " ", entry)
         if urls.without_secrets(entry) != entry:
             why = "; ".join(
                 filter(None, [why, "its password or signature stays out: give the whole URL in KPACK_URLS"])

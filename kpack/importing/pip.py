@@ -135,6 +135,9 @@ def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -
         if word not in {":all:", ":none:"}:
             wanted = ", ".join(quoted(part) for part in word.split(","))
             harvest.left(line, "--no-binary has it built from source", f"allow-source = [{wanted}]")
+        elif word == ":all:":
+            write = 'allow-source = ["NAME"], for what shall be built where a wheel would fit, too'
+            harvest.left(line, "--no-binary :all: has everything built from source", write)
     _parts(given, line, harvest)
     for option in given.unknown:
         harvest.left(line, f"{quoted(option)} is no option of pip or uv", "look at what it does")

@@ -16,7 +16,7 @@ from kpack.environment.errors import quoted, shown_path
 from kpack.importing import pip
 from kpack.importing.finding import Lines
 from kpack.importing.harvest import Line
-from kpack.importing.options import arguments
+from kpack.importing.options import Arguments, arguments
 from kpack.importing.sitting import HOME, Sitting
 from kpack.importing.text import read
 
@@ -154,7 +154,9 @@ def _option(words: list[str], line: Line, sitting: Sitting, depth: int) -> None:
         pip.declared(url, line, sitting, option="--extra-index-url")
     for url in given.links:
         pip.declared(url, line, sitting, option="--find-links")
-    if not (given.indexes or given.extra_indexes or given.links):
+    if given == Arguments():
+        harvest.understood(line, "", "how pip installs, not what")
+    elif not (given.indexes or given.extra_indexes or given.links):
         install(words, line, sitting, depth)
 
 

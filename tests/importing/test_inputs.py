@@ -77,6 +77,14 @@ https://host.example/a/archive/d9ee.tar.gz#egg=arch --hash=sha256:{digest}
     assert harvest.counts()["nothing"] == 0
 
 
+def test_tabs_and_options_that_name_nothing_stand_in_no_ones_way(tmp_path: Path) -> None:
+    text = "rank\t==\t1.0\n--no-index\n--prefer-binary\n--trusted-host host.example\n--no-binary :all:\n"
+    harvest = taken(tmp_path, "requirements.txt", text)
+    assert entries(harvest) == ["rank == 1.0"]
+    (words,) = left(harvest)
+    assert words.startswith("--no-binary :all:: --no-binary :all: has everything built from source | allow-source")
+
+
 def test_a_script_gives_its_metadata_and_what_its_code_downloads(tmp_path: Path) -> None:
     harvest = taken(
         tmp_path,
