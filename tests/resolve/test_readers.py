@@ -184,6 +184,14 @@ def test_html_and_json_pages_say_the_same() -> None:
     assert (first.yanked, second.yanked) == ("bad & gone", "")
 
 
+def test_lines_and_spaces_in_a_url_of_an_html_page_are_none_of_it() -> None:
+    digest = "0" * 64
+    page = f'<base href=" /a/ "><a href="\n  top-1.0.\n\tzip#sha256={digest} \r\n">'
+    (row,), base = read_page("top", answer(page, "text/html; charset=utf-8"))
+    assert (row["filename"], row["url"], row["hashes"]) == ("top-1.0.zip", "top-1.0.zip", {"sha256": digest})
+    assert base.endswith("/a/")
+
+
 def test_base_element_of_an_html_page_counts() -> None:
     found, base = read_page("top", answer('<base href="/other/"><a href="top-1.0.zip">', "text/html; charset=utf-8"))
     file = read_file("top", found[0], base, "")

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import html.parser
 import json
+import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
@@ -277,6 +278,9 @@ def read_anchors(answer: Response) -> tuple[list[Row], str]:
     return anchors.rows, base
 
 
+_BREAKS = re.compile(r"[\t\r\n]")
+
+
 class _Anchors(html.parser.HTMLParser):
     """Turns the anchors of a PEP 503 page into rows like those of PEP 691."""
 
@@ -295,7 +299,7 @@ class _Anchors(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        href = values.get("href")
+        href = _BREAKS.sub("", values.get("href") or "").strip()  # as browsers and pip read a URL
         if tag == "meta" and values.get("name") == "pypi:repository-version":
             self.version = values.get("content")
         if tag == "base" and self.base is None and href:
