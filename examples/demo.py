@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -69,6 +70,13 @@ def kpack(*words: str | Path) -> str:
     return run(sys.executable, "-m", "kpack", *words, network=True)
 
 
+def unfit() -> str:
+    """Return why this machine cannot restore the pack, which is for Kaggle's kernel; empty when it can."""
+    here = f"{platform.system()} {platform.machine()}"
+    fits = sys.platform == "linux" and platform.machine() == "x86_64"
+    return "" if fits else f"not here: this is {here}, and the pack is for Linux x86_64 (kpack rehearse --kaggle)"
+
+
 def kernel() -> Path:
     """Return the interpreter of a fresh environment that stands for the Kaggle kernel."""
     run(sys.executable, "-m", "venv", WORK / "kernel")
@@ -109,8 +117,21 @@ def restore(line: str, python: Path) -> tuple[str, dict[str, object]]:
     return "\n".join([*printed[:-1], *done.stderr.strip().splitlines()]), json.loads(printed[-1])
 
 
+def restored(line: str, leans: list[str]) -> tuple[str, dict[str, object]]:
+    """Make an environment that stands for the image, and restore into it as `restore` does."""
+    install = f" && pip install {' '.join(leans)}" if leans else ""
+    print(f"$ python -m venv kernel{install}     # stands for the image", flush=True)
+    python = kernel()
+    if leans:
+        run(python, "-m", "pip", "install", "--quiet", "--retries", "10", "--no-deps", *leans)
+    print("$ python                                                     # no network from here on", flush=True)
+    return restore(line, python)
+
+
 def main() -> None:
-    """Run all steps and end with one screen."""
+    """Run all steps and end with one screen; where the pack does not fit, it is verified and not restored."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     mine = f"{sys.version_info[0]}.{sys.version_info[1]}"
     shutil.rmtree(WORK, ignore_errors=True)
     shutil.copytree(HERE / "quickstart", WORK)
@@ -125,13 +146,11 @@ def main() -> None:
     line = kpack("bootstrap", built["pack"]).strip()
     target = next(item for item in locked["targets"] if item["python"] == mine)
     leans = [f"{item['name']}=={item['version']}" for item in target["from_base"]]
-    install = f" && pip install {' '.join(leans)}" if leans else ""
-    print(f"$ python -m venv kernel{install}     # stands for the image", flush=True)
-    python = kernel()
-    if leans:
-        run(python, "-m", "pip", "install", "--quiet", "--retries", "10", "--no-deps", *leans)
-    print("$ python                                                     # no network from here on", flush=True)
-    summary, seen = restore(line, python)
+    if why := unfit():
+        shown = kpack("verify", built["pack"]).strip()
+        seen: dict[str, object] | None = None
+    else:
+        shown, seen = restored(line, leans)
     packed = ", ".join(f"{item['name']} {item['version']}" for item in target["packed"])
     bases = ", ".join(item["base"] or f"Python {item['python']}" for item in locked["targets"])
     print(
@@ -144,10 +163,13 @@ def main() -> None:
         id           {built["id"]}
         line         {line[:60]}… ({len(line)} characters)
 
-        >>> the line
+        >>> {"kpack verify" if why else "the line"}
         """).rstrip()
     )
-    print(textwrap.indent(summary, "        "))
+    print(textwrap.indent(shown, "        "))
+    if seen is None:
+        print(f"\nrestored     {why}\n" + "─" * 80)
+        return
     print(
         textwrap.dedent(f"""
         restored     in {seen["seconds"]:.2f} s into Python {seen["python"]}, without network

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import platform
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import yaml
 
 from kpack import pack
 from kpack.files import sha256_of
@@ -51,3 +56,28 @@ def test_without_posix_every_module_of_home_is_imported_and_a_build_has_the_same
     assert problems == []
     here = pack.write(packed, tmp_path / "here.kpack.bin")
     assert digest == here.sha256 == sha256_of(here.path)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "fits"),
+    [("linux", "x86_64", True), ("linux", "aarch64", False), ("darwin", "arm64", False), ("win32", "AMD64", False)],
+)
+def test_the_demo_restores_where_its_pack_fits(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, fits: bool
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    why = runpy.run_path(str(ROOT / "examples/demo.py"))["unfit"]()
+    assert why.startswith("" if fits else "not here: this is ")
+    assert bool(why) is not fits
+    assert machine in why or fits
+
+
+def test_a_workflow_asks_of_a_system_what_it_can_do() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    for job in jobs.values():
+        words = [word for step in job["steps"] for word in step.get("run", "").split()]
+        assert all((ROOT / word).exists() for word in words if word.startswith(("tests/", "examples/", ".ci/")))
+        systems = job["strategy"]["matrix"].get("os", []) if "strategy" in job else []
+        # The gate restores packs; what runs in a kernel is Linux's.
+        assert not systems or not {".ci/run", "tests/restore", "tests/bootstrap", "tests/rehearse"} & set(words)
