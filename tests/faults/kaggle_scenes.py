@@ -11,8 +11,11 @@ from kpack.base import load as load_base
 from kpack.errors import KpackError
 from tests.checkpoints.servers import KaggleServer
 from tests.faults.scenes import DATASET, BuildScene, LockScene, RecordScene, Scene, head, must, ready
+from tests.support.index import IndexServer
+from tests.support.installed import internet, serve
 from tests.support.kaggle import Kaggle
 from tests.support.origin import Origin
+from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,6 +64,71 @@ class StatusScene(Scene):
     def unfinished(self) -> list[str]:
         code, said = self.run()
         return [] if not code and self.told(said) == self.truth else [f"the next run says {said}"]
+
+
+@dataclass
+class NotebooksScene(Scene):
+    """A pair of notebooks that is not on Kaggle, the second with the line of an older pack; Kaggle runs both."""
+
+    kaggle: Kaggle | None = None
+
+    def reset(self) -> None:
+        super().reset()
+        if self.kaggle is not None:
+            for run in [run for runs in self.kaggle.kernels.values() for run in runs]:
+                run.done.wait(self.kaggle.longest)  # one that was begun and is not waited for
+            self.kaggle.kernels.clear()
+
+    def run(self, environ: Mapping[str, str] | None = None, *, words: Sequence[str] = ()) -> tuple[int, str]:
+        code, said = super().run(environ, words=words)
+        return (-1 if not words and not code and not self.proved() else code), said
+
+    def proved(self) -> bool:
+        """Tell whether Kaggle has built the pack, and restored it without internet by the line that is there now."""
+        assert self.kaggle is not None
+        newest = {ref: runs[-1] for ref, runs in self.kaggle.kernels.items()}
+        if set(newest) != {"me/tiny-builder", "me/tiny-inference"}:
+            return False
+        told = newest["me/tiny-inference"].request
+        same = self.line(told["text"]) == self.line(self.made()) and told["enableInternet"] is False
+        return same and all(run.ran is not None and run.ran.ok for run in newest.values())
+
+    @staticmethod
+    def line(notebook: str | bytes) -> str:
+        """Return the line of an inference notebook."""
+        return next(
+            "".join(cell["source"]) for cell in json.loads(notebook)["cells"] if "w='" in "".join(cell["source"])
+        )
+
+
+def notebooks_scene(folder: Path, stack: ExitStack) -> Scene:
+    """Return the scene of ``kpack push --notebooks``; needs root for the notebooks that Kaggle runs."""
+    (folder / "kaggle").mkdir()
+    kaggle = stack.enter_context(Kaggle(folder / "kaggle"))
+    index = stack.enter_context(IndexServer())
+    index.add(make_wheel(folder / "wheels", "alpha"))
+    serve(index, "kaggle-kpack")
+    kaggle.kernel_environment = internet(index)
+    scene = NotebooksScene(
+        folder,
+        stack,
+        ["push", "--notebooks"],
+        {**kaggle.environment, "KPACK_INDEX_URL": index.url},
+        "notebooks/inference/inference.ipynb",
+        server=kaggle.handler,
+        kaggle=kaggle,
+    )
+    scene.misled |= {1}  # Kaggle says that a notebook failed
+    ready(scene)
+    for packages in ([], ["alpha"]):
+        (scene.project / "kaggle-env.toml").write_text(head(packages))
+        must(scene, "lock")
+        must(scene, "build")
+        before = scene.made()
+        must(scene, "notebook", "--owner", "me")
+    (scene.project / scene.makes).write_bytes(before)
+    scene.good()
+    return scene
 
 
 def probe_scene(folder: Path, stack: ExitStack) -> Scene:

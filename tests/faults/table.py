@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults.kaggle_scenes import (
     build_from_kaggle_scene,
     lock_from_kaggle_scene,
+    notebooks_scene,
     probe_scene,
     record_from_kaggle_scene,
     status_scene,
@@ -23,6 +24,7 @@ SCENES = {
     "lock": lock_scene,
     "build": build_scene,
     "push": push_scene,
+    "push --notebooks": notebooks_scene,
     "rehearse": rehearse_scene,
     "rehearse --kaggle": rehearse_on_kaggle_scene,
     "record": record_scene,

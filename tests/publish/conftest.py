@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.restore.kit import make_pack
-from tests.support.installed import serve
+from tests.support.installed import internet, serve
 from tests.support.kaggle import KEY, TOKEN, Kaggle
 from tests.support.terminal import ROOT, Terminal
 from tests.support.wheels import make_wheel
@@ -84,16 +84,7 @@ class Desk:
     def give_internet(self, index: IndexServer) -> None:
         """Have notebooks with internet know ``index``, which serves kpack itself, too."""
         serve(index, "kaggle-kpack")
-        self.kaggle.kernel_environment = {
-            "UV_DEFAULT_INDEX": index.url,
-            "UV_NO_CONFIG": "1",
-            "UV_OFFLINE": "0",
-            "UV_PYTHON_DOWNLOADS": "never",
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": index.url,
-            "KPACK_INDEX_URL": index.url,
-            "NO_PROXY": "127.0.0.1",
-        }
+        self.kaggle.kernel_environment = internet(index)
 
     @property
     def stored(self) -> bytes:

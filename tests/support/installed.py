@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import shutil
 import tempfile
 import zipfile
@@ -49,6 +50,20 @@ def serve(index: IndexServer, name: str) -> None:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 waiting.append(requirement.name)
+
+
+def internet(index: IndexServer) -> dict[str, str]:
+    """Return the variables by which pip, uv and kpack know ``index`` alone."""
+    return {
+        "UV_DEFAULT_INDEX": index.url,
+        "UV_NO_CONFIG": "1",
+        "UV_OFFLINE": "0",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": index.url,
+        "KPACK_INDEX_URL": index.url,
+        "NO_PROXY": "127.0.0.1",
+    }
 
 
 def repacked(found: metadata.Distribution, folder: Path) -> Path:
