@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote_plus, urlsplit
+from urllib.parse import SplitResult, unquote_plus, unquote_to_bytes, urlsplit
 
 from kpack.errors import UsageError
 
@@ -184,6 +184,16 @@ def is_web(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def file_path(url: str) -> str:
+    """Return the path of a ``file:`` URL, in the encoding in which Python names files; its host is not looked at."""
+    path = urlsplit(url).path
+    if os.name == "nt":
+        from urllib.request import url2pathname  # loads HTTP, too, and few files need it
+
+        return url2pathname(path)
+    return os.fsdecode(unquote_to_bytes(path))
 
 
 def server(url: str) -> str:

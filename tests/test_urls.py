@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,3 +154,24 @@ def test_a_long_text_is_redacted_in_linear_work(word: str) -> None:
     text = word * 60_000
     for read in (redacted, stable, without_secrets, shown, signed, spells_secret):
         read(text)
+
+
+def test_a_file_url_is_a_path_in_the_encoding_of_this_python() -> None:
+    code = (
+        "import pathlib, sys\nfrom kpack.urls import file_path\n"
+        "for url in ('file:///a%C3%BC%20b', 'file:/a\\u00fc b', 'file:///a%FF'):\n"
+        "    path = file_path(url)\n"
+        "    print(sys.getfilesystemencoding(), pathlib.Path(path).absolute().as_uri())\n"
+    )
+    for words, encoding in ((("-X", "utf8"), "utf-8"), (("-X", "utf8=0"), "ascii")):
+        environ = {
+            **os.environ,
+            "LC_ALL": "C",
+            "PYTHONCOERCECLOCALE": "0",
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
+        done = subprocess.run(
+            [sys.executable, *words, "-c", code], env=environ, capture_output=True, text=True, check=True
+        )
+        path = "file:///a%C3%BC%20b"
+        assert done.stdout.split() == [encoding, path, encoding, path, encoding, "file:///a%FF"]

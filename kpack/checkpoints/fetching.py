@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from kpack.checkpoints import hub, kaggle
 from kpack.errors import IntegrityError, MachineError, NetworkError
 from kpack.fetch import Download
 from kpack.hubs import hub_address, kaggle_address
+from kpack.urls import file_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,7 +76,7 @@ def download(
             plain.append(address)
             headers += [(address, key, value) for key, value in sent]
         elif scheme == "file":
-            plain.append((folder / unquote(urlsplit(url).path)).absolute().as_uri())
+            plain.append((folder / file_path(url)).absolute().as_uri())
         elif scheme != "kaggle":
             plain.append(url)
     return Download(name=name, urls=tuple(plain), sha256=sha256, size=size, headers=tuple(headers))

@@ -6,7 +6,6 @@ import difflib
 import os.path
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from kpack.environment import errors, folders
 from kpack.environment.errors import MOST, Mistake, quoted
@@ -15,6 +14,7 @@ from kpack.environment.patterns import Names
 from kpack.environment.read import read
 from kpack.errors import UsageError
 from kpack.places import lock_beside
+from kpack.urls import file_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -133,9 +133,7 @@ def _path(entry: Package) -> str | None:
     url = entry.requirement.url if entry.requirement else None
     if url is None or not url.startswith("file:"):
         return entry.path
-    from urllib.request import url2pathname  # loads HTTP, too, and few files need it
-
-    return url2pathname(urlsplit(url).path)
+    return file_path(url)
 
 
 def _problem(path: Path, entry: Package) -> tuple[str, str] | None:

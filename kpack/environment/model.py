@@ -107,11 +107,7 @@ class Index:
 
     def path(self, folder: Path) -> Path:
         """Return where a `local` index lies; ``folder`` is that of kaggle-env.toml."""
-        plain = self.url
-        if plain.startswith("file:"):
-            from urllib.request import url2pathname  # loads HTTP, too, and few files need it
-
-            plain = url2pathname(urlsplit(plain).path)
+        plain = urls.file_path(self.url) if self.url.startswith("file:") else self.url
         # Links in it stay as they are: a lock speaks of the path that was written.
         return Path(os.path.normpath(folder.resolve() / plain))
 

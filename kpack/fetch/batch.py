@@ -14,6 +14,7 @@ from kpack.fetch.errors import mismatch, verdict, where
 from kpack.fetch.model import Cached, Fetched, Finished, PassedOver, Started, Stopped, Waiting
 from kpack.fetch.part import digest_of_url, opened
 from kpack.files import open_regular, sha256_of
+from kpack.urls import file_path
 
 if TYPE_CHECKING:
     from typing import Self
@@ -150,9 +151,7 @@ class Batch:
 
     def _local(self, download: Download, url: str) -> Fetched:
         """Take a local file where it is: a copy in the cache would only cost room."""
-        from urllib.request import url2pathname
-
-        path = Path(url2pathname(urlsplit(url).path))
+        path = Path(file_path(url))
         if not path.is_absolute() or urlsplit(url).netloc not in {"", "localhost"}:
             raise UsageError(
                 "a file: URL needs an absolute path", where=where(download, url), next="file:///folder/file"
