@@ -87,8 +87,10 @@ def _words(error: Exception) -> str:
 
 
 def _advice(error: Exception) -> str:
-    if (trouble := certificate_trouble(error, variable="SSL_CERT_FILE")) is not None:
-        return f"{trouble.next} (the Hub's client looks at SSL_CERT_FILE alone)"
+    older = type(error).__module__.startswith("requests.")  # before 1.0
+    variable = "REQUESTS_CA_BUNDLE" if older else "SSL_CERT_FILE"
+    if (trouble := certificate_trouble(error, variable=variable)) is not None:
+        return trouble.next if older else f"{trouble.next} (the Hub's client looks at SSL_CERT_FILE alone)"
     status = getattr(getattr(error, "response", None), "status_code", 0)
     if type(error).__name__ == "RevisionNotFoundError":
         return "name a branch, tag or commit that is there"

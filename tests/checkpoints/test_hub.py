@@ -16,6 +16,7 @@ from kpack.errors import IntegrityError, NetworkError, UsageError
 from kpack.hubs import hub_address
 from tests.checkpoints.conftest import Bench, ask
 from tests.checkpoints.servers import put_repository
+from tests.support.certificates import self_signed, served
 from tests.support.origin import Fault, Origin, Seen
 
 if TYPE_CHECKING:
@@ -306,6 +307,18 @@ def test_a_signed_address_that_ran_out_is_asked_for_anew(bench: Bench, origin: O
     assert held.path.read_bytes() == FILES["model.safetensors"]
     assert len(signed) > 1
     assert not any("Signature" in url for url in locked.urls)
+
+
+def test_a_certificate_that_the_hub_s_client_does_not_trust_is_told_with_its_variable(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_CERT", str(self_signed(tmp_path / "another.pem")))
+    with Origin(tls=served(self_signed(tmp_path / "theirs.pem"))) as origin:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", origin.url)
+        with pytest.raises(NetworkError) as caught:
+            bench.lock(ask("hf://org/repo"))
+    older = int(huggingface_hub.__version__.partition(".")[0]) < 1
+    assert ("PIP_CERT names" if older else "let SSL_CERT_FILE name a file") in caught.value.next
 
 
 def test_a_revision_that_is_not_there_is_told(bench: Bench, origin: Origin) -> None:
