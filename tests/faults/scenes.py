@@ -317,7 +317,7 @@ def head(packages: Sequence[str]) -> str:
     )
 
 
-def _index(folder: Path, stack: ExitStack) -> IndexServer:
+def served(folder: Path, stack: ExitStack) -> IndexServer:
     index = stack.enter_context(IndexServer())
     for number in range(4):
         files: dict[str, bytes | str] = {
@@ -331,7 +331,7 @@ def _index(folder: Path, stack: ExitStack) -> IndexServer:
 
 def lock_scene(folder: Path, stack: ExitStack) -> Scene:
     """Return the scene of ``kpack lock``."""
-    index = _index(folder, stack)
+    index = served(folder, stack)
     scene = LockScene(
         folder, stack, ["lock"], {"KPACK_INDEX_URL": index.url}, "pylock.kaggle-env.toml", server=index.handler
     )
@@ -348,7 +348,7 @@ def lock_scene(folder: Path, stack: ExitStack) -> Scene:
 
 def build_scene(folder: Path, stack: ExitStack) -> Scene:
     """Return the scene of ``kpack build``."""
-    index = _index(folder, stack)
+    index = served(folder, stack)
     scene = BuildScene(
         folder, stack, ["build"], {"KPACK_INDEX_URL": index.url}, "dist/tiny.kpack.bin", server=index.handler
     )

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults import versions
 from tests.faults.run import Runner
+from tests.faults.scenes import ROOT
 from tests.faults.table import SCENES
-from tests.support.long import listed
+from tests.support.long import listed, long_list
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,3 +32,13 @@ def test_a_disturbed_command_loses_nothing_and_the_next_run_succeeds(command: st
     assert runner.outcome.problems == []
     assert sum(runner.outcome.exits.values()) == len(ways)
     assert ways or not shutil.which("cc")
+
+
+@long_list
+def test_versions_of_kpack_do_not_hurt_each_other(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "kpack", tmp_path / "other/kpack")
+    with ExitStack() as stack:
+        both = versions.staged(tmp_path / "stage", stack, [tmp_path / "other", ROOT], seed=0)
+        both.run(0, steps=6)
+    assert both.problems == []
+    assert both.exits.total() >= 6
