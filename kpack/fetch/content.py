@@ -18,6 +18,8 @@ _JSON = frozenset({"application/json", "application/problem+json"})
 _DATA = (".json", ".jsonl", ".ndjson", ".geojson", ".ipynb", ".webmanifest", ".gltf", ".map")
 _REFUSAL = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<Error>", re.DOTALL)
 """What stores of objects say in place of one."""
+_NO_CODINGS = frozenset({"", "identity", "none", "binary", "utf-8", "utf8", "aws-chunked"})
+"""What stands in Content-Encoding and changes no byte: stores of objects give back what an upload once said."""
 _COMPRESSED = {
     "gzip": (".gz", ".tgz", ".gzip", ".svgz"),
     "x-gzip": (".gz", ".tgz", ".gzip", ".svgz"),
@@ -44,8 +46,9 @@ def instead(name: str, head: bytes, facts: Facts) -> str | None:
     sent with Content-Encoding gzip, a ``.html`` may be a page.
     """
     low = posixpath.basename(name).lower()
-    encoding = facts.encoding.strip().lower()
-    if encoding not in {"", "identity"} and not low.endswith(_COMPRESSED.get(encoding, ())):
+    codings = [coding.strip() for coding in facts.encoding.lower().split(",")]
+    encoding = ", ".join(coding for coding in codings if coding not in _NO_CODINGS)
+    if encoding and not low.endswith(_COMPRESSED.get(encoding, ())):
         return f"it is compressed on the way (Content-Encoding {encoding[:20]}), although none was asked for"
     called = facts.media_type.partition(";")[0].strip().lower()
     if not low.endswith(_PAGES):

@@ -193,6 +193,11 @@ def test_length_that_is_claimed_throughout_and_wrong_is_not_believed(odd: Odd, c
 def test_name_may_promise_what_comes() -> None:
     assert instead("/a.json.gz", b"\x1f\x8b", Facts("application/gzip", "gzip")) is None
     assert instead("/a.json", b"\x1f\x8b", Facts("application/gzip", "gzip")) is not None
+    for coding in ("utf-8", "aws-chunked", "identity", "UTF-8, aws-chunked"):
+        assert instead("/model.bin", b"weights", Facts("application/octet-stream", coding)) is None
+    for coding in ("aws-chunked, gzip", "rot13", "gzip, br"):
+        assert instead("/model.bin", b"weights", Facts("application/octet-stream", coding)) is not None
+    assert instead("/a.json.gz", b"\x1f\x8b", Facts("application/gzip", "aws-chunked,gzip")) is None
     assert instead("/page.html", PAGE, Facts("text/html")) is None
     assert instead("/config.json", b"{}", Facts("application/json")) is None
     assert instead("/vocabulary", b"{}", Facts("application/json")) is None
