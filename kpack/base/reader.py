@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import posixpath
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ MOST = 20_000
 """Items of the longest list, and keys of the largest object."""
 
 HINT = "make the file anew with the cell that `kpack probe` prints"
+
+_PRINTED = re.compile(r'^\{\n "kpack-base": .*^ \]\n\}$', re.MULTILINE | re.DOTALL)
+"""A snapshot as the probe prints it."""
 
 _LONGEST_NAME = 255
 _NO_NAME = frozenset(" /\\")
@@ -61,6 +65,8 @@ def read(path: Path) -> str:
 def parse(text: str, path: Path) -> dict[str, Any]:
     """Return the JSON object that ``text``, the content of ``path``, holds.
 
+    What an interpreter prints at its start or end stands around the snapshot that the probe prints; it is passed over.
+
     Raises:
         UsageError: it holds none; ``where`` names the file, and the line where it is no JSON.
 
@@ -68,6 +74,9 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
+        own = _PRINTED.search(text)
+        if own is not None and len(own[0]) < len(text.strip()):
+            return parse(own[0], path)
         raise UsageError(f"not JSON: {error.msg}", where=f"{path}:{error.lineno}", next=HINT) from error
     except ValueError as error:
         raise UsageError("not a snapshot: it holds a number without end", where=str(path), next=HINT) from error

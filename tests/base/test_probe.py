@@ -13,6 +13,7 @@ import kpack
 from kpack.base import load
 from kpack.base.native import facts_of
 from kpack.base.probe import cell
+from kpack.errors import UsageError
 from tests.restore.conftest import kernel, python, series
 from tests.restore.kit import purelib
 from tests.support.interpreters import found
@@ -48,6 +49,17 @@ def test_what_the_cell_prints_is_a_base(python: str, tmp_path: Path) -> None:
     assert ".".join(map(str, base.glibc)) == glibc
     assert not {"json", "os", "kpack"} & set(base.preloaded)
     assert all(item.requires_dist is not None for item in base.distributions.values())
+
+
+def test_what_the_interpreter_prints_around_a_snapshot_is_passed_over(tmp_path: Path) -> None:
+    plain = run(sys.executable, tmp_path).stdout
+    (tmp_path / "plain.json").write_text(plain)
+    (tmp_path / "loud.json").write_text(f"hello {{from}} sitecustomize\n{plain}bye\n")
+    assert load("./loud.json", tmp_path).fingerprint == load("./plain.json", tmp_path).fingerprint
+    (tmp_path / "cut.json").write_text(f"hello\n{plain[:-5]}bye\n")
+    with pytest.raises(UsageError, match="not JSON") as caught:
+        load("./cut.json", tmp_path)
+    assert caught.value.where.endswith("cut.json:1")
 
 
 def test_it_finds_the_distributions_that_the_import_system_finds(tmp_path: Path) -> None:
