@@ -367,3 +367,12 @@ def test_a_wheel_of_the_users_own_is_told_what_the_image_holds_it_to(scenario: S
         scenario.lock(f"./{path.name}", base=base, replace=["top"])
     assert caught.value.what == "kaggle-env.toml brings top 99.0; holder 1.0 of the base needs top<5"
     assert 'allow-broken = ["holder"]' in caught.value.next
+
+
+def test_a_prerelease_beside_a_yanked_release_is_not_taken_and_the_yanked_one_is_named(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", yanked="broken")
+    scenario.wheel("top", "1.1rc1")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top")
+    assert caught.value.what == "kaggle-env.toml needs top, but top 1.0 was yanked (broken)"
+    assert "top==1.0" in caught.value.next

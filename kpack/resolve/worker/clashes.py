@@ -128,14 +128,16 @@ class ClashSearch:
                 return None, None, Clash(name, chain, "kernel")
             return has, self._of_kernel(name), None
         best = self._finder.pages.best(name)
-        usable = [version for version, file in best.items() if file.yanked is None]
-        usable += [] if has is None else [has]
+        own = [] if has is None else [has]
+        usable = [*(version for version, file in best.items() if file.yanked is None), *own]
         everything = specifier
         for other, _ in wanted:
             everything &= other
         flaws: list[Unusable] = []
         ours = has if self._kernel.first(name) else None
-        for version in sorted(everything.filter(usable), key=lambda version: (version == ours, version), reverse=True):
+        # A release that was yanked counts here, as in pip: beside it a pre-release is not taken unasked.
+        admitted = set(everything.filter([*best, *own])).intersection(usable)
+        for version in sorted(admitted, key=lambda version: (version == ours, version), reverse=True):
             if version == has:
                 return version, self._of_kernel(name), None
             try:
