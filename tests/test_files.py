@@ -103,7 +103,6 @@ OWN_READERS = {
     "kpack/pack/line.py": "its own source",
     "kpack/page/render.py": "templates that kpack ships",
     "kpack/publish/upload.py": "a new file",
-    "kpack/source/imports.py": "a copy of a project",
     "kpack/pack/verification.py": "a new file",
     "kpack/recording/hub.py": "files of a private folder",
     "kpack/recording/observe.py": "files of a private folder",

@@ -173,7 +173,7 @@ def _with(words: Sequence[str]) -> list[str]:
 def _apart(program: str, words: Sequence[str], line: Line, sitting: Sitting) -> None:
     """Leave a program that is installed beside the notebook to a person: the notebook cannot import it."""
     name = next((word for word in words if not word.startswith("-")), "NAME")
-    what = f"{program} has what it runs in an environment of its own, which a pack does not make"
+    what = f"`{program}` has what it runs in an environment of its own, which a pack does not make"
     sitting.harvest.left(line, what, f"kpack add {shlex.quote(name)}, if the notebook needs it offline")
 
 
