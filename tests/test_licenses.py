@@ -20,6 +20,7 @@ def license_of(*lines: str) -> licenses.License:
         (["License-Expression: mit"], "MIT"),
         (["License-Expression: MIT OR apache-2.0", "License: GPL"], "MIT OR Apache-2.0"),
         (["License: Apache License, Version 2.0"], "Apache-2.0"),
+        (["License: Apache2.0"], "Apache-2.0"),
         (["License: BSD", "Classifier: License :: OSI Approved :: MIT License"], "MIT"),
         (["License: BSD-3-Clause", "Classifier: License :: OSI Approved :: BSD License"], "BSD-3-Clause"),
         (["License: UNKNOWN", APACHE], "Apache-2.0"),
