@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,8 @@ settings.register_profile(
 )
 settings.load_profile("kpack")
 watch()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of who is started in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MEASURED = frozenset({"consistency", "resolve"})
 """The rooms whose tests are those of the resolver's worker, a process of its own."""
