@@ -7,6 +7,7 @@ import configparser
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
 from kpack.files import read_bounded
@@ -48,8 +49,7 @@ def _of_pyproject(text: str) -> object:
 
 
 def _of_headers(text: str) -> object:
-    rows = (row.partition(":") for row in text.partition("\n\n")[0].splitlines())
-    return next((value.strip() for key, _, value in rows if key.lower() == "name"), None)
+    return parse_email(text)[0].get("name")
 
 
 def _of_setup_cfg(text: str) -> object:

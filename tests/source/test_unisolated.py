@@ -96,6 +96,12 @@ def test_a_source_of_the_users_own_is_known_by_its_texts_or_by_what_is_made_of_i
     elsewhere = lock(tmp_path, served, python, asked="./told", series=ELSEWHERE)
     assert elsewhere.code == 3
     assert "kernels: no-build-isolation: it is built with what the image has" in elsewhere.error["what"]
+    (tmp_path / "silent/setup.py").write_text("import torch, nobodys\n")
+    neither = lock(tmp_path, served, python, asked="./silent")
+    assert neither.code == 3
+    assert "./silent: its build imports torch" in neither.error["what"]
+    assert "and ./silent: it cannot be built with what" in neither.error["what"]
+    assert "No module named 'nobodys'" in neither.error["what"]
     alone = lock(tmp_path, served, python, asked="./silent", allowed="allow-source")
     assert alone.code == 3
     assert alone.error["what"].startswith("./silent: its build imports torch")

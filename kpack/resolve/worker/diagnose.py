@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pip._internal.exceptions import (
@@ -50,7 +51,9 @@ class Diagnosis:
     def failure(self, error: Exception) -> Failure:
         """Return what is wrong, and what of it no other words in kaggle-env.toml could change."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
-            return failed_build.failure(error, self._finder.building, self._kernel, self._finder.inner)
+            failure = failed_build.failure(error, self._finder.building, self._kernel, self._finder.inner)
+            beside = self._finder.beside
+            return failure if beside is None else replace(failure, text=f"{failure.text}\nand {beside}")
         causes = list(getattr(error.__cause__, "causes", ()))
         names = {str(canonicalize_name(cause.requirement.project_name)) for cause in causes}
         blamed = names | {str(canonicalize_name(cause.parent.project_name)) for cause in causes if cause.parent}

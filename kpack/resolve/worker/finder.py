@@ -78,6 +78,8 @@ class Finder:
     """What pip was last asked to prepare from source."""
     inner: tuple[str, ...] = ()
     """Folders of a source that are projects, where it is none at its top."""
+    beside: Unbuildable | None = None
+    """Why it cannot be built with what the image has, where that was tried because nothing told its name."""
     known: dict[str, Choice] = field(default_factory=dict)
     built: Counter[str] = field(default_factory=Counter)
     """How many versions of a name were built to know what they require."""
@@ -223,6 +225,7 @@ class Finder:
         """Let pip download, unpack and ask the build backend, in isolation or with what the target's Python has."""
         if self.request.exclude_newer and not UPLOADED_PRIOR_TO and not ireq.link.is_wheel:
             raise OldPip
+        self.beside = None
         self.building = ireq.name or self._as_asked(ireq.link.url_without_fragment)
         make_metadata_by(ireq, lambda: self._beside_the_image(ireq))
         admit_build_by(ireq, self._admit)
@@ -282,6 +285,7 @@ class Finder:
             return None
         try:
             made = metadata_folder(how, project, self.building)
-        except Unbuildable:
+        except Unbuildable as error:
+            self.beside = error
             return None
         return made if told_name(Path(made)) in how.names else None
