@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def test_a_build_that_is_stopped_leaves_nothing_half_and_goes_on_later(desk: Desk) -> None:
-    desk.index.add(make_wheel(desk.folder / "wheels", "alpha", "1.0", files={"alpha.bin": "x" * 5000}))
+    wheel = make_wheel(desk.folder / "wheels", "alpha", "1.0", files={"alpha.bin": "x" * 5000})
+    desk.index.add(wheel)
     config = desk.folder / "kaggle-env.toml"
     config.write_text(f'name = "tiny"\npython = "{SERIES}"\npackages = ["alpha"]\n')
     desk("lock")
@@ -36,7 +37,7 @@ def test_a_build_that_is_stopped_leaves_nothing_half_and_goes_on_later(desk: Des
         if not handler.path.endswith(".whl"):
             return False
         handler.send_response(200)
-        handler.send_header("Content-Length", "9999")
+        handler.send_header("Content-Length", str(wheel.stat().st_size))  # another would be refused, maybe first
         handler.end_headers()
         handler.wfile.write(b"PK")
         handler.wfile.flush()
