@@ -69,7 +69,7 @@ def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read from it; a pipe or a device is never waited for.
 
     Raises:
-        OSError: it cannot be opened; OddFileError: it is no regular file; IsADirectoryError: it is a folder.
+        OSError: it cannot be opened; OddFileError: it is a folder, or no regular file.
 
     """
     # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
@@ -78,6 +78,8 @@ def open_regular(path: Path) -> BufferedReader:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket
             raise OddFileError("is not a regular file", path) from error
+        if path.is_dir():  # Windows only says that it may not be read
+            raise OddFileError("is a folder, not a file", path) from error
         raise
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
@@ -93,7 +95,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes.
 
     Raises:
-        OSError: it cannot be read; OddFileError: it is larger, or no regular file; IsADirectoryError: it is a folder.
+        OSError: it cannot be read; OddFileError: it is larger, a folder, or no regular file.
 
     """
     with open_regular(path) as stream:
@@ -114,8 +116,6 @@ def given(path: Path, *, limit: int = LARGEST, next: str = "name a file") -> byt
     """
     try:
         return read_bounded(path, limit)
-    except IsADirectoryError as error:
-        raise UsageError("is a folder, not a file", where=str(path), next=next) from error
     except OddFileError as error:
         raise UsageError(str(error), where=str(path), next=next) from error
     except OSError as error:

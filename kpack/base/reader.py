@@ -50,8 +50,8 @@ def read(path: Path) -> str:
             raw = stream.read(LARGEST + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UsageError(f"no gzip archive: {error}", where=str(path), next=HINT) from error
-    except (IsADirectoryError, OddFileError) as error:
-        raise UsageError("not a file: a folder, a pipe or a device", where=str(path), next=HINT) from error
+    except OddFileError as error:
+        raise UsageError(str(error), where=str(path), next=HINT) from error
     except OSError as error:
         raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
     if len(raw) > LARGEST:

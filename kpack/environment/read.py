@@ -69,10 +69,9 @@ def read(path: Path) -> str:
         raw = read_bounded(path, LARGEST)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError("there is no such file", where=where, next="run `kpack init` to write one") from error
-    except IsADirectoryError as error:
-        raise UsageError("is a folder, not a file", where=where, next=f"name the {FILE_NAME} in it") from error
     except OddFileError as error:
-        raise UsageError(str(error), where=where, next=f"name a {FILE_NAME}") from error
+        which = f"the {FILE_NAME} in it" if path.is_dir() else f"a {FILE_NAME}"
+        raise UsageError(str(error), where=where, next=f"name {which}") from error
     except OSError as error:
         raise MachineError(
             f"cannot be read: {error.strerror}", where=where, next="check the file's permissions"

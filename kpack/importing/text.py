@@ -29,8 +29,9 @@ def read(path: Path) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError("is not UTF-8", where=f"{shown_path(path)}:{line}", next="save the file as UTF-8") from error
     except OddFileError as error:
-        raise UsageError(str(error), where=shown_path(path), next="name a file without its outputs") from error
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        which = "a file in it" if path.is_dir() else "a file without its outputs"
+        raise UsageError(str(error), where=shown_path(path), next=f"name {which}") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError("there is no such file", where=shown_path(path), next="check the path") from error
     except OSError as error:
         raise MachineError(f"cannot be read: {error.strerror}", where=shown_path(path)) from error

@@ -48,9 +48,8 @@ def load(path: Path) -> Lock:
         text = read_bounded(path, LARGEST).decode("utf-8")
     except FileNotFoundError as error:
         raise MachineError("there is no lock", where=str(path), next="make it with `kpack lock`") from error
-    except (OddFileError, IsADirectoryError) as error:
-        what = str(error) if isinstance(error, OddFileError) else "is a folder, not a file"
-        raise IntegrityError(what, where=str(path), next=_AGAIN) from error
+    except OddFileError as error:
+        raise IntegrityError(str(error), where=str(path), next=_AGAIN) from error
     except OSError as error:
         raise MachineError(f"cannot read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
