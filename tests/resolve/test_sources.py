@@ -418,3 +418,17 @@ def test_no_more_than_some_sources_of_a_name_are_fetched_to_be_passed_over(
     assert packed(scenario.lock("top<8", allow_source=["top"])) == {"top": "1.0"}
     asked = {path for path in scenario.index.requests if path.endswith(".tar.gz")}
     assert len(asked) == 3
+
+
+def test_a_folder_of_the_users_own_whose_build_fails_is_theirs_to_mend(scenario: Scenario, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name, text in {**project("mine", "1.0"), "own.py": "raise RuntimeError('a bug of mine')\n"}.items():
+        folder.joinpath(name).write_text(text)
+    with pytest.raises(NoSolution, match="a bug of mine") as own:
+        scenario.lock(f"mine @ {folder.as_uri()}")
+    assert own.value.next == "mend its build: these are its last words"
+    archive = sdist(tmp_path, "mine", "1.0", {"pyproject.toml": folder.joinpath("pyproject.toml").read_text()})
+    with pytest.raises(NoSolution) as theirs:
+        scenario.lock(f"mine @ {archive.as_uri()}")
+    assert theirs.value.next == "take another version or file of it"

@@ -105,6 +105,7 @@ def test_a_source_of_the_users_own_is_known_by_its_texts_or_by_what_is_made_of_i
     alone = lock(tmp_path, served, python, asked="./silent", allowed="allow-source")
     assert alone.code == 3
     assert alone.error["what"].startswith("./silent: its build imports torch")
+    assert alone.error["next"].startswith('name "torch" beside its build backend in requires of [build-system]')
 
 
 @pytest.mark.parametrize("case", ["another-python", "no-torch"])

@@ -51,7 +51,8 @@ class Diagnosis:
     def failure(self, error: Exception) -> Failure:
         """Return what is wrong, and what of it no other words in kaggle-env.toml could change."""
         if not isinstance(error, (DistributionNotFound, UnsupportedPythonVersion)):
-            failure = failed_build.failure(error, self._finder.building, self._kernel, self._finder.inner)
+            finder = self._finder
+            failure = failed_build.failure(error, finder.building, self._kernel, inner=finder.inner, own=finder.own)
             beside = self._finder.beside
             return failure if beside is None else replace(failure, text=f"{failure.text}\nand {beside}")
         causes = list(getattr(error.__cause__, "causes", ()))

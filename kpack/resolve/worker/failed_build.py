@@ -39,8 +39,18 @@ def projects_below(folder: str | None) -> tuple[str, ...]:
     return tuple(sorted(path.as_posix() for path in found))
 
 
-def failure(error: Exception, building: str, kernel: ProvidedDistributions, inner: Sequence[str] = ()) -> Failure:
-    """Describe trouble with the source of ``building``, a name or a URL; ``inner`` are projects below its top."""
+def failure(
+    error: Exception,
+    building: str,
+    kernel: ProvidedDistributions,
+    *,
+    inner: Sequence[str] = (),
+    own: bool = False,
+) -> Failure:
+    """Describe trouble with the source of ``building``, a name or a URL.
+
+    ``inner`` are projects below its top; ``own`` says that it is a folder of the user's, who can mend it.
+    """
     if _NO_PROJECT.search(str(error)):
         return _no_project(building, inner)
     if isinstance(error, Unbuildable):
@@ -48,14 +58,15 @@ def failure(error: Exception, building: str, kernel: ProvidedDistributions, inne
     output = _output(error)
     missing = next((found[1] for line in reversed(output) if (found := _NO_MODULE.search(line))), "")
     if missing:
-        return _undeclared(missing, building, kernel)
+        return _undeclared(missing, building, kernel, own=own)
     said = _TEMPORARY.sub("", str(error)).strip()
     named = f"{building}: {said}" if building and building not in said else said
     source = "name a wheel, or a folder, repository, .zip or .tar.gz with a pyproject.toml or setup.py at its top"
+    another = "mend its build: these are its last words" if own else "take another version or file of it"
     return Failure(
         kind="no-solution",
         text="\n".join([named, *(f"  {line}" for line in output[-LAST_WORDS:])]),
-        next="take another version or file of it" if output else source,
+        next=another if output else source,
     )
 
 
@@ -92,14 +103,19 @@ def _output(error: BaseException) -> list[str]:
     return []
 
 
-def _undeclared(module: str, building: str, kernel: ProvidedDistributions) -> Failure:
+def _undeclared(module: str, building: str, kernel: ProvidedDistributions, *, own: bool) -> Failure:
     """Say that a build imports what its project does not name as a build requirement."""
     name = canonicalize_name(IMPORT_NAMES.get(module.lower(), module))
     text = f"{building}: its build imports {module}, which its [build-system] does not require"
     prebuilt = "give the URL or path of a prebuilt wheel of it in packages"
+    ways = f"{prebuilt}, or take another version"
+    if own:
+        ways = prebuilt = (
+            f'name "{name}" beside its build backend in requires of [build-system] of its pyproject.toml; or {prebuilt}'
+        )
     has = kernel.provided.get(name)
     if has is None or "/" in building:
-        return Failure(kind="no-solution", text=text, next=f"{prebuilt}, or take another version", because="source")
+        return Failure(kind="no-solution", text=text, next=ways, because="source")
     return Failure(
         kind="no-solution",
         text=f"{text}; {has.by} has {name} {has.version}",

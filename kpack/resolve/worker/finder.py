@@ -76,6 +76,8 @@ class Finder:
     """Called before a wheel's metadata is handed out: the prefetcher looks ahead from there."""
     building: str = ""
     """What pip was last asked to prepare from source."""
+    own: bool = False
+    """That is a folder of the user's, who can mend it."""
     inner: tuple[str, ...] = ()
     """Folders of a source that are projects, where it is none at its top."""
     beside: Unbuildable | None = None
@@ -227,6 +229,7 @@ class Finder:
             raise OldPip
         self.beside = None
         self.building = ireq.name or self._as_asked(ireq.link.url_without_fragment)
+        self.own = ireq.link.is_existing_dir()
         make_metadata_by(ireq, lambda: self._beside_the_image(ireq))
         admit_build_by(ireq, self._admit)
         try:
