@@ -6,6 +6,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +15,7 @@ import click
 
 from kpack import __version__, streams
 from kpack.cli.completion import VARIABLE
+from kpack.cli.guessing import guessed
 from kpack.cli.session import SCREEN, Session, warn
 from kpack.errors import ExitCode, KpackError, MachineError, UsageError
 from kpack.restore.errors import RestoreError, no_working_folder
@@ -64,12 +66,32 @@ _ELSEWHERE = {
     "publish": "push",
     "upload": "push",
     "new": "init",
+    "line": "bootstrap",
+    "download": "build",
+    "fetch": "build",
+    "test": "rehearse",
+    "run": "rehearse",
+    "doctor": "status",
+    "images": "probe --list",
+    "clean": "cache prune",
+    "help": "--help",
+    "version": "--version",
 }
 """What other tools call it, and what it is called here."""
+
+_STRAY = {
+    "init": "kpack init --from {word} takes over what a file says",
+    "lock": "kpack add {word} asks for it; kpack lock -P {word} lets go of its pin",
+    "probe": "kpack probe --kaggle {word} runs it in such a notebook",
+}
+"""By command: what somebody meant who wrote a word behind it, where none belongs."""
 
 
 _YOUNG = 100_000
 """Objects that are made before the collector looks for garbage in circles: commands make many that live to the end."""
+
+_EXTRA = re.compile(r"Got unexpected extra arguments? \((\S+?)[ )]")
+"""What click says of words that a command has no place for."""
 
 _FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
 """Options of the group that take no value."""
@@ -94,13 +116,8 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], [*COMMANDS, *_ELSEWHERE], 1)
-            if not near:
-                raise
-            meant = _ELSEWHERE.get(near[0], near[0])
-            raise click.UsageError(f"{error.message} Did you mean {f'kpack {meant}'!r}?", ctx) from error
+            about = next((word for word in args[1:] if word in COMMANDS), "")
+            raise guessed(error, ctx, args[0], COMMANDS, _ELSEWHERE | {"help": f"{about} --help".strip()}) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading in dict.fromkeys(COMMANDS.values()):
@@ -253,9 +270,19 @@ def _help(error: click.ClickException, arguments: list[str]) -> str:
     """Return where to read on; click does not say of every error which command it is about."""
     ctx = getattr(error, "ctx", None)
     if ctx and ctx.parent:
-        return f"see {ctx.command_path} --help"
+        return f"{_meant(ctx, error.format_message())}see {ctx.command_path} --help"
     command = next((word for word in _group_first(arguments) if word in COMMANDS), "")
     return f"see {' '.join(filter(None, ['kpack', command]))} --help"
+
+
+def _meant(ctx: click.Context, message: str) -> str:
+    """Return what the first word was meant for that a command has no place for, as far as that can be guessed."""
+    found = _EXTRA.match(message)
+    word = found[1] if found else ""
+    if word.endswith(".toml"):
+        return f"kpack --config {word} {ctx.info_name} takes another kaggle-env.toml; "
+    row = _STRAY.get(ctx.info_name or "") if word else None
+    return f"{row.format(word=word)}; " if row else ""
 
 
 def _fail(session: Session, error: dict[str, object]) -> int:

@@ -69,7 +69,7 @@ def build(
 
     \b
     kpack build
-    kpack build --check --expect $PACK_ID   rebuild and compare: same lock, same bytes
+    kpack build --check --expect $PACK_ID   same lock, same bytes?
     """
     project = projects.Project.find(session.config)
     out = output or project.pack_path

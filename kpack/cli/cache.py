@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kpack.cache import Cache
+from kpack.cli.guessing import guessed
 from kpack.cli.progress import busy
 from kpack.cli.session import answer, human_size, json_option, tell
 from kpack.errors import ExitCode, IntegrityError
@@ -12,7 +15,24 @@ from kpack.errors import ExitCode, IntegrityError
 _DAY = 24 * 3600
 
 
-@click.group()
+_ELSEWHERE = {"clear": "prune --all", "clean": "prune", "purge": "prune --all", "path": "dir", "info": "size"}
+"""What other tools call it, and what it is called here."""
+
+
+class _Commands(click.Group):
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise guessed(error, ctx, args[0], self.commands, _ELSEWHERE) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in self.commands.items()])
+
+
+@click.group(cls=_Commands)
 def cache() -> None:
     r"""Look after the cache of fetched files.
 

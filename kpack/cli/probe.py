@@ -32,7 +32,15 @@ _WAIT = 60
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="With --kaggle: default kaggle-base.json.")
 @click.option("--use/--no-use", default=None, help="With --kaggle: write it as base in kaggle-env.toml, or do not ask.")
-@click.option("--wait", "minutes", type=MINUTES, default=_WAIT, show_default=True, metavar="MINUTES")
+@click.option(
+    "--wait",
+    "minutes",
+    type=MINUTES,
+    default=_WAIT,
+    show_default=True,
+    metavar="MINUTES",
+    help="With --kaggle: how long the notebook may wait and run.",
+)
 @json_option
 @click.pass_obj
 def probe(

@@ -67,7 +67,7 @@ def push(
     kpack push
     kpack push dist/toxic-comments.kpack.bin --dataset me/toxic-comments-env
     kpack push --dry-run
-    kpack push --notebooks          build there, and try the line in a notebook without internet
+    kpack push --notebooks          build there, and try the line offline
     """
     if notebooks:
         if path is not None or dataset is not None or public:

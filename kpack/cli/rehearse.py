@@ -67,7 +67,15 @@ _SHOWN = 20
 @click.option("--builder", is_flag=True, help="With --kaggle: attach the output of the builder of kpack notebook.")
 @click.option("--accelerator", type=click.Choice(["cpu", "gpu", "tpu"]), help="With --kaggle; default: the base's.")
 @click.option("--image", metavar="DIGEST", help="With --kaggle: pin the image; default: the one of the base.")
-@click.option("--wait", "minutes", type=MINUTES, default=180, show_default=True, metavar="MINUTES")
+@click.option(
+    "--wait",
+    "minutes",
+    type=MINUTES,
+    default=180,
+    show_default=True,
+    metavar="MINUTES",
+    help="With --kaggle: how long the notebook may wait and run.",
+)
 @click.option("--keep", is_flag=True, help="Leave the folder of the rehearsal, and say where it is.")
 @json_option
 @click.pass_obj
@@ -101,8 +109,8 @@ def rehearse(
     \b
     kpack rehearse
     kpack rehearse --real needed --notebook inference.ipynb
-    kpack rehearse dist/toxic-comments.kpack.bin --base kaggle-gpu-py312-2026-08 --json
-    kpack rehearse --kaggle                      the same proof in Kaggle's own kernel
+    kpack rehearse dist/toxic.kpack.bin --base kaggle-gpu-py312-2026-08 --json
+    kpack rehearse --kaggle               the same proof in Kaggle's own kernel
     """
     from kpack import pack as packs
     from kpack.cache import Cache

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from kpack import cli
@@ -93,3 +94,58 @@ def test_too_little_memory_is_no_fault_in_kpack(
     monkeypatch.setattr("kpack.environment.find", fail)
     assert cli.run(["lock", "--check"]) == 7
     assert "kpack: there is not enough memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("help", "kpack --help"),
+        ("help lock", "kpack lock --help"),
+        ("version", "kpack --version"),
+        ("line", "kpack bootstrap"),
+        ("doctor", "kpack status"),
+        ("cache clear", "kpack cache prune --all"),
+        ("cache prun", "kpack cache prune"),
+    ],
+)
+def test_a_word_that_could_have_been_guessed_leads_to_the_one_here(tmp_path: Path, words: str, meant: str) -> None:
+    done = kpack(tmp_path, *words.split(), "--json")
+    assert done.code == 2
+    assert f"Did you mean '{meant}'?" in done.error["what"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("init nb.ipynb", "kpack init --from nb.ipynb takes over"),
+        ("lock numpy", "kpack add numpy asks for it; kpack lock -P numpy lets go of its pin"),
+        ("lock --upgrade numpy torch", "kpack add numpy asks for it; kpack lock -P numpy lets go of its pin"),
+        ("probe gpu", "kpack probe --kaggle gpu runs it"),
+        ("build gpu.toml", "kpack --config gpu.toml build takes another kaggle-env.toml"),
+        ("build numpy", "see kpack build --help"),
+    ],
+)
+def test_a_word_that_has_no_place_behind_a_command_is_told_its_own(tmp_path: Path, words: str, meant: str) -> None:
+    done = kpack(tmp_path, *words.split(), "--json")
+    assert done.code == 2
+    assert done.error["next"].startswith(meant)
+    assert done.error["next"].endswith(f"see kpack {words.split()[0]} --help")
+
+
+def every_command() -> list[tuple[str, click.Command]]:
+    found = []
+    for name in cli.COMMANDS:
+        command = cli.group.get_command(click.Context(cli.group), name)
+        assert command is not None
+        found.append((name, command))
+        if isinstance(command, click.Group):
+            found += [(f"{name} {below}", each) for below, each in command.commands.items()]
+    return found
+
+
+@pytest.mark.parametrize(("words", "command"), every_command())
+def test_help_fits_a_terminal_of_eighty_columns_and_is_whole(words: str, command: click.Command) -> None:
+    shown = command.get_help(click.Context(command, info_name=f"kpack {words}", terminal_width=80))
+    assert [row for row in shown.splitlines() if len(row) > 80] == []
+    assert "..." not in shown.partition("Commands:")[2]
+    assert [each.name for each in command.params if isinstance(each, click.Option) and not each.help] == []
