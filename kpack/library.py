@@ -124,8 +124,8 @@ def lock(
     """Bring the lock beside a kaggle-env.toml up to date, as ``kpack lock`` does.
 
     ``config`` is the file (None: the nearest ``kaggle-env.toml`` upwards). ``upgrade`` lets go of all old pins
-    (True) or of the named ones; ``strict`` refuses checkpoints without sha256; ``offline`` takes sources and
-    checkpoints from the cache alone. ``cache`` is its folder (None: the user's).
+    (True) or of the named ones, checkpoints by path or URL; ``strict`` refuses checkpoints without sha256;
+    ``offline`` takes sources and checkpoints from the cache alone. ``cache`` is its folder (None: the user's).
 
     Raises:
         UsageError: there is no such file, or it has mistakes.
@@ -134,12 +134,10 @@ def lock(
         IntegrityError: a file is not what its sha256 says.
 
     """
-    from packaging.utils import canonicalize_name
-
-    names = upgrade if isinstance(upgrade, bool) else frozenset(canonicalize_name(name) for name in upgrade)
     found = _project(config)
-    done = locking.unchanged(found, upgrade=names, strict=strict)
-    return done or locking.anew(found, _fetcher(cache, offline=offline), upgrade=names, strict=strict)
+    names, files = (upgrade, frozenset()) if isinstance(upgrade, bool) else locking.let_go(found, upgrade)
+    done = locking.unchanged(found, upgrade=names, renew=files, strict=strict)
+    return done or locking.anew(found, _fetcher(cache, offline=offline), upgrade=names, renew=files, strict=strict)
 
 
 @_machine()

@@ -12,7 +12,7 @@ from kpack.errors import IntegrityError, NoSolution
 from kpack.files import given_text, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -50,8 +50,27 @@ class Locked:
     """The lock that was there; None for the first one, and for one that could not be read."""
 
 
+def let_go(project: Project, names: Collection[str]) -> tuple[frozenset[NormalizedName], frozenset[str]]:
+    """Return which packages and which ``[[checkpoints]]`` these names mean, for ``upgrade`` and ``renew``.
+
+    A checkpoint is meant by its path or its URL.
+
+    Raises:
+        UsageError: kaggle-env.toml is wrong.
+
+    """
+    from packaging.utils import canonicalize_name
+
+    files = frozenset(name for each in project.environment.checkpoints for name in each.names)
+    return frozenset(canonicalize_name(name) for name in names if name not in files), files & frozenset(names)
+
+
 def unchanged(
-    project: Project, *, upgrade: bool | frozenset[NormalizedName] = False, strict: bool = False
+    project: Project,
+    *,
+    upgrade: bool | frozenset[NormalizedName] = False,
+    renew: frozenset[str] = frozenset(),
+    strict: bool = False,
 ) -> Locked | None:
     """Return the lock that is there where it speaks for the file already, without the network; None where it does not.
 
@@ -63,7 +82,7 @@ def unchanged(
     if upgrade is True:
         return None
     old = project.lock
-    if old is None or upgrade or strict or project.stale():
+    if old is None or upgrade or renew or strict or project.stale():
         return None
     return Locked(project.lock_path, old, changed=False)
 
@@ -73,14 +92,15 @@ def anew(
     fetcher: Fetcher,
     *,
     upgrade: bool | frozenset[NormalizedName] = False,
+    renew: frozenset[str] = frozenset(),
     strict: bool = False,
     on_resolve: Listener | None = None,
     workers: Workers | None = None,
 ) -> Locked:
     """Bring the lock up to date and return it, whether or not the one that is there speaks for the file (`unchanged`).
 
-    ``upgrade`` lets go of all old pins (True) or of the named ones; ``strict`` refuses checkpoints without sha256, and
-    requests that fall back to a much older version.
+    ``upgrade`` lets go of all old pins (True) or of the named ones, ``renew`` of those of checkpoints (`let_go`);
+    ``strict`` refuses checkpoints without sha256, and requests that fall back to a much older version.
     ``workers`` were started before, to load while the caller did; they stay with the caller.
     The ``fetcher`` is given the credentials that the file and its environment hold.
 
@@ -139,6 +159,7 @@ def anew(
             folder=project.config.parent,
             strict=strict,
             known=() if old is None or upgrade is True else old.checkpoints,
+            renew=renew,
         )
         made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found, system=system)
         license_notes = check_licenses(environment, resolution, made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -35,7 +36,16 @@ def fetch(checkpoints: Iterable[LockedCheckpoint], fetcher: Fetcher, *, folder: 
     mirrored: list[tuple[KaggleAddress, Download]] = []
     for checkpoint in locked.values():
         cached = fetcher.cache.find(checkpoint.sha256, checkpoint.size) is not None
-        file = download(checkpoint.path, checkpoint.urls, checkpoint.sha256, checkpoint.size, folder, cached=cached)
+        alone = urlsplit(checkpoint.urls[0]).scheme in {"http", "https", "file"}  # a repository is let go of as a whole
+        file = download(
+            checkpoint.path,
+            checkpoint.urls,
+            checkpoint.sha256,
+            checkpoint.size,
+            folder,
+            cached=cached,
+            anew=f"kpack lock -P {shlex.quote(checkpoint.path)}" if alone else None,
+        )
         on_kaggle = [url for url in checkpoint.urls if urlsplit(url).scheme == "kaggle"]
         if on_kaggle and not cached:
             mirrored.append((kaggle_address(on_kaggle[0]), file))
@@ -62,10 +72,12 @@ def download(
     folder: Path,
     *,
     cached: bool = False,
+    anew: str | None = None,
 ) -> Download:
     """Return what to ask the fetcher for; URLs on Kaggle are left out.
 
     For a file that is ``cached`` no client of a hub is needed, and its hf:// URLs are left as they are.
+    ``anew`` is as in `kpack.fetch.Download`.
     """
     plain: list[str] = []
     headers: list[tuple[str, str, str]] = []
@@ -79,4 +91,4 @@ def download(
             plain.append((folder / file_path(url)).absolute().as_uri())
         elif scheme != "kaggle":
             plain.append(url)
-    return Download(name=name, urls=tuple(plain), sha256=sha256, size=size, headers=tuple(headers))
+    return Download(name=name, urls=tuple(plain), sha256=sha256, size=size, headers=tuple(headers), anew=anew)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kpack.environment import CheckpointRequest
     from kpack.fetch import Download, Fetcher
 
+_IN_FILE = "write its new sha256 in kaggle-env.toml"
+"""What becomes of a digest that was given, when the file has another."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
@@ -47,12 +50,13 @@ def lock(
     folder: Path,
     strict: bool = False,
     known: Iterable[LockedCheckpoint] = (),
+    renew: frozenset[str] = frozenset(),
 ) -> tuple[LockedCheckpoint, ...]:
     """Pin every request to files with digest and size.
 
     ``folder`` is that of kaggle-env.toml. ``known`` are the checkpoints of the old lock, whose pins stay (leave
-    out what is to be upgraded). A file whose digest is unknown is fetched into the cache; one whose
-    size alone is unknown is not. The answer is sorted by path.
+    out what is to be upgraded), but those of the requests that ``renew`` names by path or URL. A file whose digest
+    is unknown is fetched into the cache; one whose size alone is unknown is not. The answer is sorted by path.
 
     Raises:
         UsageError: ``strict``, and kaggle-env.toml does not say which bytes a checkpoint has; two files want one
@@ -61,7 +65,7 @@ def lock(
         NetworkError, MachineError: as `kpack.fetch.Fetcher.fetch`.
 
     """
-    run = _Locking(fetcher, folder, tuple(known))
+    run = _Locking(fetcher, folder, tuple(known), renew)
     wanted = [file for request in requests for file in run.expand(request)]
     outright = {file.path for file in wanted if not file.alias}
     aliases = {file.path: file for file in reversed(wanted) if file.alias and file.path not in outright}
@@ -76,9 +80,12 @@ def lock(
 
 
 class _Locking:
-    def __init__(self, fetcher: Fetcher, folder: Path, known: tuple[LockedCheckpoint, ...]) -> None:
+    def __init__(
+        self, fetcher: Fetcher, folder: Path, known: tuple[LockedCheckpoint, ...], renew: frozenset[str]
+    ) -> None:
         self.fetcher = fetcher
         self.folder = folder
+        self.renew = renew
         self._single: dict[str, list[LockedCheckpoint]] = {}
         """What the old lock has, by path."""
         self._commits: dict[tuple[str, str, str], str] = {}
@@ -98,7 +105,7 @@ class _Locking:
         if scheme == "kaggle" and not kaggle_address(first).is_file:
             return self._dataset(request, kaggle_address(first))
         assert request.path is not None
-        old = self._old(request)
+        old = None if request.names & self.renew else self._old(request)
         if old is not None:
             return [
                 _Wanted(
@@ -114,7 +121,7 @@ class _Locking:
     def complete(self, wanted: Sequence[_Wanted]) -> list[LockedCheckpoint]:
         """Find out the digests and sizes that are still unknown."""
         files = {
-            file: download(file.path, file.urls, file.sha256, file.size, self.folder)
+            file: download(file.path, file.urls, file.sha256, file.size, self.folder, anew=_IN_FILE)
             for file in wanted
             if file.sha256 is None or file.size is None
         }
@@ -232,7 +239,7 @@ class _Locking:
     def _repository(self, request: CheckpointRequest, address: HubAddress) -> list[_Wanted]:
         """Return the files of a repository; without a ``path`` in the layout of the Hub's own cache."""
         pinned = address
-        if not address.pinned:
+        if not address.pinned and not request.names & self.renew:
             old = self._commits.get((address.kind, address.repo, address.revision))
             if old is not None:
                 pinned = replace(address, revision=old, asked=address.revision)

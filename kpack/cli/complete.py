@@ -51,10 +51,10 @@ def of_tables(table: str, key: str) -> Completer:
 
 
 def packed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Complete what the lock packs."""
-    del param
+    """Complete what the lock has pins of: packages, and checkpoints by their paths."""
     project = _project(ctx)
-    return _begun(_packed(project) if project is not None else (), incomplete)
+    found = _begun(_packed(project) if project is not None else (), incomplete)
+    return [*found, *of_tables("checkpoints", "path")(ctx, param, incomplete)]
 
 
 def known(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -20,7 +20,7 @@ GOING_ON = "the lock is as it was; run kpack lock again: what was fetched up to 
     "names",
     multiple=True,
     metavar="NAME",
-    help="Let go of one pin.",
+    help="Let go of one pin: a package's, or a checkpoint's, by its path or URL.",
     shell_complete=complete.packed,
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock is stale or missing, and say why.")
@@ -35,6 +35,7 @@ def lock(session: Session, names: tuple[str, ...], *, upgrade: bool, check: bool
     \b
     kpack lock
     kpack lock --upgrade-package sentencepiece
+    kpack lock -P checkpoints/model.ckpt   the file is another one this week
     kpack lock --check                     in CI: is the lock still true?
     """
     with stoppable(GOING_ON):

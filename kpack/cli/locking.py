@@ -36,9 +36,11 @@ def lock(
     project = projects.Project.find(config)
     if workers is not None:
         workers.meanwhile = partial(_load, project)
-    renewed = upgrade or _upgraded(project, names)
+    packages, files = _let_go(project, names)
+    renewed = upgrade or packages
     try:
-        done = locking.unchanged(project, upgrade=renewed, strict=strict) or _anew(project, renewed, workers, strict)
+        done = locking.unchanged(project, upgrade=renewed, renew=files, strict=strict)
+        done = done or _anew(project, renewed, files, workers, strict=strict)
     except NoSolution:
         if not as_json:
             _say_images(project)  # a conflict with an image is as true as what is known of it
@@ -82,7 +84,12 @@ def lock(
 
 
 def _anew(
-    project: projects.Project, upgrade: bool | frozenset[NormalizedName], workers: Workers | None, strict: bool
+    project: projects.Project,
+    upgrade: bool | frozenset[NormalizedName],
+    renew: frozenset[str],
+    workers: Workers | None,
+    *,
+    strict: bool,
 ) -> locking.Locked:
     """Lock, and show how far it is."""
     from kpack.cache import Cache
@@ -94,6 +101,7 @@ def _anew(
             project,
             Fetcher(Cache(), listener=on_fetch),
             upgrade=upgrade,
+            renew=renew,
             strict=strict,
             on_resolve=on_resolve,
             workers=workers,
@@ -123,23 +131,22 @@ def _say_changes(done: locking.Locked) -> None:
     tell("")
 
 
-def _upgraded(project: projects.Project, names: tuple[str, ...]) -> frozenset[NormalizedName]:
-    """Return the names whose pins are let go of; one that has no pin is a slip of the pen."""
+def _let_go(project: projects.Project, names: tuple[str, ...]) -> tuple[frozenset[NormalizedName], frozenset[str]]:
+    """Return packages and checkpoints whose pins are let go of; a name that has no pin is a slip of the pen."""
     from difflib import get_close_matches
 
-    from packaging.utils import canonicalize_name
-
-    asked = frozenset(canonicalize_name(name) for name in names)
+    asked, files = locking.let_go(project, names) if names else (frozenset(), frozenset())
     targets = project.lock.targets if project.lock is not None else ()
     pinned = {pin.name for target in targets for pin in target.packed}
+    paths = {name for each in project.environment.checkpoints for name in each.names} if names else set()
     for name in sorted(asked - pinned) if project.lock is not None else ():
-        near = get_close_matches(name, sorted(pinned), 1)
+        near = get_close_matches(name, sorted({*pinned, *paths}), 1)
         raise UsageError(
             f"{name!r} is not packed by the lock, so there is no pin to let go of",
             where=str(project.lock_path),
             next=f"did you mean {near[0]!r}?" if near else "kpack lock --upgrade lets go of all pins",
         )
-    return asked
+    return asked, files
 
 
 def check(config: Path | None, *, as_json: bool) -> int:

@@ -70,6 +70,11 @@ class CheckpointRequest:
     include: tuple[str, ...] = ()
     """Patterns over the files of a repository (hf, kaggle); empty means all."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """By which words a user means this one: its path, and its URLs without what is secret in them."""
+        return frozenset(filter(None, (self.path, *(urls.shown(url) for url in self.urls))))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:

@@ -22,7 +22,7 @@ def mismatch(download: Download, url: str, what: str) -> IntegrityError:
         what,
         where=where(download, url),
         next="the file was altered on the way or replaced at its source: find out which before you lock it anew "
-        "(kpack lock --upgrade)",
+        f"({download.anew or 'kpack lock --upgrade'})",
     )
 
 

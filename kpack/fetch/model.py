@@ -33,6 +33,8 @@ class Download:
     """(URL, name, value): request headers for one of the URLs, such as an Authorization; sent to no other host."""
     page: str | None = field(default=None, repr=False)
     """The index page that lists the file: asked for a fresh signature where a URL is refused without one."""
+    anew: str | None = None
+    """What to do to have another file of that name; None to let go of every pin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,6 +175,8 @@ def test_repository_keeps_the_commit_of_the_old_lock(bench: Bench, origin: Origi
     again = bench.lock(ask("hf://org/repo", path=None), known=known)
     assert [(item.path, item.sha256) for item in again] == [(item.path, item.sha256) for item in known]
     assert all(commit in item.urls[0] for item in again)
+    let_go = bench.lock(ask("hf://org/repo", path=None), known=known, renew=frozenset({"hf://org/repo"}))
+    assert not any(commit in item.urls[0] for item in let_go)
 
 
 def test_commit_and_tag_are_found_by_their_name_and_by_main(bench: Bench, origin: Origin) -> None:

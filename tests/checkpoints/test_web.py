@@ -70,6 +70,33 @@ def test_recorded_digest_stays_as_long_as_the_request_does(bench: Bench, origin:
     assert moved.sha256 == hashlib.sha256(b"replaced").hexdigest()
 
 
+@pytest.mark.parametrize("by", ["w.ckpt", "URL/w.ckpt"])
+def test_one_pin_is_let_go_of_by_path_or_url_and_the_others_stay(bench: Bench, origin: Origin, by: str) -> None:
+    origin.files |= {"/w.ckpt": DATA, "/v.ckpt": DATA}
+    requests = ask(origin.url + "/w.ckpt"), ask(origin.url + "/v.ckpt", path="v.ckpt")
+    known = bench.lock(*requests)
+    origin.files |= {"/w.ckpt": b"replaced", "/v.ckpt": b"replaced"}
+    again = bench.lock(*requests, known=known, renew=frozenset({by.replace("URL", origin.url)}))
+    assert {item.path: item.sha256 for item in again} == {
+        "w.ckpt": hashlib.sha256(b"replaced").hexdigest(),
+        "v.ckpt": SHA,
+    }
+
+
+def test_a_file_that_became_another_is_told_with_how_to_let_go_of_it(bench: Bench) -> None:
+    (bench.folder / "my words.txt").write_bytes(DATA)
+    (locked,) = bench.lock(ask("file:my%20words.txt", path="my words.txt"))
+    (bench.folder / "my words.txt").write_bytes(b"replaced")
+    with pytest.raises(IntegrityError) as told:
+        bench.fetch(locked)
+    assert told.value.next is not None
+    assert told.value.next.endswith("before you lock it anew (kpack lock -P 'my words.txt')")
+    with pytest.raises(IntegrityError) as given:
+        bench.lock(ask("file:my%20words.txt", path="my words.txt", sha256=SHA))
+    assert given.value.next is not None
+    assert given.value.next.endswith("(write its new sha256 in kaggle-env.toml)")
+
+
 def test_old_pins_of_many_files_are_looked_up_and_not_searched(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     many = 500
     urls = [f"https://example.org/{number}.ckpt?sig={number}" for number in range(many)]

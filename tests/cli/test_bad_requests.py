@@ -94,6 +94,29 @@ def test_a_pin_that_is_not_there_cannot_be_let_go_of(tmp_path: Path, index: Inde
     assert kpack(folder, "lock", "--upgrade-package", "Small", **surroundings).code == 0
 
 
+def test_a_file_of_this_week_is_locked_without_another_version_of_a_package(tmp_path: Path, index: IndexServer) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "w.txt").write_text("last week")
+    (folder / "kaggle-env.toml").write_text(
+        'name = "x"\npython = "3.12"\npackages = ["tiny"]\n[[checkpoints]]\nurl = "file:w.txt"\npath = "data/w.txt"\n'
+    )
+    surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
+    assert kpack(folder, "lock", **surroundings).code == 0
+    index.add(make_wheel(tmp_path / "wheels", "small", "2.0"))
+    (folder / "w.txt").write_text("this week it is longer")
+    done = kpack(folder, "build", "--json", **surroundings)
+    assert done.code == 5
+    assert done.error["next"].endswith("(kpack lock -P data/w.txt)")
+    assert kpack(folder, "lock", "-P", "data/w.text", "--json", **surroundings).error["next"] == (
+        "did you mean 'data/w.txt'?"
+    )
+    done = kpack(folder, "lock", "-P", "data/w.txt", "--json", **surroundings)
+    assert done.code == 0, done.err
+    assert [change["name"] for change in done.json["changes"]] == ["data/w.txt"]
+    assert kpack(folder, "build", **surroundings).code == 0
+
+
 def test_build_that_is_not_the_expected_one_leaves_the_pack_that_is_there(tmp_path: Path, index: IndexServer) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
