@@ -10,7 +10,7 @@ import click
 
 from kpack import ledger
 from kpack.cli import complete
-from kpack.cli.images import image_of, project_of
+from kpack.cli.images import image_of, own_pack, project_of
 from kpack.cli.progress import phases
 from kpack.cli.session import MINUTES, Amount, Session, answer, human_size, json_option, remember, say_next, tell
 from kpack.errors import ExitCode, UsageError
@@ -181,7 +181,7 @@ def rehearse(
 
 def _pack_of(project: Project | None) -> Path:
     assert project is not None
-    return project.pack_path
+    return own_pack(project)
 
 
 def _indexes(project: Project) -> tuple[tuple[str, str], ...]:
