@@ -5,7 +5,9 @@ Little is imported for it, as `kpack restore` begins with it; `kpack.pack.verifi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from pathlib import Path  # noqa: TC003 - a field's type
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,9 +95,7 @@ def read(path: Path) -> ReadPack:
             f"this is not a pack: it {error}", where=str(path), next="name a .kpack.bin file that kpack built"
         ) from error
     except FileNotFoundError as error:
-        raise MachineError(
-            "there is no pack", where=str(error.filename or path), next="name a .kpack.bin file; kpack build makes one"
-        ) from error
+        raise _missing(path) from error
     except OSError as error:
         raise MachineError(f"cannot read the pack: {error.strerror}", where=str(path)) from error
     if len(raw) != bootstrap.manifest_size or hashlib.sha256(raw).hexdigest() != bootstrap.manifest_sha256:
@@ -121,6 +121,21 @@ def read(path: Path) -> ReadPack:
         line=pasted,
         manifest=manifest,
         origin=origin,
+    )
+
+
+def _missing(path: Path) -> MachineError:
+    """Return the error for a path where no pack is; of a folder it names the packs that lie in it."""
+    if not path.is_dir():
+        return MachineError("there is no pack", where=str(path), next="name a .kpack.bin file; kpack build makes one")
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        inside = sorted(entry.path for entry in entries if entry.name.endswith((".kpack.bin", ".kpack")))
+        if inside:
+            return MachineError("this folder is no pack", where=str(path), next=f"name what is in it: {inside[0]}")
+    return MachineError(
+        "this folder is no pack",
+        where=str(path),
+        next="name a .kpack.bin file, or the folder that something unpacked it to; kpack build makes one",
     )
 
 

@@ -122,7 +122,8 @@ class _Restore:
         if self.options.obey_managed and self.options.target is None:
             refuse_managed()
         refuse_environment(self.manifest.env)
-        target = choose_target(self.manifest, self.interpreter, installed(order(self.scheme)))
+        chosen = self.options.obey_managed
+        target = choose_target(self.manifest, self.interpreter, installed(order(self.scheme)), chosen=chosen)
         other = drift.other_image(target, os.environ.get("KAGGLE_DOCKER_IMAGE", ""))
         if other is not None:
             self.notes.append(other)

@@ -53,10 +53,13 @@ class Plan(NamedTuple):
         return wheels + sum(item.size for item in self.checkpoints if not item.present and item.member)
 
 
-def choose_target(manifest: Manifest, interpreter: tags.Interpreter, installed: Dict[str, Installed]) -> PackTarget:
+def choose_target(
+    manifest: Manifest, interpreter: tags.Interpreter, installed: Dict[str, Installed], *, chosen: bool = False
+) -> PackTarget:
     """Return the target of the pack that fits the interpreter, the one with the least drift first.
 
-    Raises RestoreError (code 6) that lists the pack's targets when none fits.
+    With ``chosen`` the interpreter was named or taken by ``kpack restore``: it can be another one. Raises
+    RestoreError (code 6) that lists the pack's targets when none fits.
     """
     fitting = [
         target
@@ -73,7 +76,9 @@ def choose_target(manifest: Manifest, interpreter: tags.Interpreter, installed: 
         raise RestoreError(
             MISFIT,
             "the pack is for {}; this is {}".format(listed, interpreter),
-            next="pin the notebook to the image that the pack was made for, or add this one to base and build again",
+            next="name an interpreter that fits: kpack restore --python PATH, with or without --target"
+            if chosen
+            else "pin the notebook to the image that the pack was made for, or add this one to base and build again",
         )
     versions = {name: item.version for name, item in installed.items()}
 

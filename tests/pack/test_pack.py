@@ -158,6 +158,17 @@ def test_missing_pack_is_a_machine_error(tmp_path: Path) -> None:
         pack.read(tmp_path / "none.kpack.bin")
 
 
+def test_a_folder_that_is_no_pack_is_told_with_the_pack_in_it(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="this folder is no pack") as empty:
+        pack.read(tmp_path)
+    assert empty.value.where == str(tmp_path)
+    for name in ("y.kpack.bin", "x.kpack.bin"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(MachineError, match="this folder is no pack") as told:
+        pack.read(tmp_path)
+    assert told.value.next == f"name what is in it: {tmp_path / 'x.kpack.bin'}"
+
+
 def test_line_is_short_and_survives_a_shell(tmp_path: Path) -> None:
     made = pack.write(content(tmp_path / "in", name="n" * 40), tmp_path / "x.bin")
     assert len(made.line) < 1000

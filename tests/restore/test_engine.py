@@ -80,8 +80,10 @@ def test_of_several_targets_the_one_with_the_least_drift_is_chosen() -> None:
     assert chosen("2.10.0+cpu") == "cpu"
     assert chosen("2.10.0+cu128") == "gpu"
     assert chosen("2.11.0") == "gpu", "the first when they are equally far"
-    with pytest.raises(RestoreError, match=r"this is Python 3\.13"):
-        choose_target(manifest, Interpreter((3, 13), "cp313", "x86_64", (2, 35)), {})
+    for named, words in ((False, "pin the notebook"), (True, "kpack restore --python PATH")):
+        with pytest.raises(RestoreError, match=r"this is Python 3\.13") as told:
+            choose_target(manifest, Interpreter((3, 13), "cp313", "x86_64", (2, 35)), {}, chosen=named)
+        assert words in told.value.next
 
 
 def test_another_docker_image_than_the_packs_is_a_short_note(tmp_path: Path) -> None:
