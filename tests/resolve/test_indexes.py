@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from kpack.environment import Index
 from kpack.errors import IntegrityError, NetworkError, NoSolution, UsageError
@@ -123,10 +124,14 @@ def test_a_url_that_names_another_file_than_its_row_is_not_believed(scenario: Sc
         scenario.lock("top==9.0")
 
 
-def test_a_wheel_with_a_file_name_that_no_lock_can_have_is_none(scenario: Scenario) -> None:
+@pytest.mark.parametrize(
+    "odd", ["to__p-2.0-py3-none-any.whl", "to_p-2.0-py3.10-none-any.whl", "to_p-2.0-py3-none.-any.whl"]
+)
+def test_a_wheel_with_a_file_name_that_no_lock_can_have_is_none(scenario: Scenario, odd: str) -> None:
+    with pytest.raises(InvalidWheelFilename):
+        parse_wheel_filename(odd)
     path = scenario.wheel("to_p", "1.0")
     good = {"filename": path.name, "url": f"../../files/{path.name}", "hashes": {}}
-    odd = "to__p-2.0-py3-none-any.whl"
     rows = (good, {**good, "filename": odd, "url": f"../../files/{odd}"})
     scenario.index.intercept = page_of(*rows, name="to-p")
     assert packed(scenario.lock("to-p")) == {"to-p": "1.0"}

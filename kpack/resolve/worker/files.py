@@ -34,7 +34,7 @@ _LONGEST_BUILD = 18
 _BUILD = re.compile(r"[A-Za-z0-9_.]+")
 """A build number (the specification has digits first); anything else in its place is no name of a wheel."""
 _NAMES = re.compile(r"(?!.*__)[\w.]*")
-"""A project as the file name of a wheel spells it; `packaging`, and with it pip and every lock, knows no other."""
+"""A project as the file name of a wheel spells it."""
 _LARGEST = 1 << 60
 """Bytes that a file may claim to have."""
 DIGESTS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")
@@ -197,8 +197,8 @@ def read_file(name: str, row: Row, base: str, index: str) -> IndexFile | None:
         url = _absolute(base, row["url"])
     except ValueError:
         url, flaw = "", "has a URL on its index that cannot be read"
-    if not flaw and tags is not None and not _NAMES.fullmatch(row["filename"].partition("-")[0]):
-        flaw = f"has a wheel whose file name is not valid (the project in it): {row['filename']}"
+    if not flaw and tags is not None and (part := _odd_part(row["filename"], tags)):
+        flaw = f"has a wheel whose file name is not valid ({part}): {row['filename']}"
     if not flaw and not _names(name, url, row["filename"], facts):
         flaw = "has a URL on its index that names another file"
     yanked = row.get("yanked")
@@ -222,6 +222,20 @@ def read_file(name: str, row: Row, base: str, index: str) -> IndexFile | None:
         index=index,
         flaw=flaw,
     )
+
+
+def _odd_part(filename: str, tags: str) -> str:
+    """Return what of a wheel's file name `packaging`, and with it pip and every lock, does not read; or nothing."""
+    if not _NAMES.fullmatch(filename.partition("-")[0]):
+        return "the project in it"
+    return "" if _readable(tags) else "its tags"
+
+
+@functools.cache
+def _readable(tags: str) -> bool:
+    """Tell whether ``cp312.cp313-abi3-manylinux…`` are tags: ``py3.10`` would be two interpreters, ``py3`` and ``10``."""
+    interpreters, abis, platforms = (part.split(".") for part in tags.split("-"))
+    return all(map(str.isidentifier, interpreters)) and all(abis) and all(platforms)
 
 
 def _names(name: str, url: str, filename: str, facts: tuple[Version, str | None, tuple[int, str]]) -> bool:
