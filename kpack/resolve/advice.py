@@ -66,7 +66,7 @@ class Advice:
         names_may_help = refusal.failure is None or bool(refusal.failure.causes and not obstacles)
         advice = list(self._advice(obstacles, names_may_help=names_may_help))
         if not advice and not general:
-            general = elsewhere.unknown(obstacles)
+            general = elsewhere.unknown(obstacles) or "; or ".join(elsewhere.unfit(obstacles))
         return NoSolution(what, where=where, next="; or ".join(dict.fromkeys([*advice, *filter(None, [general])])))
 
     def words(self, refusal: Refusal, because: str) -> str:

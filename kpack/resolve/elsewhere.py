@@ -1,7 +1,7 @@
 """Projects that the default index does not have, and how they are usually had: one table, and its sentences.
 
-It speaks of a name only where the name's own index does not know it, so that a project that comes to the index is not
-kept from anybody.
+It speaks of a name only where the name's own index does not know it, or has no file of it that fits and nothing else
+helps, so that a project that comes to the index is not kept from anybody.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ ELSEWHERE = {
 }
 """By normalised name."""
 
+_UNFIT = frozenset({"interpreter", "platform", "glibc"})
+"""Kinds of obstacles that are wheels for another machine."""
+
 
 def of(obstacles: Sequence[Obstacle]) -> Iterator[str]:
     """Yield how that is had which an index does not know and the table does."""
@@ -57,19 +60,34 @@ def of(obstacles: Sequence[Obstacle]) -> Iterator[str]:
         if place is None:
             continue
         if place.source:
-            line = f'{name} is published as source only: write "{name} @ {place.source}" in packages'
-            if place.with_torch:
-                line += (
-                    f' and no-build-isolation = ["{name}"], and build it where the image is: kpack notebook --relock '
-                    "writes a builder notebook for Kaggle"
-                )
-            yield line
+            yield f"{name} is published as source only: {_from_source(name, place)}"
         where = f"a prebuilt wheel of it in packages ({name} @ https://….whl)"
         yield (
             f"give the URL of {where}; its owners have them at {place.wheels}"
             if place.wheels
             else f"give the URL or path of {where}"
         )
+
+
+def _from_source(name: str, place: Elsewhere) -> str:
+    words = f'write "{name} @ {place.source}" in packages'
+    if place.with_torch:
+        words += (
+            f' and no-build-isolation = ["{name}"], and build it where the image is: kpack notebook --relock '
+            "writes a builder notebook for Kaggle"
+        )
+    return words
+
+
+def unfit(obstacles: Sequence[Obstacle]) -> Iterator[str]:
+    """Yield how that may be had of which an index has wheels for other interpreters and platforms, and no source."""
+    for name in dict.fromkeys(str(canonicalize_name(each.name)) for each in obstacles if each.kind in _UNFIT):
+        place = ELSEWHERE.get(name, Elsewhere())
+        if place.source:
+            yield _from_source(name, place)
+        wheel = f"give the URL or path of a prebuilt wheel of it in packages ({name} @ https://….whl)"
+        repository = "" if place.source else f", or of its repository ({name} @ git+https://…)"
+        yield f"{wheel}; its owners have them at {place.wheels}" if place.wheels else wheel + repository
 
 
 def unknown(obstacles: Sequence[Obstacle]) -> str:

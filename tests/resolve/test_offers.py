@@ -101,6 +101,15 @@ def test_what_is_known_to_be_elsewhere_is_taken_from_an_index_that_has_it(scenar
     assert packed(scenario.lock("detectron2")) == {"detectron2": "0.6"}
 
 
+def test_what_an_index_has_for_other_machines_only_is_told_with_where_it_is_had(scenario: Scenario) -> None:
+    for name in ("pytorch3d", "maconly"):
+        scenario.wheel(name, "0.7", tag="cp310-cp310-macosx_11_0_arm64")
+    said = advice(scenario, "pytorch3d==0.7", base={"torch": "2.10.0+cu128"})
+    assert '"pytorch3d @ git+https://github.com/facebookresearch/pytorch3d.git" in packages and no-build-isol' in said
+    assert "pytorch3d @ https://….whl" in said
+    assert "maconly @ https://….whl), or of its repository (maconly @ git+https://…)" in advice(scenario, "maconly")
+
+
 def test_an_unknown_name_may_be_a_slip_or_of_another_place(scenario: Scenario) -> None:
     said = advice(scenario, "nobody-knows-it", base={"numpy": "2.0"})
     assert said.startswith("check the spelling; ")

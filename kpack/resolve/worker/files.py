@@ -233,7 +233,7 @@ def _odd_part(filename: str, tags: str) -> str:
 
 @functools.cache
 def _readable(tags: str) -> bool:
-    """Tell whether ``cp312.cp313-abi3-manylinux…`` are tags: ``py3.10`` would be two interpreters, ``py3`` and ``10``."""
+    """Tell whether ``cp312.cp313-abi3-manylinux…`` are tags; in ``py3.10`` ``10`` is none."""
     interpreters, abis, platforms = (part.split(".") for part in tags.split("-"))
     return all(map(str.isidentifier, interpreters)) and all(abis) and all(platforms)
 
