@@ -98,6 +98,7 @@ ROOMS = {
         shortcut
         status
         streams
+        urls
     """,
     "__main__": "cli restoring shortcut streams",
 }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kpack import urls
 from kpack.cli import complete
-from kpack.cli.session import Session, answer, json_option, say, tell
+from kpack.cli.session import Session, answer, json_option, note, say, tell
 from kpack.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -153,10 +154,16 @@ def finish(
     changed = edits[-1].text != text
     if changed and not dry_run:
         edit.save(path, edits[-1].text)
-    added = [entry for one in edits for entry in one.added]
-    replaced = [pair for one in edits for pair in one.changed]
-    removed = [entry for one in edits for entry in one.removed]
-    unchanged = [entry for one in edits for entry in one.unchanged]
+    fresh = [*(entry for one in edits for entry in one.added), *(pair[1] for one in edits for pair in one.changed)]
+    added = [urls.redacted(entry) for one in edits for entry in one.added]
+    replaced = [(urls.redacted(old), urls.redacted(new)) for one in edits for old, new in one.changed]
+    removed = [urls.redacted(entry) for one in edits for entry in one.removed]
+    unchanged = [urls.redacted(entry) for one in edits for entry in one.unchanged]
+    if any("://" in word and urls.spells_secret(word) for entry in fresh for word in entry.split()):
+        note(
+            f"a password, a token or a signature {'would stand' if dry_run else 'stands'} in {path.name} → "
+            "write ${NAME} for it in [[indexes]]; leave it out of other URLs, and give those by KPACK_URLS"
+        )
     if as_json:
         answer(
             {
@@ -173,7 +180,7 @@ def finish(
     if dry_run:
         name = shown_path(path)
         for row in difflib.unified_diff(text.splitlines(), edits[-1].text.splitlines(), name, name, lineterm=""):
-            tell(row, wrap=False)
+            tell(urls.redacted(row), wrap=False)
         tell(f"{name}: nothing was written (--dry-run)" if changed else f"{name}: nothing would change")
         return int(ExitCode.DONE)
     for entry in added:

@@ -128,6 +128,29 @@ def test_add_takes_a_list_and_names_for_the_other_lists(project: Path) -> None:
     assert path.read_text().count("# vision") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "secret"),
+    [
+        (["corp-x", "--index", "https://me:s3cret@host.example/simple"], True),
+        (["corp-x @ https://me:s3cret@host.example/x.zip"], True),
+        (["--checkpoint", "https://host.example/m.ckpt?X-Amz-Signature=s3cret"], True),
+        (["corp-x", "--index", "https://${ME}:${TOKEN}@host.example/simple"], False),
+    ],
+)
+@pytest.mark.parametrize("how", [[], ["--json"], ["--dry-run"]])
+def test_a_password_in_the_file_is_told_and_not_shown(
+    project: Path, words: list[str], how: list[str], *, secret: bool
+) -> None:
+    done = kpack(project, "add", *words, *how)
+    assert done.code == 0, done.err
+    assert "s3cret" not in done.out + done.err
+    assert ("in kaggle-env.toml → write ${NAME} for it in [[indexes]]" in done.err) is secret
+    assert ("s3cret" in (project / "kaggle-env.toml").read_text()) is (secret and how != ["--dry-run"])
+    if secret and not how:
+        again = kpack(project, "remove", *(["corp-x"] if "corp-x" in words[0] else []), *words[1:])
+        assert "s3cret" not in again.out + again.err
+
+
 def test_add_gives_the_packages_of_a_call_an_index_of_their_own(project: Path) -> None:
     url = "https://wheels.example.org/simple"
     assert kpack(project, "add", "torch-scatter>=2", "--index", url).code == 0
