@@ -40,7 +40,7 @@ ROOMS = {
     "native": "base fetch restore",
     "target": "errors",
     "checkpoints": "claims errors fetch files hosts hubs tether urls",
-    "resolve": "base errors files git hosts licenses markers syntax target urls",
+    "resolve": "base errors files git hosts licenses markers restore syntax target urls",
     "debian": "base environment errors files native restore tether urls",
     "lock": "checkpoints debian environment errors files hubs licenses resolve target urls",
     "source": "errors fetch files git markers resolve restore syntax tether urls",

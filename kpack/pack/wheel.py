@@ -8,9 +8,7 @@ what RECORD says, RECORD names every file and no other, and no file lands where 
 from __future__ import annotations
 
 import base64
-import email.parser
 import hashlib
-import re
 import struct
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +26,7 @@ from kpack.pack.window import Window
 from kpack.restore import record, rules
 from kpack.restore.entry_points import entry_points
 from kpack.restore.errors import RestoreError
+from kpack.restore.headers import headers
 from kpack.restore.wheels import Archive
 from kpack.restore.wheelzip import (
     DEFLATED,
@@ -41,12 +40,10 @@ from kpack.restore.wheelzip import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from email.message import Message
     from pathlib import Path
 
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
-_BLANK = re.compile(rb"\r?\n\r?\n")
 _READ = 1 << 20
 """Bytes of an archive that are read at a time."""
 _PIECE = 1 << 22
@@ -163,7 +160,7 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         for entry, at in files
         if entry.name in told
     }
-    head = _head(kept["METADATA"])
+    head = _head(kept["METADATA"], filename)
     version = _version(head, name, named, filename)
     pure = rules.is_pure(kept["WHEEL"], filename)
     points = entry_points(kept["entry_points.txt"], filename) if "entry_points.txt" in kept else []
@@ -191,8 +188,8 @@ def _admit(data: Window, filename: str, lax: Lax) -> Admitted:
         odd=tuple(odd or ()),
         notes=(*(f"in its RECORD {note}, in equal rows" for note in reading.notes), *_listed(folders)),
         objects=tuple(objects),
-        requires_dist=tuple(" ".join(line.split()) for line in map(str, head.get_all("requires-dist", []))),
-        requires_python=str(head.get("requires-python", "")).strip(),
+        requires_dist=tuple(" ".join(line.split()) for line in head.get("requires-dist", [])),
+        requires_python=" ".join(head.get("requires-python", [""])[0].split()),
         archive=Archive(shape.info, landings, pure, points),
     )
 
@@ -354,24 +351,33 @@ def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator
         raise IntegrityError(f"{entry.name!r} does not inflate to the {entry.size} bytes it declares", where=filename)
 
 
-def _head(raw: bytes) -> Message:
-    """Return the fields of METADATA."""
-    head = _BLANK.split(raw, maxsplit=1)[0]  # what is behind it, often a long README, is no field
-    return email.parser.HeaderParser().parsestr(head.decode("utf-8", "replace"))
+def _head(raw: bytes, filename: str) -> dict[str, list[str]]:
+    """Return the fields of METADATA, all of which must be text: where one is not, nobody can list what is installed."""
+    try:
+        return headers(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise IntegrityError(
+            f"its METADATA is not UTF-8, so that neither pip nor importlib.metadata can read it: {error}",
+            where=filename,
+            next="exclude this distribution, or take another version or file of it",
+        ) from error
 
 
-def _version(fields: Message, name: str, named: Version, filename: str) -> Version:
-    """Return the version that METADATA gives, which the file name may follow by a local part."""
-    names, versions = ([str(value).strip() for value in fields.get_all(key, [])] for key in ("name", "version"))
+def _version(fields: Mapping[str, list[str]], name: str, named: Version, filename: str) -> Version:
+    """Return the version that METADATA gives, which the file name may follow by a local part.
+
+    What it says twice must be the same, however it is spelled. Spaces behind a name are a part of it, as for pip.
+    """
+    names, versions = (fields.get(key, []) for key in ("name", "version"))
     said = f"{' and '.join(names) or 'no name'} {' and '.join(versions) or 'and no version'}"
     try:
-        version = Version(versions[0]) if len(set(versions)) == 1 else None
+        found = {Version(text) for text in versions}
     except ValueError:
-        version = None
+        found = set()
+    version = Version(versions[0]) if len(found) == 1 else None
     if (
         version is None
-        or len(set(names)) != 1
-        or canonicalize_name(names[0]) != name
+        or {canonicalize_name(text) for text in names} != {name}
         or not rules.fits(str(version), str(named))
     ):
         raise IntegrityError(

@@ -12,7 +12,6 @@ from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .errors import INTEGRITY, RestoreError
 from .rules import refuse_script
-from .text import broken_lines
 from .wheelzip import NAME_LIMIT
 
 _GROUPS = ("console_scripts", "gui_scripts")
@@ -42,8 +41,6 @@ def entry_points(raw: bytes, where: str) -> List[EntryPoint]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _bad("entry_points.txt is not UTF-8: {}".format(error), where) from error
-    if broken_lines(text):
-        raise _bad("entry_points.txt has characters at which some readers break lines and others do not", where)
     console: Dict[str, EntryPoint] = {}
     graphical: Dict[str, EntryPoint] = {}
     for group, name, value in _pairs(text, where):
@@ -60,9 +57,13 @@ def _pairs(text: str, where: str) -> List[Tuple[str, str, str]]:
     group: Optional[str] = None
     seen: Set[Tuple[str, str]] = set()
     depth: Optional[int] = None
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+        # pip breaks lines at a form feed and its like, too; for uv these are spaces
+        pieces = [piece for piece in line.splitlines() if piece.strip()]
+        if len(pieces) > 1:
+            raise _line("some readers break lines within this: {!r:.80}".format(line), number, where)
         words = line.strip()
-        if not words or words[0] == "#":
+        if not words or words[0] == "#" or (words[0] == ";" and group is None):
             continue
         indent = len(line) - len(line.lstrip())
         folded = depth is not None and indent > depth

@@ -9,12 +9,12 @@ from typing import AbstractSet, Dict, Iterable, List, NamedTuple, Optional, Tupl
 
 from . import foreign, record
 from .errors import RestoreError
+from .headers import headers
 from .journal import recorded
 from .versions import normalize_name
 
 _INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info\Z")
 _EGG = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py[0-9.]+(?:-.+)?)?\.(?:egg-info|egg)\Z")
-_BLANK = re.compile(rb"\r?\n\r?\n")
 _SUFFIXES = (".dist-info", ".egg-info", ".egg")
 
 
@@ -113,13 +113,9 @@ def _from_metadata(info: str) -> Optional[Tuple[str, str]]:
         raw = foreign.read(path, foreign.METADATA, follow=True)
     except OSError:
         return None
-    head = _BLANK.split(raw, maxsplit=1)[0].decode("utf-8", "replace")
-    fields: Dict[str, str] = {}
-    for line in head.splitlines():
-        key, colon, value = line.partition(":")
-        if colon and value.strip():
-            fields.setdefault(key.lower(), value.strip())
-    return (fields["name"], fields["version"]) if "name" in fields and "version" in fields else None
+    fields = headers(raw.decode("utf-8", "replace"))
+    name, version = (fields.get(key, [""])[0].strip() for key in ("name", "version"))
+    return (name, version) if name and version else None
 
 
 def stated(item: Installed) -> Optional[Installed]:

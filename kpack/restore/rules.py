@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from . import tags
 from .errors import INTEGRITY, RestoreError
-from .text import broken_lines
+from .headers import headers
 from .versions import Version, normalize_name
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ _SITE = ("site-packages", "dist-packages")
 _STANDARD = re.compile(r"(?:local/)?lib(?:32|64)?/(?:python|pypy)[0-9]+\.[0-9]+t?/")
 _INTERPRETER = re.compile(r"python[0-9.]*(?:w|t)?\Z|pyvenv\.cfg\Z")
 
-_MAJOR = re.compile(r"1\.[0-9]{1,9}\Z")
-_TOLD = ("wheel-version", "root-is-purelib")
-_FIELD = re.compile(r"[!-9;-~]+:")
+_KNOWN = re.compile(r"(?:0\.1|1(?:\. ?[0-9]{1,9})+)\Z")
+"""Versions of the format: 0.1 was its draft, and its files are laid out alike."""
 
 
 class Shape(NamedTuple):
@@ -266,41 +265,21 @@ def startup_files(landings: Iterable[Landing]) -> Tuple[str, ...]:
 def is_pure(raw: bytes, where: str) -> bool:
     """Read a WHEEL file and tell whether the root of the archive goes to purelib.
 
-    Without ``Root-Is-Purelib``, or with another word than true, it goes to platlib, as for pip. Raises RestoreError
-    (code 5) for a version of the format that is not known, and for text that two readers would cut differently.
+    Without ``Root-Is-Purelib``, or with another word than true (a space behind it makes another word), it goes to
+    platlib, as for pip; of what stands there twice the first counts, as for pip and uv. Raises RestoreError (code 5)
+    for a version of the format that is not known, and for what pip reads differently on different Pythons.
     """
-    fields = _fields(raw, where)
-    version, pure = (_single(fields, key, where) for key in _TOLD)
-    if not _MAJOR.match(version):
-        raise _bad("its Wheel-Version is {!r}, known is 1.x".format(version), where)
-    return pure.lower() == "true"
-
-
-def _fields(raw: bytes, where: str) -> Dict[str, List[str]]:
-    """Return the fields of a WHEEL file, by name in lower case, each with its values in order."""
-    head = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
     try:
-        text = head.decode("utf-8")
+        fields = headers(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _bad("its WHEEL is not UTF-8: {}".format(error), where) from error
-    if broken_lines(text):
-        raise _bad("its WHEEL has characters at which some readers break lines and others do not", where)
-    fields: Dict[str, List[str]] = {}
-    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n") if text.strip() else ():
-        found = _FIELD.match(line)
-        key = found[0][:-1].lower() if found else ""
-        if not key or (key in _TOLD and line != line.rstrip()):
-            raise _bad("its WHEEL has a line that readers take apart differently: {!r:.80}".format(line), where)
-        fields.setdefault(key, []).append(line.partition(":")[2].lstrip())
-    return fields
-
-
-def _single(fields: Dict[str, List[str]], key: str, where: str) -> str:
-    """Return the value of a field, empty when there is none."""
-    values = fields.get(key, [""])
-    if len(set(values)) > 1:
-        raise _bad("its WHEEL says {} more than once: {}".format(key, ", ".join(values)), where)
-    return values[0]
+    version = fields.get("wheel-version", [""])[0].strip()
+    if not _KNOWN.match(version):
+        raise _bad("its Wheel-Version is {!r:.80}, known is 1.x".format(version), where)
+    pure = fields.get("root-is-purelib", [""])[0]
+    if pure.startswith("\n"):  # Python has left out the end of the line since 3.12.8 and 3.13.1
+        raise _bad("its WHEEL has the word for Root-Is-Purelib on the next line, which not every pip reads", where)
+    return pure.lower() == "true"
 
 
 def _bad(what: str, where: str) -> RestoreError:

@@ -28,7 +28,7 @@ class Interpreter(NamedTuple):
 
 
 class WheelName(NamedTuple):
-    """The parts of a wheel's file name; the tags are sets joined by dots."""
+    """The parts of a wheel's file name; the tags are sets joined by dots, in lower case."""
 
     name: str
     version: str
@@ -69,7 +69,8 @@ def parse(filename: str) -> WheelName:
     if len(parts) not in (5, 6) or not all(parts):
         raise ValueError("not the file name of a wheel: {!r}".format(filename))
     build = parts[2] if len(parts) == 6 else ""
-    return WheelName(parts[0], parts[1], build, parts[-3], parts[-2], parts[-1])
+    python, abi, platform = (tag.lower() for tag in parts[-3:])
+    return WheelName(parts[0], parts[1], build, python, abi, platform)
 
 
 def supports(interpreter: Interpreter, wheel: WheelName) -> bool:

@@ -24,7 +24,7 @@ _CENTRAL = struct.Struct("<4s4x2H4x3L4H2x2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _CENTRAL_SIZE = _CENTRAL.size
 _ALLOWED_FLAGS = 0x0002 | 0x0004 | 0x0008 | 0x0800  # deflate level, data descriptor, UTF-8
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\\\\\u2028\u2029]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLAIN = bytes(char for char in range(0x20, 0x7F) if char not in b"\\:")
 """Characters that a plain path may have anywhere."""
 _SUSPECT = (b"\n\n", b"\n/", b"\n.", b"//", b"/.")
@@ -190,9 +190,10 @@ def read_directory(tail: bytes, start: int, where: str = "", odd: Optional[List[
     """Return the entries of an archive, in the order of the directory.
 
     `tail` is everything from the central directory, which begins at offset `start`, to the end of the archive. What
-    is odd about the archive and misleads no reader (a comment, NUL bytes at the end) is appended to `odd`; without
-    such a list it is refused. Raises RestoreError (code 5) for names that are not plain relative paths, too long or
-    there twice, links, devices, encryption, methods other than stored and deflated, fields that contradict each other.
+    is odd about the archive and misleads no reader (a comment, NUL bytes at the end, a backslash in a name) is appended
+    to `odd`; without such a list it is refused. Raises RestoreError (code 5) for names that are not plain relative
+    paths, too long or there twice, links, devices, encryption, methods other than stored and deflated, fields that
+    contradict each other.
     """
     offset, length, total = _end_record(tail, start, start + len(tail), where, odd)
     if offset != start:
@@ -201,7 +202,7 @@ def read_directory(tail: bytes, start: int, where: str = "", odd: Optional[List[
         raise _bad("the directory is too short for {} entries".format(total), where)
     entries = tuple(_central(tail, total, length, start, where, odd))
     names = [entry.name for entry in entries]
-    _check_names(names, where)
+    _check_names(names, where, odd)
     _no_clashes(names, where)
     return entries
 
@@ -262,13 +263,17 @@ def _decoded(raw: bytes, flags: int, where: str, odd: Optional[List[str]]) -> st
     )
 
 
-def _check_names(names: List[str], where: str) -> None:
+def _check_names(names: List[str], where: str, odd: Optional[List[str]]) -> None:
     # Most archives have plain names only, and that is seen of all of them at once, a name a line.
     text = "\n{}\n".format("\n".join(names)).encode("utf-8")
     plain = len(text.translate(None, _PLAIN)) == len(names) + 1 and not any(part in text for part in _SUSPECT)
     for name in () if plain else names:
-        if _CONTROL.search(name) or name[1:2] == ":" or not _normal(name):
+        if _CONTROL.search(name) or name[1:2] == ":" or not _normal(name.replace("\\", "/")):
             raise _bad("the entry name {!r:.300} is not a plain relative path".format(name), where)
+        if "\\" in name:  # as pip and uv write it on Linux; an import looks for a folder there
+            _allow(
+                "the name {!r:.300} with a backslash, which is a letter like others on Linux".format(name), where, odd
+            )
     short = _SHORT if plain else _SHORT // 4
     for name in names:
         if len(name) > short:

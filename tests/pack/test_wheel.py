@@ -200,7 +200,11 @@ ATTACKS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "an inner parent folder": (lambda folder: with_entry(wheel(folder), "thing/../../evil"), "not a plain relative"),
     "an absolute name": (lambda folder: with_entry(wheel(folder), "/etc/evil"), "not a plain relative path"),
     "a drive": (lambda folder: with_entry(wheel(folder), "C:/evil"), "not a plain relative path"),
-    "a backslash": (raw(lambda data: data.replace(NAME, b"thing\\data.bin")), "not a plain relative path"),
+    "a backslash": (raw(lambda data: data.replace(NAME, b"thing\\data.bin")), "with a backslash"),
+    "a backslash that climbs": (
+        raw(lambda data: data.replace(NAME, b"..\\ng\\data.bin")),
+        "not a plain relative path",
+    ),
     "a NUL in a name": (raw(lambda data: data.replace(NAME, b"thing/da\0a.bin")), "not a plain relative path"),
     "a link": (lambda folder: with_entry(wheel(folder), "thing/link", b"/etc", 0o120777), "is a link"),
     "a device": (lambda folder: with_entry(wheel(folder), "thing/null", b"", 0o20644), "is a link, a device"),
@@ -258,6 +262,16 @@ ATTACKS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a file of another name": (
         lambda folder: wheel(folder).rename(folder / "thing-2.0-py3-none-any.whl"),
         "another distribution",
+    ),
+    "METADATA that is not UTF-8": (
+        lambda folder: wheel(folder, metadata=b"Name: thing\nVersion: 1.0\n\ngr\xf6\xdfe\n"),
+        "METADATA is not UTF-8",
+    ),
+    "two names": (lambda folder: wheel(folder, metadata="Name: thing\nName: other\nVersion: 1.0\n"), "thing and other"),
+    "a space behind its name": (lambda folder: wheel(folder, metadata="Name: thing \nVersion: 1.0\n"), "METADATA says"),
+    "its name on the next line": (
+        lambda folder: wheel(folder, metadata="Name:\n thing\nVersion: 1.0\n"),
+        "METADATA says",
     ),
     "no wheel name": (lambda folder: wheel(folder).rename(folder / "thing.whl"), "thing.whl"),
     "nothing in it": (raw(lambda _: b""), "is empty"),

@@ -140,6 +140,14 @@ def test_requirement_that_cannot_be_read_is_quoted(scenario: Scenario, line: str
         scenario.lock("top==2.0")
 
 
+def test_metadata_that_is_not_utf8_gives_way_to_the_next_version(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0", metadata=b"Metadata-Version: 2.1\nName: top\nVersion: 2.0\n\ngr\xf6\xdfe\n")
+    assert packed(scenario.lock("top")) == {"top": "1.0"}
+    with pytest.raises(NoSolution, match=r"top 2\.0 has a METADATA that is not UTF-8"):
+        scenario.lock("top==2.0")
+
+
 def test_requirement_of_a_base_package_that_cannot_be_read_is_passed_over(scenario: Scenario) -> None:
     scenario.wheel("top", "1.0", "torch")
     base = {"torch": known("torch", "2.0", ["dep >= 1 or so", "dep; python_version ~= 'x'"])}

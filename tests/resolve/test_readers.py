@@ -82,6 +82,11 @@ def test_metadata_ends_at_the_first_empty_line_and_folds_lines() -> None:
     assert found.requires == ("one>=1, <2",)
 
 
+def test_metadata_ends_at_a_line_that_is_no_header_as_for_pip() -> None:
+    found = Metadata.parse(b"Name: x\rRequires-Dist: one\rVersion: 1\rby hand\rRequires-Dist: two\r")
+    assert (found.name, found.version, found.requires) == ("x", "1", ("one",))
+
+
 @pytest.mark.parametrize(
     ("line", "read"),
     [

@@ -228,9 +228,7 @@ def test_refuses_wheels_without_their_metadata(tmp_path: Path, missing: str) -> 
 
 
 @pytest.mark.usefixtures("ungated")
-@pytest.mark.parametrize(
-    "line", ["Wheel-Version: 2.0", "Wheel-Version: 1", "Root-Is-Purelib: true\x0bWheel-Version: 1.1"]
-)
+@pytest.mark.parametrize("line", ["Wheel-Version: 2.0", "Wheel-Version: 1", "Root-Is-Purelib:\n true"])
 def test_refuses_wheels_of_another_kind(tmp_path: Path, line: str) -> None:
     path = make_wheel(tmp_path, "thing")
     key = line.partition(":")[0]
@@ -242,7 +240,7 @@ def test_refuses_wheels_of_another_kind(tmp_path: Path, line: str) -> None:
                 rows = data.decode().split("\n")
                 data = "\n".join(line if row.startswith(key) else row for row in rows).encode()
             archive.writestr(item.filename, data)
-    refused(tmp_path, path, what="Wheel-Version" if "\x0b" not in line else "break lines")
+    refused(tmp_path, path, what="Wheel-Version" if key == "Wheel-Version" else "on the next line")
 
 
 @pytest.mark.usefixtures("ungated")

@@ -126,15 +126,16 @@ WHEELS = [
     f"thing-1.0-{python}-{abi}-{platform}.whl"
     for python in (
         *("py3", "py2.py3", "py39", "py312", "py313", "py314", "cp38", "cp312", "cp313", "cp314", "cp315"),
-        *("cp39.cp312", "py2", "pp310"),
+        *("cp39.cp312", "py2", "pp310", "PY3", "Cp312"),
     )
     for abi in (
         *("none", "abi3", "abi3t", "abi3.abi3t", "cp38", "cp312", "cp313", "cp314"),
-        *("cp312t", "cp313t", "cp314t", "cp39.cp312"),
+        *("cp312t", "cp313t", "cp314t", "cp39.cp312", "NONE"),
     )
     for platform in (
         "any",
         "linux_x86_64",
+        "Linux_x86_64",
         "manylinux1_x86_64",
         "manylinux2014_x86_64.manylinux_2_17_x86_64",
         "manylinux_2_35_x86_64",

@@ -57,6 +57,30 @@ def test_an_odd_archive_is_let_in_everywhere(tmp_path: Path, series: str) -> Non
     kit.good(kit.make_venv(series, tmp_path / "venv"), pack.path)
 
 
+def test_names_with_a_backslash_are_let_in_by_name_and_written_as_pip_writes_them(tmp_path: Path, kernel: Path) -> None:
+    wheel = make_wheel(tmp_path / "wheels", "thing", files={"thing.py": "", "data\\one.txt": "1"})
+    with pytest.raises(IntegrityError, match="with a backslash") as refusal:
+        kit.make_pack(tmp_path / "strict", [wheel])
+    assert "lax-archive" in refusal.value.next
+    pack = kit.make_pack(tmp_path / "pack", [wheel], odd=["thing"])
+    assert packs.verify(packs.read(pack.path)) == ()
+    kit.good(kernel, pack.path)
+    assert (kit.purelib(kernel) / "data\\one.txt").read_text(encoding="utf-8") == "1"
+    check_record(kit.purelib(kernel) / "thing-1.0.dist-info")
+
+
+def test_odd_metadata_is_read_as_at_home_when_it_is_looked_for_after_the_restore(tmp_path: Path, kernel: Path) -> None:
+    said = {
+        "one": "Summary: a\x0cName: other\nName: one\nVersion: 1.0\n",
+        "two": "Name: two\nVersion:\n 1.0\n",
+        "three": "Name: three\rVersion: 1.0\r\rName: other\r",
+        "four": "Name: four\nName: Four\nVersion: 1.0\nVersion: 1\n",
+    }
+    pack = kit.make_pack(tmp_path, [make_wheel(tmp_path, name, metadata=text) for name, text in said.items()])
+    assert kit.good(kernel, pack.path).report["changed"] is True
+    assert kit.good(kernel, pack.path).report["changed"] is False
+
+
 def test_all_wheels_that_may_not_enter_are_named_at_once(tmp_path: Path) -> None:
     wheels = [make_wheel(tmp_path, name, record=b"") for name in ("one", "two")]
     with pytest.raises(IntegrityError) as refusal:

@@ -33,6 +33,10 @@ def commands(*lines: str) -> dict[str, Any]:
     return {"files": MODULE, "entry_points": "\n".join(["[console_scripts]", *lines, ""])}
 
 
+def told(text: str) -> dict[str, Any]:
+    return {"files": MODULE, "metadata": text}
+
+
 TAKEN: dict[str, dict[str, Any]] = {
     "nothing odd": files(),
     "a name of 255 bytes": files("n" * 255),
@@ -45,6 +49,25 @@ TAKEN: dict[str, dict[str, Any]] = {
     "a command that is not ASCII": commands("größe = größe:haupt"),
     "a command with extras": commands("run = thing:main [extra]", "two = thing:main[a, b]"),
     "indented commands": commands("  one = a:b", "  two = a:b"),
+    "lines of commands that end with CR": {
+        "files": MODULE,
+        "entry_points": "[console_scripts]\rone = a:b\rtwo = c:d\r",
+    },
+    "form feeds between commands": commands("\x0c", "one = a:b\x0c", "\x0b", "two = a:b\u2028", "\x85"),
+    "a semicolon before all sections": {
+        "files": MODULE,
+        "entry_points": "; made = by:hand\n[console_scripts]\nrun = a:b\n",
+    },
+    "a folded line in WHEEL": {"wheel": "Wheel-Version: 1.0\nGenerator: by\n hand\nRoot-Is-Purelib: true\n"},
+    "spaces behind words of WHEEL": {"wheel": "Wheel-Version: 1.0 \nRoot-Is-Purelib: true \n"},
+    "no header in WHEEL": {"wheel": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nby hand\n"},
+    "two versions in WHEEL": {"wheel": "Wheel-Version: 1.0\nWheel-Version: 1.1\nRoot-Is-Purelib: true\n"},
+    "an odd character in WHEEL": {"wheel": "Wheel-Version: 1.0\nGenerator: a\x0c\u2028b\nRoot-Is-Purelib: true\n"},
+    "the draft of the format": {"wheel": "Wheel-Version: 0.1\nRoot-Is-Purelib: true\n"},
+    "a name and a version that stand twice": told("Name: thing\nName: Thing\nVersion: 1.0\nVersion: 1.0.0\n"),
+    "a folded version": told("Name: thing\nVersion:\n 1.0\n"),
+    "METADATA whose lines end with CR": told("Metadata-Version: 2.1\rName: thing\rVersion: 1.0\r\rName: other\r"),
+    "an odd character before the name": told("Summary: a\x0cName: other\nName: thing\nVersion: 1.0\n"),
 }
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a name of 256 bytes": (files("n" * 256), "256 in one part"),
@@ -87,6 +110,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a semicolon": (commands("; run = thing:main"), "a part of what stands before"),
     "a line that is no command": (commands("run"), "neither a section nor"),
     "a vertical tab": (commands("run = a:b\x0btwo = c:d"), "break lines"),
+    "a form feed that pip takes for the end of a comment": (commands("# x\x0crun = a:b"), "break lines"),
+    "a form feed before the equals sign": (commands("run\x0c = a:b"), "break lines"),
+    "an unknown WHEEL": ({"wheel": "Wheel-Version: 2.0\nRoot-Is-Purelib: true\n"}, "known is 1.x"),
+    "a folded Root-Is-Purelib": ({"wheel": "Wheel-Version: 1.0\nRoot-Is-Purelib:\n true\n"}, "on the next line"),
     "a great entry_points.txt": (commands("run = thing:main", "#" * (1 << 20)), "are allowed"),
 }
 

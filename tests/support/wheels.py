@@ -39,11 +39,13 @@ def make_wheel(
     record: bytes | None = None,
     build: str | None = None,
     info: str | None = None,
-    metadata: str | None = None,
+    metadata: str | bytes | None = None,
+    wheel: str | None = None,
 ) -> Path:
     """Write a valid wheel (unless ``record`` overrides RECORD) and return its path.
 
-    ``headers`` are more lines of METADATA, ``metadata`` is all of it, ``info`` the stem of its folder.
+    ``headers`` are more lines of METADATA, ``metadata`` is all of it, ``wheel`` all of WHEEL, ``info`` the stem of its
+    folder.
     ``files`` maps archive names to content; by default one module named after the
     distribution with ``VERSION = "<version>"``. Names in ``executable`` get mode 0755.
     """
@@ -63,13 +65,15 @@ def make_wheel(
     ]
     if requires_python:
         lines.append(f"Requires-Python: {requires_python}")
-    content[f"{info}/METADATA"] = ("\n".join(lines) + "\n\n" if metadata is None else metadata).encode()
+    said = "\n".join(lines) + "\n\n" if metadata is None else metadata
+    content[f"{info}/METADATA"] = said if isinstance(said, bytes) else said.encode()
     python, abi, platforms = tag.split("-")
     expanded = [f"{p}-{a}-{f}" for p in python.split(".") for a in abi.split(".") for f in platforms.split(".")]
-    content[f"{info}/WHEEL"] = (
+    wheel = wheel or (
         "Wheel-Version: 1.0\nGenerator: kpack-tests\n"
         f"Root-Is-Purelib: {'true' if purelib else 'false'}\n" + "".join(f"Tag: {t}\n" for t in expanded)
-    ).encode()
+    )
+    content[f"{info}/WHEEL"] = wheel.encode()
     if entry_points:
         content[f"{info}/entry_points.txt"] = entry_points.encode()
     if record is None:

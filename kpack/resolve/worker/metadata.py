@@ -131,7 +131,7 @@ class MetadataStore:
 
         """
         self._files.setdefault(file.url, file)
-        return of_file(Metadata.parse(self._read(file.url)), file)
+        return of_file(self._told(file.url), file)
 
     def known(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if it was read already."""
@@ -141,7 +141,15 @@ class MetadataStore:
         file = self._files[url]
         if read_project(file.filename) in self.unread:
             return self.headers(file)
-        return checked(Metadata.parse(self._read(url)), file)
+        return checked(self._told(url), file)
+
+    def _told(self, url: str) -> Metadata:
+        content = self._read(url)
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadMetadata("has a METADATA that is not UTF-8, which pip cannot read") from error
+        return Metadata.parse(content)
 
     def _fetch(self, url: str) -> bytes:
         file = self._files[url]

@@ -12,6 +12,7 @@ from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack import licenses
+from kpack.restore.headers import headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,20 +47,11 @@ class Metadata:
 
     @staticmethod
     def fields(content: bytes) -> dict[str, list[str]]:
-        """Return the headers (RFC 822 with folded lines, names lower-cased) up to the first empty line."""
-        head = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
-        fields: dict[str, list[str]] = {}
-        values: list[str] | None = None
-        for line in head.split("\n"):
-            if line[:1] in (" ", "\t"):
-                if values:
-                    values[-1] = f"{values[-1]} {line.strip()}"
-                continue
-            key, colon, value = line.partition(":")
-            if colon:
-                values = fields.setdefault(key.strip().lower(), [])
-                values.append(value.strip())
-        return fields
+        """Return the headers by name in lower case, of folded lines one, without spaces around."""
+        return {
+            key: [" ".join(map(str.strip, value.split("\n"))).strip() for value in values]
+            for key, values in headers(content.decode("utf-8", "replace")).items()
+        }
 
     @classmethod
     def parse(cls, content: bytes) -> Metadata:
