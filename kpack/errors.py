@@ -104,6 +104,17 @@ _OF_ROOM = {
 }
 
 
+def typed(*words: str) -> str:
+    """Return words as they are typed in a shell: in double quotes where some are needed, which Windows knows, too."""
+    import shlex
+
+    def one(word: str) -> str:
+        plain = shlex.quote(word)
+        return f'"{word}"' if plain != word and not set(word) & set('"$`\\!') else plain
+
+    return " ".join(map(one, words))
+
+
 def room_advice(error: OSError) -> str | None:
     """Return what to do about a file that found no room; None for an error of another kind."""
     return _OF_ROOM.get(error.errno or 0)
@@ -114,7 +125,7 @@ def installing(extra: str = "") -> str:
 
     What ``pip install`` says would not reach the environments of ``uv tool`` and of pipx.
     """
-    wanted = f"'{DISTRIBUTION}[{extra}]'" if extra else DISTRIBUTION
+    wanted = f'"{DISTRIBUTION}[{extra}]"' if extra else DISTRIBUTION
     if Path(sys.prefix, "uv-receipt.toml").is_file():
         return f"uv tool {'install' if extra else 'upgrade'} {wanted}"
     if Path(sys.prefix, "pipx_metadata.json").is_file():

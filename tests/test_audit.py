@@ -131,4 +131,4 @@ def test_without_pip_audit_the_way_to_it_is_told(
     del locked
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert run(["audit"]) == 7
-    assert "pip install 'kaggle-kpack[audit]'" in capsys.readouterr().err
+    assert 'pip install "kaggle-kpack[audit]"' in capsys.readouterr().err

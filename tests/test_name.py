@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from kpack import DISTRIBUTION
-from kpack.errors import installing
+from kpack.errors import installing, typed
 from kpack.files import sha256_of
 from tests.support.long import long_list
 
@@ -130,9 +131,9 @@ def test_two_builds_from_two_folders_on_two_days_are_the_same_bytes(tmp_path: Pa
 @pytest.mark.parametrize(
     ("mark", "extra", "newest"),
     [
-        ("pyvenv.cfg", "pip install 'kaggle-kpack[hf]'", "pip install -U kaggle-kpack"),
-        ("uv-receipt.toml", "uv tool install 'kaggle-kpack[hf]'", "uv tool upgrade kaggle-kpack"),
-        ("pipx_metadata.json", "pipx install --force 'kaggle-kpack[hf]'", "pipx upgrade kaggle-kpack"),
+        ("pyvenv.cfg", 'pip install "kaggle-kpack[hf]"', "pip install -U kaggle-kpack"),
+        ("uv-receipt.toml", 'uv tool install "kaggle-kpack[hf]"', "uv tool upgrade kaggle-kpack"),
+        ("pipx_metadata.json", 'pipx install --force "kaggle-kpack[hf]"', "pipx upgrade kaggle-kpack"),
     ],
 )
 def test_advice_to_install_reaches_where_kpack_is(
@@ -141,3 +142,18 @@ def test_advice_to_install_reaches_where_kpack_is(
     tmp_path.joinpath(mark).touch()
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     assert (installing("hf"), installing()) == (extra, newest)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["kpack", "lock"], "kpack lock"),
+        (["kpack", "add", "jiwer>=3"], 'kpack add "jiwer>=3"'),
+        (["a b", "c[d]"], '"a b" "c[d]"'),
+        (["$(x)", "a'b", 'a"b'], "'$(x)' \"a'b\" 'a\"b'"),
+        ([""], '""'),
+    ],
+)
+def test_words_to_type_are_quoted_as_shells_of_linux_and_windows_know(words: list[str], wanted: str) -> None:
+    assert typed(*words) == wanted
+    assert shlex.split(wanted) == words

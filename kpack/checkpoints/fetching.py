@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kpack.checkpoints import hub, kaggle
-from kpack.errors import IntegrityError, MachineError, NetworkError
+from kpack.errors import IntegrityError, MachineError, NetworkError, typed
 from kpack.fetch import Download
 from kpack.hubs import hub_address, kaggle_address
 from kpack.urls import file_path
@@ -44,7 +43,7 @@ def fetch(checkpoints: Iterable[LockedCheckpoint], fetcher: Fetcher, *, folder: 
             checkpoint.size,
             folder,
             cached=cached,
-            anew=f"kpack lock -P {shlex.quote(checkpoint.path)}" if alone else None,
+            anew=f"kpack lock -P {typed(checkpoint.path)}" if alone else None,
         )
         on_kaggle = [url for url in checkpoint.urls if urlsplit(url).scheme == "kaggle"]
         if on_kaggle and not cached:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kpack.errors import typed
 from kpack.files import is_sha256
 
 if TYPE_CHECKING:
@@ -146,11 +147,9 @@ def remember(pack: Path, done: Rehearsed | Pushed) -> None:
 
 def say_next(project: Project) -> None:
     """Say the one next command, from what lies on this machine."""
-    import shlex
-
     from kpack.status import status
 
-    say(f"next: {shlex.join(status(project, offline=True).next)}")
+    say(f"next: {typed(*status(project, offline=True).next)}")
 
 
 class Amount(click.FloatRange):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import click
 
 from kpack.cli.progress import busy
 from kpack.cli.session import Session, answer, json_option, tell
+from kpack.errors import typed
 
 if TYPE_CHECKING:
     from kpack.status import Status
@@ -44,7 +44,7 @@ def show(found: Status) -> None:
         ("pack", _pack(found)),
         ("dataset", _dataset(found)),
         ("rehearsed", _rehearsed(found)),
-        ("next", shlex.join(found.next)),
+        ("next", typed(*found.next)),
     ]
     for name, text in rows:
         tell(f"{name:<10} {text}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.environment.errors import quoted
+from kpack.errors import typed
 from kpack.importing import conda, downloads, git, models, pip, requirements, shell
 from kpack.importing.harvest import Line
 from kpack.importing.options import before_the_command
@@ -122,7 +122,7 @@ def _setup(folder: str, line: Line, sitting: Sitting) -> None:
     if clone:
         clone[0].used = True
         url = f"git+{clone[0].url}"
-        write = f"kpack add '{pip.repository_name(url) or 'NAME'} @ {url}'"
+        write = typed("kpack", "add", f"{pip.repository_name(url) or 'NAME'} @ {url}")
     sitting.harvest.left(line, "setup.py installs the project of its folder with options of its own", write)
 
 
@@ -174,7 +174,7 @@ def _apart(program: str, words: Sequence[str], line: Line, sitting: Sitting) -> 
     """Leave a program that is installed beside the notebook to a person: the notebook cannot import it."""
     name = next((word for word in words if not word.startswith("-")), "NAME")
     what = f"`{program}` has what it runs in an environment of its own, which a pack does not make"
-    sitting.harvest.left(line, what, f"kpack add {shlex.quote(name)}, if the notebook needs it offline")
+    sitting.harvest.left(line, what, f"kpack add {typed(name)}, if the notebook needs it offline")
 
 
 def _pipx(command: Command, at: _At) -> None:
@@ -347,10 +347,10 @@ def _manager(program: str, rest: Sequence[str], line: Line, sitting: Sitting) ->
     if program in _CONDAS and names:
         for name in names:
             wanted = conda.on_the_index(name)
-            write = f"kpack add {shlex.quote(wanted)}, if the index has it under that name"
+            write = f"kpack add {typed(wanted)}, if the index has it under that name"
             sitting.harvest.left(line, _OTHER_MANAGERS[program], write, conda.bare(wanted))
         return
-    wanted = shlex.join(names)
+    wanted = typed(*names)
     if program in {"apt", "apt-get"}:
         write = _system_packages(names, sitting.harvest)
     elif program in {"brew", "npm"}:

@@ -14,6 +14,7 @@ from kpack import base
 from kpack.environment import hashes
 from kpack.environment.errors import quoted
 from kpack.environment.requirements import package
+from kpack.errors import typed
 from kpack.importing.finding import Finding, Outcome
 from kpack.importing.harvest import Line
 
@@ -141,7 +142,7 @@ def _constrain(harvest: Harvest) -> None:
                 harvest.packages[key] = hashes.joined(str(held.requirement), held.hashes)
                 harvest.understood(line, f"packages {quoted(harvest.packages[key])}")
         if not touched:
-            write = f"kpack add '{name}{specifiers}' if it matters"
+            write = f"{typed('kpack', 'add', name + str(specifiers))} if it matters"
             harvest.left(line, f"nothing here asks for {name} by its name", write)
     harvest.constraints.clear()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from kpack.environment.errors import quoted
+from kpack.errors import typed
 
 if TYPE_CHECKING:
     from kpack.importing.calls import Call
@@ -87,7 +87,7 @@ def read(call: Call) -> bool:
         thing = call.name.rpartition(".")[2]
         what = f"{row.library} downloads {quoted(wanted)}" + (f" for {thing}" if thing[:1].isupper() else "")
         write = row.write or (
-            f"kpack record {shlex.quote(call.line.place.file)} runs it once and writes down what it downloads; "
+            f"kpack record {typed(call.line.place.file)} runs it once and writes down what it downloads; "
             "or kpack add --checkpoint URL --path PATH, and load it from that path"
         )
         call.sitting.harvest.left(call.line, f"{what} when it is first used", write)

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from kpack.environment.errors import quoted
 from kpack.environment.template import CheckpointEntry
+from kpack.errors import typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +159,7 @@ def spacy(name: str, line: Line, sitting: Sitting) -> None:
     sitting.harvest.left(
         line,
         f"spaCy downloads {name}, in the version that fits its own (python -m spacy info {name} says the URL)",
-        f"kpack add '{name} @ {url}'",
+        typed("kpack", "add", f"{name} @ {url}"),
         canonicalize_name(name),
     )
 

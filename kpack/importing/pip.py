@@ -5,7 +5,6 @@ from __future__ import annotations
 import os.path
 import posixpath
 import re
-import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -15,6 +14,7 @@ from packaging.utils import InvalidName, canonicalize_name, parse_sdist_filename
 from kpack import urls
 from kpack.environment import hashes
 from kpack.environment.errors import quoted
+from kpack.errors import typed
 from kpack.importing.options import Arguments, arguments
 from kpack.importing.sitting import HOME
 
@@ -147,11 +147,11 @@ def _parts(given: Arguments, line: Line, harvest: Harvest) -> None:
     """Say how what a project or a script asks for is read, of which an option names a part."""
     for group in given.groups:
         where, _, name = group.rpartition(":")
-        project = shlex.quote(where) if where else "pyproject.toml"
-        write = f"kpack init --from {project} --group {shlex.quote(name)}, or --extra"
+        project = typed(where) if where else "pyproject.toml"
+        write = f"kpack init --from {project} --group {typed(name)}, or --extra"
         harvest.left(line, f"{quoted(group)} is a part of a project", write)
     for script in given.scripts:
-        write = f"kpack init --from … --from {shlex.quote(script)}"
+        write = f"kpack init --from … --from {typed(script)}"
         harvest.left(line, f"{quoted(script)} has requirements of its own", write)
     if given.only_deps:
         harvest.left(line, "--only-deps leaves out what is named", "kpack add what it asks for, or exclude it")
@@ -244,7 +244,7 @@ def _url(url: str, line: Line, sitting: Sitting, given: Arguments) -> None:
             sitting.harvest.left(
                 line,
                 f"{quoted(urls.redacted(url, '***@'))} does not say which package it is",
-                f"kpack add 'NAME @ {urls.shown(url)}'",
+                typed("kpack", "add", f"NAME @ {urls.shown(url)}"),
             )
             return
         why = "; ".join(

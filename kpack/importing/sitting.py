@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kpack import urls
+from kpack.errors import typed
 
 if TYPE_CHECKING:
     from kpack.importing.harvest import Harvest, Line
@@ -110,7 +111,7 @@ class Sitting:
             self.harvest.left(
                 clone.line,
                 f"a clone of {shown}, from which nothing is installed: kpack carries packages",
-                f"kpack add 'NAME @ git+{shown}' if it is one; else attach its files as an input",
+                f"{typed('kpack', 'add', 'NAME @ git+' + shown)} if it is one; else attach its files as an input",
             )
         for path, line in self.unused.items():
             name = path.removeprefix(f"{HOME}/")

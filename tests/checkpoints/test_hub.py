@@ -237,7 +237,7 @@ def test_cached_files_need_neither_hub_nor_client(
     assert len(bench.fetch(*locked, offline=True)) == len(FILES) + 1
     with pytest.raises(UsageError, match="huggingface_hub") as caught:
         bench.empty().fetch(*locked)
-    assert "'kaggle-kpack[hf]'" in caught.value.next
+    assert '"kaggle-kpack[hf]"' in caught.value.next
 
 
 def test_a_missing_client_is_told_before_anything_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:

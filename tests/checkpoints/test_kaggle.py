@@ -200,7 +200,7 @@ def test_without_the_client_the_extra_is_named(bench: Bench, monkeypatch: pytest
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="kagglehub") as caught:
         bench.lock(ask("kaggle://datasets/me/weights/a.ckpt"))
-    assert "'kaggle-kpack[kaggle]'" in caught.value.next
+    assert '"kaggle-kpack[kaggle]"' in caught.value.next
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_file_that_became_another_is_told_with_how_to_let_go_of_it(bench: Benc
     with pytest.raises(IntegrityError) as told:
         bench.fetch(locked)
     assert told.value.next is not None
-    assert told.value.next.endswith("before you lock it anew (kpack lock -P 'my words.txt')")
+    assert told.value.next.endswith('before you lock it anew (kpack lock -P "my words.txt")')
     with pytest.raises(IntegrityError) as given:
         bench.lock(ask("file:my%20words.txt", path="my words.txt", sha256=SHA))
     assert given.value.next is not None

@@ -1,6 +1,6 @@
 """Fuzz a reader, guided by coverage: ``python -m tests.fuzz.run manifest --seconds 600``; ``all`` takes them in turn.
 
-Needs atheris (``pip install 'kaggle-kpack[fuzz]'``). What it finds is written to ``--found`` as ``NAME-KIND-DIGEST``;
+Needs atheris (``pip install "kaggle-kpack[fuzz]"``). What it finds is written to ``--found`` as ``NAME-KIND-DIGEST``;
 once that is mended it belongs in ``tests/fuzz/corpus/NAME/``. A run ends by an exception that is not allowed, and by
 10 s or 1 GB for one input. It says how many inputs it tried, and ``--tally FILE`` adds a row of it to a table that
 ``python -m tests.fuzz.tally FILE`` adds up.
