@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import ssl
 import stat
 import sys
 from pathlib import Path
@@ -195,6 +194,8 @@ def certificate_trouble(error: BaseException, *, variable: str = "REQUESTS_CA_BU
 
     ``variable`` names certificates to the client whose error it is.
     """
+    import ssl  # takes its time, and whoever has such an error has it
+
     for cause in causes_of(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             code, said = (

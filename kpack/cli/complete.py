@@ -5,7 +5,6 @@ A shell waits for each of these and shows no message: what cannot be read comple
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from kpack.errors import KpackError
@@ -86,6 +85,8 @@ def _project(ctx: click.Context) -> Project | None:
 
 def _table(ctx: click.Context) -> dict[str, Any]:
     """Return kaggle-env.toml as it stands, with whatever mistakes it has."""
+    import tomllib
+
     project = _project(ctx)
     try:
         return tomllib.loads(given_text(project.config)) if project is not None else {}

@@ -26,10 +26,17 @@ def headstart(config: Path | None, *, renew: bool) -> Iterator[Workers | None]:
         yield None
         return
     from kpack.cache import Cache
-    from kpack.resolve.child import Workers
+    from kpack.resolve.process import StartedWorker
 
-    with Cache().temporary() as scratch, Workers(1, scratch=scratch) as workers:
-        yield workers
+    with Cache().temporary() as scratch:
+        begun = StartedWorker(scratch)
+        try:
+            from kpack.resolve.child import Workers  # takes its time, and the worker has begun
+        except BaseException:  # Ctrl-C
+            begun.end()
+            raise
+        with Workers(1, scratch=scratch, begun=begun) as workers:
+            yield workers
 
 
 def _looks_stale(config: Path) -> bool:

@@ -45,6 +45,8 @@ def lock(
         if not as_json:
             _say_images(project)  # a conflict with an image is as true as what is known of it
         raise
+    if workers is not None:
+        workers.dismiss()
     for fallback in done.fallbacks:
         warn(f"{fallback}" + (f"\n  → {fallback.words}" if fallback.words else ""))
     for text in done.notes:

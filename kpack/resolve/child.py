@@ -1,62 +1,29 @@
-"""Runs workers: processes of this kpack with pip in them, away from pip's settings and Python's own variables."""
+"""Asks workers, processes of their own (`kpack.resolve.process`), and makes errors of what they could not do."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import typing
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from kpack import urls
 from kpack.errors import IntegrityError, KpackError, MachineError, MisfitError, NetworkError, NoSolution
-from kpack.hosts import shown_to_servers, trusted
+from kpack.resolve.process import StartedWorker
 from kpack.resolve.wire import MARK, Answer, Failure, RequiresAnswer, Underway, dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from kpack.resolve.wire import Question, RequiresQuestion
 
     Listener = Callable[[str, Underway], object]
     """Called from other threads with a question's label and what its worker said on the way."""
 
-KEPT = frozenset({"PIP_CERT", "PIP_CLIENT_CERT", "PYTHONPATH"})
-"""The only variables of pip's and Python's that reach the worker: certificates, and where modules are. Of pip's files
-the same two values do."""
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-_START = """
-import importlib.util, sys
-folder = sys.argv.pop(1)
-spec = importlib.util.spec_from_file_location("kpack", folder + "/__init__.py", submodule_search_locations=[folder])
-sys.modules["kpack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["kpack"])
-from kpack.resolve.worker.__main__ import main
-main()
-"""
-
-COMMAND = ("-P", "-c", _START, str(_PACKAGE))
-"""How a worker starts: with this very kpack, wherever it lies, and nothing else added to the module search path."""
-
-
-def surroundings() -> dict[str, str]:
-    """Return the worker's environment variables: the process's own without what steers pip, uv and Python."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PIP_", "PYTHON", "UV_")) or name in KEPT
-    }
-    for variable, found in (("PIP_CERT", trusted()), ("PIP_CLIENT_CERT", shown_to_servers())):
-        if found is not None and found.by not in os.environ:  # it stands in a file of pip's
-            kept[variable] = found.path
-    return {**kept, "PIP_CONFIG_FILE": os.devnull, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+KEEPING = 2.0
+"""Seconds that a worker gets at the end to keep the pages that it has read: the next lock would ask for them."""
 
 
 class Workers:
@@ -66,8 +33,15 @@ class Workers:
     ``on_event`` hears what they say on the way; ``scratch`` is the folder for their temporary files.
     """
 
-    def __init__(self, count: int, on_event: Listener | None = None, *, scratch: Path | None = None) -> None:
-        """Start ``count`` of them.
+    def __init__(
+        self,
+        count: int,
+        on_event: Listener | None = None,
+        *,
+        scratch: Path | None = None,
+        begun: StartedWorker | None = None,
+    ) -> None:
+        """Have ``count`` of them; ``begun`` is one that was started before.
 
         Raises:
             MachineError: a process could not be started.
@@ -77,16 +51,21 @@ class Workers:
         self.meanwhile: Callable[[], object] | None = None
         """What the next wait for answers has time for: imports, say."""
         self._scratch = scratch
-        self._idle: list[_Child] = []
+        self._idle = [] if begun is None else [_Child(begun)]
         self.start(count)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         for child in self._idle:
-            child.end()
+            child.end(KEEPING if kind is None and child.answered else 0.0)
         self._idle.clear()
+
+    def dismiss(self) -> None:
+        """Say that nothing more will be asked: they end while the caller does something else."""
+        for child in self._idle:
+            child.dismiss()
 
     def start(self, count: int) -> None:
         """Have ``count`` of them that are free.
@@ -96,7 +75,7 @@ class Workers:
 
         """
         while len(self._idle) < count:
-            self._idle.append(_Child(self._scratch))
+            self._idle.append(_Child(StartedWorker(self._scratch)))
 
     def ask(self, questions: Sequence[Question]) -> list[Answer | Failure]:
         """Return the answer to each question, in order; several are worked on at the same time.
@@ -135,51 +114,35 @@ class Workers:
         return answer
 
     def _take(self) -> _Child:
-        return self._idle.pop() if self._idle else _Child(self._scratch)
+        return self._idle.pop() if self._idle else _Child(StartedWorker(self._scratch))
 
     def _talk(self, child: _Child, question: Question | RequiresQuestion) -> Answer | RequiresAnswer | Failure:
         """Ask one worker; it is free again when it has answered."""
-        answered = False
+        child.answered = False
         try:
             child.say(question)
             for message in child.messages():
                 if not isinstance(message, Underway):
-                    answered = True
+                    child.answered = True
                     self._idle.append(child)
                     return message
                 if self.on_event is not None:
                     self.on_event(question.label, message)
             raise child.silence(question.label)
         finally:
-            if not answered:
+            if not child.answered:
                 child.end()
 
 
 class _Child:
-    """One worker process, and the file that holds what it says on stderr."""
+    """One worker process, and the messages that go to it and come from it."""
 
-    def __init__(self, scratch: Path | None) -> None:
-        self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        variables = surroundings()
-        if scratch is not None:
-            variables["TMPDIR"] = str(scratch)
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, *COMMAND],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._complaints,
-                env=variables,
-                text=True,
-                encoding="utf-8",
-                cwd=_PACKAGE,
-                # A group of its own: what the worker starts (git, build backends) ends with it.
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._complaints.close()
-            what = f"the resolver could not be started: {error.strerror}"
-            raise MachineError(what, where=sys.executable) from error
+    def __init__(self, started: StartedWorker) -> None:
+        self._started = started
+        self.process = started.process
+        self.kill, self.dismiss, self.end = started.kill, started.dismiss, started.end
+        self.answered = False
+        """Its last question; what it has read for that may still be on its way to the disk."""
 
     def say(self, question: Question | RequiresQuestion) -> None:
         """Send ``question``."""
@@ -196,33 +159,13 @@ class _Child:
     def silence(self, label: str) -> MachineError:
         """Return the error for a worker that ended without an answer to the question ``label``."""
         code = self.process.wait()
-        self._complaints.seek(0)
-        last = [line for line in self._complaints.read().splitlines() if line[:1].strip()][-1:]
+        last = [line for line in self._started.complaints().splitlines() if line[:1].strip()][-1:]
         said = urls.redacted(plain("".join(last))) or "it said nothing"
         return MachineError(
             f"the resolver ended without an answer (exit status {code}): {said}",
             where=label,
             next="run again with --debug and report it",
         )
-
-    def kill(self) -> None:
-        """Stop it and what it has started, from any thread; whoever reads from it comes to the end."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.name == "posix":
-                os.killpg(self.process.pid, signal.SIGKILL)
-            else:
-                self.process.kill()
-
-    def end(self) -> None:
-        """End it and what it has started."""
-        with contextlib.suppress(OSError):  # BrokenPipeError: it is gone
-            assert self.process.stdin is not None
-            self.process.stdin.close()
-        self.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._complaints.close()
 
 
 def error_of(label: str, failure: Failure) -> KpackError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -53,7 +54,7 @@ class InProcess:
                 if name.startswith("PIP_"):
                     patch.delenv(name)
             patch.setenv("PIP_CONFIG_FILE", os.devnull)
-            worker = Worker(Answers(said))
+            worker = Worker(Answers(said), threading.Lock())
             worker.answer(loads(dumps(question)))
             if worker._connection is not None:
                 worker._connection.web.close()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import json
+import queue
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +24,12 @@ from kpack.cache import Cache
 from kpack.errors import MachineError
 from kpack.resolve import resolve
 from kpack.resolve.ask import question
-from kpack.resolve.child import COMMAND, Workers, surroundings
+from kpack.resolve.child import Workers
+from kpack.resolve.process import COMMAND, StartedWorker, surroundings
 from kpack.resolve.wire import MARK, Answer, Underway, dumps, loads
+from kpack.resolve.worker import __main__ as worker_main
 from kpack.resolve.worker import seams
+from kpack.resolve.worker.kept_pages import KeptPages
 from kpack.resolve.worker.pages import Page
 from kpack.resolve.worker.session import open_session
 from kpack.target import targets
@@ -191,7 +197,7 @@ def test_progress_is_told_while_it_works(scenario: Scenario, real_worker: None) 
 def test_worker_that_dies_is_a_machine_error_with_its_last_words(
     scenario: Scenario, real_worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kpack.resolve.child.COMMAND", ("-c", "raise RuntimeError('out of paper')"))
+    monkeypatch.setattr("kpack.resolve.process.COMMAND", ("-c", "raise RuntimeError('out of paper')"))
     with pytest.raises(MachineError, match="out of paper"):
         scenario.lock("top")
 
@@ -222,6 +228,48 @@ def test_workers_that_are_not_asked_are_ended() -> None:
         process = workers._idle[0].process
         assert process.poll() is None
     assert process.poll() is not None
+
+
+def test_worker_that_is_done_gets_the_time_to_end_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "kept"
+    script = "import sys; from pathlib import Path; sys.stdin.read(); Path(sys.argv[1]).write_text('all')"
+    monkeypatch.setattr("kpack.resolve.process.COMMAND", ("-c", script, str(kept)))
+    worker = StartedWorker(None)
+    worker.dismiss()
+    worker.end(60)
+    assert (worker.process.returncode, kept.read_text()) == (0, "all")
+
+
+def test_worker_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kpack.resolve.process.COMMAND", ("-c", "import threading; threading.Event().wait()"))
+    worker = StartedWorker(None)
+    worker.end(0.01)
+    assert worker.process.returncode not in {None, 0}
+
+
+def test_end_of_questions_waits_for_the_pages_of_the_last_answer(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping, ended = threading.Lock(), threading.Event()
+    said: list[bool] = []
+    monkeypatch.setattr(worker_main, "_end", ended.set)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    class Said(io.StringIO):
+        def write(self, text: str) -> int:
+            if not text.startswith('{"is": "Answer"'):
+                return len(text)
+            said.append(keeping.locked())
+            threading.Thread(target=worker_main._listen, args=(queue.SimpleQueue(), keeping)).start()
+            return len(text)
+
+    monkeypatch.setattr(KeptPages, "write", lambda _: said.append(not ended.wait(0.01)))
+    worker = worker_main.Worker(worker_main.Answers(Said()), keeping)
+    worker.answer(busy(scenario))
+    assert ended.wait(60)
+    assert said == [True, True]
+    assert worker._connection is not None
+    worker._connection.web.close()
 
 
 def gone(pid: int) -> bool:

@@ -21,13 +21,18 @@ if TYPE_CHECKING:
 
 _YOUNG = 100_000
 """Objects that are made before the collector looks for garbage in circles: those of modules and pages live on."""
+_KEEPING = 2.0
+"""Seconds that are granted to the keeping of pages at the end: whoever asked may be dead."""
 _PERHAPS = (
+    "pip._vendor.urllib3",
     "pip._vendor.requests",
+    "pip._internal.cli.cmdoptions",
     "pip._internal.cli.base_command",
     "kpack.resolve.worker.session",
     "kpack.resolve.worker.transport",
 )
-"""What only a request or a search needs, in the order in which it is wanted."""
+"""What only a request or a search needs, in the order in which it is wanted: in steps, a question waits for no more
+than one."""
 
 
 def main() -> None:
@@ -36,11 +41,12 @@ def main() -> None:
     os.environ["PIP_CONFIG_FILE"] = os.devnull
     os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     questions: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(questions,), daemon=True).start()
+    keeping = threading.Lock()
+    threading.Thread(target=_listen, args=(questions, keeping), daemon=True).start()
     sys.stdout.write("\n")  # ends what a file of the interpreter may have printed before this
     with contextlib.redirect_stdout(sys.stderr):
         _load(questions)
-        worker = Worker(Answers(sys.__stdout__))
+        worker = Worker(Answers(sys.__stdout__), keeping)
         while True:
             worker.answer(loads(questions.get()))
 
@@ -56,10 +62,14 @@ def _load(questions: queue.SimpleQueue[str]) -> None:
         importlib.import_module(module)
 
 
-def _listen(questions: queue.SimpleQueue[str]) -> None:
-    """Take questions in; the end of them, which is also what a parent's death looks like, ends everything at once."""
+def _listen(questions: queue.SimpleQueue[str], keeping: threading.Lock) -> None:
+    """Take questions in; the end of them, which is also what a parent's death looks like, ends everything at once.
+
+    Only the pages that were read for an answer are kept before, which takes a part of a second.
+    """
     for line in sys.stdin:
         questions.put(line)
+    keeping.acquire(timeout=_KEEPING)
     _end()
 
 
@@ -87,8 +97,9 @@ class Answers:
 class Worker:
     """Answers one question after another; those that ask the same indexes share connections."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, keeping: threading.Lock) -> None:
         self._answers = answers
+        self._keeping = keeping
         self._course = Course(answers.send)
         self._connection: Connection | None = None
         self._connected: object = None
@@ -110,8 +121,9 @@ class Worker:
             from kpack.resolve.worker.solve import run
 
             found = run(readers, self._course)
-        self._answers.send(found)
-        connection.pages.kept.write()
+        with self._keeping:  # before whoever hears the answer can say that it was the last one
+            self._answers.send(found)
+            connection.pages.kept.write()
 
     def _connect(self, question: Question | RequiresQuestion) -> Connection:
         from kpack.resolve.worker.connection import connect
