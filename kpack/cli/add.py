@@ -124,11 +124,12 @@ def _no_version(words: tuple[str, ...]) -> None:
 
 def _listed(file: Path, config: Path) -> list[str]:
     """Return the entries of a requirements file; what is left to a person is said."""
-    from kpack.importing import Harvest, Outcome
+    from kpack.importing import Harvest, Outcome, constrain
     from kpack.importing.requirements import from_requirements
 
     harvest = Harvest(folder=config.absolute().parent)
     from_requirements(file, harvest)
+    constrain(harvest)
     for finding in harvest.findings:
         if finding.verdict is Outcome.LEFT:
             say(f"note: {finding.place}: {finding.why}; {finding.write}")

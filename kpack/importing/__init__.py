@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kpack.importing.finding import Finding, Outcome
 from kpack.importing.harvest import Harvest
-from kpack.importing.image import distributions_of, settle
+from kpack.importing.image import constrain, distributions_of, settle
 from kpack.importing.kinds import read
 
-__all__ = ["Finding", "Harvest", "Outcome", "distributions_of", "read", "settle"]
+__all__ = ["Finding", "Harvest", "Outcome", "constrain", "distributions_of", "read", "settle"]

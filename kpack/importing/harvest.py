@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,14 +16,15 @@ from kpack.environment.positions import dotted
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.environment.template import CheckpointEntry, IndexEntry
 from kpack.errors import UsageError
+from kpack.importing.both import both
 from kpack.importing.credentials import hidden
 from kpack.importing.finding import Finding, Lines, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from packaging.requirements import Requirement
-    from packaging.specifiers import SpecifierSet
 
 _LONGEST = 160
 """Characters of a line that are shown."""
@@ -63,7 +65,7 @@ class Harvest:
     """The lines that ask for a name without what it asks for."""
     asks: dict[str, set[Lines]] = field(default_factory=dict)
     """All lines that ask for a name."""
-    constraints: dict[NormalizedName, tuple[SpecifierSet, Line]] = field(default_factory=dict)
+    constraints: list[tuple[Requirement, Line]] = field(default_factory=list)
     indexes: dict[str, IndexEntry] = field(default_factory=dict)
     """By URL."""
     checkpoints: dict[tuple[str, str | None], CheckpointEntry] = field(default_factory=dict)
@@ -86,6 +88,12 @@ class Harvest:
     _landed: set[str] = field(default_factory=set)
     _keys: dict[str, dict[str, None]] = field(default_factory=dict)
     """By name: the keys of ``packages`` that it has, or had."""
+    _request: int = 0
+    """The request that is read, 0 for none."""
+    _requests: dict[str, int] = field(default_factory=dict)
+    """Those that were read, by what they are called."""
+    _of_request: dict[str, int] = field(default_factory=dict)
+    """By key of ``packages``: the request that asks for it."""
     _hosts: dict[str, int] = field(default_factory=dict)
     """How many of ``indexes`` are named after each host."""
     _names: set[str] = field(default_factory=set)
@@ -103,10 +111,25 @@ class Harvest:
         """Say that the image has what a line asks for."""
         self._found(line, Outcome.IN_IMAGE, why=why)
 
-    def add(self, entry: str, line: Line, *, why: str = "", upgrade: bool = False) -> None:
-        """Take one entry of ``packages`` over, or say why not; a later one beats an earlier one of the same name.
+    @contextlib.contextmanager
+    def together(self, name: str = "") -> Iterator[None]:
+        """Let entries of one name hold at once, which are lines of one file or words of one command, as for pip.
 
-        A bare name asks for nothing more than an earlier one did, unless it asks for an upgrade.
+        A request inside another one is a part of it; those of one ``name`` are one.
+        """
+        before = self._request
+        if not before:
+            self._request = self._requests.setdefault(name or f"#{len(self._requests)}", len(self._requests) + 1)
+        try:
+            yield
+        finally:
+            self._request = before
+
+    def add(self, entry: str, line: Line, *, why: str = "", upgrade: bool = False) -> None:
+        """Take one entry of ``packages`` over, or say why not.
+
+        A later one beats an earlier one of the same name, or holds with it when they are of one request. A bare name
+        asks for nothing more than an earlier one did, unless it asks for an upgrade.
         """
         entry = re.sub(r"[\t\f\v]+", " ", entry)
         if urls.without_secrets(entry) != entry:
@@ -135,12 +158,30 @@ class Harvest:
         if old and not upgrade and str(requirement) == requirement.name:
             self._asked(line, name, old[-1][1], why, upgrade=upgrade)
             return
-        for key, held in old:
-            if held != requirement.name:
-                why = "; ".join(filter(None, [why, f"takes the place of {quoted(held)}"]))
-            del self.packages[key]
         key = f"{name};{requirement.marker}" if requirement.marker else name
+        held = dict(old)
+        if requirement.marker and name in held:
+            self.left(
+                line,
+                f"{quoted(held[name])} asks for it in every kernel, and beside such an entry stands none for some",
+                "give both entries markers that tell them apart, or write what it asks for into that one",
+            )
+            return
+        if self._request and list(held) == [key] and self._of_request.get(key) == self._request:
+            joined = both(package(held[key]), found)
+            if joined is not None:
+                if joined != entry and held[key] != joined:
+                    why = "; ".join(filter(None, [why, f"together with {quoted(held[key])}"]))
+                entry = joined
+                held = {}
+            else:
+                why = "; ".join(filter(None, [why, "no version is what both lines ask for, and pip refuses them"]))
+        for other, text in held.items():
+            if text != requirement.name:
+                why = "; ".join(filter(None, [why, f"takes the place of {quoted(text)}"]))
+            del self.packages[other]
         self.packages[key] = entry
+        self._of_request[key] = self._request
         self._keys.setdefault(name, {})[key] = None
         self._asked(line, name, entry, why, upgrade=upgrade)
 
@@ -183,8 +224,7 @@ class Harvest:
 
     def constrain(self, requirement: Requirement, line: Line) -> None:
         """Hold the versions of a package down if something asks for it."""
-        name = canonicalize_name(requirement.name)
-        self.constraints[name] = (requirement.specifier, line)
+        self.constraints.append((requirement, line))
 
     def serve(self, url: str, names: list[str], line: Line, *, links: bool) -> None:
         """Let an index (or a page of links) serve these packages, but for those that another one serves already."""

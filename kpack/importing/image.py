@@ -121,7 +121,7 @@ def settle(harvest: Harvest, images: Sequence[BaseImage]) -> None:
 
     What every image has leaves the entries; what an image has in another version opens its name by ``replace``.
     """
-    _constrain(harvest)
+    constrain(harvest)
     for name, lines in list(harvest.no_deps.items()):
         if not harvest.asks.get(name, lines) <= lines:  # pip brings them with the other line
             del harvest.no_deps[name]
@@ -131,18 +131,23 @@ def settle(harvest: Harvest, images: Sequence[BaseImage]) -> None:
     harvest.findings.sort(key=lambda finding: (files.get(finding.place.file, -1), finding.place))
 
 
-def _constrain(harvest: Harvest) -> None:
+def constrain(harvest: Harvest) -> None:
     """Add each constraint to the requirement that it constrains."""
-    for name, (specifiers, line) in harvest.constraints.items():
-        touched = harvest.keys_of(name)
-        for key in touched:
-            held = package(harvest.packages[key])
-            if held.requirement is not None and held.requirement.url is None:
-                held.requirement.specifier &= specifiers
-                harvest.packages[key] = hashes.joined(str(held.requirement), held.hashes)
-                harvest.understood(line, f"packages {quoted(harvest.packages[key])}")
+    for limit, line in harvest.constraints:
+        name = canonicalize_name(limit.name)
+        touched = [(key, package(harvest.packages[key])) for key in harvest.keys_of(name)]
+        for key, held in touched:
+            if held.requirement is None or held.requirement.url is not None:
+                continue
+            if limit.marker is not None and held.requirement.marker != limit.marker:
+                write = f'write "{name}{limit.specifier}" into an entry of {name} with that marker'
+                harvest.left(line, "a constraint that counts in some kernels only", write)
+                continue
+            held.requirement.specifier &= limit.specifier
+            harvest.packages[key] = hashes.joined(str(held.requirement), held.hashes)
+            harvest.understood(line, f"packages {quoted(harvest.packages[key])}")
         if not touched:
-            write = f"{typed('kpack', 'add', name + str(specifiers))} if it matters"
+            write = f"{typed('kpack', 'add', name + str(limit.specifier))} if it matters"
             harvest.left(line, f"nothing here asks for {name} by its name", write)
     harvest.constraints.clear()
 

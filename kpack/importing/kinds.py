@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ _WITH_EXTRAS = (
     (r"poetry\.lock", locks.from_poetry),
 )
 """Those that have extras and groups."""
+_RUNS = (notebook.from_notebook, notebook.from_script)
+"""Those whose lines run one after the other; what the others ask for holds at once, as of `pip install -r A -r B`."""
+_LISTS = "lists"
 
 
 def read(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
@@ -43,11 +47,13 @@ def read(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Se
     name = path.name.lower()
     for pattern, chooser in _WITH_EXTRAS:
         if re.fullmatch(pattern, name):
-            chooser(path, harvest, extras=extras, groups=groups)
+            with harvest.together(_LISTS):
+                chooser(path, harvest, extras=extras, groups=groups)
             return
     for pattern, reader in _KINDS:
         if re.fullmatch(pattern, name):
-            reader(path, harvest)
+            with contextlib.nullcontext() if reader in _RUNS else harvest.together(_LISTS):
+                reader(path, harvest)
             return
     raise UsageError(
         "its name does not say what kind of file it is",

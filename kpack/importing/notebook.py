@@ -120,15 +120,16 @@ def _metadata(text: str, first: int, where: str, sitting: Sitting) -> None:
     rows = text.split("\n")
     listed = held.get("dependencies", [])
     begin = 0
-    for entry in listed if isinstance(listed, list) else ():
-        near = enumerate(rows[begin : begin + _NEAR], start=begin + 1)
-        at = next((number for number, row in near if str(entry) in row), begin + 1)
-        begin = at - 1
-        line = Line(Lines(where, 0, first + at, first + at), str(entry))
-        if isinstance(entry, str):
-            pip.entry(entry, line, sitting, Arguments())
-        else:
-            sitting.harvest.left(line, "it is no text, and no requirement", "see PEP 723")
+    with sitting.harvest.together():
+        for entry in listed if isinstance(listed, list) else ():
+            near = enumerate(rows[begin : begin + _NEAR], start=begin + 1)
+            at = next((number for number, row in near if str(entry) in row), begin + 1)
+            begin = at - 1
+            line = Line(Lines(where, 0, first + at, first + at), str(entry))
+            if isinstance(entry, str):
+                pip.entry(entry, line, sitting, Arguments())
+            else:
+                sitting.harvest.left(line, "it is no text, and no requirement", "see PEP 723")
     series = re.search(r"3\.[0-9]+", str(held.get("requires-python", "")))
     if series:
         at = next(number for number, row in enumerate(rows, start=1) if "requires-python" in row)

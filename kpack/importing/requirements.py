@@ -41,12 +41,17 @@ def from_requirements(path: Path, harvest: Harvest) -> None:
         MachineError: a file cannot be read.
 
     """
-    sitting = Sitting(harvest, path.parent)
-    _read_file(path, sitting, 0)
+    with harvest.together():
+        _read_file(path, Sitting(harvest, path.parent), 0)
 
 
 def install(words: Sequence[str], line: Line, sitting: Sitting, depth: int = 0) -> None:
     """Read the words after ``pip install``, ``pip download`` or ``pip wheel``, and the files that they name."""
+    with sitting.harvest.together():
+        _install(words, line, sitting, depth)
+
+
+def _install(words: Sequence[str], line: Line, sitting: Sitting, depth: int) -> None:
     before = len(sitting.harvest.findings)
     try:
         given = pip.ask(words, line, sitting)

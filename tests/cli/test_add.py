@@ -128,6 +128,16 @@ def test_add_takes_a_list_and_names_for_the_other_lists(project: Path) -> None:
     assert path.read_text().count("# vision") == 1
 
 
+def test_add_takes_the_lines_of_a_list_together_and_its_constraints(project: Path) -> None:
+    (project / "r.txt").write_text("jiwer>=3\njiwer!=3.0.1\nscipy>=1\n-c limits.txt\n")
+    (project / "limits.txt").write_text("scipy<1.12\nnobody<2\n")
+    done = kpack(project, "add", "-r", "r.txt")
+    assert done.code == 0
+    assert "limits.txt:2: nothing here asks for nobody by its name" in done.err
+    found = [one.text for one in load(project / "kaggle-env.toml").packages]
+    assert found == ["timm>=1", "jiwer>=3,!=3.0.1", "scipy<1.12,>=1"]
+
+
 @pytest.mark.parametrize(
     ("words", "secret"),
     [

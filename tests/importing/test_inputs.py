@@ -35,6 +35,71 @@ def left(harvest: Harvest) -> list[str]:
     return [f"{one.said}: {one.why} | {one.write}" for one in harvest.findings if one.verdict is Outcome.LEFT]
 
 
+TWICE: dict[str, tuple[str, list[str]]] = {
+    "two ranges": ("numpy>=1.20\nnumpy<2\n", ["numpy>=1.20,<2"]),
+    "three": ("numpy>=1.20\nnumpy\nNumPy!=1.24,<2\n", ["numpy>=1.20,!=1.24,<2"]),
+    "a pin in a range": ("numpy>=1.20\nnumpy==1.26.4\n", ["numpy==1.26.4"]),
+    "extras": ("pkg[a]>=1\npkg[b]\n", ["pkg[a,b]>=1"]),
+    "one marker": (
+        "numpy>=1; python_version < '3.13'\nnumpy<2; python_version<'3.13'\n",
+        ['numpy>=1,<2; python_version < "3.13"'],
+    ),
+    "two markers": (
+        "numpy<2; python_version < '3.13'\nnumpy>=2; python_version >= '3.13'\n",
+        ["numpy<2; python_version < '3.13'", "numpy>=2; python_version >= '3.13'"],
+    ),
+    "a URL and a range": (
+        "pkg>=1\npkg @ https://host.example/pkg-1.0.tar.gz\n",
+        ["pkg @ https://host.example/pkg-1.0.tar.gz"],
+    ),
+    "a file that another one names": ("numpy>=1.20\n-r more.txt\n", ["numpy>=1.20,<2"]),
+    "a constraint twice": ("numpy>=1\n-c limits.txt\n", ["numpy!=1.24,<2,>=1"]),
+    "digests": (
+        f"numpy==1 --hash=sha256:{'a' * 64} --hash=sha256:{'b' * 64}\nnumpy==1 --hash=sha256:{'b' * 64}\n",
+        [f"numpy==1 --hash=sha256:{'b' * 64}"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_lines_of_one_file_hold_at_once_as_for_pip(tmp_path: Path, case: str) -> None:
+    (tmp_path / "more.txt").write_text("numpy<2\n")
+    (tmp_path / "limits.txt").write_text("numpy<2\nnumpy!=1.24\n")
+    text, expected = TWICE[case]
+    harvest = taken(tmp_path, "requirements.txt", text)
+    assert entries(harvest) == expected
+    assert left(harvest) == []
+
+
+def test_lines_of_one_file_that_exclude_each_other_are_told(tmp_path: Path) -> None:
+    harvest = taken(tmp_path, "requirements.txt", "numpy>=2\nnumpy<2\n")
+    assert entries(harvest) == ["numpy<2"]
+    assert 'pip refuses them; takes the place of "numpy>=2"' in harvest.findings[-1].why
+    urls = "pkg @ https://host.example/pkg-1.0.tar.gz\npkg @ https://host.example/pkg-2.0.tar.gz\n"
+    assert "pip refuses them" in taken(tmp_path, "more.txt", urls).findings[-1].why
+
+
+def test_a_line_for_some_kernels_takes_no_line_away_that_is_for_all(tmp_path: Path) -> None:
+    (tmp_path / "limits.txt").write_text("numpy<3; python_version < '3.12'\n")
+    harvest = taken(tmp_path, "requirements.txt", "numpy>=1.20\nnumpy<2; python_version < '3.12'\n-c limits.txt\n")
+    assert entries(harvest) == ["numpy>=1.20"]
+    first, second = left(harvest)
+    assert '"numpy>=1.20" asks for it in every kernel' in first
+    assert "a constraint that counts in some kernels only" in second
+
+
+def test_files_are_one_request_and_commands_one_after_the_other(tmp_path: Path) -> None:
+    harvest = Harvest(folder=tmp_path)
+    for name, text in {"one.txt": "numpy>=1.20\n", "two.txt": "numpy<2\n"}.items():
+        (tmp_path / name).write_text(text)
+        read(tmp_path / name, harvest)
+    assert entries(harvest) == ["numpy>=1.20,<2"]
+    cells = ['!pip install "scipy>=1" "scipy<2"', '!pip install "numpy>=2"', '!pip install "scipy<1.9"']
+    read(notebook(tmp_path / "nb.ipynb", cells), harvest)
+    assert entries(harvest) == ["numpy>=2", "scipy<1.9"]
+    assert 'together with "scipy>=1"' in [one.why for one in harvest.findings]
+
+
 def test_a_requirements_file_loses_nothing_that_is_pinned(tmp_path: Path) -> None:
     (tmp_path / "sub" / "fork").mkdir(parents=True)
     (tmp_path / "sub" / "more.txt").write_text("-r ../requirements.txt\nmore\n-e ./fork\n")
