@@ -93,6 +93,27 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, stage: stages.Stage)
             assert done.returncode == 0, f"{block}: {done.stderr.decode()}"
 
 
+def test_the_cells_of_the_page_without_a_terminal_build_a_pack(stage: stages.Stage, tmp_path: Path) -> None:
+    cells = [each.text for each in blocks(ROOT / "docs/how-to/without-a-terminal.md") if each.language == "text"]
+    rows = [row.replace("/kaggle/tmp", str(tmp_path)) for text in cells for row in text.splitlines()]
+    ran = 0
+    for row in rows:
+        words = re.sub(r"^%run |(?:^!|(?<=&& ))python ", f"{shlex.quote(sys.executable)} ", row)
+        if row.startswith("%run "):
+            words += " > kaggle-base.json"  # out of a kernel a probe prints what it writes in one
+        if words != row:
+            done = subprocess.run(
+                words, shell=True, cwd=stage.folder, env=stage.environ, capture_output=True, check=False
+            )
+            assert done.returncode == 0, f"{row}\n{done.stderr.decode()}"
+            ran += 1
+        elif row.startswith("%%writefile "):
+            text = next(text for text in cells if text.startswith(row))
+            (stage.folder / row.removeprefix("%%writefile ")).write_text(text.partition("\n")[2], encoding="utf-8")
+    assert ran == 3
+    assert (stage.folder / "dist" / "search.kpack.bin").is_file()
+
+
 @long_list
 @pytest.mark.index
 @pytest.mark.parametrize("page", [page for page in RUN if name(page) in DEFAULT], ids=name)
