@@ -14,8 +14,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _HF = re.compile(
     rf"hf://(?:(?P<type>datasets|spaces)/|(?!(?:datasets|spaces)/))(?P<repo>{_PART}/{_PART})"
-    r"(?:@(?P<revision>[^/@\s?#]+))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
+    r"(?:@(?P<revision>refs/(?:pr/[0-9]+|convert/[A-Za-z0-9_-]+)|[^/@\s?#]+))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
 )
+"""Two kinds of refs have slashes of their own, as for the Hub's client: those of pull requests and of conversions."""
 _KAGGLE = re.compile(
     rf"kaggle://(?P<handle>datasets/{_PART}/{_PART}|models/{_PART}/{_PART}/{_PART}/{_PART})"
     r"(?:@(?P<version>[0-9]{1,18}))?(?:/(?P<path>[^?#]*))?(?:#(?P<asked>.+))?"
@@ -150,6 +151,12 @@ def from_page(url: str) -> str:
     revision = f"@{match['revision']}" if match["revision"] not in (None, "main") else ""
     folder = "/" if match["path"] and f"/tree/{match['revision']}/" in url and not match["path"].endswith("/") else ""
     return f"hf://{match['type'] or ''}{match['repo']}{revision}{match['path'] or ''}{folder}"
+
+
+def of_shown_page(url: str) -> str | None:
+    """Return the ``hf://`` address of what a page of the Hub shows, where no file lies at ``url`` itself."""
+    address = from_page(url)
+    return address if address != url and not re.search(r"/(?:resolve|raw)/", url) else None
 
 
 def kaggle_address(url: str) -> KaggleAddress:

@@ -93,7 +93,11 @@ def _advice(error: Exception) -> str:
         return trouble.next if older else f"{trouble.next} (the Hub's client looks at SSL_CERT_FILE alone)"
     status = getattr(getattr(error, "response", None), "status_code", 0)
     if type(error).__name__ == "RevisionNotFoundError":
-        return "name a branch, tag or commit that is there"
+        return "name a branch, tag or commit that is there; a slash in its name is written %2F"
+    if type(error).__name__ == "JSONDecodeError":
+        return "what answers is not the Hub: see HF_ENDPOINT, the proxy, or a page of the network to sign in at"
+    if status >= 500:
+        return "the Hub has trouble of its own: try again later"
     if status == 429:
         return "the Hub limits how often it is asked: wait some minutes; who is signed in may ask more often"
     return "check the name and the network; a private or gated repository needs `hf auth login` or HF_TOKEN"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import posixpath
 from dataclasses import dataclass, replace
@@ -202,7 +203,7 @@ class _Locking:
                 listing = self._listing(address)
                 found = next((file for file in listing.files if file.path == address.path), None)
                 if found is None:
-                    raise _no_match(url, [file.path for file in listing.files])
+                    raise _no_match(url, [file.path for file in listing.files], address.path)
                 sha256, size = sha256 or found.sha256, found.size
                 declared = declared or address.pinned
                 urls.append(str(address.at(listing.commit, address.path)))
@@ -247,7 +248,7 @@ class _Locking:
         names = [file.path for file in listing.files]
         chosen = set(_matching(names, address.path, request.include))
         if not chosen:
-            raise _no_match(str(address), names)
+            raise _no_match(str(address), names, address.path, request.include)
         moved = f"{address.repo}: {address.revision} is commit {listing.commit}"
         wanted: list[_Wanted] = []
         for file in listing.files:
@@ -298,7 +299,7 @@ class _Locking:
             names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
             chosen = _matching(names, address.path, request.include)
             if not chosen:
-                raise _no_match(str(address), names)
+                raise _no_match(str(address), names, address.path, request.include)
             for name in chosen:
                 kaggle.refuse_odd(root / name, name, address, self.fetcher.cache)
             for name in chosen:
@@ -351,9 +352,24 @@ def _below(name: str, folder: str) -> str:
     return posixpath.basename(name) if folder else name
 
 
-def _no_match(url: str, names: Sequence[str]) -> UsageError:
-    there = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return UsageError("no such file there", where=url, next=f"it has: {there}" if names else "it is empty")
+def _no_match(url: str, names: Sequence[str], path: str, include: Sequence[str] = ()) -> UsageError:
+    """Return the error for a ``path``, or for patterns below it, that none of ``names`` has, and what was meant."""
+    there = "it has: " + ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else "it is empty"
+    inside = [_below(name, path) for name in _matching(names, path, ())]
+    if inside and include:
+        what = f"no file there matches include = [{', '.join(map(_quoted, include))}]"
+        folders = [each for each in include if any(name.startswith(f"{each}/") for name in inside)]
+        meant = [f"write {_quoted(f'{each}/')} for the files in that folder" for each in folders]
+    elif any(name.startswith(f"{path}/") for name in names):
+        what, meant = f"{path} is a folder there", [f"write {url}/ for the files in it"]
+    else:
+        what = "no such file there"
+        meant = [f"did you mean {near}?" for near in difflib.get_close_matches(path, names, 1, 0.8)]
+    return UsageError(what, where=url, next="; ".join([*meant, there]))
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
 
 
 def _checked_name(file: _Wanted, sha256: str, *, given: bool) -> str | None:

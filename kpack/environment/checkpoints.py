@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from kpack.environment.errors import Mistake, quoted
 from kpack.environment.model import CheckpointRequest, RestoreOptions
 from kpack.errors import UsageError
-from kpack.hubs import on_a_hub
+from kpack.hubs import of_shown_page, on_a_hub
 from kpack.urls import url_parts
 
 if TYPE_CHECKING:
@@ -215,6 +216,11 @@ class _TableReader:
 
 
 def _url_problem(url: str) -> tuple[str, str] | None:
+    if any(map(str.isspace, url)):
+        plain = re.sub(r"\s", lambda space: quote(space[0]), url.rstrip())
+        return f"{quoted(url)} has spaces, which no URL has", f"write {quoted(plain)}"
+    if (address_of_it := of_shown_page(url)) is not None:
+        return f"{quoted(url)} is a page that shows files, not a file", f"write {quoted(address_of_it)}"
     try:
         parts = url_parts(url)
     except ValueError as error:

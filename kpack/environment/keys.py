@@ -33,7 +33,7 @@ _PATTERN = Text(
     advice='write a name, or a pattern like "corp-*"',
 )
 _CHECKPOINT_URL = Text(
-    pattern=r"(?:(?:https?|hf|kaggle)://|file:)[^\s]+",
+    pattern=r"(?:(?:https?|hf|kaggle)://|file:)\S.*",
     advice="write https://…, http://…, file:…, hf://org/repo@revision/path or kaggle://…",
 )
 _LONGEST_VALUE = 1 << 17

@@ -43,6 +43,8 @@ _SYNONYMS = {
     "digest": "sha256",
     "checksum": "sha256",
     "md5": "sha256",
+    "allow-patterns": "include",
+    "patterns": "include",
     "mirrors": "urls",
     "dest": "path",
     "destination": "path",
@@ -54,6 +56,9 @@ _SYNONYMS = {
     "slug": "dataset",
 }
 """What other tools call our keys."""
+
+_CHOOSING = frozenset({"exclude", "ignore", "ignore-patterns"})
+"""What leaves out files of a repository elsewhere."""
 
 _LONGEST_KEY = 40
 """Characters of a key that may be a misspelled one of ours."""
@@ -127,6 +132,9 @@ class _Check:
             many = {row.key for row in DOCUMENT.rows if isinstance(row.kind.shape, FixedTable) and row.kind.shape.many}
             written = [f"[[{home}]]" if home in many else f"[{home}]" for home in homes if (home,) != at[:1]]
             advice = f"it belongs to {' or '.join(written)}" if written else f"known keys here: {', '.join(right)}"
+        if at[:1] == ("checkpoints",) and plain in _CHOOSING:
+            words = "to choose files of a repository, write include = […] with patterns of those that you want"
+            advice = f"{advice}; {words}" if plain in top else words
         self.say((*at, key), f"unknown key {quoted(key)} in {place}", advice)
 
     def value(self, value: object, row: Row, at: KeyPath) -> object:

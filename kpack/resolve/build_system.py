@@ -58,4 +58,8 @@ def _texts(value: object) -> bool:
 
 
 def _invalid(name: str) -> UsageError:
-    return UsageError("the [build-system] of its pyproject.toml is not valid", where=name)
+    return UsageError(
+        "the [build-system] of its pyproject.toml is not valid: it needs a list of texts as requires",
+        where=name,
+        next="take another version of it, or give the URL or path of a prebuilt wheel of it in packages",
+    )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kpack.cache import Cache
 
-FORMAT = 2
+FORMAT = 3
 """Of the notes on built wheels; another way of building or normalising is another format."""
 
 _LOCKED = ("filename", "sha256", "size", "url", "index")

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
 from kpack import tether
 from kpack.errors import KpackError, MachineError, NoSolution, UsageError
 from kpack.fetch import Download
+from kpack.markers import counts
 from kpack.resolve.assemble import wheel_of
 from kpack.resolve.child import Workers, error_of
 from kpack.resolve.wire import Asked, Failure, IndexAddress, Question, moment_of
@@ -25,7 +27,7 @@ from kpack.source.interpreter import WAYS_OUT
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from kpack.cache import Cache
@@ -51,9 +53,17 @@ assert _PIP.origin is not None
 _RUNNER = Path(_PIP.origin).with_name("__pip-runner__.py")
 """Runs this pip in an interpreter that has none."""
 
+PREBUILT = "give the URL or path of a prebuilt wheel of it in packages"
+
 _MISSING = re.compile(r"No module named|Cannot import '")
 
-_PIPS_OWN = ("note:", "hint:", "[end of output]")
+_FRAME = re.compile("^ *(?:[\u00d7│]|╰─>) ")
+"""What pip draws around what a build says."""
+
+_PIPS_OWN = re.compile(
+    r"\s*(?:note:|hint:|\[end of output\]|\[\d+ lines of output\]|exit code: \d+$|error: metadata-generation-failed"
+    r"|.* did not run successfully\.$|Encountered error while generating)"
+)
 
 # PEP 517: hooks run in a process of their own, in the source tree, with backend-path in front of sys.path, and without
 # the tree itself: a file in it may be named as a module of the standard library.
@@ -105,7 +115,7 @@ def resolve(
         python_full_version=host.python_full_version,
         environment=dict(host.environment),
         tags=tuple(str(tag) for tag in host.tags),
-        asked=tuple(Asked(text=line, line=line) for line in requirements),
+        asked=tuple(Asked(text=line, line=line) for line in _counting(requirements, host.environment, name)),
         exclude_newer=moment_of(indexes.exclude_newer),
         indexes=indexes.addresses or (IndexAddress(url=""),),
         cache_dir=str(cache.http_dir),
@@ -126,6 +136,28 @@ def resolve(
             )
         wheels.append(replace(wheel_of(row.file), upload_time=None))
     return tuple(sorted(wheels, key=lambda wheel: wheel.filename))
+
+
+def _counting(lines: Sequence[str], environment: Mapping[str, str], name: str) -> Iterator[str]:
+    """Yield the requirements whose marker holds for this host, without it: a question to the worker has none.
+
+    Raises:
+        UsageError: one is no requirement, or its marker compares what cannot be compared.
+
+    """
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+            if not counts(requirement, environment):
+                continue
+        except ValueError as error:  # InvalidRequirement, OddMarker
+            raise UsageError(
+                f"its build requires {line!r:.200}, which is no valid requirement: {str(error).partition(chr(10))[0]}",
+                where=name,
+                next=f"take another version of it, or {PREBUILT}",
+            ) from error
+        requirement.marker = None
+        yield str(requirement)
 
 
 def fits(wheels: Sequence[Wheel]) -> bool:
@@ -265,6 +297,6 @@ class ImageEnvironment(BuildEnvironment):
 
 def _last_words(child: subprocess.CompletedProcess[str]) -> str:
     """Return the last words of a build that failed, without the frame that pip draws around them."""
-    rows = [row.rstrip() for row in (child.stdout + "\n" + child.stderr).splitlines()]
-    telling = [row for row in rows if any(map(str.isalnum, row)) and not row.lstrip().startswith(_PIPS_OWN)]
+    rows = [_FRAME.sub("", row.rstrip()) for row in (child.stdout + "\n" + child.stderr).splitlines()]
+    telling = [row for row in rows if any(map(str.isalnum, row)) and not _PIPS_OWN.match(row)]
     return "\n".join(telling[-12:])

@@ -139,7 +139,7 @@ def test_patterns_choose_files(bench: Bench, origin: Origin) -> None:
     locked = bench.lock(ask("hf://org/repo@main", path=None, include=("*.json", "onnx/")))
     names = sorted(item.path.rpartition("/")[2] for item in locked)
     assert names == ["config.json", "main", "model.onnx", "tokenizer.json"]
-    with pytest.raises(UsageError, match="no such file") as caught:
+    with pytest.raises(UsageError, match="no file there matches") as caught:
         bench.lock(ask("hf://org/repo", path=None, include=("*.bin",)))
     assert "config.json" in caught.value.next
 
@@ -253,7 +253,7 @@ def test_unknown_repository_and_file_are_named(bench: Bench, origin: Origin) -> 
     put_repository(origin, "org/repo", FILES)
     with pytest.raises(NetworkError, match="Hub"):
         bench.lock(ask("hf://org/nothere", path=None))
-    with pytest.raises(UsageError, match="no such file") as caught:
+    with pytest.raises(UsageError, match="no file there matches") as caught:
         bench.lock(ask("hf://org/repo/nothere.bin"))
     assert "config.json" in caught.value.next
     with pytest.raises(NetworkError, match="offline"):
@@ -329,6 +329,52 @@ def test_a_revision_that_is_not_there_is_told(bench: Bench, origin: Origin) -> N
     with pytest.raises(NetworkError, match="Invalid rev id: v9") as caught:
         bench.lock(ask("hf://org/repo@v9", path=None))
     assert "branch, tag or commit" in caught.value.next
+    assert "%2F" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("url", "include", "what", "next_"),
+    [
+        ("hf://org/repo/onnx", (), "onnx is a folder there", "write hf://org/repo@main/onnx/ for the files in it"),
+        ("hf://org/repo/confg.json", (), "no such file there", "did you mean config.json?; it has: config.json"),
+        ("hf://org/repo", ("onnx",), 'matches include = ["onnx"]', 'write "onnx/" for the files in that folder'),
+        ("hf://org/repo", ("*.bin",), 'matches include = ["*.bin"]', "it has: config.json, model.safetensors"),
+    ],
+)
+def test_what_was_likely_meant_is_told_where_no_file_is_there(
+    bench: Bench, origin: Origin, url: str, include: tuple[str, ...], what: str, next_: str
+) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE)
+    with pytest.raises(UsageError) as caught:
+        bench.lock(ask(url, path=None, include=include))
+    assert what in caught.value.what
+    assert caught.value.next.startswith(next_)
+
+
+@pytest.mark.parametrize(("status", "body", "words"), [(503, b"", "try again later"), (200, b"<html>", "HF_ENDPOINT")])
+def test_what_is_not_the_hub_or_not_up_is_told_as_such(
+    bench: Bench, origin: Origin, status: int, body: bytes, words: str
+) -> None:
+    put_repository(origin, "org/repo", FILES, large=LARGE)
+    if status == 200:
+        origin.files["/api/models/org/repo/revision/main"] = body
+    else:
+        origin.fault_of = lambda seen: Fault(status=status)
+    with pytest.raises(NetworkError) as caught:
+        bench.lock(ask("hf://org/repo", path=None))
+    assert words in caught.value.next
+
+
+def test_refs_of_pull_requests_and_conversions_are_written_as_the_hubs_client_writes_them() -> None:
+    for written, revision, path in (
+        ("hf://org/repo@refs/pr/7", "refs/pr/7", ""),
+        ("hf://org/repo@refs/pr/7/onnx/model.onnx", "refs/pr/7", "onnx/model.onnx"),
+        ("hf://datasets/org/repo@refs/convert/parquet/a/0.parquet", "refs/convert/parquet", "a/0.parquet"),
+        ("hf://org/repo@refs/heads/a.json", "refs", "heads/a.json"),
+    ):
+        address = hub_address(written)
+        assert (address.revision, address.path) == (revision, path)
+        assert hub_address(str(address)) == address
 
 
 def test_a_repository_of_another_name_now_is_found_and_its_files_stay_the_same(bench: Bench, origin: Origin) -> None:

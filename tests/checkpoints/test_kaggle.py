@@ -155,7 +155,7 @@ def test_patterns_and_folders_choose_files(bench: Bench, kaggle: KaggleServer) -
     assert one.path == "w/a.ckpt"
     (other,) = bench.lock(ask("kaggle://datasets/me/weights@2/sub/", path="w"))
     assert other.path == "w/b.txt"
-    with pytest.raises(UsageError, match="no such file") as caught:
+    with pytest.raises(UsageError, match="no file there matches") as caught:
         bench.lock(ask("kaggle://datasets/me/weights@2", path="w", include=("*.bin",)))
     assert "a.ckpt" in caught.value.next
 

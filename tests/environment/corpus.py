@@ -275,6 +275,29 @@ WRONG = {
     "size_bool": after("max-size = true\n", key="max-size", what="must be an integer or a string, is a boolean (true)"),
     "size_unit": after('max-size = "10 gigs"\n', key="max-size", what="not a size", next='"10 GB"'),
     "size_nothing": after('max-size = "0.1 B"\n', key="max-size", what="is nothing", schema=False),
+    "checkpoint_exclude": after(
+        CHECKPOINT + 'exclude = ["*.bin"]\n',
+        line=4,
+        key="checkpoints[0].exclude",
+        what="unknown",
+        next="write include =",
+    ),
+    "checkpoint_ignore_patterns": after(
+        CHECKPOINT + 'ignore_patterns = ["*.bin"]\n',
+        line=4,
+        key="checkpoints[0].ignore_patterns",
+        what="unknown",
+        next="to choose files",
+    ),
+    "checkpoint_url_with_spaces": checkpoint(
+        'url = "hf://o/r/a b é.txt"', ".url", "has spaces", '"hf://o/r/a%20b%20é.txt"', path="", schema=False
+    ),
+    "checkpoint_page_of_the_hub": checkpoint(
+        'url = "https://huggingface.co/o/r/blob/v1/m.pt"', ".url", "is a page", '"hf://o/r@v1/m.pt"', schema=False
+    ),
+    "checkpoint_page_of_a_repository": checkpoint(
+        'url = "https://huggingface.co/datasets/o/r"', ".url", "is a page", '"hf://datasets/o/r"', schema=False
+    ),
     "checkpoints_is_table": after("[checkpoints]\n", key="checkpoints", what="is a table", next="[[checkpoints]]"),
     "checkpoints_of_strings": after('checkpoints = ["x"]\n', key="checkpoints", what="is an array of other things"),
     "checkpoint_empty": after(

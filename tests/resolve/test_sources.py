@@ -378,6 +378,65 @@ def test_what_a_source_requires_is_asked_with_the_build_tools_of_the_image_where
     assert packed(answer) == {f"built-with-{built}": "1.0", "top": "1.0"}
 
 
+def test_build_tools_of_the_image_give_way_where_what_else_is_required_does_not_go_with_them(
+    scenario: Scenario,
+) -> None:
+    backend = BACKEND.format(name="top", version="1.0", requires="")
+    scenario.wheel("tool", "81.0", files={"tool.py": backend})
+    scenario.wheel("tool", "82.0", files={"tool.py": backend})
+    scenario.wheel("plugin", "1.0", "tool>81")
+    files = {"pyproject.toml": '[build-system]\nrequires = ["tool", "plugin"]\nbuild-backend = "tool"\n'}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    assert packed(scenario.lock("top", base={"tool": "81.0"}, allow_source=["top"])) == {"top": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "words"),
+    [
+        ('[build-system]\nrequires = ["tool >= 2x"]\n', "top: its pyproject.toml is not valid: .*'tool >= 2x'"),
+        ('[build-system]\nbuild-backend = "tool"\n', "top: its pyproject.toml is not valid: .*`requires`"),
+        ("[build-system\n", "top: its pyproject.toml is not valid: "),
+        ('[build-system]\nrequires = ["nosuch>=1"]\n', "top: its build requires nosuch>=1, and no index here has"),
+        (
+            '[build-system]\nrequires = ["tool<82", "tool>82"]\n',
+            "top: its build requires tool.*no environment can have",
+        ),
+    ],
+)
+def test_a_build_system_that_cannot_be_had_is_told_as_such(scenario: Scenario, pyproject: str, words: str) -> None:
+    for version in ("81.0", "82.0", "83.0"):
+        scenario.wheel("tool", version)
+    files = {"pyproject.toml": pyproject, "setup.py": ""}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    with pytest.raises(NoSolution, match=words) as caught:
+        scenario.lock("top", allow_source=["top"])
+    assert "or give the URL or path of a prebuilt wheel of it in packages" in caught.value.next
+
+
+def test_a_marker_of_a_build_requirement_counts_for_a_torch_of_the_image_too(scenario: Scenario) -> None:
+    files = project("top", "1.0")
+    files["pyproject.toml"] = files["pyproject.toml"].replace("[]", "[\"torch; python_version < '3'\"]")
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    assert packed(scenario.lock("top", base={"torch": "2.10.0+cu128"}, allow_source=["top"])) == {"top": "1.0"}
+
+
+def test_what_a_failed_build_says_is_told_without_the_frames_of_its_traceback(scenario: Scenario) -> None:
+    files = {**project("top", "1.0"), "own.py": "import json\njson.loads('no JSON')\n"}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    with pytest.raises(NoSolution, match="Expecting value") as caught:
+        scenario.lock("top", allow_source=["top"])
+    assert "pyproject_hooks" not in caught.value.what
+    assert "^^^" not in caught.value.what
+
+
+def test_an_sdist_whose_build_gives_another_name_is_passed_over(scenario: Scenario) -> None:
+    scenario.index.add(sdist(scenario.folder, "top", "2.0", project("other", "2.0")))
+    with pytest.raises(NoSolution, match=r"top 2\.0 has a file top-2\.0\.tar\.gz whose build gives other 2\.0"):
+        scenario.lock("top", allow_source=["top"])
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", project("top", "1.0")))
+    assert packed(scenario.lock("top", allow_source=["top"])) == {"top": "1.0"}
+
+
 def test_few_versions_are_built_to_be_passed_over_and_what_is_taken_is_built(scenario: Scenario) -> None:
     """The first versions lack what they need; a build of each of the others would take its time."""
     built = scenario.folder / "built.txt"
@@ -431,4 +490,4 @@ def test_a_folder_of_the_users_own_whose_build_fails_is_theirs_to_mend(scenario:
     archive = sdist(tmp_path, "mine", "1.0", {"pyproject.toml": folder.joinpath("pyproject.toml").read_text()})
     with pytest.raises(NoSolution) as theirs:
         scenario.lock(f"mine @ {archive.as_uri()}")
-    assert theirs.value.next == "take another version or file of it"
+    assert theirs.value.next.startswith("take another version of it, or give the URL or path of a prebuilt wheel")

@@ -361,6 +361,19 @@ def test_build_requirement_without_a_wheel_is_no_solution(shop: Shop) -> None:
         shop.build(shop.project(pyproject=PYPROJECT.replace("carelessbackend", "nothere", 1)))
 
 
+def test_build_requirements_count_by_their_markers(own: Shop) -> None:
+    own.index.add(make_wheel(own.folder.parent / "old", "helper", "0.9"))
+    lines = "\"helper==0.9; python_version < '3'\", \"helper>=1; python_version >= '3'\""
+    built = own.build(own.project(pyproject=PYPROJECT.replace('"]', f'", {lines}]', 1)))
+    assert [wheel.filename for wheel in built.source.build_requires][1].startswith("helper-1.0")
+
+
+@pytest.mark.parametrize("line", ["helper >= 2x", "helper; python_version ~= 'x'"])
+def test_build_requirement_that_is_none_is_told(shop: Shop, line: str) -> None:
+    with pytest.raises(UsageError, match=r"its build requires .helper.*which is no valid requirement"):
+        shop.build(shop.project(pyproject=PYPROJECT.replace('"]', f'", "{line}"]', 1)))
+
+
 def test_build_requirements_are_of_the_day_that_exclude_newer_names(own: Shop, tmp_path: Path) -> None:
     newer = make_wheel(tmp_path / "wheels", "helper", "2.0", files={"helper.py": "X = 2\n"})
     own.index.add(newer, upload_time="2026-06-01T00:00:00Z")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pip._internal.exceptions import InstallationSubprocessError
+from pip._internal.exceptions import InstallationError, InstallationSubprocessError
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.pyproject_hooks import BackendUnavailable
 
@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 
 LAST_WORDS = 4
 """Lines of a failed build that are shown."""
+OTHER = "take another version of it, or give the URL or path of a prebuilt wheel of it in packages"
 PROJECT_FILES = ("pyproject.toml", "setup.py")
 
 _TEMPORARY = re.compile(r" (?:of|from|in) \S*[/\\]pip-[^/\\\s]+[/\\]\S+")
 """Where pip works: of no use to the reader."""
 _NO_PROJECT = re.compile(r"does not appear to be a Python project")
+_CLASH = re.compile(r"Cannot install (.+?) because these package versions have conflict")
+_NOWHERE = re.compile(r"No matching distribution found for (.+)")
+_FRAME = re.compile(r'File "(?!<string>)[^"]+", line \d+')
+_FRAMING = re.compile(r"Traceback \(most recent|[\s~^]*$|exec\(code, locals\(\)\)|(?:During handling|The above exc)")
 _NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w*)")
+
+
+class InvalidProject(InstallationError):  # type: ignore[misc] # pip is not typed
+    """A source's pyproject.toml is no TOML, or not as PEP 518 has it."""
 
 
 def projects_below(folder: str | None) -> tuple[str, ...]:
@@ -56,18 +65,51 @@ def failure(
     if isinstance(error, Unbuildable):
         return Failure(kind="no-solution", text=str(error), next=error.next, name=building, because="source")
     output = _output(error)
+    if odd := _odd_requires(output, building, own=own):
+        return odd
     missing = next((found[1] for line in reversed(output) if (found := _NO_MODULE.search(line))), "")
     if missing:
         return _undeclared(missing, building, kernel, own=own)
     said = _TEMPORARY.sub("", str(error)).strip()
     named = f"{building}: {said}" if building and building not in said else said
     source = "name a wheel, or a folder, repository, .zip or .tar.gz with a pyproject.toml or setup.py at its top"
-    another = "mend its build: these are its last words" if own else "take another version or file of it"
+    mend = "mend its build: these are its last words" if output else "correct its pyproject.toml"
+    another = mend if own else OTHER
     return Failure(
         kind="no-solution",
-        text="\n".join([named, *(f"  {line}" for line in output[-LAST_WORDS:])]),
-        next=another if output else source,
+        text="\n".join([named, *(f"  {line}" for line in _telling(output)[-LAST_WORDS:])]),
+        next=another if output or isinstance(error, InvalidProject) else source,
     )
+
+
+def lacks_requirements(error: Exception) -> bool:
+    """Tell whether a build ended because what it requires cannot be had, or not together."""
+    return _odd_requires(_output(error), "") is not None or "conflict with the backend dependencies" in str(error)
+
+
+def _odd_requires(output: Sequence[str], building: str, *, own: bool = False) -> Failure | None:
+    """Say which build requirements cannot be had, where it is that what ended a build."""
+    clash = next((found[1] for line in output if (found := _CLASH.search(line))), "")
+    lacking = next((found[1] for line in output if (found := _NOWHERE.search(line))), "")
+    if clash:
+        what = f"its build requires {clash}, which no environment can have together"
+    elif lacking:
+        what = f"its build requires {lacking}, and no index here has a version of that for this Python"
+    else:
+        return None
+    advice = "correct its [build-system]" if own else OTHER
+    return Failure(kind="no-solution", text=f"{building}: {what}", next=advice, name=building, because="source")
+
+
+def _telling(output: Sequence[str]) -> list[str]:
+    """Return the lines of a build without the frames of Python's tracebacks, which tell of kpack's folders only."""
+    found, frame = [], False
+    for line in output:
+        opened = _FRAME.match(line)
+        if not (frame or opened or _FRAMING.match(line)):
+            found.append(line)
+        frame = opened is not None  # the next line is the code that stands there
+    return found or list(output)
 
 
 def _no_project(building: str, inner: Sequence[str]) -> Failure:

@@ -183,7 +183,13 @@ class Finder:
         if metadata is None and alone:
             metadata = self._told(str(canonicalize_name(ireq.name)), file)
         if metadata is None:
+            wanted = canonicalize_name(ireq.name)  # pip goes by what the build says from now on
             metadata = self._of_source(original, ireq)
+            if canonicalize_name(metadata.name) != wanted:
+                words = f"has a file {file.filename} whose build gives {metadata.name} {metadata.version}"
+                del self.seen[file.url]
+                self.sdists.refuse(file, words)
+                raise MetadataInconsistent(ireq, "Name", file.filename, words)
             self.built[str(canonicalize_name(ireq.name))] += 1
             if alone:
                 self.sdists.keep(file, metadata)

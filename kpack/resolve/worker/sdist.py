@@ -34,16 +34,19 @@ class SdistMetadata:
         self._web = web
         self._folder = Path(cache_dir) / "metadata-sdist" if cache_dir else None
         self._files: dict[str, IndexFile] = {}
+        self._refused: dict[str, str] = {}
         self._read = Once(self._of)
 
     def known(self, file: IndexFile) -> Metadata | None:
         """Return the metadata if it was built before, or if PKG-INFO says that a build would not change it.
 
         Raises:
-            BadMetadata: the file does not have the digest that its index gives, or is no archive.
+            BadMetadata: the file does not have the digest that its index gives, or is no archive, or was refused.
             Unreachable: its host did not answer.
 
         """
+        if file.url in self._refused:
+            raise BadMetadata(self._refused[file.url])
         path = self._path(file)
         if path is not None:
             with contextlib.suppress(OSError):
@@ -62,6 +65,10 @@ class SdistMetadata:
         """
         self._files.setdefault(file.url, file)
         return self._read(file.url)
+
+    def refuse(self, file: IndexFile, words: str) -> None:
+        """Take ``file`` for one that is of no use from now on; ``words`` say why, behind name and version."""
+        self._refused[file.url] = words
 
     def keep(self, file: IndexFile, metadata: Metadata) -> None:
         """Keep what was found out about ``file`` for this interpreter."""

@@ -76,9 +76,12 @@ def admit_build(
     """
     for line in lines:
         try:
-            name = str(canonicalize_name(Requirement(line).name))
-        except InvalidRequirement:
+            requirement = Requirement(line)
+            if requirement.marker is not None and not requirement.marker.evaluate():
+                continue
+        except ValueError:  # InvalidRequirement, and a marker that compares what cannot be compared
             continue  # pip says what is wrong with it
+        name = str(canonicalize_name(requirement.name))
         has = kernel.version(name)
         if has is None or not has.local or has in usable(name):
             continue
