@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kpack.environment.positions import KeyPath
 
 _URL = re.compile(r"(?:https?|file|git\+(?:https?|ssh|file))://[^\s]+")
+_MARKER_WORD = re.compile(r"""("[^"]*"|'[^']*')|([A-Za-z_][\w.]*)""")
 _LOCAL = re.compile(r"(?:\.{0,2}/|~/|\.{1,2}(?:\s*\[|\Z))")
 _EXTRAS = re.compile(rf"([^\[\]]*?)\s*\[\s*({NAME}(?:\s*,\s*{NAME})*)\s*\]")
 
@@ -162,7 +163,32 @@ def _advice(written: str) -> str:
     caret = re.match(r"([A-Za-z0-9._-]+)\s*\^\s*(([0-9]{1,9})[0-9.]*)$", written)
     if caret:
         return f"did you mean {quoted(f'{caret[1]}>={caret[2]},<{int(caret[3]) + 1}')}?"
+    if meant := _with_variables(written):
+        return f"did you mean {quoted(meant)}?"
     return 'write it like "name", "name>=1.2,<2", "name[extra]" or "name @ https://…"'
+
+
+def _with_variables(written: str) -> str | None:
+    """Return a requirement whose marker has the nearest variables there are for those that are none; None without."""
+    import difflib
+
+    from packaging.markers import default_environment
+
+    head, semicolon, marker = written.partition(";")
+    known = [*default_environment(), "extra"]
+
+    def near(found: re.Match[str]) -> str:
+        word = found[2]
+        if word is None or word in known or word in {"and", "or", "not", "in"}:
+            return found[0]
+        return next(iter(difflib.get_close_matches(word, known, 1)), word)
+
+    meant = f"{head}{semicolon}{_MARKER_WORD.sub(near, marker)}"
+    try:
+        Requirement(meant)
+    except InvalidRequirement:
+        return None
+    return meant
 
 
 def packages(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[Package, ...]:

@@ -22,10 +22,23 @@ _LONG_NUMBER = re.compile(r"[0-9_]{19,}|0x[0-9A-Fa-f_]{16,}|0o[0-7_]{21,}|0b[01_
 _LINE = re.compile(r"line (\d+), column (\d+)")
 
 
+_SYNTAX = "see toml.io for the syntax"
+_ADVICE = {
+    "Unclosed array": "write a comma between two values, and ] behind the last one",
+    "Unclosed inline table": "write a comma between two pairs, and } behind the last one",
+    "Invalid value": 'put a text in quotes ("…"); true and false have small letters',
+    "Unescaped '\\' in a string": "write / between the parts of a path",
+    "Illegal character '\\n'": "close the quote on the line where it opens",
+    "Expected '=' after a key": "write key = value",
+    "Expected newline": "write one key on a line",
+}
+"""What to write, by the beginning of what tomllib says."""
+
+
 class NotTomlError(ValueError):
     """A text that is no TOML, or that goes beyond the bounds."""
 
-    def __init__(self, what: str, line: int, *, advice: str = "see toml.io for the syntax") -> None:
+    def __init__(self, what: str, line: int, *, advice: str = _SYNTAX) -> None:
         super().__init__(f"line {line}: {what}")
         self.what = what
         self.line = line
@@ -52,7 +65,8 @@ def loads(text: str) -> dict[str, Any]:
         number = _LINE.match(place)
         column = f"column {number[2]}" if number else "at the end of the file"
         line = int(number[1]) if number else text.count("\n") + 1
-        raise NotTomlError(f"is not valid TOML, {column}: {what}", line) from error
+        advice = next((words for begin, words in _ADVICE.items() if what.startswith(begin)), _SYNTAX)
+        raise NotTomlError(f"is not valid TOML, {column}: {what}", line, advice=advice) from error
     except ValueError as error:  # int() refuses more than 4,300 digits
         found = max(_LONG_NUMBER.finditer(text), key=lambda match: len(match[0]))
         line = text.count("\n", 0, found.start()) + 1

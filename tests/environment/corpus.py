@@ -150,6 +150,20 @@ WRONG = {
         next='"numpy>=1.2,<2"',
         schema=False,
     ),
+    "package_marker_variable": after(
+        'packages = [\'a; python_verson < "3.13" and os_nam == "nt"\']\n',
+        key="packages[0]",
+        what="is not a requirement",
+        next='did you mean "a; python_version < \\"3.13\\" and os_name == \\"nt\\""?',
+        schema=False,
+    ),
+    "package_marker_of_no_variable": after(
+        "packages = ['a; zzz < \"3.13\"']\n",
+        key="packages[0]",
+        what="is not a requirement",
+        next="write it like",
+        schema=False,
+    ),
     "package_backslash": after(
         "packages = ['.\\fork']\n", key="packages[0]", what="is not a requirement", next='"./fork"', schema=False
     ),

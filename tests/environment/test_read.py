@@ -65,6 +65,27 @@ def test_tells_all_mistakes_of_a_file_in_the_order_of_its_lines() -> None:
     assert told["mistakes"][1]["next"] == 'did you mean "exclude"?'
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ('packages = ["jiwer" "rank-bm25"]', "write a comma between two values, and ] behind the last one"),
+        ('packages = [\n  "jiwer"\n  "rank-bm25",\n]', "write a comma between two values, and ] behind the last one"),
+        ("name = demo", "put a text in quotes"),
+        ("restore = {link = True}", "true and false have small letters"),
+        ('packages = ["C:\\data\\x.whl"]', "write / between the parts of a path"),
+        ('name = "demo', "close the quote on the line where it opens"),
+        ("name: demo", "write key = value"),
+        ('name = "a" base = "b"', "write one key on a line"),
+        ('name = "a', "close the quote"),
+        ("name = 'a", "see toml.io"),
+    ],
+)
+def test_says_what_to_write_where_the_syntax_is_wrong(text: str, advice: str) -> None:
+    error = failure(f"{text}\n")
+    assert "is not valid TOML" in error.what
+    assert advice in error.next
+
+
 def test_keeps_the_words_of_packages_and_reads_them_as_requirements() -> None:
     environment = read(VALID["requirements"])
     flash, rank, fork, _, folder, *_ = environment.packages
