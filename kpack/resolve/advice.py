@@ -17,7 +17,7 @@ from kpack.resolve.explore import Exploration
 from kpack.resolve.offer import Offer, Shopping
 from kpack.resolve.other_image import ANYWHERE, OtherImage
 from kpack.resolve.trial import JUDGED, Refusal
-from kpack.resolve.wire import Failure
+from kpack.resolve.wire import Failure, Unisolated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ class Advice:
             return "; or ".join(self._words(edit))
         if not isinstance(edit, Failure):
             return ""
-        ways = [self._impossible(edit), *_of_builds(edit.obstacles), *_later(edit)]
+        ways = [self._impossible(edit), *self._of_builds(edit.obstacles), *_later(edit)]
         ways.append(self._other_image([*edit.obstacles, *obstacles]))
         return "; or ".join(words for words in ways if words and because not in words)
 
@@ -117,7 +117,7 @@ class Advice:
         # What was tried is told before what is left to a person.
         yield from filter(None, [self._nearest(obstacles), self._other_image([*obstacles, *against])])
         if isinstance(edit, Failure):
-            yield from [*_of_builds(against), *_later(edit)]
+            yield from [*self._of_builds(against), *_later(edit)]
         yield from _apart([*against, *obstacles])
         yield from self._excluded(obstacles)
         if isinstance(edit, Failure) and (words := self._over_preloaded(edit)):
@@ -145,6 +145,37 @@ class Advice:
         ):
             return ""
         return f"{sentence}, and write {edit.words(asked)}"
+
+    def _of_builds(self, obstacles: Sequence[Obstacle]) -> Iterator[str]:
+        """Yield the ways that exist for what cannot be built here, with the other words that they need."""
+        stuck = sorted({canonicalize_name(each.name) for each in obstacles if each.kind == "build"})
+        if not stuck:
+            return
+        edit = self._beside_the_image(stuck)
+        wheel = f"give the URL or path of a prebuilt wheel of {listed(stuck)} in packages ({stuck[0]} @ https://….whl)"
+        if isinstance(edit, Failure):
+            yield wheel
+            return
+        names = sorted({*self._environment.no_build_isolation, *stuck})
+        written = set(stuck) <= set(self._environment.no_build_isolation)
+        quoted = ", ".join(f'"{name}"' for name in names)
+        isolation = [] if written else [f"no-build-isolation = [{quoted}]"]
+        words = " and ".join([*isolation, *([edit.words(self._environment)] if edit else [])])
+        image = (
+            f"{f'write {words} and ' if words else ''}build where the image is: kpack notebook --relock writes a "
+            "builder notebook for Kaggle"
+        )
+        keys = [key for key, added in (("replace", edit.replace), ("allow-broken", edit.allow_broken)) if added]
+        yield from [image, f"with the same {' and '.join(keys)}, {wheel}"] if keys else [wheel, image]
+
+    def _beside_the_image(self, stuck: Sequence[NormalizedName]) -> Amendment | Failure:
+        """Return what else is to be written once ``stuck`` are built where the image is, or what stands against it."""
+        names = tuple(sorted({*self._environment.no_build_isolation, *stuck}))
+        there = {self._target.label: Unisolated(names=names)}
+        trials = replace(self._trials.prolonged(), unisolated={**self._trials.unisolated, **there})
+        asked = replace(self._environment, no_build_isolation=names)
+        found = Exploration(trials, asked, self._target).edit()
+        return Amendment() if isinstance(found, Failure) and found.because == "too-many-tries" else found
 
     def _excluded(self, obstacles: Sequence[Obstacle]) -> Iterator[str]:
         """Yield the pin of ``exclude`` that stands in the way, if there is an answer without it."""
@@ -186,6 +217,10 @@ class Advice:
         return (
             f"where the kernel is restarted after the line (a batch run cannot), allow-preloaded = [{quoted}]{beside}"
         )
+
+    def told(self, offer: Offer) -> str:
+        """Return what to write for ``offer``."""
+        return self._told(offer.edit, offer.gets)
 
     def _offer(self) -> Offer | Failure | str:
         return Shopping(self._trials, self._targets, self._target).offer(self._environment)
@@ -255,18 +290,6 @@ def _later(failure: Failure) -> Iterator[str]:
     """Yield the word for what is newer than ``exclude-newer``."""
     if failure.next and any(each.kind == "exclude-newer" for each in failure.obstacles):
         yield failure.next
-
-
-def _of_builds(obstacles: Sequence[Obstacle]) -> Iterator[str]:
-    """Yield the ways that exist for what cannot be built here."""
-    stuck = sorted({each.name for each in obstacles if each.kind == "build"})
-    if stuck:
-        quoted = ", ".join(f'"{name}"' for name in stuck)
-        yield f"give the URL or path of a prebuilt wheel of {listed(stuck)} in packages ({stuck[0]} @ https://….whl)"
-        yield (
-            f"write no-build-isolation = [{quoted}] and build where the image is: kpack notebook --relock writes a "
-            "builder notebook for Kaggle"
-        )
 
 
 def _apart(obstacles: Sequence[Obstacle]) -> Iterator[str]:

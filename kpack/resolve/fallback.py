@@ -10,7 +10,9 @@ from packaging.version import Version
 
 from kpack.resolve.advice import Advice
 from kpack.resolve.amendment import pinned
+from kpack.resolve.explore import held
 from kpack.resolve.model import Fallback
+from kpack.resolve.offer import Offer, Shopping
 from kpack.resolve.older import suspects
 from kpack.resolve.trial import Refusal
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from kpack.environment import Environment
     from kpack.resolve.model import TargetResolution
     from kpack.resolve.trial import Trials
+    from kpack.resolve.wire import Older
     from kpack.target import Target
 
 MOST = 3
@@ -48,7 +51,8 @@ def _looked_into(
         if not isinstance(outcome, Refusal):
             continue  # nothing stands in its way but the old lock, or what else was asked for
         because = outcome.sentence(found.target.label, f"{name}=={each.candidate}")
-        words = Advice(trials, asked, targets, found.target).words(outcome, because)
+        words = _alone(trials, environment, targets, found, each)
+        words = words or Advice(trials, asked, targets, found.target).words(outcome, because)
         yield Fallback(
             name=name,
             version=Version(each.version),
@@ -56,3 +60,18 @@ def _looked_into(
             because=because,
             words=words,
         )
+
+
+def _alone(
+    trials: Trials, environment: Environment, targets: Sequence[Target], found: TargetResolution, old: Older
+) -> str:
+    """Return the words that give the new version of one request while the others stay as they are; or nothing."""
+    name = canonicalize_name(old.name)
+    asked = pinned(held(environment, found), name, old.candidate)
+    offer = Shopping(trials, targets, found.target).offer(asked)
+    if not isinstance(offer, Offer) or offer.newer or offer.old:
+        return ""
+    wanted = offer.edit.applied(pinned(environment, name, old.candidate))
+    if any(isinstance(trials.outcome(wanted, target), Refusal) for target in targets):
+        return ""
+    return Advice(trials, environment, targets, found.target).told(offer)

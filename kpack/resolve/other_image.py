@@ -65,7 +65,7 @@ class OtherImage:
             edit = offer.newer or offer.edit
             words = f'write base = "{base.name}" and {edit.words(asked)}: that image (Python {target.python_version})'
             if not offer.old:
-                return f"{words} has an answer then"
+                return f"{words} has an answer then" + (", if the build succeeds" if edit.allow_source else "")
             second = second or f"{words} gives {offer.old} and not {offer.missed}"
         return second if alike else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import platform
 import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from kpack.errors import NetworkError, NoSolution
+from kpack.resolve.wire import Unisolated
 from tests.resolve.scenario import base_image, known, packed
 from tests.support.wheels import make_wheel
 
@@ -206,6 +208,45 @@ def test_source_that_cannot_be_built_here_is_not_advised(scenario: Scenario, tex
     assert "write allow-source" not in caught.value.next
     assert "attn @ https://" in caught.value.next
     assert 'no-build-isolation = ["attn"]' in caught.value.next
+
+
+COMPILES = "from setuptools import Extension, setup\nsetup(ext_modules=[Extension('x', ['x.c'])])\n"
+
+
+def test_what_can_only_be_built_where_the_image_is_comes_with_the_other_words_that_it_needs(scenario: Scenario) -> None:
+    sdist(scenario, "attn", "2.8", setup_py=COMPILES)
+    scenario.wheel("user", "1.0", "attn>=3")
+    scenario.wheel("user", "0.9")
+    base = {"attn": "3.0", "user": replace(known("user", "1.0"), requires_dist=("attn>=3",))}
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("attn==2.8", base=base, full_version="3.8.20")
+    words = 'no-build-isolation = ["attn"] and replace = ["attn", "user"] and build where the image is'
+    assert f"write {words}" in caught.value.next
+    assert "with the same replace, give the URL or path of a prebuilt wheel of attn" in caught.value.next
+
+
+def test_a_build_where_the_image_is_that_is_written_already_is_not_advised_again(scenario: Scenario) -> None:
+    sdist(scenario, "attn", "2.8", setup_py=COMPILES)
+    asked = scenario.environment("attn==2.8", no_build_isolation=["attn"])
+    unlike = {"kernel": Unisolated(names=("attn",), unlike="python is cpython 3.11, kernel has cpython 3.8")}
+    with pytest.raises(NoSolution) as caught:
+        scenario.resolve(asked, base_image({"attn": "3.0"}, python="3.8.20"), unisolated=unlike)
+    assert (
+        "attn 2.8 is built with what the image has, and that is not here: python is cpython 3.11" in caught.value.next
+    )
+    assert 'write replace = ["attn"] and build where the image is' in caught.value.next
+    assert "no-build-isolation = " not in caught.value.next
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or platform.machine() != "x86_64", reason="for glibc on x86_64")
+def test_a_source_that_compiles_for_a_newer_glibc_than_the_targets_is_not_advised(scenario: Scenario) -> None:
+    sdist(scenario, "attn", "2.8", setup_py=COMPILES)
+    base = replace(base_image({}, python=platform.python_version()), glibc=(2, 5))
+    with pytest.raises(NoSolution, match="exists as an sdist only") as caught:
+        scenario.resolve(scenario.environment("attn"), base)
+    assert "whose build compiles for the glibc of this machine: " in caught.value.next
+    assert "here, 2.5 in the target" in caught.value.next
+    assert "allow-source" not in caught.value.next
 
 
 def test_sources_behind_a_source_are_told_in_the_same_words(scenario: Scenario) -> None:

@@ -128,6 +128,20 @@ def test_request_that_falls_back_says_what_really_stands_in_the_way_and_the_word
     assert packed(scenario.lock("top", base={"torch": "2.0"}, replace=["torch"]))["top"] == "2.0"
 
 
+def test_words_for_one_request_leave_the_others_as_they_are(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    scenario.wheel("top", "2.0", "torch>=3")
+    scenario.wheel("torch", "3.0")
+    scenario.wheel("other", "1.0")
+    scenario.wheel("other", "2.0", "array>=3")
+    scenario.wheel("array", "3.0")
+    found = scenario.lock("top", "other", base={"torch": "2.0", "array": "2.0"})
+    assert {each.name: each.words for each in found.fallbacks} == {
+        "top": 'write replace = ["torch"] to pack torch 3.0 in place of the kernel\'s',
+        "other": 'write replace = ["array"] to pack array 3.0 in place of the kernel\'s',
+    }
+
+
 def test_request_that_is_a_little_older_falls_back_in_silence(scenario: Scenario) -> None:
     scenario.wheel("top", "1.0.1")
     scenario.wheel("top", "1.0.2", "torch>=3", upload_time="2026-02-01T00:00:00Z")

@@ -221,7 +221,10 @@ class Finder:
             recipe = self.sdists.recipe(file)
             how = self.request.unisolated
             beside = how is not None and name in how.names
-            why = how.unlike if how is not None and beside else recipe.hindrance(self.request, self.kernel)
+            if how is None or not beside:
+                why = recipe.hindrance(self.request, self.kernel)
+            else:
+                why = f"is built with what the image has, and that is not here: {how.unlike}" if how.unlike else ""
             if not why:
                 metadata = self.sdists.known(file) or recipe.metadata(name, str(file.version))
                 self.seen[file.url] = metadata
