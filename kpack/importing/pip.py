@@ -6,9 +6,11 @@ import os.path
 import posixpath
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
+from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from kpack import urls
@@ -79,8 +81,14 @@ def entry(word: str, line: Line, sitting: Sitting, given: Arguments) -> str | No
     if not plain:
         return None
     folder, _, filename = plain.rpartition("/")
-    if _VARIABLE.search(folder) and not _VARIABLE.search(filename) and _ARCHIVE.search(filename) and _pin(filename):
-        return _local(plain, line, sitting)  # wherever the folder is, the file says what it is
+    if (
+        _VARIABLE.search(folder)
+        and "://" not in folder
+        and not _VARIABLE.search(filename)
+        and _ARCHIVE.search(filename)
+        and _pin(filename)
+    ):
+        return _local(plain, line, sitting, given)  # wherever the folder is, the file says what it is
     if _VARIABLE.search(plain) and "://" not in plain.partition("$")[0]:
         sitting.harvest.left(
             line,
@@ -88,33 +96,68 @@ def entry(word: str, line: Line, sitting: Sitting, given: Arguments) -> str | No
             "kpack add NAME, with what it stands for",
         )
     elif re.match(r"(?:git\+)?[a-z]+://", plain) or plain.startswith("git+"):
-        _url(plain, line, sitting, given)
+        _url(*_marked(plain, r"\s+;"), line, sitting, given)
     elif (
         "://" not in plain
         and "@" not in plain
         and (plain.startswith((".", "/", "~")) or _ARCHIVE.search(plain) or ("*" in plain and "/" in plain))
     ):
-        return _local(plain, line, sitting)
-    elif "/" in plain and "://" not in plain and sitting.local(plain) is None and sitting.clone_of(plain):
-        return _local(f"./{plain}", line, sitting)
+        path, marker = _marked(plain, r"\s*;")
+        if not marker:
+            return _local(plain, line, sitting, given)
+        write = f"write {quoted(path)} in packages if the kernel is one of these"
+        sitting.harvest.left(line, f"a path is for every kernel, and this one for some: {marker}", write)
+    elif "/" in plain and "://" not in plain and "@" not in plain and (sitting.local(plain) or sitting.clone_of(plain)):
+        return _local(f"./{plain}", line, sitting, given)
     else:
         return _requirement(plain, line, sitting, given)
     return None
 
 
 def _requirement(plain: str, line: Line, sitting: Sitting, given: Arguments) -> str | None:
-    name = re.match(r"[A-Za-z0-9._-]+", plain)
+    plain = re.sub(r"\s*;\s*$", "", plain)  # no marker, as for pip
+    name = re.match(r"[A-Za-z0-9._-]+(?!\s+[A-Za-z])", plain)
     tool = str(canonicalize_name(name[0])) if name else ""
     if name and (tool in _TOOLS - {"setuptools"} or (plain == name[0] and tool in _TOOLS)) and "@" not in plain:
         sitting.harvest.understood(line, "", f"{plain} is a tool of the installation, which a restore does not use")
         return None
-    digests = tuple(value.partition(":")[2] for value in given.hashes if value.startswith("sha256:"))
-    why = "a --hash that is no SHA-256 is not kept" if len(digests) < len(given.hashes) else ""
-    sitting.harvest.add(hashes.joined(plain, digests), line, upgrade=given.upgrade, why=why)
+    digests, why = _digests(given)
     try:
-        return None if Requirement(plain).url else Requirement(plain).name
+        requirement = Requirement(plain)
     except InvalidRequirement:
+        requirement = None
+    if requirement is not None and requirement.url:
+        path = path_of(requirement.url)
+        if path and sitting.local(path) is None:  # what conda's builds left in `pip freeze`
+            project, _, version = (_pin(posixpath.basename(path.rstrip("/"))) or "").partition("==")
+            requirement.url = None
+            requirement.specifier = SpecifierSet(
+                f"=={version}" if project == canonicalize_name(requirement.name) else ""
+            )
+            sitting.harvest.add(str(requirement), line, why=f"{quoted(path)} is not here: asked of the index instead")
+            return requirement.name
+        if len(digests) == 1 and "sha256=" not in requirement.url and not requirement.url.startswith("git+"):
+            requirement.url += f"{'&' if '#' in requirement.url else '#'}sha256={digests[0]}"
+            plain, digests = str(requirement), ()
+    sitting.harvest.add(hashes.joined(plain, digests), line, upgrade=given.upgrade, why=why)
+    return None if requirement is None or requirement.url else requirement.name
+
+
+def _digests(given: Arguments) -> tuple[tuple[str, ...], str]:
+    """Return the digests that are kept, and a word on those that are not."""
+    digests = tuple(value.partition(":")[2] for value in given.hashes if value.startswith("sha256:"))
+    return digests, "a --hash that is no SHA-256 is not kept" if len(digests) < len(given.hashes) else ""
+
+
+def path_of(url: str) -> str | None:
+    """Return the path that a ``file:`` URL of this machine names; None for any other text."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
         return None
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+        return None
+    return unquote(parts.path)
 
 
 def _options(given: Arguments, names: list[str], line: Line, sitting: Sitting) -> None:
@@ -220,11 +263,24 @@ def index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: s
         sitting.harvest.serve(url, [canonicalize_name(name) for name in names], line, links=option == "--find-links")
 
 
-def _url(url: str, line: Line, sitting: Sitting, given: Arguments) -> None:
+def _marked(text: str, mark: str) -> tuple[str, str]:
+    """Return what stands before a marker, and the marker; ``mark`` is the pattern of what parts them."""
+    found = re.search(mark, text)
+    try:
+        return (text[: found.start()].rstrip(), str(Marker(text[found.end() :]))) if found else (text, "")
+    except InvalidMarker:
+        return text, ""
+
+
+def _url(url: str, marker: str, line: Line, sitting: Sitting, given: Arguments) -> None:
     """Give a bare URL the name that its fragment, its wheel's name or (with a word on it) its repository says."""
     address, _, fragment = url.partition("#")
+    path = path_of(address)
+    if path and not fragment and not marker and (folder := sitting.local(path)) and folder.is_dir():
+        _local(path, line, sitting, given)
+        return
     egg = re.search(r"egg=([A-Za-z0-9._-]+(?:\[[^\]]*\])?)", fragment)
-    tail = unquote(address.rstrip("/").rpartition("/")[2])
+    tail = unquote(address.partition("?")[0].rstrip("/").rpartition("/")[2])
     kept = [part for part in fragment.split("&") if part.startswith(("subdirectory=", "sha256="))]
     sha256 = [value.partition(":")[2] for value in given.hashes if value.startswith("sha256:")]
     why = ""
@@ -232,14 +288,14 @@ def _url(url: str, line: Line, sitting: Sitting, given: Arguments) -> None:
         kept = [*(part for part in kept if not part.startswith("sha256=")), f"sha256={sha256[0]}"]
     elif given.hashes:
         why = "its --hash is not kept: a URL has one sha256; the lock records it"
-    whole = f"{address}#{'&'.join(kept)}" if kept else address
+    whole = (f"{address}#{'&'.join(kept)}" if kept else address) + (f" ; {marker}" if marker else "")
     if egg:
         sitting.harvest.add(f"{egg[1]} @ {whole}", line, why=why)
         return
     try:
         name = str(parse_wheel_filename(tail)[0])
     except ValueError:
-        name = repository_name(address)
+        name = repository_name(address) or (_pin(tail) or "").partition("==")[0]
         if not name:
             sitting.harvest.left(
                 line,
@@ -269,11 +325,12 @@ def repository_name(address: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*", name) else ""
 
 
-def _local(word: str, line: Line, sitting: Sitting) -> str | None:
+def _local(word: str, line: Line, sitting: Sitting, given: Arguments) -> str | None:
     """Take a path over: what is here as it is, a clone as its repository, a wheel of an input as its pin.
 
     Returns the name of what is asked of the index instead.
     """
+    digests, why = _digests(given)
     plain, bracket, extras = word.partition("[") if word.endswith("]") else (word, "", "")
     clone = sitting.clone_of(plain)
     local = sitting.local(plain)
@@ -293,11 +350,11 @@ def _local(word: str, line: Line, sitting: Sitting) -> str | None:
     elif local is not None and not (plain in {".", "./"} and not _is_project(local)):
         relative = os.path.relpath(local, sitting.harvest.folder).replace(os.sep, "/")
         near = relative if relative.startswith("..") else f"./{relative}"
-        sitting.harvest.add(f"{near}{bracket}{extras}", line)
+        sitting.harvest.add(hashes.joined(f"{near}{bracket}{extras}", digests), line, why=why)
     elif pin := _pin(posixpath.basename(plain.rstrip("/"))):
         name, _, version = pin.partition("==")
-        why = f"{quoted(plain)} is not here: asked of the index instead"
-        sitting.harvest.add(f"{name}{bracket}{extras}=={version}", line, why=why)
+        why = "; ".join(filter(None, [f"{quoted(plain)} is not here: asked of the index instead", why]))
+        sitting.harvest.add(hashes.joined(f"{name}{bracket}{extras}=={version}", digests), line, why=why)
         return name
     else:
         whole = sitting.lands(plain)

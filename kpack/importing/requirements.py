@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LONGEST = 16_384
 """Characters of a line that is read: a library that takes it apart needs the square of their number."""
 
+_COMMENT = re.compile(r"(^|\s+)#.*$")
 _DEEPEST = 20
 """Files that name each other in a row, at most; the same file is read once."""
 
@@ -70,6 +71,7 @@ def _install(words: Sequence[str], line: Line, sitting: Sitting, depth: int) -> 
 
 def _named_file(word: str, line: Line, sitting: Sitting, depth: int, *, constraints: bool = False) -> None:
     """Read the file that ``-r`` or ``-c`` names, from where it is: written by a cell, or beside the input."""
+    word = pip.path_of(word) or word
     kernel = sitting.path(word)
     option = "-c" if constraints else "-r"
     text = sitting.files.get(kernel)
@@ -110,7 +112,7 @@ def _read(text: str, name: str, sitting: Sitting, depth: int, *, constraints: bo
         if len(bare) > LONGEST:
             sitting.harvest.left(line, f"a line of {len(bare):,} characters is not read", "kpack add what it asks for")
             continue
-        if constraints:
+        if constraints and not bare.startswith("-"):
             _constraint(bare, line, sitting)
         elif bare.startswith("-"):
             try:
@@ -118,36 +120,52 @@ def _read(text: str, name: str, sitting: Sitting, depth: int, *, constraints: bo
             except ValueError as error:
                 sitting.harvest.left(line, f"it cannot be read: {error}", "correct the line")
                 continue
-            _option(words, line, sitting, depth)
+            _option(words, line, sitting, depth, constraints=constraints)
         else:
             _requirement(bare, line, sitting)
 
 
 def _logical(text: str) -> Iterator[tuple[list[int], str]]:
-    """Yield the lines that hold more than a comment, those that a backslash joins together, without their comments."""
+    """Yield the lines that hold more than a comment, those that a backslash joins together, without their comments.
+
+    As for pip, lines are joined first: a comment goes on to the end of what is joined, and a line that is one ends it.
+    """
     numbers: list[int] = []
     parts: list[str] = []
     rows = text.splitlines()
     for number, row in enumerate(rows, start=1):
-        bare = re.sub(r"(^|\s)#.*$", "", row).strip()
-        if bare:
+        is_comment = _COMMENT.match(row) is not None
+        joins = row.endswith("\\") and not is_comment
+        if row.strip(" \t\\") and not is_comment:
             numbers.append(number)
-            parts.append(bare.removesuffix("\\"))
-        if bare.endswith("\\") and number < len(rows):
+        parts.append(row.strip("\\") if joins else f" {row}" if is_comment else row)
+        if joins and number < len(rows):
             continue
-        whole = " ".join(parts).strip()
+        whole = _COMMENT.sub("", "".join(parts)).strip()
         if whole:
-            yield numbers, whole
+            yield numbers or [number], whole
         numbers, parts = [], []
 
 
-def _option(words: list[str], line: Line, sitting: Sitting, depth: int) -> None:
+def _option(words: list[str], line: Line, sitting: Sitting, depth: int, *, constraints: bool) -> None:
     """Read a line that begins with an option: a file, something editable, or what holds for all packages."""
     harvest = sitting.harvest
     try:
         given = arguments(words)
     except ValueError as error:
         harvest.left(line, f"pip would not read this: {error}", "correct the line")
+        return
+    if given.requirements:
+        told = " ".join(given.requirements)
+        harvest.left(
+            line, f"{quoted(told)} stands behind an option, where pip passes over it", "give it a line of its own"
+        )
+        words = [word for word in words if word not in given.requirements]
+        given = arguments(words)
+        if not (given.editable or given.files or given.constraints or given.indexes or given.links):
+            return
+    if constraints and not (given.files or given.constraints):
+        harvest.understood(line, "", "how pip installs, not what")
         return
     for url in given.indexes:
         harvest.left(
@@ -167,9 +185,10 @@ def _option(words: list[str], line: Line, sitting: Sitting, depth: int) -> None:
 
 def _requirement(bare: str, line: Line, sitting: Sitting) -> None:
     """Take a requirement over; options behind it are for it alone."""
-    plain, mark, options = re.sub(r"\s(?=--[a-z-]+[ =])", "\0", bare, count=1).partition("\0")
+    mark = re.search(r"\s(?=--[a-z-]+[ =])", bare)
+    plain, options = (bare[: mark.start()], bare[mark.end() :]) if mark else (bare, "")
     try:
-        given = arguments(shlex.split(options) if mark else [])
+        given = arguments(shlex.split(options))
     except ValueError as error:
         sitting.harvest.left(line, f"its options cannot be read: {error}", "correct the line")
         return

@@ -71,6 +71,95 @@ def test_lines_of_one_file_hold_at_once_as_for_pip(tmp_path: Path, case: str) ->
     assert left(harvest) == []
 
 
+DIGEST = "0123456789abcdef" * 4
+AS_PIP: dict[str, tuple[str | bytes, list[str], list[str]]] = {
+    "PowerShell's encoding": ("numpy\nscipy\n".encode("utf-16"), ["numpy", "scipy"], []),
+    "UTF-32": ("numpy\n".encode("utf-32"), ["numpy"], []),
+    "an encoding that is named": ("# -*- coding: latin-1 -*-\nnumpy # größe\n".encode("latin-1"), ["numpy"], []),
+    "a name in two lines": ("num\\\npy\\\\\n>=1\n", ["numpy>=1"], []),
+    "a comment that goes on": ("numpy # c \\\nscipy\nrich\n", ["numpy", "rich"], []),
+    "a line that is a comment": ("numpy==1 \\\n  # c \\\nrich\n", ["numpy==1", "rich"], []),
+    "a backslash and a space": ("numpy \\ \nrich\n", ["rich"], ["is not a requirement"]),
+    "a NUL": ("numpy\0\n", [], ["is not a requirement"]),
+    "a digest behind a URL": (
+        f"foo @ https://host.example/foo-1.0.zip --hash=sha256:{DIGEST}\n",
+        [f"foo @ https://host.example/foo-1.0.zip#sha256={DIGEST}"],
+        [],
+    ),
+    "a digest behind a path": (f"./fork --hash=sha256:{DIGEST}\n", [f"./fork --hash=sha256:{DIGEST}"], []),
+    "a list by its URL": ("-r file://{here}/more.txt\n", ["more"], []),
+    "constraints of constraints": ("numpy\n-c limits.txt\n", ["numpy<2", "more"], []),
+    "a marker behind what is editable": ("-e ./fork ; python_version > '3'\n", ["./fork"], ["pip passes over it"]),
+    "words behind an option": (
+        "-r more.txt and more\n--pre rich\n",
+        ["more"],
+        ["pip passes over it", "pip passes over it"],
+    ),
+    "a folder with a slash": ("fork/\n", ["./fork"], []),
+    "a folder by its URL": ("file://{here}/fork\n", ["./fork"], []),
+    "a path for some kernels": ("./fork; python_version > '3'\n", [], ["a path is for every kernel"]),
+    "a URL for some kernels": (
+        "https://host.example/foo-1.0-py3-none-any.whl ; python_version > '3'\n",
+        ['foo @ https://host.example/foo-1.0-py3-none-any.whl ; python_version > "3"'],
+        [],
+    ),
+    "a secret of the URL that is a variable": (
+        "https://${TOKEN}@host.example/foo-1.0-py3-none-any.whl\n",
+        ["foo @ https://host.example/foo-1.0-py3-none-any.whl"],
+        [],
+    ),
+    "a query": (
+        "https://host.example/foo-1.0-py3-none-any.whl?x=1\n",
+        ["foo @ https://host.example/foo-1.0-py3-none-any.whl?x=1"],
+        [],
+    ),
+    "an sdist": ("https://host.example/foo-1.0.tar.gz\n", ["foo @ https://host.example/foo-1.0.tar.gz"], []),
+    "a marker that says nothing": ("numpy ;\n", ["numpy"], []),
+    "what conda's builds leave": (
+        "foo @ file:///nowhere/feedstock/foo-1.0\nbar @ file:///nowhere/work\n",
+        ["foo==1.0", "bar"],
+        [],
+    ),
+    "a command": ("pip install numpy\n", [], ["is not a requirement"]),
+}
+
+
+@pytest.mark.parametrize("case", AS_PIP)
+def test_a_requirements_file_is_read_as_by_pip(tmp_path: Path, case: str) -> None:
+    (tmp_path / "fork").mkdir()
+    (tmp_path / "fork" / "pyproject.toml").write_text("")
+    (tmp_path / "more.txt").write_text("more\n")
+    (tmp_path / "limits.txt").write_text("--pre\n-c less.txt\n-r more.txt\n")
+    (tmp_path / "less.txt").write_text("numpy<2\n")
+    text, expected, words = AS_PIP[case]
+    raw = text if isinstance(text, bytes) else text.replace("{here}", str(tmp_path)).encode()
+    (tmp_path / "requirements.txt").write_bytes(raw)
+    harvest = Harvest(folder=tmp_path)
+    read(tmp_path / "requirements.txt", harvest)
+    settle(harvest, [])
+    assert entries(harvest) == expected
+    told = left(harvest)
+    assert len(told) == len(words)
+    assert all(word in one for word, one in zip(words, told, strict=True))
+    counts = harvest.counts()
+    assert counts["total"] == sum(counts[key] for key in ("understood", "left", "in_image", "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"# coding: nothing\nnumpy # \xf6\n", ":2: is not UTF-8"),
+        (b"# coding: ascii\nnumpy # \xf6\n", ":2: is not ascii, which it says it is"),
+        (b"# coding: undefined\nnumpy\n", "cannot be decoded"),
+        (b"\xff\xfen", "is not utf-16"),
+    ],
+)
+def test_text_in_another_encoding_than_it_says_is_told(tmp_path: Path, raw: bytes, words: str) -> None:
+    (tmp_path / "requirements.txt").write_bytes(raw)
+    with pytest.raises(UsageError, match=words):
+        read(tmp_path / "requirements.txt", Harvest(folder=tmp_path))
+
+
 def test_lines_of_one_file_that_exclude_each_other_are_told(tmp_path: Path) -> None:
     harvest = taken(tmp_path, "requirements.txt", "numpy>=2\nnumpy<2\n")
     assert entries(harvest) == ["numpy<2"]
