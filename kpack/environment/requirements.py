@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from kpack.environment.positions import KeyPath
 
 _URL = re.compile(r"(?:https?|file|git\+(?:https?|ssh|file))://[^\s]+")
-_MARKER_WORD = re.compile(r"""("[^"]*"|'[^']*')|([A-Za-z_][\w.]*)""")
+_MARKER_WORD = re.compile(r"""("[^"]*"|'[^']*')|(\w[\w.]*)""")
+_SLIPS = (
+    (r"^(?:==|@|:)\s*latest$", ""),
+    (r"^[@:]\s*v?(?=[0-9]+(?:\.[0-9a-z]+)*$)", "=="),
+    (r"=([<>])", r"\1="),
+    (r"~=\s*([0-9]+)(?=\s*(?:[,;]|$))", r"~=\1.0"),
+    (r"==\s*([0-9.]+)\.x\b", r"==\1.*"),
+    (r">=\s*([0-9.]+)\.x\b", r">=\1"),
+)
+"""Versions as other tools write them, and as they are written here."""
+_FILE = re.compile(r"[\w.-]*requirements[\w.-]*\.txt|[\w.-]+\.ipynb|pyproject\.toml|environment\.ya?ml")
+"""What is the name of a file, although it could be that of a package (as ruamel.yaml is one)."""
 _LOCAL = re.compile(r"(?:\.{0,2}/|~/|\.{1,2}(?:\s*\[|\Z))")
 _EXTRAS = re.compile(rf"([^\[\]]*?)\s*\[\s*({NAME}(?:\s*,\s*{NAME})*)\s*\]")
 
@@ -56,6 +67,13 @@ def package(text: str) -> Package:
     if _LOCAL.match(written):
         path, extras = _local_path(written)
         return Package(text=text, requirement=None, path=path, extras=extras, hashes=digests)
+    if _FILE.fullmatch(written):
+        how = (
+            f"kpack add -r {written} takes what a list has"
+            if written.endswith(".txt")
+            else f"kpack init --from {written}"
+        )
+        raise NotAPackageError(f"{quoted(written)} is the name of a file and not of a package", how)
     try:
         requirement = Requirement(written)
     except InvalidRequirement as error:
@@ -65,7 +83,8 @@ def package(text: str) -> Package:
     if requirement.url and not (_URL.fullmatch(requirement.url) and _has_host_and_port(requirement.url)):
         raise NotAPackageError(
             f"{quoted(requirement.url)} is not a URL that kpack can fetch",
-            'write https://…, git+https://…@revision or file:///…; a local folder stands alone, like "./fork"',
+            _with_operators(written)
+            or 'write https://…, git+https://…@revision or file:///…; a local folder stands alone, like "./fork"',
         )
     if requirement.url is not None:
         _check_digest(requirement.url, digests)
@@ -163,13 +182,13 @@ def _advice(written: str) -> str:
     caret = re.match(r"([A-Za-z0-9._-]+)\s*\^\s*(([0-9]{1,9})[0-9.]*)$", written)
     if caret:
         return f"did you mean {quoted(f'{caret[1]}>={caret[2]},<{int(caret[3]) + 1}')}?"
-    if meant := _with_variables(written):
-        return f"did you mean {quoted(meant)}?"
+    if meant := _with_operators(written) or _with_variables(written):
+        return meant
     return 'write it like "name", "name>=1.2,<2", "name[extra]" or "name @ https://…"'
 
 
 def _with_variables(written: str) -> str | None:
-    """Return a requirement whose marker has the nearest variables there are for those that are none; None without."""
+    """Return what was meant by a marker whose variables are none, or whose values have no quotes; None elsewhere."""
     import difflib
 
     from packaging.markers import default_environment
@@ -181,14 +200,28 @@ def _with_variables(written: str) -> str | None:
         word = found[2]
         if word is None or word in known or word in {"and", "or", "not", "in"}:
             return found[0]
-        return next(iter(difflib.get_close_matches(word, known, 1)), word)
+        return next(iter(difflib.get_close_matches(word, known, 1)), f'"{word}"')
 
-    meant = f"{head}{semicolon}{_MARKER_WORD.sub(near, marker)}"
+    return _meant(f"{head}{semicolon}{_MARKER_WORD.sub(near, marker)}")
+
+
+def _with_operators(written: str) -> str | None:
+    """Return what was meant by the versions of other tools (``a@4.0``, ``a~=4``, ``a=>3``); None elsewhere."""
+    found = re.match(r"([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*(.*)", written, re.DOTALL)
+    if found is None:
+        return None
+    rest = found[2]
+    for wrong, right in _SLIPS:
+        rest = re.sub(wrong, right, rest)
+    return _meant(found[1] + rest) if rest != found[2] else None
+
+
+def _meant(requirement: str) -> str | None:
     try:
-        Requirement(meant)
+        Requirement(requirement)
     except InvalidRequirement:
         return None
-    return meant
+    return f"did you mean {quoted(requirement)}?"
 
 
 def packages(entries: Sequence[str | None], mistakes: list[Mistake]) -> tuple[Package, ...]:

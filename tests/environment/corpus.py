@@ -13,6 +13,7 @@ VALID = {
     "smallest": HEAD,
     "no_base": 'name = "demo"\npython = "3.8"\n',
     "platform": 'name = "demo"\npython = "3.12"\nplatform = "manylinux_2_28_x86_64"\n',
+    "names_like_files": HEAD + 'packages = ["ruamel.yaml", "web.py", "flask-robots.txt", "pip-requirements-parser"]\n',
     "several_bases": 'name = "demo"\nbase = ["kaggle-cpu-py312-2026-08", "./kaggle.json"]\n',
     "longest_name": f'name = "{"a" * 40}"\npython = "3.13"\n',
     "requirements": HEAD
@@ -157,12 +158,50 @@ WRONG = {
         next='did you mean "a; python_version < \\"3.13\\" and os_name == \\"nt\\""?',
         schema=False,
     ),
-    "package_marker_of_no_variable": after(
-        "packages = ['a; zzz < \"3.13\"']\n",
+    "package_list": after(
+        'packages = ["requirements.txt"]\n',
         key="packages[0]",
-        what="is not a requirement",
-        next="write it like",
+        what='"requirements.txt" is the name of a file and not of a package',
+        next="kpack add -r requirements.txt takes what a list has",
         schema=False,
+    ),
+    "package_dev_list": after(
+        'packages = ["dev-requirements.txt"]\n',
+        key="packages[0]",
+        what="name of a file",
+        next="-r dev-requirements.txt",
+        schema=False,
+    ),
+    "package_notebook": after(
+        'packages = ["nb.ipynb"]\n', key="packages[0]", what="name of a file", next="--from nb.ipynb", schema=False
+    ),
+    **{
+        f"package_written_{number}": after(
+            f"packages = ['{wrong}']\n",
+            key="packages[0]",
+            what=" is not a ",
+            next=f"did you mean {right}",
+            schema=False,
+        )
+        for number, (wrong, right) in enumerate(
+            {
+                "a@4.0": '"a==4.0"?',
+                "a[x] @ v4": '"a[x]==4"?',
+                "a@latest": '"a"?',
+                "a==latest": '"a"?',
+                "a:4.1": '"a==4.1"?',
+                "a=>3,=<4": '"a>=3,<=4"?',
+                "a~=4": '"a~=4.0"?',
+                "a ~= 4, < 4.3": '"a~=4.0, < 4.3"?',
+                "a==3.x": '"a==3.*"?',
+                "a>=3.x": '"a>=3"?',
+                "a; sys_platform == linux": r'"a; sys_platform == \"linux\""?',
+                "a;python>=3.8": r'"a;python_version>=\"3.8\""?',
+            }.items()
+        )
+    },
+    "package_beyond_help": after(
+        "packages = ['a !! 3']\n", key="packages[0]", what="is not a requirement", next="write it like", schema=False
     ),
     "package_backslash": after(
         "packages = ['.\\fork']\n", key="packages[0]", what="is not a requirement", next='"./fork"', schema=False
