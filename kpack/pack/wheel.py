@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 from zlib_ng import zlib_ng as zlib  # zlib's own verdicts (tests/pack/test_inflate.py), in half the time
 
@@ -363,29 +363,16 @@ def _head(raw: bytes, filename: str) -> dict[str, list[str]]:
         ) from error
 
 
-def _version(fields: Mapping[str, list[str]], name: str, named: Version, filename: str) -> Version:
-    """Return the version that METADATA gives, which the file name may follow by a local part.
-
-    What it says twice must be the same, however it is spelled. Spaces behind a name are a part of it, as for pip.
-    """
-    names, versions = (fields.get(key, []) for key in ("name", "version"))
-    said = f"{' and '.join(names) or 'no name'} {' and '.join(versions) or 'and no version'}"
-    try:
-        found = {Version(text) for text in versions}
-    except ValueError:
-        found = set()
-    version = Version(versions[0]) if len(found) == 1 else None
-    if (
-        version is None
-        or {canonicalize_name(text) for text in names} != {name}
-        or not rules.fits(str(version), str(named))
-    ):
+def _version(fields: dict[str, list[str]], name: str, named: Version, filename: str) -> Version:
+    """Return the version that METADATA gives, which the file name may follow by a local part."""
+    found = rules.identity(fields)
+    if found is None or found[0] != name or not rules.fits(found[1], str(named)):
         raise IntegrityError(
-            f"its METADATA says {said}, its file name {name} {named}",
+            f"its METADATA says {rules.told(fields)}, its file name {name} {named}",
             where=filename,
             next="give the file its own name back, or exclude this distribution",
         )
-    return version
+    return Version(found[1])
 
 
 def _differences(row: record.RecordEntry, digest: bytes, size: int) -> list[str]:

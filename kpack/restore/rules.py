@@ -76,15 +76,15 @@ def shape(entries: Iterable[Entry], filename: str) -> Shape:
     tops: Set[str] = set()
     told: Dict[str, Entry] = {}
     for entry in entries:
-        if ".dist-info" in entry.name or ".data" in entry.name:
+        if ".data" in entry.name or ".dist-info" in entry.name.lower():
             top, slash, rest = entry.name.partition("/")
             if not slash and top.endswith(".data"):
                 raise _bad("{!r} is a file where a .data folder belongs".format(top), filename)
             tops.add(top)
             if rest in LIMITS:
                 told[entry.name] = entry
-    infos = sorted(top for top in tops if top.endswith(".dist-info"))
-    if len(infos) != 1:
+    infos = sorted(top for top in tops if top.lower().endswith(".dist-info"))  # as importlib.metadata finds them
+    if len(infos) != 1 or not infos[0].endswith(".dist-info"):
         raise _bad("it has {} .dist-info folders: {}".format(len(infos), infos), filename)
     info = infos[0]
     if not _is_of(info[: -len(".dist-info")], wheel):
@@ -109,6 +109,27 @@ def _refuse_metadata(files: Dict[str, Optional[Entry]], info: str, where: str) -
                 ),
                 where,
             )
+
+
+def identity(metadata: Dict[str, List[str]]) -> Optional[Tuple[str, str]]:
+    """Return the normalised name and the version that the headers of METADATA give.
+
+    What they say twice must be the same, however it is spelled: None when it is not, or missing. Spaces behind a name
+    are a part of it, as for pip.
+    """
+    names, versions = (metadata.get(key, []) for key in ("name", "version"))
+    try:
+        found = {Version(text) for text in versions}
+    except ValueError:
+        return None
+    one = {normalize_name(text) for text in names}
+    return (one.pop(), versions[0].strip()) if len(one) == len(found) == 1 else None
+
+
+def told(metadata: Dict[str, List[str]]) -> str:
+    """Return in words what the headers of METADATA give as name and version."""
+    names, versions = (" and ".join(metadata.get(key, [])) for key in ("name", "version"))
+    return "{:.200} {:.200}".format(names or "no name", versions or "and no version")
 
 
 def _is_of(stem: str, wheel: tags.WheelName) -> bool:
@@ -212,7 +233,7 @@ def _refuse_top(name: str, rest: str, where: str) -> None:
     top, _, below = rest.partition("/")
     if top.startswith(_RESERVED):
         _refuse_reserved(name, top, where)
-    if top.endswith(".dist-info") and below:
+    if top.lower().endswith(".dist-info") and below:
         raise _bad("{!r} would speak for an installed distribution".format(name), where)
 
 

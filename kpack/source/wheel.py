@@ -10,12 +10,12 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.metadata import parse_email
 from packaging.tags import parse_tag
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 
 from kpack.errors import IntegrityError
-from kpack.restore.rules import LIMITS, fits
+from kpack.restore.headers import headers
+from kpack.restore.rules import LIMITS, fits, identity, told
 from kpack.source.tree import UNREADABLE
 
 if TYPE_CHECKING:
@@ -57,17 +57,19 @@ def facts(path: Path) -> WheelFacts:
         name, version, _, tags = parse_wheel_filename(path.name)
         with zipfile.ZipFile(path) as archive:
             info = _dist_info(archive)
-            metadata, _ = parse_email(_read(archive, info, "METADATA"))
+            metadata = headers(_read(archive, info, "METADATA").decode("utf-8"))
             _read(archive, info, "WHEEL")
     except (ValueError, KeyError, *UNREADABLE) as error:
         raise IntegrityError(f"not a wheel: {error}", where=path.name) from error
-    if canonicalize_name(metadata.get("name", "")) != name or not fits(metadata.get("version", ""), str(version)):
+    found = identity(metadata)
+    if found is None or found[0] != name or not fits(found[1], str(version)):
         raise IntegrityError(
-            f"its METADATA says {metadata.get('name')} {metadata.get('version')}, its file name {name} {version}",
+            f"its METADATA says {told(metadata)}, its file name {name} {version}",
             where=path.name,
             next="give the file the name that its METADATA says, or take another file",
         )
-    return WheelFacts(name=name, version=version, tags=tags, requires_dist=tuple(metadata.get("requires_dist", ())))
+    requires = tuple(" ".join(line.split()) for line in metadata.get("requires-dist", ()))
+    return WheelFacts(name=name, version=version, tags=tags, requires_dist=requires)
 
 
 def normalise(wheel: Path, out: Path) -> None:

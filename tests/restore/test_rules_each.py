@@ -94,6 +94,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another distribution's metadata": (files(f"{DATA}/purelib/victim-1.0.dist-info/METADATA"), "speak for"),
     "its own metadata by .data": (files(f"{DATA}/platlib/{INFO}/extra"), "speak for"),
     "metadata by data": (files(f"{DATA}/data/lib/python3.9/site-packages/victim-1.0.dist-info/RECORD"), "speak for"),
+    "another distribution's metadata in capitals": (files("victim-1.0.DIST-INFO/METADATA"), "2 .dist-info folders"),
+    "metadata in capitals by .data": (files(f"{DATA}/purelib/victim-1.0.Dist-Info/METADATA"), "speak for"),
     "a file named like metadata": (files("victim.dist-info"), "2 .dist-info folders"),
     "a file named like .data": (files("notes.data"), "a file where a .data folder"),
     "a file in the way of a folder": (files("pkg", f"{DATA}/purelib/pkg/x.py"), "a file and a folder"),

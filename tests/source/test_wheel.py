@@ -143,3 +143,15 @@ def test_entry_above_a_piece_is_copied_whole(tmp_path: Path) -> None:
     normalise(wheel, tmp_path / "out.whl")
     with zipfile.ZipFile(tmp_path / "out.whl") as archive:
         assert archive.read("big.bin") == data
+
+
+def test_a_given_wheel_is_what_the_gate_takes_it_for(tmp_path: Path) -> None:
+    said = "Name: thing\nName: Thing\nVersion: 1.0\nVersion: 1\nRequires-Dist: dep\n >=1\n"
+    wheel = make_wheel(tmp_path / "1", "thing", metadata=said)
+    found = facts(wheel)
+    assert (found.name, found.version) == (admit(wheel).name, admit(wheel).version)
+    assert found.requires_dist == admit(wheel).requires_dist == ("dep >=1",)
+    wheel = make_wheel(tmp_path / "2", "thing", metadata="Name: thing\nVersion: 1.0\nVersion: 2.0\n")
+    for reader in (facts, admit):
+        with pytest.raises(IntegrityError, match=r"its METADATA says thing 1\.0 and 2\.0, its file name thing 1\.0"):
+            reader(wheel)
