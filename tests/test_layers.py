@@ -43,7 +43,7 @@ ROOMS = {
     "resolve": "base errors files git hosts licenses markers restore syntax target urls",
     "debian": "base environment errors files native restore tether urls",
     "lock": "checkpoints debian environment errors files hubs licenses resolve target urls",
-    "source": "errors fetch files git markers resolve restore syntax tether urls",
+    "source": "errors fetch files git markers native resolve restore syntax tether urls",
     "pack": "checkpoints errors files lock native positioned restore",
     "lint": "errors fetch files lock native pack resolve source",
     "inventory": "errors licenses lock pack",

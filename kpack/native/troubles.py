@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from kpack.base.native import DRIVER
 from kpack.native import names
 from kpack.native.elf import COUNTED
+from kpack.native.glibc import STANDS_FOR
 from kpack.native.wheels import Located, NativeWheel, Shelf, outside
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 TORCH = canonicalize_name("torch")
 
 _OTHER_LIBC = re.compile(r"(libc\.musl-\w+|ld-musl-\w+)\.so(\.\d+)?|libc\.so", re.ASCII)
-_STANDS_FOR = {"GLIBC_ABI_DT_RELR": "GLIBC_2.36"}
-"""The version that glibc has for files with DT_RELR, and the first release that has it."""
 _ONE_STRING = (2, 7)
 """Since that release all builds of torch are of the std::string that GCC 5 brought."""
 _OLD_STRING = (2, 5)
@@ -184,7 +183,7 @@ def _version(library: str, version: str, located: Located, around: Surroundings)
     facts = around.kernel.facts
     if library == "libstdc++.so.6" and around.brings(library):
         return None  # the image's wheels bring one of their own, and which is loaded first nobody can say
-    name, _, number = _STANDS_FOR.get(version, version).rpartition("_")
+    name, _, number = STANDS_FOR.get(version, version).rpartition("_")
     if name not in COUNTED or not number[:1].isdigit():
         return None
     level = {"GLIBC": facts.glibc, "GLIBCXX": facts.glibcxx, "CXXABI": facts.cxxabi}[name]

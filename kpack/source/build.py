@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kpack.fetch import Fetcher
     from kpack.resolve.model import Source, Wheel
     from kpack.source.environment import Indexes
+    from kpack.source.host import Host
     from kpack.target import Target
 
 HEAVY = 300_000_000
@@ -339,8 +340,8 @@ def check_target(built: BuiltWheel, target: Target, *, name: str) -> None:
     tags = wheel.tags_of(built.filename)
     host = this_host()
     fits = bool(tags & frozenset(target.tags))
-    too_new = not built.pure and built.source.kind != "wheel" and (host.glibc or (99, 0)) > target.glibc
-    if fits and not too_new:
+    needs = (0, 0) if built.pure or built.source.kind == "wheel" else _libc_of(built, host, target)
+    if fits and needs is not None and needs <= target.glibc:
         return
     if built.source.kind == "wheel":
         what = (
@@ -348,6 +349,8 @@ def check_target(built: BuiltWheel, target: Target, *, name: str) -> None:
         )
     else:
         libc = f", glibc {host.glibc[0]}.{host.glibc[1]}" if host.glibc else ""
+        if needs and needs not in {(0, 0), host.glibc}:
+            libc += f" of which it needs {needs[0]}.{needs[1]}"
         what = (
             f"its build gives {built.filename}: made here (Python {host.python}, {host.machine}{libc}), "
             f"not for {target.label} (Python {target.python_version}, {target.machine}, "
@@ -358,6 +361,18 @@ def check_target(built: BuiltWheel, target: Target, *, name: str) -> None:
         where=name,
         next="build in the chained kernel (kpack notebook), or give the path of a wheel for it in packages",
     )
+
+
+def _libc_of(built: BuiltWheel, host: Host, target: Target) -> tuple[int, int] | None:
+    """Return the release of glibc that a compiled wheel needs: what its symbols ask for, at the most this machine's.
+
+    None where this machine has another C library.
+    """
+    if host.glibc is None or host.glibc <= target.glibc:
+        return host.glibc
+    from kpack.native import glibc
+
+    return min(glibc.asked_for(built.path) or host.glibc, host.glibc)
 
 
 def _offline(name: str, source: Source) -> MachineError:

@@ -31,6 +31,7 @@ from kpack.source.environment import Indexes
 from kpack.source.host import this_host
 from kpack.target import Target, marker_environment, supported_tags
 from tests.source.conftest import PYPROJECT, Shop, project_files, sdist, write
+from tests.support.elf import make_elf
 from tests.support.kernels import environment as environment_of
 from tests.support.long import listed
 from tests.support.wheels import make_wheel
@@ -488,13 +489,41 @@ def test_compiled_wheel_fits_only_where_host_and_target_match(shop: Shop) -> Non
     for wrong in (
         target(other, host.machine, host.glibc),
         target(host.python, "aarch64" if host.machine == "x86_64" else "x86_64", host.glibc),
-        target(host.python, host.machine, (host.glibc[0], host.glibc[1] - 1)),
     ):
         with pytest.raises(MisfitError) as caught:
             check_target(built, wrong, name="fork")
         assert "chained kernel" in caught.value.next
         assert "path of a wheel" in caught.value.next
         assert caught.value.to_dict()["code"] == 6
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a Linux wheel")
+def test_compiled_wheel_fits_an_older_glibc_that_has_all_its_symbols(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = replace(this_host(), glibc=(2, 36))
+    made = shop.build(shop.project(tag=platform_tag()))
+    monkeypatch.setattr("kpack.source.build.this_host", lambda: host)
+    older = target(host.python, host.machine, (2, 35))
+
+    def checked(*symbols: str, where: Target = older) -> None:
+        elf = make_elf(versions={"libc.so.6": symbols} if symbols else {})
+        path = make_wheel(tmp_path, "fork", files={"_fork.so": elf, "fork.txt": "not ELF"}, tag=platform_tag())
+        check_target(replace(made, path=path), where, name="fork")
+
+    checked()
+    checked("GLIBC_2.2.5", "GLIBC_2.34")
+    for symbol in ("GLIBC_2.36", "GLIBC_ABI_DT_RELR", "GLIBC_PRIVATE"):
+        with pytest.raises(MisfitError, match=r"made here \(Python .*, glibc 2\.36\), not for .*, glibc 2\.35\)"):
+            checked("GLIBC_2.17", symbol)
+    with pytest.raises(MisfitError, match=r"glibc 2\.36 of which it needs 2\.34"):
+        checked("GLIBC_2.34", where=target(host.python, host.machine, (2, 28)))
+    torn = make_wheel(tmp_path, "fork", files={"_fork.so": make_elf()[:80]}, tag=platform_tag())
+    with pytest.raises(MisfitError):
+        check_target(replace(made, path=torn), older, name="fork")
+    monkeypatch.setattr("kpack.source.build.this_host", lambda: replace(host, glibc=None))
+    with pytest.raises(MisfitError):
+        checked()
 
 
 def test_compiled_wheel_of_another_host_is_not_rebuilt_here(shop: Shop) -> None:
