@@ -213,7 +213,7 @@ def _before(project: Project) -> Lock | None:
 
 
 def load(project: Project) -> None:
-    """Import what a lock needs once it is resolved; the first one reads wheels, most others know what is in them."""
+    """Have ready what a lock needs once it is resolved; the first reads wheels, most others know what is in them."""
     import kpack.checkpoints.locking
     import kpack.lint
     import kpack.pack.admission
@@ -222,7 +222,8 @@ def load(project: Project) -> None:
     import kpack.pack.native
 
     if not project.lock_path.exists():
-        import kpack.native.remote  # noqa: F401
+        import kpack.native.remote
+    kpack.pack.admission.judge_digest()  # what was judged before is asked for by it, and it takes its time
 
 
 def _system(

@@ -48,7 +48,8 @@ PURE = 256 << 10
 """Bytes of a wheel without native code from which its directory is looked at."""
 PURE_ONES = 24
 """That many of them, the largest."""
-_THREADS = 8
+_THREADS = 16
+"""Most of the time they wait for a server."""
 _PATIENCE = Patience(connect=5, stall=10, attempts=1)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kpack.resolve.wire import Answer, Failure, Message, RequiresAnswer
     from kpack.resolve.worker.connection import Connection
 
-_YOUNG = 100_000
+_YOUNG = 1_000_000
 """Objects that are made before the collector looks for garbage in circles: those of modules and pages live on."""
 _KEEPING = 2.0
 """Seconds that are granted to the keeping of pages at the end: whoever asked may be dead."""
