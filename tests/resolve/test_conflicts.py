@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import platform
 import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -236,17 +235,6 @@ def test_a_build_where_the_image_is_that_is_written_already_is_not_advised_again
     )
     assert 'write replace = ["attn"] and build where the image is' in caught.value.next
     assert "no-build-isolation = " not in caught.value.next
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or platform.machine() != "x86_64", reason="for glibc on x86_64")
-def test_a_source_that_compiles_for_a_newer_glibc_than_the_targets_is_not_advised(scenario: Scenario) -> None:
-    sdist(scenario, "attn", "2.8", setup_py=COMPILES)
-    base = replace(base_image({}, python=platform.python_version()), glibc=(2, 5))
-    with pytest.raises(NoSolution, match="exists as an sdist only") as caught:
-        scenario.resolve(scenario.environment("attn"), base)
-    assert "whose build compiles for the glibc of this machine: " in caught.value.next
-    assert "here, 2.5 in the target" in caught.value.next
-    assert "allow-source" not in caught.value.next
 
 
 def test_sources_behind_a_source_are_told_in_the_same_words(scenario: Scenario) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import platform
-import re
 import sys
 import tarfile
 import tomllib
@@ -25,7 +24,7 @@ from kpack.resolve.worker.requirements import Metadata
 from kpack.syntax import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from kpack.resolve.wire import Question
     from kpack.resolve.worker.provided import ProvidedDistributions
@@ -47,9 +46,6 @@ COMPILERS = frozenset({
 
 BROUGHT = {"oldest-supported-numpy": "numpy"}
 """Build requirements that are there to bring another one."""
-
-_NUMBERS = re.compile(r"\d+")
-_GLIBC = re.compile(r"-manylinux_(\d+)_(\d+)_")
 
 EXTENSIONS = frozenset({"CMakeExtension", "CUDAExtension", "CppExtension", "Extension", "RustExtension", "cythonize"})
 """What setup.py calls to have something compiled."""
@@ -139,12 +135,6 @@ class Recipe:
                     "exists as an sdist only, whose build compiles for the Python that runs it: "
                     f"{here} on {sys.platform} {platform.machine()} here, {request.python_version} in the target"
                 )
-            mine, theirs = _own_glibc(), glibc_of(request.tags)
-            if mine and theirs and mine > theirs:
-                return (
-                    "exists as an sdist only, whose build compiles for the glibc of this machine: "
-                    f"{_dotted(mine)} here, {_dotted(theirs)} in the target"
-                )
         return ""
 
     def _build_requires(self) -> list[str]:
@@ -164,22 +154,6 @@ class Recipe:
                 found.add(node.module.partition(".")[0])
         names = {name for name in found if name not in sys.stdlib_module_names and name not in OF_SETUPTOOLS}
         return {name.lower() for name in names - self.modules}
-
-
-def _own_glibc() -> tuple[int, ...]:
-    """Return the version of the glibc that what is compiled here needs; nothing where there is another C library."""
-    library, version = platform.libc_ver()
-    return tuple(map(int, _NUMBERS.findall(version)[:2])) if library == "glibc" else ()
-
-
-def glibc_of(tags: Sequence[str]) -> tuple[int, ...]:
-    """Return the newest glibc that ``tags``, those of a target, take; nothing where they name none."""
-    found = (tuple(map(int, match.groups())) for tag in tags if (match := _GLIBC.search(tag)))
-    return max(found, default=())
-
-
-def _dotted(numbers: Iterable[int]) -> str:
-    return ".".join(map(str, numbers))
 
 
 def _members(archived: IO[bytes]) -> Iterator[tuple[str, Any]]:
