@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from kpack.pack import BuiltPack
 
 GOING_ON = "the pack that was there still stands, and what was fetched is kept: kpack build goes on from there"
+_UNPACKED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".pt", ".pth", ".npz")
+"""Suffixes by which Kaggle knows what it unpacks."""
 _SHOWN = 8
 """Checkpoints whose place is shown; a repository has hundreds."""
 
@@ -83,7 +85,7 @@ def build(
         made = _build(project, out, offline=offline, take_from=take_from)
     lands = landing(project.current_lock().checkpoints, project.environment.restore.directory)
     delivered = None if check else beside.deliver(made, before, lands)
-    notes = (*made.notes, *(delivered.notes if delivered else ()))
+    notes = (*made.notes, *(delivered.notes if delivered else ()), *_misnamed(out, project.pack_path.name))
     if as_json:
         answer(
             {
@@ -118,6 +120,14 @@ def build(
         tell(made.line, wrap=False)
     if out == project.pack_path:
         say_next(project)
+
+
+def _misnamed(out: Path, name: str) -> tuple[str, ...]:
+    """Return what there is to say of a pack that is not called as its line calls it."""
+    if out.name == name:
+        return ()
+    unpacked = ", and Kaggle unpacks a file of that kind" if out.name.endswith(_UNPACKED) else ""
+    return (f"the line looks for {name}: call it so on Kaggle, or name it by KPACK_PACK{unpacked}",)
 
 
 def _news(before: str, now: str) -> str:

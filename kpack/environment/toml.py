@@ -22,6 +22,8 @@ _LONG_NUMBER = re.compile(r"[0-9_]{19,}|0x[0-9A-Fa-f_]{16,}|0o[0-7_]{21,}|0b[01_
 _LINE = re.compile(r"line (\d+), column (\d+)")
 
 
+CONFLICT = "git left two versions here, for somebody to choose"
+_CONFLICT = re.compile(r"^<{7}(?: |$)", re.MULTILINE)
 _SYNTAX = "see toml.io for the syntax"
 _ADVICE = {
     "Unclosed array": "write a comma between two values, and ] behind the last one",
@@ -61,6 +63,11 @@ def loads(text: str) -> dict[str, Any]:
         _refuse_depth(text)
         raise NotTomlError("is nested too deeply", 1) from error
     except tomllib.TOMLDecodeError as error:
+        if conflict := _CONFLICT.search(text):
+            line = text.count("\n", 0, conflict.start()) + 1
+            raise NotTomlError(
+                CONFLICT, line, advice="choose, and take out the lines <<<<<<<, ======= and >>>>>>>"
+            ) from error
         what, _, place = str(error).partition(" (at ")
         number = _LINE.match(place)
         column = f"column {number[2]}" if number else "at the end of the file"

@@ -74,9 +74,11 @@ def loads(text: str, where: str) -> Lock:
     try:
         data = toml.loads(text)
     except toml.NotTomlError as error:
-        raise IntegrityError(
-            f"{error.what} (perhaps half written)", where=f"{where}:{error.line}", next=_AGAIN
-        ) from error
+        if error.what == toml.CONFLICT:
+            what, advice = error.what, "take one of them whole, as by git checkout --ours FILE, and run `kpack lock`"
+        else:
+            what, advice = f"{error.what} (perhaps half written)", _AGAIN
+        raise IntegrityError(what, where=f"{where}:{error.line}", next=advice) from error
     root = Table(data, where)
     tool = data.get("tool", {})
     if not isinstance(tool, dict) or not isinstance(tool.get("kpack"), dict):

@@ -147,3 +147,40 @@ def test_restore_wants_a_real_interpreter(tmp_path: Path, index: IndexServer) ->
         done = kpack(folder, "restore", "dist/x.kpack.bin", *words, "--json")
         assert done.code == (7 if words else 2)
         assert "interpreter" in done.error["what"]
+
+
+@pytest.mark.parametrize(("name", "unpacked"), [("other.kpack.bin", False), ("x.zip", True), ("x.kpack.bin", None)])
+def test_a_pack_by_another_name_than_its_line_looks_for_is_told(
+    tmp_path: Path, index: IndexServer, name: str, *, unpacked: bool | None
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "kaggle-env.toml").write_text('name = "x"\npython = "3.12"\npackages = ["small"]\n')
+    surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
+    assert kpack(folder, "lock", **surroundings).code == 0
+    done = kpack(folder, "build", "-o", f"there/{name}", **surroundings)
+    assert done.code == 0, done.err
+    assert ("note: the line looks for x.kpack.bin: call it so on Kaggle" in done.err) is (unpacked is not None)
+    assert ("Kaggle unpacks a file of that kind" in done.err) is bool(unpacked)
+
+
+@pytest.mark.parametrize("file", ["kaggle-env.toml", "pylock.kaggle-env.toml"])
+@pytest.mark.parametrize("command", [["lock"], ["lock", "--check"], ["build"]])
+def test_a_conflict_that_git_left_is_told_as_one(
+    tmp_path: Path, index: IndexServer, file: str, command: list[str]
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "kaggle-env.toml").write_text('name = "x"\npython = "3.12"\npackages = ["small"]\n')
+    surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
+    assert kpack(folder, "lock", **surroundings).code == 0
+    first, _, rest = (folder / file).read_text().partition("\n")
+    mixed = f"{first}\n<<<<<<< HEAD\n{rest}=======\n{rest}>>>>>>> theirs\n"
+    (folder / file).write_text(mixed)
+    done = kpack(folder, *command, "--json", **surroundings)
+    assert done.code == (2 if file == "kaggle-env.toml" else 5)
+    assert "git left two versions here" in done.error["what"]
+    assert done.error["where"].endswith(f"{file}:2")
+    words = "take out the lines <<<<<<<" if file == "kaggle-env.toml" else "git checkout --ours FILE"
+    assert words in done.error["next"]
+    assert (folder / file).read_text() == mixed
