@@ -133,7 +133,7 @@ def from_uv(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups:
         if isinstance(need.get("name"), str):
             extra = tuple(one for one in need.get("extra", ()) if isinstance(one, str))
             wanted[need["name"], str(need.get("version"))] = _Need(str(need.get("marker", "")), extra)
-    registries = Counter(str(_source(one).get("registry")) for one in packages)
+    mirror = _mirror([_source(one).get("registry") for one in packages], document, document.line("version"))
     for one in packages:
         line = document.line(f'name = "{one["name"]}"')
         need_of = wanted.get((one["name"], str(one.get("version")))) or wanted.get((one["name"], "None"))
@@ -143,7 +143,7 @@ def from_uv(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups:
         elif roots and need_of is None:
             harvest.understood(line, "", f"{one['name']} {_FOR_OTHERS}")
         else:
-            if isinstance(registry, str) and registry != registries.most_common(1)[0][0]:
+            if isinstance(registry, str) and registry != mirror:
                 pip.index(registry, [one["name"]], line, document.sitting)
             _pin(one, need_of or _Need(), line, document.sitting)
     for kind, other in others:
@@ -238,25 +238,54 @@ def from_pylock(path: Path, harvest: Harvest) -> None:
     _check_format(document.data.get("lock-version"), ("1.0",), "1.0", document.line("lock-version"), harvest)
     packages = _packages(document, "packages")
     needed = {str(need.get("name")) for one in packages for need in _tables(one.get("dependencies"))}
+    mirror = _mirror([one.get("index") for one in packages], document, document.line("lock-version"))
     for one in packages:
         line = document.line(f'"{one["name"]}"')
-        marker = str(one.get("marker", ""))
-        vcs, archive, folder = (_table(one.get(key)) for key in ("vcs", "archive", "directory"))
         if one["name"] in needed:
             harvest.understood(line, "", f"{one['name']} {_FOR_OTHERS}")
-        elif vcs.get("url"):
-            git = {"git": vcs["url"], "rev": vcs.get("commit-id"), "subdirectory": vcs.get("subdirectory")}
-            located(Requirement(one["name"]), git, line, document.sitting, {})
-        elif archive.get("url") or folder.get("path"):
-            located(
-                Requirement(one["name"]),
-                {"url": archive.get("url"), "path": folder.get("path")},
-                line,
-                document.sitting,
-                {},
-            )
         else:
-            _pin({"name": one["name"], "version": one.get("version")}, _Need(marker), line, document.sitting)
+            _of_pylock(one, line, document.sitting, mirror)
+
+
+def _of_pylock(one: Mapping[str, Any], line: Line, sitting: Sitting, mirror: str) -> None:
+    """Add one package of a PEP 751 lock by its version, or by where it comes from."""
+    name, marker = one["name"], str(one.get("marker", ""))
+    vcs, archive, folder = (_table(one.get(key)) for key in ("vcs", "archive", "directory"))
+    wheels = _tables(one.get("wheels"))
+    lone = wheels[0] if len(wheels) == 1 and "path" in wheels[0] and "url" not in wheels[0] else {}
+    try:
+        requirement = Requirement(f"{name} ; {marker}" if marker else name)
+    except InvalidRequirement:
+        vcs, archive, folder, lone = {}, {}, {}, {}  # `_pin` says what is wrong
+    if vcs and (vcs.get("type", "git") != "git" or "url" not in vcs):
+        where = vcs.get("url") or vcs.get("path")
+        why = f"{name} comes from {vcs.get('type')} at {where}, and kpack fetches from git by its URL alone"
+        sitting.harvest.left(line, why, f"kpack add {name}, if an index has it")
+    elif vcs:
+        git = {"git": vcs["url"], "rev": vcs.get("commit-id"), "subdirectory": vcs.get("subdirectory")}
+        located(requirement, git, line, sitting, {})
+    elif isinstance(archive.get("url"), str):
+        facts = {"subdirectory": archive.get("subdirectory"), "sha256": _table(archive.get("hashes")).get("sha256")}
+        fragment = "&".join(f"{key}={value}" for key, value in facts.items() if isinstance(value, str))
+        url = archive["url"] + (f"#{fragment}" if fragment else "")
+        located(requirement, {"url": url}, line, sitting, {})
+    elif path := next((held["path"] for held in (archive, folder, lone) if isinstance(held.get("path"), str)), ""):
+        located(requirement, {"path": path}, line, sitting, {})
+    else:
+        index = one.get("index")
+        if isinstance(index, str) and index != mirror:
+            pip.index(index, [name], line, sitting)
+        _pin({"name": name, "version": one.get("version")}, _Need(marker), line, sitting)
+
+
+def _mirror(indexes: Sequence[object], document: Document, line: Line) -> str:
+    """Return the index that a lock counts on in place of the default one, which is told; empty when there is none."""
+    named = Counter(url for url in indexes if isinstance(url, str))
+    if not named or any(map(pip.is_default, named)):
+        return ""
+    ((url, _),) = named.most_common(1)
+    pip.for_all(url, line, document.sitting, option="the index")
+    return url
 
 
 def from_pipfile(path: Path, harvest: Harvest) -> None:

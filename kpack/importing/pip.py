@@ -235,12 +235,26 @@ def declared(url: str, line: Line, sitting: Sitting, *, option: str) -> None:
     index(url, [], line, sitting, option=option)
 
 
-def index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: str = "the index") -> None:
-    """Declare an index for the names of its line; one beside the default serves only what a person says."""
+def is_default(url: str) -> bool:
+    """Tell whether a URL is that of the default index, written out."""
     from pip._internal.models.index import PyPI
 
-    if urls.stable(url).rstrip("/") == str(PyPI.simple_url).rstrip("/"):
-        return  # the default, written out
+    return urls.stable(url).rstrip("/") == str(PyPI.simple_url).rstrip("/")
+
+
+def for_all(url: str, line: Line, sitting: Sitting, *, option: str = "--index-url") -> None:
+    """Say of an index that a whole file counts on that it is a person's to declare."""
+    sitting.harvest.left(
+        line,
+        f"{option} {quoted(urls.redacted(url, '***@'))} is for all packages",
+        "KPACK_INDEX_URL names a mirror of the default index; [[indexes]] another one, with its packages",
+    )
+
+
+def index(url: str, names: list[str], line: Line, sitting: Sitting, *, option: str = "the index") -> None:
+    """Declare an index for the names of its line; one beside the default serves only what a person says."""
+    if is_default(url):
+        return
     links = ', format = "links"' if option == "--find-links" else ""
     if _VARIABLE.search(urls.stable(url)):
         told = ", ".join(map(quoted, names))

@@ -230,7 +230,8 @@ def located(
         sitting.harvest.add(f"{requirement.name}{extras} @ {url}{marker}", line)
     elif isinstance(source.get("path"), str) and source["path"]:
         path = source["path"]
-        pip.entry(path if path.startswith((".", "/")) else f"./{path}", line, sitting, Arguments())
+        near = path if path.startswith((".", "/")) else f"./{path}"
+        pip.entry(f"{near}{extras}{marker}", line, sitting, Arguments())
     elif given := next((key for key in ("git", "url", "file", "path") if source.get(key) is not None), ""):
         why = f"the {given} of {requirement.name} cannot be read: {quoted(str(source[given]))}"
         sitting.harvest.left(line, why, f'kpack add "{requirement.name} @ URL"')

@@ -168,11 +168,7 @@ def _option(words: list[str], line: Line, sitting: Sitting, depth: int, *, const
         harvest.understood(line, "", "how pip installs, not what")
         return
     for url in given.indexes:
-        harvest.left(
-            line,
-            f"--index-url {quoted(urls.redacted(url, '***@'))} is for all packages",
-            "KPACK_INDEX_URL names a mirror of the default index; [[indexes]] another one, with its packages",
-        )
+        pip.for_all(url, line, sitting)
     for url in given.extra_indexes:
         pip.declared(url, line, sitting, option="--extra-index-url")
     for url in given.links:

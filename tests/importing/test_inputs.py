@@ -458,12 +458,55 @@ kaggle = [
     assert {url: one.packages for url, one in harvest.indexes.items()} == {"https://wheels.example/cu121": ("cuda",)}
     plain = taken(tmp_path, "uv.lock", text)
     assert entries(plain) == ["server[standard]==5"]
-    assert [one.rpartition(" | ")[2] for one in left(plain)] == [
+    assert 'the index "https://host.example/simple" is for all packages' in left(plain)[0]
+    assert [one.rpartition(" | ")[2] for one in left(plain)[1:]] == [
         "kpack init --from uv.lock --extra gpu",
         "kpack init --from uv.lock --group kaggle",
     ]
     with pytest.raises(UsageError, match="no group"):
         taken(tmp_path, "uv.lock", text, groups=("nosuch",))
+
+
+def test_a_standard_lock_keeps_where_each_package_comes_from(tmp_path: Path) -> None:
+    for name in ("arch.tar.gz", "thing-1.0-py3-none-any.whl"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "fork").mkdir()
+    commit = "0123456789" * 4
+    git = f'type = "git", url = "https://host.example/g.git", commit-id = "{commit}", subdirectory = "py"'
+    far = f'url = "https://host.example/far-1.tar.gz", hashes = {{ sha256 = "{DIGEST}" }}, subdirectory = "sub"'
+    harvest = taken(
+        tmp_path,
+        "pylock.toml",
+        f"""lock-version = "1.0"
+packages = [
+    {{ name = "torch", version = "2.1.0+cu118", index = "https://wheels.example/cu118" }},
+    {{ name = "six", version = "1.16.0", index = "https://pypi.org/simple" }},
+    {{ name = "gitted", marker = "python_version < '3.13'", vcs = {{ {git} }} }},
+    {{ name = "mercury", vcs = {{ type = "hg", url = "https://host.example/m", commit-id = "{commit}" }} }},
+    {{ name = "near", vcs = {{ type = "git", path = "../near", commit-id = "{commit}" }} }},
+    {{ name = "far", archive = {{ {far} }} }},
+    {{ name = "here", archive = {{ path = "arch.tar.gz" }} }},
+    {{ name = "fork", directory = {{ path = "fork" }} }},
+    {{ name = "forked", marker = "python_version < '3.13'", directory = {{ path = "./fork" }} }},
+    {{ name = "thing", version = "1.0", wheels = [{{ path = "thing-1.0-py3-none-any.whl" }}] }},
+]
+""",
+    )
+    assert entries(harvest) == [
+        "torch==2.1.0+cu118",
+        "six==1.16.0",
+        f'gitted @ git+https://host.example/g.git@{commit}#subdirectory=py ; python_version < "3.13"',
+        f"far @ https://host.example/far-1.tar.gz#subdirectory=sub&sha256={DIGEST}",
+        "./arch.tar.gz",
+        "./fork",
+        "./thing-1.0-py3-none-any.whl",
+    ]
+    assert {url: one.packages for url, one in harvest.indexes.items()} == {"https://wheels.example/cu118": ("torch",)}
+    assert [one.partition(" | ")[0].partition(": ")[2].partition(" at ")[0] for one in left(harvest)] == [
+        "mercury comes from hg",
+        "near comes from git",
+        'a path is for every kernel, and this one for some: python_version < "3.13"',
+    ]
 
 
 def test_a_lock_of_uv_gives_what_its_project_asks_for_at_its_versions(tmp_path: Path) -> None:
