@@ -65,6 +65,10 @@ class Advice:
         # A source that is wrong in itself has neither obstacles nor causes.
         names_may_help = refusal.failure is None or bool(refusal.failure.causes and not obstacles)
         advice = list(self._advice(obstacles, names_may_help=names_may_help))
+        if obstacles and all(each.kind == "none" for each in obstacles):
+            # No image has a version that no index has, and the first line says so already.
+            again = ": " + what.partition("\n")[0]
+            advice = [words for words in advice if not words.endswith(again)] or advice
         if not advice and not general:
             general = elsewhere.unknown(obstacles) or "; or ".join(elsewhere.unfit(obstacles))
         return NoSolution(what, where=where, next="; or ".join(dict.fromkeys([*advice, *filter(None, [general])])))

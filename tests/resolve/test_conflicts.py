@@ -110,6 +110,15 @@ def test_versions_and_names_are_told_together_where_neither_helps_alone(scenario
     assert packed(answer) == {"native": "3.2", "tokenizers": "0.22", "top": "1.0"}
 
 
+def test_a_version_that_does_not_exist_is_no_matter_of_the_image_and_told_once(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0")
+    for wrong in ("top==9.9", "top>=3,<2"):
+        with pytest.raises(NoSolution) as caught:
+            scenario.lock(wrong, base={"numpy": "2.0"})
+        assert caught.value.what == f"kaggle-env.toml needs {wrong}, but the newest top is 1.0"
+        assert caught.value.next == "the newest that fits is top 1.0"
+
+
 def test_what_was_tried_is_told_before_what_is_left_to_a_person(scenario: Scenario) -> None:
     text = "from setuptools import setup\nimport torch\nsetup()\n"
     sdist(scenario, "top", "1.0", setup_py=text)
