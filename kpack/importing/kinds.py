@@ -21,12 +21,12 @@ _KINDS: tuple[tuple[str, Callable[[Path, Harvest], None]], ...] = (
     (r".*\.pyw?", notebook.from_script),
     (r".*\.(?:txt|in|pip)", requirements.from_requirements),
     (r"pipfile\.lock", locks.from_pipfile),
-    (r"pylock(?:\.[^.]+)?\.toml", locks.from_pylock),
     (r"pipfile", project.from_pipfile),
     (r".*\.ya?ml", conda.from_environment),
 )
 _WITH_EXTRAS = (
     (r".*pyproject.*\.toml", project.from_pyproject),
+    (r"pylock(?:\.[^.]+)?\.toml", locks.from_pylock),
     (r"uv\.lock", locks.from_uv),
     (r"poetry\.lock", locks.from_poetry),
 )
@@ -37,7 +37,7 @@ _LISTS = "lists"
 
 
 def read(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
-    """Add what one input says; ``extras`` and ``groups`` are those of a pyproject.toml, uv.lock or poetry.lock.
+    """Add what one input says; ``extras`` and ``groups`` are those of a project or of its lock.
 
     Raises:
         UsageError: the file is missing, is of no known kind, or is not what its name says.

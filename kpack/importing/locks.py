@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from packaging.markers import InvalidMarker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidName, canonicalize_name
 
@@ -17,6 +18,7 @@ from kpack.errors import UsageError
 from kpack.importing import pip
 from kpack.importing.finding import Lines
 from kpack.importing.harvest import Line
+from kpack.importing.lock_markers import settled
 from kpack.importing.options import Arguments
 from kpack.importing.project import Document, located, named_urls, none_such, texts
 from kpack.importing.sitting import Sitting
@@ -222,11 +224,13 @@ def _table(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def from_pylock(path: Path, harvest: Harvest) -> None:
+def from_pylock(path: Path, harvest: Harvest, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
     """Add the packages of a PEP 751 lock: those that no other of them asks for, where it says who asks.
 
+    They are those of the default groups and of the extras and groups that are asked for.
+
     Raises:
-        UsageError: the file is missing, is no TOML, or is a lock of kpack's own.
+        UsageError: the file is missing, is no TOML, has no such extra or group, or is a lock of kpack's own.
         MachineError: it cannot be read.
 
     """
@@ -239,12 +243,24 @@ def from_pylock(path: Path, harvest: Harvest) -> None:
     packages = _packages(document, "packages")
     needed = {str(need.get("name")) for one in packages for need in _tables(one.get("dependencies"))}
     mirror = _mirror([one.get("index") for one in packages], document, document.line("lock-version"))
+    for kind, key, asked in (("extra", "extras", extras), ("group", "dependency-groups", groups)):
+        offered = dict.fromkeys(map(canonicalize_name, texts(document.data.get(key))))
+        if missing := [name for name in asked if canonicalize_name(name) not in offered]:
+            raise none_such(kind, missing[0], offered, document.where)
+    every = (*texts(document.data.get("default-groups")), *groups)
     for one in packages:
         line = document.line(f'"{one["name"]}"')
-        if one["name"] in needed:
+        try:
+            marker = settled(str(one.get("marker", "")), extras=extras, groups=every)
+        except InvalidMarker:
+            marker = str(one["marker"])  # `_pin` says what is wrong
+        if marker is None:
+            write = f"kpack init --from {path.name} with the --extra or --group that has it"
+            harvest.left(line, f"{one['name']} is of an extra or a group that was not asked for", write)
+        elif one["name"] in needed:
             harvest.understood(line, "", f"{one['name']} {_FOR_OTHERS}")
         else:
-            _of_pylock(one, line, document.sitting, mirror)
+            _of_pylock({**one, "marker": marker}, line, document.sitting, mirror)
 
 
 def _of_pylock(one: Mapping[str, Any], line: Line, sitting: Sitting, mirror: str) -> None:

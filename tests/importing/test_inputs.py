@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.markers import Marker
 
 from kpack.errors import UsageError
 from kpack.importing import Harvest, Outcome, read, settle
+from kpack.importing.lock_markers import settled
 from tests.importing.test_shapes import notebook
 
 if TYPE_CHECKING:
@@ -465,6 +467,57 @@ kaggle = [
     ]
     with pytest.raises(UsageError, match="no group"):
         taken(tmp_path, "uv.lock", text, groups=("nosuch",))
+
+
+PDM = """lock-version = "1.0"
+extras = ["plot"]
+dependency-groups = ["default", "dev"]
+default-groups = ["default"]
+packages = [
+    { name = "six", version = "1", marker = '"default" in dependency_groups' },
+    { name = "rich", version = "2", marker = '("default" in dependency_groups or "a" in extras) and os_name == "a"' },
+    { name = "jinja2", version = "3", marker = '"plot" in extras' },
+    { name = "pytest", version = "4", marker = '"Dev" in dependency_groups and python_version > "3"' },
+]
+"""
+
+
+def test_a_standard_lock_gives_its_default_groups_and_those_that_are_asked_for(tmp_path: Path) -> None:
+    plain = taken(tmp_path, "pylock.toml", PDM)
+    assert entries(plain) == ["six==1", 'rich==2; os_name == "a"']
+    assert [one.partition(": ")[2].partition(" that")[0] for one in left(plain)] == [
+        "jinja2 is of an extra or a group",
+        "pytest is of an extra or a group",
+    ]
+    asked = taken(tmp_path, "pylock.toml", PDM, extras=("plot",), groups=("dev",))
+    assert entries(asked) == [*entries(plain), "jinja2==3", 'pytest==4; python_version > "3"']
+    with pytest.raises(UsageError, match='no extra "gpu"'):
+        taken(tmp_path, "pylock.toml", PDM, extras=("gpu",))
+
+
+_ATOMS = st.sampled_from(
+    [
+        "'a' in extras",
+        "'b' not in extras",
+        "'a' in dependency_groups",
+        "python_version < '3.12'",
+        "os_name == 'a or (b'",
+    ]
+)
+_MARKERS = st.recursive(
+    _ATOMS,
+    lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda held: f"({' '.join(held)})"),
+)
+
+
+@given(_MARKERS, st.sets(st.sampled_from("ab")), st.sets(st.sampled_from("ab")), st.sampled_from(["3.11", "3.12"]))
+def test_what_is_left_of_a_lock_marker_means_the_same(
+    marker: str, extras: set[str], groups: set[str], python: str
+) -> None:
+    environment = {"python_version": python, "os_name": "a or (b" if extras else "posix"}
+    whole = Marker(marker).evaluate({**environment, "extras": extras, "dependency_groups": groups}, context="lock_file")
+    rest = settled(marker, extras=extras, groups=groups)
+    assert whole == (rest is not None and (not rest or Marker(rest).evaluate(environment)))
 
 
 def test_a_standard_lock_keeps_where_each_package_comes_from(tmp_path: Path) -> None:
