@@ -151,35 +151,47 @@ class Advice:
         return f"{sentence}, and write {edit.words(asked)}"
 
     def _of_builds(self, obstacles: Sequence[Obstacle]) -> Iterator[str]:
-        """Yield the ways that exist for what cannot be built here, with the other words that they need."""
-        stuck = sorted({canonicalize_name(each.name) for each in obstacles if each.kind == "build"})
-        if not stuck:
-            return
-        edit = self._beside_the_image(stuck)
-        wheel = f"give the URL or path of a prebuilt wheel of {listed(stuck)} in packages ({stuck[0]} @ https://….whl)"
-        if isinstance(edit, Failure):
-            yield wheel
-            return
-        names = sorted({*self._environment.no_build_isolation, *stuck})
-        written = set(stuck) <= set(self._environment.no_build_isolation)
-        quoted = ", ".join(f'"{name}"' for name in names)
-        isolation = [] if written else [f"no-build-isolation = [{quoted}]"]
-        words = " and ".join([*isolation, *([edit.words(self._environment)] if edit else [])])
-        image = (
-            f"{f'write {words} and ' if words else ''}build where the image is: kpack notebook --relock writes a "
-            "builder notebook for Kaggle"
-        )
-        keys = [key for key, added in (("replace", edit.replace), ("allow-broken", edit.allow_broken)) if added]
-        yield from [image, f"with the same {' and '.join(keys)}, {wheel}"] if keys else [wheel, image]
+        """Yield the ways that exist for what cannot be built here, with the other words that they need.
 
-    def _beside_the_image(self, stuck: Sequence[NormalizedName]) -> Amendment | Failure:
-        """Return what else is to be written once ``stuck`` are built where the image is, or what stands against it."""
-        names = tuple(sorted({*self._environment.no_build_isolation, *stuck}))
-        there = {self._target.label: Unisolated(names=names)}
-        trials = replace(self._trials.prolonged(), unisolated={**self._trials.unisolated, **there})
-        asked = replace(self._environment, no_build_isolation=names)
-        found = Exploration(trials, asked, self._target).edit()
-        return Amendment() if isinstance(found, Failure) and found.because == "too-many-tries" else found
+        Nothing where a wheel would not be enough.
+        """
+        found = self._beside_the_image(obstacles)
+        if found is None:
+            return
+        names, edit = found
+        written = set(names) <= set(self._environment.no_build_isolation)
+        quoted = ", ".join(f'"{name}"' for name in sorted({*self._environment.no_build_isolation, *names}))
+        lines = [] if written else [f"no-build-isolation = [{quoted}]"]
+        lines += [edit.words(self._environment)] if edit else []
+        written_first = f"write {' and '.join(lines)} and " if lines else ""
+        image = f"{written_first}build where the image is: kpack notebook --relock writes a builder notebook for Kaggle"
+        wheel = f"give the URL or path of a prebuilt wheel of {listed(names)} in packages ({names[0]} @ https://….whl)"
+        yield from [image, f"with the same {listed(edit.keys)}, {wheel}"] if edit else [wheel, image]
+
+    def _beside_the_image(self, obstacles: Sequence[Obstacle]) -> tuple[list[NormalizedName], Amendment] | None:
+        """Return what is to be built where the image is, and what else is to be written then; None: it has no answer.
+
+        With what is built behind that, as far as the texts of sources tell.
+        """
+        stuck = _built(obstacles)
+        if not stuck or any(each.kind in HOPELESS and not each.sdist for each in obstacles):
+            return None
+        trials = self._trials.briefly()
+        while True:
+            names = tuple(sorted({*self._environment.no_build_isolation, *stuck}))
+            there = {self._target.label: Unisolated(names=names)}
+            beside = replace(trials, unisolated={**trials.unisolated, **there})
+            asked = replace(self._environment, no_build_isolation=names)
+            found = Exploration(beside, asked, self._target).edit()
+            if isinstance(found, Amendment):
+                return sorted(stuck), found
+            if found.because == "too-many-tries":
+                has = self._target.base.distributions if self._target.base else {}
+                return sorted(stuck), Amendment(replace=stuck & has.keys() - set(self._environment.replace))
+            more = _built(found.obstacles) - stuck
+            if not more or trials.over:
+                return None
+            stuck |= more
 
     def _excluded(self, obstacles: Sequence[Obstacle]) -> Iterator[str]:
         """Yield the pin of ``exclude`` that stands in the way, if there is an answer without it."""
@@ -288,6 +300,11 @@ class Advice:
         pins = {(name, version) for name, version in (*packed, *own) if name in names}
         edit = offer.edit | Amendment(packages=frozenset(pins))
         return self._told(edit, offer.gets) if pins else ""
+
+
+def _built(obstacles: Sequence[Obstacle]) -> frozenset[NormalizedName]:
+    """Return what cannot be built here."""
+    return frozenset(canonicalize_name(each.name) for each in obstacles if each.kind == "build")
 
 
 def _later(failure: Failure) -> Iterator[str]:

@@ -29,6 +29,12 @@ class Amendment:
     def __bool__(self) -> bool:
         return bool(self.replace or self.allow_broken or self.allow_source or self.packages)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that get more names, those that `words` writes."""
+        rows = (("replace", self.replace), ("allow-broken", self.allow_broken), ("allow-source", self.allow_source))
+        return tuple(key for key, added in rows if added)
+
     def __or__(self, other: Amendment) -> Amendment:
         return Amendment(
             self.replace | other.replace,

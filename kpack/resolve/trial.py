@@ -73,6 +73,10 @@ class Trials:
         """Return the same with `JUDGED` seconds left at least: for other roads, when the first one was long."""
         return replace(self, until=max(self.until, time.monotonic() + JUDGED))
 
+    def briefly(self) -> Trials:
+        """Return the same with `JUDGED` seconds from now on, no more: for what is told all the same."""
+        return replace(self, until=time.monotonic() + JUDGED)
+
     def first(self, environment: Environment, targets: Sequence[Target]) -> list[TargetResolution | Refusal]:
         """Return what each target gets when old pins are kept where they fit."""
         answers = self.workers.ask([self._question(environment, target) for target in targets])

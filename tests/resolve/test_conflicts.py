@@ -233,6 +233,26 @@ def test_what_can_only_be_built_where_the_image_is_comes_with_the_other_words_th
     assert "with the same replace, give the URL or path of a prebuilt wheel of attn" in caught.value.next
 
 
+def test_a_build_where_the_image_is_is_no_way_out_of_what_no_wheel_would_end(scenario: Scenario) -> None:
+    sdist(scenario, "attn", "2.8", setup_py=COMPILES)
+    scenario.wheel("top", "1.0", "attn", "torch<2")
+    scenario.wheel("torch", "1.0", tag="cp37-cp37m-manylinux2014_x86_64")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top", base={"torch": "2.0"}, full_version="3.8.20")
+    assert "it cannot be had in kernel" in caught.value.next
+    assert "no-build-isolation" not in caught.value.next
+    assert "attn @" not in caught.value.next
+
+
+def test_what_is_built_behind_a_build_where_the_image_is_is_told_with_it(scenario: Scenario) -> None:
+    needs = "Metadata-Version: 2.1\nName: attn\nVersion: 2.8\nRequires-Dist: inner\n"
+    sdist(scenario, "attn", "2.8", setup_py=COMPILES, PKG_INFO=needs)
+    sdist(scenario, "inner", "1.0", setup_py=COMPILES)
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("attn", base={"torch": "2.0"}, full_version="3.8.20")
+    assert 'write no-build-isolation = ["attn", "inner"] and build where the image is' in caught.value.next
+
+
 def test_a_build_where_the_image_is_that_is_written_already_is_not_advised_again(scenario: Scenario) -> None:
     sdist(scenario, "attn", "2.8", setup_py=COMPILES)
     asked = scenario.environment("attn==2.8", no_build_isolation=["attn"])
@@ -244,6 +264,18 @@ def test_a_build_where_the_image_is_that_is_written_already_is_not_advised_again
     )
     assert 'write replace = ["attn"] and build where the image is' in caught.value.next
     assert "no-build-isolation = " not in caught.value.next
+
+
+def test_a_source_whose_texts_ask_for_what_is_no_requirement_does_not_end_the_search_for_words(
+    scenario: Scenario,
+) -> None:
+    sdist(
+        scenario, "top", "2.0", PKG_INFO="Metadata-Version: 2.1\nName: top\nVersion: 2.0\nRequires-Dist: odd>=1,,<2\n"
+    )
+    sdist(scenario, "top", "1.0")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top")
+    assert 'write allow-source = ["top"] to let kpack build it' in caught.value.next
 
 
 def test_sources_behind_a_source_are_told_in_the_same_words(scenario: Scenario) -> None:

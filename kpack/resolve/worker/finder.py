@@ -227,6 +227,8 @@ class Finder:
                 why = f"is built with what the image has, and that is not here: {how.unlike}" if how.unlike else ""
             if not why:
                 metadata = self.sdists.known(file) or recipe.metadata(name, str(file.version))
+                if (line := invalid(metadata)) is not None:
+                    raise BadMetadata(f"asks for {line[:200]!r}, which is no valid requirement")
                 self.seen[file.url] = metadata
                 return metadata
             self.hindrances[name] = why
