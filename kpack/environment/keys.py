@@ -348,7 +348,8 @@ DOCUMENT = FixedTable(
         Row(
             key="allow-source",
             kind=NAMES,
-            description="Packages whose sdist may be built; building runs its code.",
+            description="Packages whose sdist may be built; building runs its code. What compiles is for the Python "
+            "that runs kpack, and fits an image of that Python whose glibc has the symbols that it asks for.",
             example=["antlr4-python3-runtime"],
         ),
         Row(
