@@ -93,6 +93,8 @@ _YOUNG = 100_000
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((\S+?)[ )]")
 """What click says of words that a command has no place for."""
 
+_MANY = re.compile("more than once|repeatable")
+
 _FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
 """Options of the group that take no value."""
 
@@ -154,8 +156,14 @@ def group(ctx: click.Context, config: Path | None, *, quiet: bool, verbose: bool
 
 
 def _unwrapped(command: click.Command) -> click.Command:
-    r"""Turn the ``\b`` that a raw docstring writes to click's mark for a paragraph that keeps its lines."""
+    r"""Turn the ``\b`` that a raw docstring writes to click's mark for a paragraph that keeps its lines.
+
+    Options that may be given more than once say so.
+    """
     command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for option in command.params:
+        if isinstance(option, click.Option) and option.multiple and not _MANY.search(option.help or ""):
+            option.help = f"{(option.help or '').removesuffix('.')}; repeatable."
     return command
 
 

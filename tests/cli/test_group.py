@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -148,4 +149,7 @@ def test_help_fits_a_terminal_of_eighty_columns_and_is_whole(words: str, command
     shown = command.get_help(click.Context(command, info_name=f"kpack {words}", terminal_width=80))
     assert [row for row in shown.splitlines() if len(row) > 80] == []
     assert "..." not in shown.partition("Commands:")[2]
-    assert [each.name for each in command.params if isinstance(each, click.Option) and not each.help] == []
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    assert [each.name for each in options if not each.help] == []
+    many = {each.name for each in options if each.multiple}
+    assert {each.name for each in options if re.search("more than once|repeatable", each.help or "")} == many
