@@ -263,10 +263,18 @@ def _identity(filename: str) -> tuple[str, Version]:
     return name, version
 
 
+def _damaged(what: str, filename: str) -> IntegrityError:
+    return IntegrityError(
+        what,
+        where=filename,
+        next="download it again; if that changes nothing, it is made to mislead: take another version or file of it",
+    )
+
+
 def _contiguous(data: Window, entries: list[Entry], start: int, filename: str) -> list[int]:
     """Return where the data of each entry begins; the local parts must fill the archive without gap."""
     if (entries[0].offset if entries else start) != 0:
-        raise IntegrityError("the archive has bytes before its first entry", where=filename)
+        raise _damaged("the archive has bytes before its first entry", filename)
     found = []
     for entry, following in zip(entries, [*(e.offset for e in entries), start][1:], strict=True):
         lengths = struct.unpack(
@@ -276,9 +284,7 @@ def _contiguous(data: Window, entries: list[Entry], start: int, filename: str) -
         begin = entry.offset + data_offset(header, entry, filename)
         end = begin + entry.compressed
         if following - end not in descriptor_sizes(entry):
-            raise IntegrityError(
-                f"{entry.name!r} ends at byte {end}, what follows begins at {following}", where=filename
-            )
+            raise _damaged(f"{entry.name!r} ends at byte {end}, what follows begins at {following}", filename)
         _descriptor(data[end:following], entry, filename)
         found.append(begin)
     return found
@@ -291,7 +297,7 @@ def _descriptor(raw: bytes, entry: Entry, filename: str) -> None:
         raw = raw[4:] if raw.startswith(b"PK\7\x08") else b""
     found = struct.unpack("<LLL" if len(raw) == 12 else "<LQQ", raw) if len(raw) in (12, 20) else ()
     if found != (entry.crc, entry.compressed, entry.size):
-        raise IntegrityError(f"the data descriptor of {entry.name!r} contradicts the directory", where=filename)
+        raise _damaged(f"the data descriptor of {entry.name!r} contradicts the directory", filename)
 
 
 def _inspected(
@@ -346,9 +352,9 @@ def inflated(data: Window, entry: Entry, offset: int, filename: str) -> Iterator
                 break
             yield piece
     except zlib.error as error:  # type: ignore[misc] # its stub takes the class for an instance
-        raise IntegrityError(f"{entry.name!r} cannot be inflated: {error}", where=filename) from error
+        raise _damaged(f"{entry.name!r} cannot be inflated: {error}", filename) from error
     if left or not inflater.eof or inflater.unused_data or position != end or pending:
-        raise IntegrityError(f"{entry.name!r} does not inflate to the {entry.size} bytes it declares", where=filename)
+        raise _damaged(f"{entry.name!r} does not inflate to the {entry.size} bytes it declares", filename)
 
 
 def _head(raw: bytes, filename: str) -> dict[str, list[str]]:

@@ -282,8 +282,9 @@ ATTACKS: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_refuses_a_wheel_with(case: str, tmp_path: Path) -> None:
     make, message = ATTACKS[case]
     path = make(tmp_path)
-    with pytest.raises(IntegrityError, match=message):
+    with pytest.raises(IntegrityError, match=message) as refusal:
         admit(path, lax=Lax(record=True))
+    assert refusal.value.next
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -122,7 +122,18 @@ def _entry_points(draw: st.DrawFn) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-_LINES = ["# comment", "; comment", "", "novalue", "[broken", "x : a:b", "x = a:b\x0by = c:d", "\u2028"]
+_LINES = [
+    *("# comment", "; comment", "", "novalue", "[broken", "x : a:b", "x = a:b\x0by = c:d", "\u2028"),
+    *(
+        "\x0c",
+        "x = a:b\x0c",
+        "\x0cx = a:b",
+        "x\x0c= a:b",
+        "# comment\x0cx = a:b",
+        "x = a:b\ry = c:d",
+        "x = a:b\x1c\x85",
+    ),
+]
 
 _WHEEL = st.sampled_from(
     ["Wheel-Version: 1.0\nGenerator: odd\nRoot-Is-Purelib: true\nTag: py3-none-any\n"] * 12
@@ -138,6 +149,11 @@ _WHEEL = st.sampled_from(
         "\nWheel-Version: 1.0\n",
         "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nRoot-Is-Purelib: false\n",
         "Wheel-Version: 1.0\nRoot-Is-Purelib: false\x0bX: y\n",
+        "Wheel-Version: 1.0\nGenerator: a\n\tb\n c: d\nRoot-Is-Purelib: true\n",
+        "Wheel-Version: 1.0 \nRoot-Is-Purelib: true \n",
+        "Wheel-Version: 1.0\rRoot-Is-Purelib: true\rTag: py3-none-any\r\rRoot-Is-Purelib: false\r",
+        "Wheel-Version: 0.1\nby hand\nRoot-Is-Purelib: true\n",
+        "From me\n: x\nWheel-Version: 1.0\nWheel-Version: 9.0\nRoot-Is-Purelib: true\n more\n",
     ]
 )
 _FAULTS = (
