@@ -75,7 +75,13 @@ def _packed(console: Console, target: LockedTarget) -> None:
         most = len(asked) if SCREEN.volume > 0 else _NAMED
         shown = ", ".join(asked[:most]) + (f" and {len(asked) - most} more" if len(asked) > most else "")
         table.add_row(*(_text(cell) for cell in (f"  {pin.name}", version, human_size(pin.wheel.size or 0), shown)))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as printed:
+        console.print(table)
+    # rich fills the last column with blanks, which a log keeps.
+    console.file.write("".join(f"{row.rstrip(' ')}\n" for row in printed.get().splitlines()))
 
 
 def _base(target: LockedTarget) -> None:

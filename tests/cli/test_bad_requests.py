@@ -102,7 +102,10 @@ def test_a_file_of_this_week_is_locked_without_another_version_of_a_package(tmp_
         'name = "x"\npython = "3.12"\npackages = ["tiny"]\n[[checkpoints]]\nurl = "file:w.txt"\npath = "data/w.txt"\n'
     )
     surroundings = {"KPACK_INDEX_URL": index.url, "KPACK_CACHE": str(tmp_path / "cache")}
-    assert kpack(folder, "lock", **surroundings).code == 0
+    done = kpack(folder, "lock", **surroundings)
+    assert done.code == 0
+    assert "needed by" in done.out
+    assert [row for row in done.out.splitlines() if row != row.rstrip()] == []
     index.add(make_wheel(tmp_path / "wheels", "small", "2.0"))
     (folder / "w.txt").write_text("this week it is longer")
     done = kpack(folder, "build", "--json", **surroundings)
