@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from kpack.cli.session import SCREEN, human_size, note, plain, tell
+from kpack.cli.session import SCREEN, colours, human_size, note, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from kpack.lock import Lock, LockedTarget
 
 _SHOWN = 12
@@ -22,13 +22,15 @@ _NAMED = 3
 
 _WIDTH = 120
 """Columns where there is no terminal to ask."""
+_COLUMNS = ("  packed", "version", "size", "needed by")
+_GAP = 4
+"""Blanks between two columns."""
 
 
 def print_lock(lock: Lock) -> None:
     """Print, for each target, what is packed, what comes from the base and what is held back."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     for target in lock.targets:
-        _packed(console, target)
+        _packed(target)
         _base(target)
         _held_back(target)
         _system(target)
@@ -55,18 +57,10 @@ def _held_back(target: LockedTarget) -> None:
         tell(f"  held back: {len(order) - shown} more; kpack -v lock lists all")
 
 
-def _packed(console: Console, target: LockedTarget) -> None:
+def _packed(target: LockedTarget) -> None:
     total = sum(pin.wheel.size or 0 for pin in target.packed)
-    console.print(
-        _text(f"{target.label} (Python {target.python}): {len(target.packed)} packed, {human_size(total)}", "bold")
-    )
-    if not target.packed:
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2), show_edge=False)
-    for column in ("  packed", "version", "size", "needed by"):
-        table.add_column(
-            column, justify="right" if column == "size" else "left", no_wrap=column == "size", overflow="fold"
-        )
+    title = f"{target.label} (Python {target.python}): {len(target.packed)} packed, {human_size(total)}"
+    rows = []
     for pin in target.packed:
         version = f"{pin.version} (base: {pin.replaces})" if pin.replaces is not None else str(pin.version)
         if pin.source is not None:
@@ -74,14 +68,52 @@ def _packed(console: Console, target: LockedTarget) -> None:
         asked = sorted({need.by or "you" for need in pin.needed_by}, key=lambda by: (by != "you", by))
         most = len(asked) if SCREEN.volume > 0 else _NAMED
         shown = ", ".join(asked[:most]) + (f" and {len(asked) - most} more" if len(asked) > most else "")
-        table.add_row(*(_text(cell) for cell in (f"  {pin.name}", version, human_size(pin.wheel.size or 0), shown)))
-    if console.is_terminal:
-        console.print(table)
+        rows.append((f"  {pin.name}", version, human_size(pin.wheel.size or 0), shown))
+    styled = sys.stdout.isatty() or colours(sys.stdout) or "TTY_COMPATIBLE" in os.environ
+    text = None if styled else written(title, rows)
+    if text is not None:
+        tell(text, wrap=False)
         return
-    with console.capture() as printed:
-        console.print(table)
-    # rich fills the last column with blanks, which a log keeps.
-    console.file.write("".join(f"{row.rstrip(' ')}\n" for row in printed.get().splitlines()))
+    from kpack.cli import drawn
+
+    drawn.draw(title, _COLUMNS, rows, width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def written(title: str, rows: Sequence[tuple[str, str, str, str]]) -> str | None:
+    """Return what `kpack.cli.drawn` would draw where nothing is styled, without rich: that takes as long as a lock.
+
+    None for what takes more than the last column to be folded at its blanks, or has more than the letters of ASCII.
+    """
+    if len(title) > _WIDTH or not _is_simple([title, *(cell for row in rows for cell in row)]):
+        return None
+    if not rows:
+        return title
+    table = [_COLUMNS, *rows]
+    widths = [max(len(row[place]) for row in table) for place in range(len(_COLUMNS))]
+    name, version, size, needed = widths
+    excess = sum(widths) + _GAP * (len(widths) - 1) - _WIDTH
+    if excess > 0:
+        needed -= excess
+        # A column that is as wide as the last one would be folded, too.
+        if needed < max(name, version + _GAP // 2) or any(
+            len(word) > needed for row in rows for word in row[3].split()
+        ):
+            return None
+    lines, gap = [title], " " * _GAP
+    for row in table:
+        for number, part in enumerate(_folded(row[3], needed)):
+            first, second, third = ("", "", "") if number else row[:3]
+            cells = first.ljust(name), second.ljust(version), third.rjust(size), part
+            lines.append(gap.join(cells).rstrip(" "))
+    return "\n".join(lines)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _is_simple(texts: Iterable[str]) -> bool:
+    return all(text.isascii() and text.isprintable() for text in texts)
 
 
 def _base(target: LockedTarget) -> None:
@@ -96,7 +128,3 @@ def _system(target: LockedTarget) -> None:
         more = f" and {len(packages) - _SHOWN} more" if len(packages) > _SHOWN else ""
         size = human_size(sum(item.size for item in packages))
         tell(f"  system packages: {len(packages)}, {size}: {names}{more}")
-
-
-def _text(text: str, style: str = "") -> Text:
-    return Text(plain(text), style=style)

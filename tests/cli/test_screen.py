@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import queue
+import random
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kpack import cli
-from kpack.cli import bars, progress, session, table
+from kpack.cli import bars, drawn, progress, session, table
 from kpack.lock import from_resolution
 from kpack.resolve.model import HeldBack
 from tests.support.kernels import environment, pin, resolution, target
@@ -196,3 +198,43 @@ def test_verbose_lists_what_is_counted_otherwise(capsys: pytest.CaptureFixture[s
     full = capsys.readouterr()
     assert "h19 1" in full.out
     assert "word end" in full.err
+
+
+def test_a_table_in_a_log_is_what_rich_would_draw(capsys: pytest.CaptureFixture[str]) -> None:
+    dice, told = random.Random(7), 0
+    names = ["a", "torch", "huggingface-hub", "sentence-transformers", "opentelemetry-exporter-otlp-proto-http"]
+    for _ in range(300):
+        rows = []
+        for _ in range(dice.randrange(1, 6)):
+            version = dice.choice(
+                ["1.0", "2.10.0+cu128", "4.57.1 (base: 4.53.3)", "1 (built from git)" * dice.choice([1, 3])]
+            )
+            needed = ", ".join(dice.choices(["you", *names], k=dice.choice([1, 2, 3, 9])))
+            needed += dice.choice(["", " and 3 more"])
+            rows.append((f"  {dice.choice(names)}", version, dice.choice(["1 kB", "100.0 MB"]), needed))
+        title = dice.choice(["kernel (Python 3.12): 1 packed", "k" * 119, "k" * 121])
+        text = table.written(title, rows)
+        if text is None:
+            continue
+        told += 1
+        drawn.draw(title, table._COLUMNS, rows, width=120)
+        assert capsys.readouterr().out == f"{text}\n"
+        assert all(len(row) <= 120 for row in text.split("\n"))
+    assert 100 < told < 300  # both happen
+
+
+@pytest.mark.parametrize("odd", ["naïve", "東京", "tab\there", "two\nlines"])
+def test_what_is_not_plain_is_left_to_rich(odd: str) -> None:
+    assert table.written("title", [("  a", "1", "1 kB", odd)]) is None
+    assert table.written(odd, []) is None
+    assert table.written("title", []) == "title"
+
+
+def test_a_log_of_a_lock_needs_no_rich() -> None:
+    script = (
+        "import sys; sys.modules['rich'] = None\n"
+        "import kpack.cli.locking, kpack.cli.table\n"
+        "print(kpack.cli.table.written('title', [('  a', '1', '1 kB', 'you')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "title"
