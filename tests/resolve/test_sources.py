@@ -267,6 +267,21 @@ def test_url_that_only_a_dependency_names_is_refused(scenario: Scenario) -> None
     assert packed(scenario.lock("top", f"dep @ {url}")) == {"dep": "1.0", "top": "1.0"}
 
 
+def test_an_old_version_that_wants_a_url_says_what_keeps_the_new_ones_away(scenario: Scenario) -> None:
+    scenario.wheel("top", "1.0", "dep @ https://user:s3cret@host.invalid/d")
+    scenario.wheel("top", "2.0", "torch>=3")
+    scenario.wheel("torch", "3.0")
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top", base={"torch": "2.0"})
+    assert caught.value.what == (
+        "top 2.0 needs torch>=3, but the base image kernel has torch 2.0\n"
+        "  kaggle-env.toml asks for top; top 2.0 asks for torch>=3\n"
+        "older: top 1.0 needs dep @ https://host.invalid/d, and only kaggle-env.toml may take something from a URL"
+    )
+    assert caught.value.next.startswith('write replace = ["torch"] to pack torch 3.0')
+    assert packed(scenario.lock("top", base={"torch": "2.0"}, replace=["torch"])) == {"top": "2.0", "torch": "3.0"}
+
+
 def test_url_under_an_extra_matters_only_when_the_extra_is_asked_for(scenario: Scenario) -> None:
     scenario.wheel(
         "top", "1.0", "dep @ git+https://user:s3cret@host.invalid/dep ; extra == 'dev'", provides_extra=["dev"]

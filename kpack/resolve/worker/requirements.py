@@ -11,7 +11,7 @@ from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
-from kpack import licenses
+from kpack import licenses, urls
 from kpack.restore.headers import headers
 
 if TYPE_CHECKING:
@@ -179,9 +179,10 @@ class UrlDependency(Exception):
     """A distribution wants another from a URL that kaggle-env.toml does not name: that is not for it to say."""
 
     def __init__(self, by: str, requirement: str) -> None:
-        super().__init__(f"{by} needs {requirement}")
         self.by = by
-        self.requirement = requirement
+        """Name and version of the distribution."""
+        self.requirement = urls.redacted(requirement)
+        super().__init__(f"{by} needs {self.requirement}, and only kaggle-env.toml may take something from a URL")
 
 
 class Markers:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pip._internal.exceptions import DistributionNotFound, InstallationError, PipError, UnsupportedPythonVersion
+from pip._vendor.packaging.utils import canonicalize_name
+from pip._vendor.packaging.version import Version
 from pip._vendor.requests import RequestException
 
 from kpack.resolve.wire import Failure
@@ -13,6 +15,7 @@ from kpack.resolve.worker import failures, stepwise
 from kpack.resolve.worker.diagnose import Diagnosis
 from kpack.resolve.worker.distribution import NoVersion
 from kpack.resolve.worker.finder import OldPip
+from kpack.resolve.worker.requirements import UrlDependency
 from kpack.resolve.worker.seams import ROUNDS, Lost
 from kpack.resolve.worker.search import Search
 
@@ -32,7 +35,7 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | Failu
 
     Raises:
         Unreachable: an index did not answer.
-        UrlDependency: a distribution wants another from a URL.
+        UrlDependency: a distribution wants another from a URL, and nothing stands in the way of what is newer than it.
 
     """
     search = Search(readers, course)
@@ -51,6 +54,11 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | Failu
         if not isinstance(error, NO_SOLUTION):
             raise
         return _diagnosed(search, asked, error)
+    except UrlDependency as error:
+        newer = _of_newer(search, asked, error)
+        if newer is None:
+            raise
+        return newer
     except stepwise.Unsolvable as part:
         return _diagnosed(search, part.asked, part.error)
     except stepwise.Stuck as stuck:
@@ -60,6 +68,16 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | Failu
 def _diagnosed(search: Search, asked: Sequence[tuple[str, str]], error: Exception) -> Failure:
     diagnosis = Diagnosis(search, asked)
     return replace(diagnosis.failure(error), unbuilt=diagnosis.unbuilt())
+
+
+def _of_newer(search: Search, asked: list[tuple[str, str]], error: UrlDependency) -> Failure | None:
+    """Return what keeps newer versions away than the one that wants something from a URL; None where nothing does."""
+    name, _, version = error.by.rpartition(" ")
+    best = search.finder.pages.best(canonicalize_name(name))
+    if not any(each > Version(version) and not each.is_prerelease for each in best):
+        return None
+    failure = _diagnosed(search, asked, DistributionNotFound())
+    return replace(failure, text=f"{failure.text}\nolder: {error}") if failure.obstacles else None
 
 
 def _no_answer(search: Search, asked: list[tuple[str, str]], last: str) -> Failure:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kpack import urls
 from kpack.resolve.wire import Answer, Failure, Figures, Obstacle
 from kpack.resolve.worker import answer, straight
 from kpack.resolve.worker.held_back import Comparison
@@ -95,11 +94,10 @@ def _over_the_kernel(readers: Readers, row: Resolved) -> Failure:
 
 
 def _url_dependency(error: UrlDependency) -> Failure:
-    shown = urls.redacted(error.requirement)
     return Failure(
         kind="no-solution",
-        text=f"{error.by} needs {shown}, and only kaggle-env.toml may take something from a URL",
-        next=f'if you trust it, add "{shown}" to packages yourself',
+        text=str(error),
+        next=f'if you trust it, add "{error.requirement}" to packages yourself',
         name=error.requirement.partition(" ")[0],
         because="url",
     )
