@@ -14,6 +14,7 @@ from kpack.resolve.assemble import moment
 from kpack.resolve.worker import watch
 from kpack.resolve.worker.requirements import readable
 from tests.resolve.scenario import Scenario, known, packed
+from tests.support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,6 +139,18 @@ def test_requirement_that_cannot_be_read_is_quoted(scenario: Scenario, line: str
     assert packed(scenario.lock("top"))["top"] == "1.0"
     with pytest.raises(NoSolution, match=r"top 2\.0 asks for .dep.* no valid requirement"):
         scenario.lock("top==2.0")
+
+
+def test_requirement_of_a_given_wheel_is_read_as_of_any_and_quoted_when_it_cannot_be(scenario: Scenario) -> None:
+    scenario.wheel("dep", "2.0")
+    given = make_wheel(scenario.folder, "given", metadata="Name: given\nVersion: 1.0\nRequires-Dist: dep\n (>=1)\n")
+    assert packed(scenario.lock(f"given @ {given.as_uri()}")) == {"given": "1.0", "dep": "2.0"}
+    given = make_wheel(scenario.folder, "given", requires=["dep>="])
+    with pytest.raises(
+        IntegrityError, match=r"given 1\.0 asks for 'dep>=' in its METADATA, which is no valid"
+    ) as error:
+        scenario.lock(f"given @ {given.as_uri()}")
+    assert error.value.next
 
 
 def test_metadata_that_is_not_utf8_gives_way_to_the_next_version(scenario: Scenario) -> None:

@@ -24,6 +24,10 @@ class NoVersion(InvalidVersion):  # type: ignore[misc] # pip is not typed
     """A distribution given by URL or path whose version nobody can read."""
 
 
+class NoRequirement(ValueError):
+    """A distribution given by URL or path which asks for something that nobody can read."""
+
+
 class TargetDistribution(Distribution):  # type: ignore[misc] # pip is not typed
     """A distribution whose dependencies are those of the target, not of the host."""
 

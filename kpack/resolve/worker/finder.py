@@ -23,7 +23,7 @@ from pip._vendor.packaging.version import Version
 from kpack import licenses, urls
 from kpack.resolve.told_name import told_name
 from kpack.resolve.worker.candidates import Choice, OwnFirst
-from kpack.resolve.worker.distribution import TargetDistribution
+from kpack.resolve.worker.distribution import NoRequirement, TargetDistribution
 from kpack.resolve.worker.failed_build import projects_below
 from kpack.resolve.worker.files import HashedContent
 from kpack.resolve.worker.metadata import BadMetadata
@@ -252,15 +252,18 @@ class Finder:
         metadata = Metadata(
             str(headers.get("Name")),
             str(headers.get("Version")),
-            [str(line).strip() for line in headers.get_all("Requires-Dist", [])],
+            [" ".join(map(str.strip, str(line).splitlines())).strip() for line in headers.get_all("Requires-Dist", [])],
             [str(extra) for extra in headers.get_all("Provides-Extra", [])],
             headers.get("Requires-Python"),
             licenses.headers((key, str(value)) for key, value in headers.items()),
         )
         line = invalid(metadata)
+        url = ireq.link.url_without_fragment
+        if line is not None and url not in self.files:  # it was asked for by URL or path: there is no other version
+            asks = f"{metadata.name} {metadata.version} asks for {line[:200]!r} in its METADATA"
+            raise NoRequirement(f"{asks}, which is no valid requirement")
         if line is not None:
             raise MetadataInconsistent(ireq, "Requires-Dist", "a valid requirement", line)
-        url = ireq.link.url_without_fragment
         self.direct[url] = ireq.download_info
         if ireq.local_file_path and os.path.isfile(ireq.local_file_path):  # noqa: PTH113 - pip's own text
             self.fetched[url] = HashedContent.at(ireq.local_file_path, ireq.download_info)

@@ -13,7 +13,7 @@ from pip._vendor.requests import RequestException
 from kpack.resolve.wire import Failure
 from kpack.resolve.worker import failures, stepwise
 from kpack.resolve.worker.diagnose import Diagnosis
-from kpack.resolve.worker.distribution import NoVersion
+from kpack.resolve.worker.distribution import NoRequirement, NoVersion
 from kpack.resolve.worker.finder import OldPip
 from kpack.resolve.worker.requirements import UrlDependency
 from kpack.resolve.worker.seams import ROUNDS, Lost
@@ -42,7 +42,7 @@ def pins(readers: Readers, course: Course | None = None) -> list[Chosen] | Failu
     asked = [(item.line, item.text) for item in search.request.asked]
     try:
         return _resolve_with_pins(search, asked)
-    except NoVersion as error:
+    except (NoVersion, NoRequirement) as error:
         return Failure(kind="integrity", text=str(error), next="take another file or version of it")
     except OldPip:
         return Failure(kind="old-pip")
