@@ -83,7 +83,8 @@ def package(text: str) -> Package:
     if requirement.url and not (_URL.fullmatch(requirement.url) and _has_host_and_port(requirement.url)):
         raise NotAPackageError(
             f"{quoted(requirement.url)} is not a URL that kpack can fetch",
-            _with_operators(written)
+            _over_ssh(written)
+            or _with_operators(written)
             or 'write https://…, git+https://…@revision or file:///…; a local folder stands alone, like "./fork"',
         )
     if requirement.url is not None:
@@ -171,7 +172,7 @@ def _advice(written: str) -> str:
     if written.startswith("-"):
         return "options of pip have no place here; an index goes to [[indexes]]"
     if re.match(r"[A-Za-z0-9+]+://", written):
-        return "write the package's name before it: name @ https://…"
+        return _with_name(written)
     if re.match(r"[.~]?[\\]|[A-Za-z]:\\", written):
         return 'write a path with / between its parts, like "./fork"'
     if re.search(r"\.(whl|zip|tar\.gz)$", written) or re.match(r"[^<>=!~\s\[]+/", written):
@@ -182,9 +183,35 @@ def _advice(written: str) -> str:
     caret = re.match(r"([A-Za-z0-9._-]+)\s*\^\s*(([0-9]{1,9})[0-9.]*)$", written)
     if caret:
         return f"did you mean {quoted(f'{caret[1]}>={caret[2]},<{int(caret[3]) + 1}')}?"
-    if meant := _with_operators(written) or _with_variables(written):
+    if meant := _over_ssh(written) or _with_operators(written) or _with_variables(written):
         return meant
     return 'write it like "name", "name>=1.2,<2", "name[extra]" or "name @ https://…"'
+
+
+def _with_name(url: str) -> str:
+    """Return what to write for a URL that has no name: the one of its ``#egg=``, else most likely the repository's."""
+    git = url.startswith("git+")
+    plain = f"write the package's name before it: name @ {'git+' if git else ''}https://…"
+    if "@" in urlsplit(url).netloc:
+        return plain  # a password is not repeated
+    bare, _, fragment = url.partition("#")
+    parts = [part for part in fragment.split("&") if part]
+    egg = next((unquote(part.removeprefix("egg=")) for part in parts if part.startswith("egg=")), "")
+    rest = "&".join(part for part in parts if not part.startswith("egg="))
+    last = re.sub(r"(?:\.git)?(?:@[^/@]*)?/?$", "", urlsplit(bare).path).rpartition("/")[2] if git else ""
+    meant = _meant(f"{egg or last} @ {bare}{'#' if rest else ''}{rest}") if egg or last else None
+    if meant is None:
+        return plain
+    return meant.replace("did you mean", "write", 1).rstrip("?") if egg else f"{plain}; {meant}"
+
+
+def _over_ssh(written: str) -> str | None:
+    """Return what to write for git's short form of an address, ``git@host:org/repo.git``; None elsewhere."""
+    found = re.fullmatch(r"(?:[\w.-]+\s*@\s*)??(?:git\+)?(?:ssh://)?git@([\w.-]+):([^\d\s/][^\s]*)", written)
+    if found is None:
+        return None
+    name = found[2].rpartition("/")[2].partition("@")[0].removesuffix(".git")
+    return f"write name @ git+ssh://git@{found[1]}/{found[2]}, the name most likely being {name}"
 
 
 def _with_variables(written: str) -> str | None:

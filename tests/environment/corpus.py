@@ -216,6 +216,41 @@ WRONG = {
         next="name @ https://",
         schema=False,
     ),
+    "package_bare_url_with_egg": after(
+        'packages = ["git+https://host/o/Fork.git@v1#egg=fork[x]&subdirectory=py"]\n',
+        key="packages[0]",
+        what="is not a requirement",
+        next='write "fork[x] @ git+https://host/o/Fork.git@v1#subdirectory=py"',
+        schema=False,
+    ),
+    "package_bare_repository": after(
+        'packages = ["git+https://host/o/Fork.git@v1"]\n',
+        key="packages[0]",
+        what="is not a requirement",
+        next='name @ git+https://…; did you mean "Fork @ git+https://host/o/Fork.git@v1"?',
+        schema=False,
+    ),
+    "package_bare_repository_with_secret": after(
+        'packages = ["git+https://u:secret@host/o/fork.git#egg=fork"]\n',
+        key="packages[0]",
+        what="is not a requirement",
+        next="name @ git+https://…",
+        schema=False,
+    ),
+    "package_short_form_of_git": after(
+        'packages = ["git@host.org:o/fork.git"]\n',
+        key="packages[0]",
+        what="is not a URL that kpack can fetch",
+        next="name @ git+ssh://git@host.org/o/fork.git, the name most likely being fork",
+        schema=False,
+    ),
+    "package_short_form_of_git_behind_a_name": after(
+        'packages = ["fork @ git+ssh://git@host.org:o/fork.git"]\n',
+        key="packages[0]",
+        what="is not a URL that kpack can fetch",
+        next="name @ git+ssh://git@host.org/o/fork.git",
+        schema=False,
+    ),
     "package_local_without_dot": after(
         'packages = ["fork/"]\n', key="packages[0]", what="not a requirement", next='"./fork/"', schema=False
     ),

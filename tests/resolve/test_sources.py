@@ -435,6 +435,18 @@ def test_a_marker_of_a_build_requirement_counts_for_a_torch_of_the_image_too(sce
     assert packed(scenario.lock("top", base={"torch": "2.10.0+cu128"}, allow_source=["top"])) == {"top": "1.0"}
 
 
+@pytest.mark.parametrize(
+    "said", ["Please install numpy first: pip install numpy", "numpy is not installed.", "top requires numpy >= 1.14"]
+)
+def test_what_a_build_says_it_cannot_do_without_is_told_as_such(scenario: Scenario, said: str) -> None:
+    files = {**project("top", "1.0"), "own.py": f"raise SystemExit({said!r})\n"}
+    scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
+    with pytest.raises(NoSolution) as caught:
+        scenario.lock("top", base={"numpy": "2.0"}, allow_source=["top"])
+    assert f"its build asks for numpy ({said}), which its [build-system] does not require" in caught.value.what
+    assert 'no-build-isolation = ["top"]' in caught.value.next
+
+
 def test_what_a_failed_build_says_is_told_without_the_frames_of_its_traceback(scenario: Scenario) -> None:
     files = {**project("top", "1.0"), "own.py": "import json\njson.loads('no JSON')\n"}
     scenario.index.add(sdist(scenario.folder, "top", "1.0", files))
@@ -444,9 +456,11 @@ def test_what_a_failed_build_says_is_told_without_the_frames_of_its_traceback(sc
     assert "^^^" not in caught.value.what
 
 
-def test_an_sdist_whose_build_gives_another_name_is_passed_over(scenario: Scenario) -> None:
-    scenario.index.add(sdist(scenario.folder, "top", "2.0", project("other", "2.0")))
-    with pytest.raises(NoSolution, match=r"top 2\.0 has a file top-2\.0\.tar\.gz whose build gives other 2\.0"):
+@pytest.mark.parametrize("promise", ["", "Metadata-Version: 2.2\nName: other\nVersion: 2.0\n"])
+def test_an_sdist_of_another_name_is_passed_over(scenario: Scenario, promise: str) -> None:
+    files = project("other", "2.0") | ({"PKG-INFO": promise} if promise else {})
+    scenario.index.add(sdist(scenario.folder, "top", "2.0", files))
+    with pytest.raises(NoSolution, match=r"top 2\.0 has a file top-2\.0\.tar\.gz which says that it is other 2\.0"):
         scenario.lock("top", allow_source=["top"])
     scenario.index.add(sdist(scenario.folder, "top", "1.0", project("top", "1.0")))
     assert packed(scenario.lock("top", allow_source=["top"])) == {"top": "1.0"}

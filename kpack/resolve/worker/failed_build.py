@@ -12,6 +12,7 @@ from pip._vendor.pyproject_hooks import BackendUnavailable
 
 from kpack.resolve.import_names import IMPORT_NAMES
 from kpack.resolve.wire import Failure
+from kpack.resolve.worker.recipe import OF_SETUPTOOLS
 from kpack.resolve.worker.unisolated import Unbuildable
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ _CLASH = re.compile(r"Cannot install (.+?) because these package versions have c
 _NOWHERE = re.compile(r"No matching distribution found for (.+)")
 _FRAME = re.compile(r'File "(?!<string>)[^"]+", line \d+')
 _FRAMING = re.compile(r"Traceback \(most recent|[\s~^]*$|exec\(code, locals\(\)\)|(?:During handling|The above exc)")
+_WISH = re.compile(
+    r"\b(?:install|requires?)\s+['\"`]?([a-z_][\w-]*)"
+    r"|\b([a-z_][\w-]*)['\"`]?\s+(?:is not installed|is required|must be installed|needs to be installed)",
+    re.IGNORECASE,
+)
+"""What authors of a setup.py say where something is missing."""
 _NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w*)")
 
 
@@ -70,6 +77,9 @@ def failure(
     missing = next((found[1] for line in reversed(output) if (found := _NO_MODULE.search(line))), "")
     if missing:
         return _undeclared(missing, building, kernel, own=own)
+    if wished := _wished(output, kernel):
+        name, line = wished
+        return _undeclared(name, building, kernel, own=own, how=f"asks for {name} ({line[:200]})")
     said = _TEMPORARY.sub("", str(error)).strip()
     named = f"{building}: {said}" if building and building not in said else said
     source = "name a wheel, or a folder, repository, .zip or .tar.gz with a pyproject.toml or setup.py at its top"
@@ -145,10 +155,21 @@ def _output(error: BaseException) -> list[str]:
     return []
 
 
-def _undeclared(module: str, building: str, kernel: ProvidedDistributions, *, own: bool) -> Failure:
-    """Say that a build imports what its project does not name as a build requirement."""
+def _wished(output: Sequence[str], kernel: ProvidedDistributions) -> tuple[str, str] | None:
+    """Return what a build that failed says it cannot do without, if the image has it, and the line that says so."""
+    tools = OF_SETUPTOOLS | {"pip", "python"}
+    for line in reversed(_telling(output)[-LAST_WORDS:]):
+        for found in _WISH.finditer(line):
+            name = (found[1] or found[2]).lower()
+            if name not in tools and canonicalize_name(IMPORT_NAMES.get(name, name)) in kernel.provided:
+                return name, line
+    return None
+
+
+def _undeclared(module: str, building: str, kernel: ProvidedDistributions, *, own: bool, how: str = "") -> Failure:
+    """Say that a build imports what its project does not name as a build requirement; ``how`` says it otherwise."""
     name = canonicalize_name(IMPORT_NAMES.get(module.lower(), module))
-    text = f"{building}: its build imports {module}, which its [build-system] does not require"
+    text = f"{building}: its build {how or f'imports {module}'}, which its [build-system] does not require"
     prebuilt = "give the URL or path of a prebuilt wheel of it in packages"
     ways = f"{prebuilt}, or take another version"
     if own:

@@ -182,15 +182,17 @@ class Finder:
             raise MetadataInconsistent(ireq, "PKG-INFO", file.filename, str(error)) from error
         if metadata is None and alone:
             metadata = self._told(str(canonicalize_name(ireq.name)), file)
+        wanted = str(canonicalize_name(ireq.name))  # pip goes by what a build says from now on
+        anew = metadata is None
         if metadata is None:
-            wanted = canonicalize_name(ireq.name)  # pip goes by what the build says from now on
             metadata = self._of_source(original, ireq)
-            if canonicalize_name(metadata.name) != wanted:
-                words = f"has a file {file.filename} whose build gives {metadata.name} {metadata.version}"
-                del self.seen[file.url]
-                self.sdists.refuse(file, words)
-                raise MetadataInconsistent(ireq, "Name", file.filename, words)
-            self.built[str(canonicalize_name(ireq.name))] += 1
+        if canonicalize_name(metadata.name) != wanted:
+            words = f"has a file {file.filename} which says that it is {metadata.name[:100]} {metadata.version[:100]}"
+            self.seen.pop(file.url, None)
+            self.sdists.refuse(file, words)
+            raise MetadataInconsistent(ireq, "Name", file.filename, words)
+        if anew:
+            self.built[wanted] += 1
             if alone:
                 self.sdists.keep(file, metadata)
         self.seen[file.url] = metadata
