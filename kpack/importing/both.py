@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from kpack.environment import hashes
+from kpack.environment.requirements import package
 
 if TYPE_CHECKING:
-    from packaging.requirements import Requirement
-
     from kpack.environment.model import Package
 
 
@@ -40,6 +41,32 @@ def both(first: Package, second: Package) -> str | None:
         if not digests:
             return None
     return hashes.joined(f"{name}{','.join(pins if len(pins) == 1 else ranges)}{marker}", digests)
+
+
+_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "==", "in": "not in", "not in": "in"}
+
+
+def apart(every: Package, some: Package) -> tuple[str, str] | None:
+    """Return the two entries, with markers that tell them apart, for one of every kernel and one of some.
+
+    None where no file is both, and for a marker whose opposite is no marker of one comparison.
+    """
+    assert some.requirement is not None
+    marker = some.requirement.marker
+    words = str(marker).split(" ")
+    opposite = _OPPOSITE.get(" ".join(words[1:-1]))
+    if opposite is None:
+        return None
+    where = both(_where(every, str(marker)), some)
+    elsewhere = _where(every, f"{words[0]} {opposite} {words[-1]}")
+    return None if where is None else (where, elsewhere.text)
+
+
+def _where(held: Package, marker: str) -> Package:
+    """Return an entry for the kernels of a marker."""
+    requirement = Requirement(str(held.requirement))
+    requirement.marker = Marker(marker)
+    return package(hashes.joined(str(requirement), held.hashes))
 
 
 def _ranges(requirement: Requirement) -> list[str]:

@@ -16,15 +16,17 @@ from kpack.environment.positions import dotted
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.environment.template import CheckpointEntry, IndexEntry
 from kpack.errors import UsageError
-from kpack.importing.both import both
+from kpack.importing.both import apart, both
 from kpack.importing.credentials import hidden
 from kpack.importing.finding import Finding, Lines, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from packaging.requirements import Requirement
+
+    from kpack.environment.model import Package
 
 _LONGEST = 160
 """Characters of a line that are shown."""
@@ -151,39 +153,69 @@ class Harvest:
         name = canonicalize_name(requirement.name)
         self.exclude.pop(name, None)
         self.asks.setdefault(name, set()).add(line.place)
-        old = self._held(name, requirement)
-        if any(held == entry for _, held in old):
+        held = dict(self._held(name, requirement))
+        if entry in held.values():
             self._asked(line, name, entry, why, upgrade=upgrade)
-            return
-        if old and not upgrade and str(requirement) == requirement.name:
-            self._asked(line, name, old[-1][1], why, upgrade=upgrade)
-            return
-        key = f"{name};{requirement.marker}" if requirement.marker else name
-        held = dict(old)
-        if requirement.marker and name in held:
+        elif pair := self._parted(found, held):
+            held_text = next(iter(held.values()))
+            for key in held:
+                del self.packages[key]
+            for part in pair:
+                self._put(name, part)
+            self._asked(line, name, pair[0], f"with {quoted(pair[1])}, for {quoted(held_text)}", upgrade=upgrade)
+        elif held and not upgrade and str(requirement) == requirement.name:
+            self._asked(line, name, list(held.values())[-1], why, upgrade=upgrade)
+        elif requirement.marker and name in held:
             self.left(
                 line,
                 f"{quoted(held[name])} asks for it in every kernel, and beside such an entry stands none for some",
                 "give both entries markers that tell them apart, or write what it asks for into that one",
             )
-            return
-        if self._request and list(held) == [key] and self._of_request.get(key) == self._request:
-            joined = both(package(held[key]), found)
-            if joined is not None:
-                if joined != entry and held[key] != joined:
-                    why = "; ".join(filter(None, [why, f"together with {quoted(held[key])}"]))
-                entry = joined
-                held = {}
+        else:
+            self._join(found, entry, held, line, why, upgrade=upgrade)
+
+    def _join(self, found: Package, entry: str, held: dict[str, str], line: Line, why: str, *, upgrade: bool) -> None:
+        """Write an entry down with those ``held`` (by key) that hold with it, or in their place."""
+        assert found.requirement is not None
+        name = canonicalize_name(found.requirement.name)
+        words = [why]
+        if self._is_asked_with(held) and list(held) == [_key(found.requirement)]:
+            (text,) = held.values()
+            joined = both(package(text), found)
+            if joined is None:
+                words.append("no version is what both lines ask for, and pip refuses them")
             else:
-                why = "; ".join(filter(None, [why, "no version is what both lines ask for, and pip refuses them"]))
-        for other, text in held.items():
-            if text != requirement.name:
-                why = "; ".join(filter(None, [why, f"takes the place of {quoted(text)}"]))
-            del self.packages[other]
+                words += [f"together with {quoted(text)}"] if joined not in {entry, text} else []
+                entry, held = joined, {}
+        words += [f"takes the place of {quoted(text)}" for text in held.values() if text != found.requirement.name]
+        for key in held:
+            del self.packages[key]
+        self._put(name, entry)
+        self._asked(line, name, entry, "; ".join(filter(None, words)), upgrade=upgrade)
+
+    def _parted(self, found: Package, held: dict[str, str]) -> tuple[str, str] | None:
+        """Return two entries in place of one for every kernel and one for some, which are of one request."""
+        if len(held) != 1 or not self._is_asked_with(held):
+            return None
+        (there,) = map(package, held.values())
+        assert found.requirement is not None
+        assert there.requirement is not None
+        if (found.requirement.marker is None) == (there.requirement.marker is None):
+            return None
+        return apart(there, found) if found.requirement.marker else apart(found, there)
+
+    def _is_asked_with(self, keys: Iterable[str]) -> bool:
+        """Tell whether what is asked for now is of the request that asks for these keys of ``packages``."""
+        return bool(self._request) and all(self._of_request.get(key) == self._request for key in keys)
+
+    def _put(self, name: NormalizedName, entry: str) -> None:
+        """Write an entry of a name down."""
+        requirement = package(entry).requirement
+        assert requirement is not None
+        key = _key(requirement)
         self.packages[key] = entry
         self._of_request[key] = self._request
         self._keys.setdefault(name, {})[key] = None
-        self._asked(line, name, entry, why, upgrade=upgrade)
 
     def _held(self, name: NormalizedName, requirement: Requirement) -> list[tuple[str, str]]:
         """Return the keys and entries that ``requirement`` speaks of, too."""
@@ -340,3 +372,9 @@ class Harvest:
             upgrade=upgrade,
         )
         self.findings.append(finding)
+
+
+def _key(requirement: Requirement) -> str:
+    """Return the key of ``packages`` that a requirement has."""
+    name = canonicalize_name(requirement.name)
+    return f"{name};{requirement.marker}" if requirement.marker else name
