@@ -79,9 +79,10 @@ class Report:
         return "{} restored: {} ({}) in {:.1f} s".format(head, what, _size(self.bytes), self.seconds)
 
     def lines(self) -> List[str]:
-        """Return what there is to say beside the summary, one sentence each."""
+        """Return what there is to say beside the summary, one sentence each; notes before lists of files."""
         verb = "would replace" if self.dry_run else "replaced"
         said = ["{} {} {} with {}".format(verb, name, old, new) for name, old, new in self.replaced]
+        said += self.notes
         if self.dry_run:
             said += ["install {} {} to {}".format(*item) for item in self.planned]
             if self.system:
@@ -94,7 +95,7 @@ class Report:
             verb = "would be linked" if self.dry_run else "linked"
             said += few(["{} as {}".format(verb, path) for path, _ in self.links])
         said += few([_drifted(item) for item in sorted(self.drift, key=lambda item: not item.breaks)])
-        return ["  " + printable(line) for line in [*said, *self.notes]]
+        return ["  " + printable(line) for line in said]
 
 
 def _drifted(item: Drift) -> str:

@@ -21,6 +21,13 @@ def test_it_says_where_checkpoints_landed() -> None:
     assert lines("/kaggle/tmp/a.ckpt", dry_run=True) == ["  copy a checkpoint of 1.0 kB to /kaggle/tmp/a.ckpt"]
 
 
+def test_notes_stand_before_lists_of_files() -> None:
+    report = Report("p.kpack.bin", "p", "0" * 64, "python-3.12", dry_run=False)
+    report.checkpoints = [("/kaggle/tmp/a.ckpt", "0" * 64, 1000)]
+    report.notes = ["huggingface_hub was imported before this"]
+    assert report.lines() == ["  huggingface_hub was imported before this", "  checkpoint: /kaggle/tmp/a.ckpt"]
+
+
 def test_many_checkpoints_are_counted_by_folder() -> None:
     assert lines(*(f"/tmp/hub/{number}" for number in range(30)), "/tmp/other/x") == [
         "  checkpoints: 30 in /tmp/hub",
