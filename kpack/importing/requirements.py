@@ -6,6 +6,7 @@ import os.path
 import posixpath
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,7 +163,7 @@ def _option(words: list[str], line: Line, sitting: Sitting, depth: int, *, const
         )
         words = [word for word in words if word not in given.requirements]
         given = arguments(words)
-        if not (given.editable or given.files or given.constraints or given.indexes or given.links):
+        if replace(given, upgrade=False, no_deps=False) == Arguments():
             return
     if constraints and not (given.files or given.constraints):
         harvest.understood(line, "", "how pip installs, not what")

@@ -103,7 +103,12 @@ AS_PIP: dict[str, tuple[str | bytes, list[str], list[str]]] = {
     "words behind an option": (
         "-r more.txt and more\n--pre rich\n",
         ["more"],
-        ["pip passes over it", "pip passes over it"],
+        ["pip passes over it", "pip passes over it", "--pre lets in"],
+    ),
+    "an index and a word": (
+        "--extra-index-url https://host.example/simple numpy\n-U rich\n",
+        [],
+        ["pip passes over it", "which packages it serves", "pip passes over it"],
     ),
     "a folder with a slash": ("fork/\n", ["./fork"], []),
     "a folder by its URL": ("file://{here}/fork\n", ["./fork"], []),
