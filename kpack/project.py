@@ -81,7 +81,21 @@ class Project:
         if self.lock is None:
             return (f"there is no {self.lock_path.name}",)
         reasons = stale(self.lock, self.environment, self.bases, meaning=self.meaning)
-        return (*reasons, *source.changed(self.lock, self.config.parent))
+        files = (f"{path} changed" for path in self.changed_checkpoints())
+        return (*reasons, *source.changed(self.lock, self.config.parent), *files)
+
+    def changed_checkpoints(self) -> tuple[str, ...]:
+        """Return the paths of checkpoints whose local file is not the one that was locked any more.
+
+        Those whose sha256 stands in kaggle-env.toml are not meant: for them another file is a wrong one.
+        """
+        if self.lock is None or not any(each.urls[0].startswith("file:") for each in self.lock.checkpoints):
+            return ()
+        from kpack.checkpoints import local
+
+        declared = {each.path for each in self.environment.checkpoints if each.sha256 is not None}
+        meant = (each for each in self.lock.checkpoints if each.path not in declared)
+        return local.changed(meant, self.config.parent, since=self.lock_path.stat().st_mtime_ns)
 
     def current_lock(self) -> Lock:
         """Return the lock that speaks for the file.

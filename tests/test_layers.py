@@ -56,7 +56,7 @@ ROOMS = {
     "publish": "environment errors files pack",
     "ledger": "files pack",
     "standing": "errors publish tether",
-    "project": "base environment errors lock source",
+    "project": "base checkpoints environment errors lock source",
     "locking": "checkpoints debian environment errors files lint lock native pack resolve source target",
     "building": "checkpoints debian errors fetch lock pack source target",
     "notebook": "base environment errors files lock pack publish urls",
