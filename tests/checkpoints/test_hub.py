@@ -253,7 +253,7 @@ def test_unknown_repository_and_file_are_named(bench: Bench, origin: Origin) -> 
     put_repository(origin, "org/repo", FILES)
     with pytest.raises(NetworkError, match="Hub"):
         bench.lock(ask("hf://org/nothere", path=None))
-    with pytest.raises(UsageError, match="no file there matches") as caught:
+    with pytest.raises(UsageError, match="no such file there") as caught:
         bench.lock(ask("hf://org/repo/nothere.bin"))
     assert "config.json" in caught.value.next
     with pytest.raises(NetworkError, match="offline"):
