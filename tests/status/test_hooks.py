@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def recipe() -> list[str]:
     """Return the commands of the documentation's recipe that are kpack's."""
     page = ROOT / "docs" / "how-to" / "team-and-ci.md"
     block: Any = re.search(r"In CI\n.*?```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    return re.findall(r"^- run: kpack (.*)$", block[1], re.MULTILINE)
+    return re.findall(r"^ *- run: kpack (.*)$", block[1], re.MULTILINE)
 
 
 @pytest.mark.root
@@ -138,7 +139,7 @@ def test_recipe_for_ci_passes_on_what_is_right_and_fails_on_what_is_not(reposito
     assert [step.split()[0] for step in steps] == ["lock", "build", "rehearse"]
 
     def codes(pack_id: str) -> list[int]:
-        return [kpack(repository, *step.replace("$PACK_ID", pack_id).split()).code for step in steps]
+        return [kpack(repository, *shlex.split(step.replace("$PACK_ID", pack_id))).code for step in steps]
 
     assert codes(right) == [0, 0, 0]
     shutil.rmtree(repository / "dist")
