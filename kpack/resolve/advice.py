@@ -107,7 +107,7 @@ class Advice:
         if isinstance(edit, Offer):
             # An old version is what nobody wants: what gives the new one is told first.
             if edit.old:
-                yield f"{edit.missed} cannot be had in {self._target.label}: {edit.why}"
+                yield f"{edit.missed} cannot be had in {self._target.label}: {edit.why}{self._stays(edit.against)}"
                 yield from filter(None, [self._other_image([*edit.against, *obstacles], alike=False)])
             yield from self._words(edit)
             yield from filter(None, [self._nearest(obstacles)])
@@ -206,16 +206,19 @@ class Advice:
     def _why(self, failure: Failure) -> str:
         """Return what stands against every set of names."""
         first = error_of(self._target.label, failure).what.partition("\n")[0]
+        return f"{first}{self._stays(failure.obstacles)}"
+
+    def _stays(self, obstacles: Sequence[Obstacle]) -> str:
+        """Return why what the image has cannot give way, where that is the first of ``obstacles``; or nothing."""
         base = self._target.base
-        told = failure.obstacles[0] if failure.obstacles else None
+        told = obstacles[0] if obstacles else None
         name = canonicalize_name(told.name) if told is not None and told.kind == "kernel" else None
         if base is None or name is None or name not in base.distributions:
-            return first
-        module = base.preloaded_by.get(name)
-        if module is not None:
-            return f"{first}, which is imported before the first cell, so that nothing can take its place"
+            return ""
+        if name in base.preloaded_by:
+            return ", which is imported before the first cell, so that nothing can take its place"
         why = consistency.stays(base, name)
-        return f"{first}, and {why}" if why else first
+        return f", and {why}" if why else ""
 
     def _over_preloaded(self, failure: Failure) -> str:
         """Return the words that replace a preloaded module all the same."""

@@ -373,6 +373,18 @@ def test_preloaded_module_is_not_replaced_by_any_words(scenario: Scenario) -> No
     assert 'allow-preloaded = ["numpy"] with replace = ["numpy"]' in caught.value.next
 
 
+def test_what_is_preloaded_is_said_of_what_keeps_a_newer_version_away(scenario: Scenario) -> None:
+    scenario.wheel("chain", "0.1")
+    scenario.wheel("chain", "0.2", "numpy<2")
+    scenario.wheel("numpy", "1.9")
+    base = base_image({"numpy": "2.0", "chain": "1.0"})
+    image = replace(base, preloaded=("numpy",), preloaded_by={canonicalize_name("numpy"): "numpy"})
+    with pytest.raises(NoSolution) as caught:
+        scenario.resolve(scenario.environment("chain<1"), image)
+    words = "chain 0.2 needs numpy<2, but the base image kernel has numpy 2.0, which is imported before the first cell"
+    assert f"chain 0.2 cannot be had in kernel: {words}" in caught.value.next
+
+
 def test_what_is_preloaded_is_not_said_of_another_package_in_the_way(scenario: Scenario) -> None:
     scenario.wheel("numpy", "1.26")
     scenario.wheel("old", tag="cp37-cp37m-manylinux2014_x86_64")

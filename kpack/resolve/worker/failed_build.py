@@ -31,7 +31,9 @@ _NO_PROJECT = re.compile(r"does not appear to be a Python project")
 _CLASH = re.compile(r"Cannot install (.+?) because these package versions have conflict")
 _NOWHERE = re.compile(r"No matching distribution found for (.+)")
 _FRAME = re.compile(r'File "(?!<string>)[^"]+", line \d+')
-_FRAMING = re.compile(r"Traceback \(most recent|[\s~^]*$|exec\(code, locals\(\)\)|(?:During handling|The above exc)")
+_FRAMING = re.compile(
+    r"\"\"\"$|Traceback \(most recent|[\s~^]*$|exec\(code, locals\(\)\)|(?:During handling|The above exc)"
+)
 _WISH = re.compile(
     r"\b(?:install|requires?)\s+['\"`]?([a-z_][\w-]*)"
     r"|\b([a-z_][\w-]*)['\"`]?\s+(?:is not installed|is required|must be installed|needs to be installed)",
@@ -119,7 +121,7 @@ def _telling(output: Sequence[str]) -> list[str]:
         if not (frame or opened or _FRAMING.match(line)):
             found.append(line)
         frame = opened is not None  # the next line is the code that stands there
-    return found or list(output)
+    return list(dict.fromkeys(found)) or list(output)
 
 
 def _no_project(building: str, inner: Sequence[str]) -> Failure:
