@@ -129,6 +129,8 @@ class Question:
     tags: tuple[str, ...]
     """``cp312-cp312-manylinux_2_35_x86_64``, best first."""
     asked: tuple[Asked, ...]
+    asker: str = "kaggle-env.toml"
+    """Who asks, as sentences say it."""
     glibc_inferred: str = ""
     """``2.39``, where the image probably has a newer glibc than `tags` count on; only words depend on it."""
     provided: tuple[Provided, ...] = ()

@@ -119,6 +119,7 @@ def resolve(
         exclude_newer=moment_of(indexes.exclude_newer),
         indexes=indexes.addresses or (IndexAddress(url=""),),
         cache_dir=str(cache.http_dir),
+        asker="it",
         accelerator="",
         pins=dict(sorted((image or {}).items())),
     )
@@ -126,7 +127,8 @@ def resolve(
     with cache.temporary() as scratch, Workers(1, scratch=scratch) as workers:
         (answer,) = workers.ask([request])
     if isinstance(answer, Failure):
-        raise error_of(request.label, answer)
+        otherwise = f"take another version of {name}, or {PREBUILT}" if answer.kind == "no-solution" else ""
+        raise error_of(request.label, replace(answer, next=answer.next or otherwise))
     for row in answer.resolved:
         if row.file is None or row.source is not None:
             raise NoSolution(

@@ -358,8 +358,11 @@ def test_what_a_failing_build_says_is_passed_on(shop: Shop) -> None:
 
 
 def test_build_requirement_without_a_wheel_is_no_solution(shop: Shop) -> None:
-    with pytest.raises(NoSolution):
+    with pytest.raises(NoSolution) as caught:
         shop.build(shop.project(pyproject=PYPROJECT.replace("carelessbackend", "nothere", 1)))
+    assert caught.value.what.startswith("it needs ")
+    assert caught.value.where == "the build of fork"
+    assert caught.value.next.startswith("take another version of fork, or give the URL or path of a prebuilt wheel")
 
 
 def test_build_requirements_count_by_their_markers(own: Shop) -> None:

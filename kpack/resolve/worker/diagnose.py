@@ -33,6 +33,7 @@ class Diagnosis:
         self._finder = search.finder
         self._kernel = search.finder.kernel
         self._label = search.request.label
+        self._asker = search.request.asker
         self._reads_sources = search.request.read_sources
         self._walk = ClashSearch(search.finder, search.markers, asked)
 
@@ -87,7 +88,7 @@ class Diagnosis:
 
     def _first(self, clash: Clash) -> str:
         by, words = clash.chain[-1]
-        who = by or "kaggle-env.toml"
+        who = by or self._asker
         if clash.kind == "kernel":
             by_text = ": === compares the texts of versions" if "===" in words else ""
             return f"{who} needs {words}, but {self._has(clash.name)}{by_text}"
@@ -95,7 +96,7 @@ class Diagnosis:
             return f"{who} needs {words}, but there is no {clash.name} on {self._finder.pages.page(clash.name).index}"
         if clash.kind == "two":
             other_by, other_words = clash.other[-1]
-            return f"{who} needs {words}, but {other_by or 'kaggle-env.toml'} needs {other_words}"
+            return f"{who} needs {words}, but {other_by or self._asker} needs {other_words}"
         if clash.verdict is not None:
             return f"{who} needs {words}, but {clash.name} {clash.verdict.version} {clash.verdict.words}"
         by_text = " (=== compares the texts of versions)" if "===" in words else ""
@@ -105,7 +106,7 @@ class Diagnosis:
         lines = [self._first(clash)]
         for chain in (clash.chain, clash.other):
             if len(chain) > 1:
-                steps = [f"{asker or 'kaggle-env.toml'} asks for {wish}" for asker, wish in chain]
+                steps = [f"{asker or self._asker} asks for {wish}" for asker, wish in chain]
                 lines.append("  " + "; ".join(steps))
         return "\n".join(lines)
 
@@ -117,9 +118,9 @@ class Diagnosis:
         lines = []
         for cause in causes:
             if cause.parent is None and isinstance(cause.requirement, ExplicitRequirement):
-                lines += [f"kaggle-env.toml brings {cause.requirement}", *self._against(cause.requirement)]
+                lines += [f"{self._asker} brings {cause.requirement}", *self._against(cause.requirement)]
                 continue
-            parent = "kaggle-env.toml" if cause.parent is None else f"{cause.parent.name} {cause.parent.version}"
+            parent = self._asker if cause.parent is None else f"{cause.parent.name} {cause.parent.version}"
             lines.append(f"{parent} needs {cause.requirement}")
         return "; ".join(dict.fromkeys(lines))
 
