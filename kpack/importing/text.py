@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 LARGEST = 32 << 20
 """Bytes of the largest input that is read."""
 
-
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, with whose mark it begins
@@ -25,6 +24,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_OF_HOSTS = frozenset({"idna", "punycode"})
+"""Encodings of names of hosts: to decode a file by them takes the square of its length."""
 
 
 def _decoded(data: bytes) -> str:
@@ -39,7 +40,8 @@ def _decoded(data: bytes) -> str:
         found = _CODING.match(line)
         if found:
             try:
-                return data.decode(found[1].decode("ascii"))
+                name = codecs.lookup(found[1].decode("ascii")).name
+                return data.decode("utf-8" if name in _OF_HOSTS else name)
             except LookupError:
                 break  # Python has no such encoding of text
     return data.decode("utf-8")

@@ -86,6 +86,7 @@ AS_PIP: dict[str, tuple[str | bytes, list[str], list[str]]] = {
     "PowerShell's encoding": ("numpy\nscipy\n".encode("utf-16"), ["numpy", "scipy"], []),
     "UTF-32": ("numpy\n".encode("utf-32"), ["numpy"], []),
     "an encoding that is named": ("# -*- coding: latin-1 -*-\nnumpy # größe\n".encode("latin-1"), ["numpy"], []),
+    "an encoding of hosts' names": (b"# coding: punycode\nnumpy\n", ["numpy"], []),
     "a name in two lines": ("num\\\npy\\\\\n>=1\n", ["numpy>=1"], []),
     "a comment that goes on": ("numpy # c \\\nscipy\nrich\n", ["numpy", "rich"], []),
     "a line that is a comment": ("numpy==1 \\\n  # c \\\nrich\n", ["numpy==1", "rich"], []),
