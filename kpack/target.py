@@ -55,6 +55,12 @@ class Target:
     """Supported tags, best first."""
 
     @property
+    def unheard_of(self) -> str:
+        """The newest series that kpack knows, where this one is newer and no image vouches for it; else empty."""
+        known = max(NEWEST, key=_numbers)
+        return known if self.base is None and _numbers(self.python_version) > _numbers(known) else ""
+
+    @property
     def label(self) -> str:
         """The base's name, or ``python-3.12``."""
         return self.base.name if self.base else f"python-{self.python_version}"
@@ -63,6 +69,10 @@ class Target:
     def marker(self) -> str:
         """The marker that tells this target from the others in a lock."""
         return marker(self.python_version, self.machine)
+
+
+def _numbers(series: str) -> tuple[int, ...]:
+    return tuple(map(int, series.split(".")))
 
 
 def marker(python_version: str, machine: str) -> str:

@@ -92,6 +92,8 @@ class Advice:
 
     def _advice(self, obstacles: Sequence[Obstacle], *, names_may_help: bool) -> Iterator[str]:
         """Yield what can be done, the least change first."""
+        if known := self._target.unheard_of:
+            yield f"kpack knows Python up to {known}: is {self._target.python_version} the series that you mean?"
         if meant := names.meant(obstacles, self._environment, self._target.base):
             yield meant
             return

@@ -10,6 +10,7 @@ from kpack.errors import NoSolution
 from kpack.resolve import other_image
 from kpack.resolve.trial import Refusal, Trials
 from kpack.resolve.wire import Failure
+from kpack.target import NEWEST
 from tests.resolve.scenario import packed
 from tests.resolve.test_conflicts import sdist
 
@@ -108,6 +109,15 @@ def test_what_an_index_has_for_other_machines_only_is_told_with_where_it_is_had(
     assert '"pytorch3d @ git+https://github.com/facebookresearch/pytorch3d.git" in packages and no-build-isol' in said
     assert "pytorch3d @ https://….whl" in said
     assert "maconly @ https://….whl), or of its repository (maconly @ git+https://…)" in advice(scenario, "maconly")
+
+
+def test_a_python_that_nobody_knows_may_be_a_slip(scenario: Scenario) -> None:
+    scenario.wheel("native", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    newest = list(NEWEST)[-1]
+    assert advice(scenario, "native", python="3.99").startswith(
+        f"kpack knows Python up to {newest}: is 3.99 the series that you mean?"
+    )
+    assert "kpack knows" not in advice(scenario, "native", python=newest)
 
 
 def test_an_unknown_name_may_be_a_slip_or_of_another_place(scenario: Scenario) -> None:
