@@ -148,9 +148,16 @@ def _logical(text: str) -> Iterator[tuple[list[int], str]]:
         numbers, parts = [], []
 
 
+class _Word(str):
+    """A word of a line: the value of an option may be spelled like a word that stands alone, and is another one."""
+
+    __slots__ = ()
+
+
 def _option(words: list[str], line: Line, sitting: Sitting, depth: int, *, constraints: bool) -> None:
     """Read a line that begins with an option: a file, something editable, or what holds for all packages."""
     harvest = sitting.harvest
+    words = [*map(_Word, words)]
     try:
         given = arguments(words)
     except ValueError as error:
@@ -161,8 +168,12 @@ def _option(words: list[str], line: Line, sitting: Sitting, depth: int, *, const
         harvest.left(
             line, f"{quoted(told)} stands behind an option, where pip passes over it", "give it a line of its own"
         )
-        words = [word for word in words if word not in given.requirements]
-        given = arguments(words)
+        passed_over = set(map(id, given.requirements))
+        words = [word for word in words if id(word) not in passed_over]
+        try:
+            given = arguments(words)
+        except ValueError:  # of an option that names a package, which pip has not got
+            return
         if replace(given, upgrade=False, no_deps=False) == Arguments():
             return
     if constraints and not (given.files or given.constraints):

@@ -106,6 +106,8 @@ AS_PIP: dict[str, tuple[str | bytes, list[str], list[str]]] = {
         ["more"],
         ["pip passes over it", "pip passes over it", "--pre lets in"],
     ),
+    "a word like the value of an option": ("-r more.txt more.txt\n", ["more"], ["pip passes over it"]),
+    "an option of uv": ("-P numpy\n", [], ["pip passes over it"]),
     "an index and a word": (
         "--extra-index-url https://host.example/simple numpy\n-U rich\n",
         [],
