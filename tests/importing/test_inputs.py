@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.markers import Marker
+from pip._internal.models.index import PyPI
 
 from kpack.errors import UsageError
 from kpack.importing import Harvest, Outcome, read, settle
@@ -550,7 +551,7 @@ def test_a_standard_lock_keeps_where_each_package_comes_from(tmp_path: Path) -> 
         f"""lock-version = "1.0"
 packages = [
     {{ name = "torch", version = "2.1.0+cu118", index = "https://wheels.example/cu118" }},
-    {{ name = "six", version = "1.16.0", index = "https://pypi.org/simple" }},
+    {{ name = "six", version = "1.16.0", index = "{PyPI.simple_url}" }},
     {{ name = "gitted", marker = "python_version < '3.13'", vcs = {{ {git} }} }},
     {{ name = "mercury", vcs = {{ type = "hg", url = "https://host.example/m", commit-id = "{commit}" }} }},
     {{ name = "near", vcs = {{ type = "git", path = "../near", commit-id = "{commit}" }} }},
