@@ -14,6 +14,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from pip._internal.models.index import PyPI
 
 from kpack import DISTRIBUTION
 from kpack.errors import installing, typed
@@ -66,6 +67,18 @@ def test_no_text_names_another_distribution() -> None:
         if path.is_file() and path != Path(__file__) and path.suffix in TEXT_SUFFIXES:
             text = path.read_text(encoding="utf-8", errors="replace")  # a kept input of a fuzzer is no text
             found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in FOREIGN.finditer(text)]
+    assert not found
+
+
+def test_no_text_names_the_host_of_the_package_index() -> None:
+    """Which one it is, pip knows; a test that asked it by name would ask it for real."""
+    docs = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.py")]
+    found = []
+    for path in (*TEXTS, *docs):
+        made = path.name.startswith("pylock.") or "dist" in path.parts  # by who tries an example where it lies
+        if path.is_file() and path.suffix in TEXT_SUFFIXES and not made:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found += [str(path.relative_to(ROOT)) for host in (PyPI.netloc, PyPI.file_storage_domain) if host in text]
     assert not found
 
 
