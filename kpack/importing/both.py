@@ -10,9 +10,24 @@ from packaging.specifiers import SpecifierSet
 
 from kpack.environment import hashes
 from kpack.environment.requirements import package
+from kpack.environment.rows import LONGEST
 
 if TYPE_CHECKING:
     from kpack.environment.model import Package
+
+
+RANGES = 32
+"""Ranges of one entry that are put together: nobody writes more, and to see whether they meet takes their square."""
+
+
+def joinable(first: Package, second: Package) -> bool:
+    """Tell whether two entries are small enough to be put together, or told apart, for `both` and `apart`."""
+    one, two = first.requirement, second.requirement
+    assert one is not None
+    assert two is not None
+    # Told apart, each has the marker of the other, too, and says again what both do.
+    room = LONGEST - len(f"{one}{two}{one.marker or ''}{two.marker or ''}")
+    return len(one.specifier) + len(two.specifier) <= RANGES and room > len(" not in ")
 
 
 def both(first: Package, second: Package) -> str | None:

@@ -16,7 +16,7 @@ from kpack.environment.positions import dotted
 from kpack.environment.requirements import NotAPackageError, package
 from kpack.environment.template import CheckpointEntry, IndexEntry
 from kpack.errors import UsageError
-from kpack.importing.both import apart, both
+from kpack.importing.both import RANGES, apart, both, joinable
 from kpack.importing.credentials import hidden
 from kpack.importing.finding import Finding, Lines, Outcome
 
@@ -181,8 +181,11 @@ class Harvest:
         words = [why]
         if self._is_asked_with(held) and list(held) == [_key(found.requirement)]:
             (text,) = held.values()
-            joined = both(package(text), found)
-            if joined is None:
+            small = joinable(package(text), found)
+            joined = both(package(text), found) if small else None
+            if not small:
+                words.append(f"more than {RANGES} ranges, or a very long line, are not put together")
+            elif joined is None:
                 words.append("no version is what both lines ask for, and pip refuses them")
             else:
                 words += [f"together with {quoted(text)}"] if joined not in {entry, text} else []
@@ -200,7 +203,7 @@ class Harvest:
         (there,) = map(package, held.values())
         assert found.requirement is not None
         assert there.requirement is not None
-        if (found.requirement.marker is None) == (there.requirement.marker is None):
+        if (found.requirement.marker is None) == (there.requirement.marker is None) or not joinable(there, found):
             return None
         return apart(there, found) if found.requirement.marker else apart(found, there)
 

@@ -13,6 +13,7 @@ from pip._internal.models.index import PyPI
 
 from kpack.errors import UsageError
 from kpack.importing import Harvest, Outcome, read, settle
+from kpack.importing.both import RANGES
 from kpack.importing.lock_markers import settled
 from tests.importing.test_shapes import notebook
 
@@ -536,6 +537,16 @@ def test_what_is_left_of_a_lock_marker_means_the_same(
     whole = Marker(marker).evaluate({**environment, "extras": extras, "dependency_groups": groups}, context="lock_file")
     rest = settled(marker, extras=extras, groups=groups)
     assert whole == (rest is not None and (not rest or Marker(rest).evaluate(environment)))
+
+
+@pytest.mark.parametrize("marker", ["", '; python_version < "3.9"'])
+def test_lines_of_one_name_without_end_are_not_put_together(tmp_path: Path, marker: str) -> None:
+    harvest = taken(tmp_path, "requirements.txt", "".join(f"numpy!=1.{n}{marker}\n" for n in range(RANGES + 2)))
+    (entry,) = entries(harvest)
+    assert entry == f"numpy!=1.{RANGES},!=1.{RANGES + 1}{marker}"
+    assert f"more than {RANGES} ranges" in harvest.findings[RANGES].why
+    apart = f'numpy!={"1." * 1990}1\nnumpy; "{"x" * 100}" in os_name\n'
+    assert len(entries(taken(tmp_path, "requirements.txt", apart))) == 1
 
 
 def test_a_standard_lock_keeps_where_each_package_comes_from(tmp_path: Path) -> None:
