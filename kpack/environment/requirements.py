@@ -192,13 +192,17 @@ def _with_name(url: str) -> str:
     """Return what to write for a URL that has no name: the one of its ``#egg=``, else most likely the repository's."""
     git = url.startswith("git+")
     plain = f"write the package's name before it: name @ {'git+' if git else ''}https://…"
-    if "@" in urlsplit(url).netloc:
-        return plain  # a password is not repeated
     bare, _, fragment = url.partition("#")
+    try:
+        address = urlsplit(bare)
+    except ValueError:  # a host in brackets that is none
+        return plain
+    if "@" in address.netloc:
+        return plain  # a password is not repeated
     parts = [part for part in fragment.split("&") if part]
     egg = next((unquote(part.removeprefix("egg=")) for part in parts if part.startswith("egg=")), "")
     rest = "&".join(part for part in parts if not part.startswith("egg="))
-    last = re.sub(r"(?:\.git)?(?:@[^/@]*)?/?$", "", urlsplit(bare).path).rpartition("/")[2] if git else ""
+    last = re.sub(r"(?:\.git)?(?:@[^/@]*)?/?$", "", address.path).rpartition("/")[2] if git else ""
     meant = _meant(f"{egg or last} @ {bare}{'#' if rest else ''}{rest}") if egg or last else None
     if meant is None:
         return plain

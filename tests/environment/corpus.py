@@ -230,6 +230,13 @@ WRONG = {
         next='name @ git+https://…; did you mean "Fork @ git+https://host/o/Fork.git@v1"?',
         schema=False,
     ),
+    "package_bare_url_without_a_host": after(
+        'packages = ["git+https://u:secret@[h/x.zip"]\n',
+        key="packages[0]",
+        what="is not a requirement",
+        next="name @ git+https://…",
+        schema=False,
+    ),
     "package_bare_repository_with_secret": after(
         'packages = ["git+https://u:secret@host/o/fork.git#egg=fork"]\n',
         key="packages[0]",
