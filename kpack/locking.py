@@ -159,7 +159,7 @@ def anew(
             folder=project.config.parent,
             strict=strict,
             known=() if old is None or upgrade is True else old.checkpoints,
-            renew=renew if old is None else renew.union(project.changed_checkpoints()),
+            renew=renew if old is None else renew.union(project.changed_checkpoints),
         )
         made = from_resolution(environment, resolution, meaning=project.meaning, checkpoints=found, system=system)
         license_notes = check_licenses(environment, resolution, made)

@@ -81,11 +81,12 @@ class Project:
         if self.lock is None:
             return (f"there is no {self.lock_path.name}",)
         reasons = stale(self.lock, self.environment, self.bases, meaning=self.meaning)
-        files = (f"{path} changed" for path in self.changed_checkpoints())
+        files = (f"{path} changed" for path in self.changed_checkpoints)
         return (*reasons, *source.changed(self.lock, self.config.parent), *files)
 
+    @cached_property
     def changed_checkpoints(self) -> tuple[str, ...]:
-        """Return the paths of checkpoints whose local file is not the one that was locked any more.
+        """Paths of checkpoints whose local file is not the one that was locked any more; large ones are read for it.
 
         Those whose sha256 stands in kaggle-env.toml are not meant: for them another file is a wrong one.
         """

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpack import files
+from kpack.checkpoints import local
 from tests.cli.conftest import SERIES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Desk
 
 CONFIG = f'name = "tiny"\npython = "{SERIES}"\n[[checkpoints]]\nurl = "file:w.bin"\npath = "models/w.bin"\n'
@@ -36,6 +40,19 @@ def test_a_local_checkpoint_that_is_another_file_now_is_locked_anew(locked: Desk
     assert "sha256 " + hashlib.sha256(content).hexdigest() in desk("lock")
     assert "up to date" in desk("lock", "--check")
     assert "built" in desk("build")
+
+
+def test_one_lock_compares_a_large_file_once(locked: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Path] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path)
+        return files.sha256_of(path)
+
+    monkeypatch.setattr(local, "sha256_of", counted)
+    (locked.folder / "w.bin").write_bytes(b"two")
+    locked("lock")
+    assert hashed == [locked.folder / "w.bin"]
 
 
 def test_a_file_that_is_only_touched_is_the_same(locked: Desk) -> None:
