@@ -12,9 +12,12 @@ from kpack.files import OddFileError, read_bounded
 if TYPE_CHECKING:
     from pathlib import Path
 
-
 LARGEST = 1 << 20
 """Bytes of a pyproject.toml, at most."""
+
+PREBUILT = "give the URL or path of a prebuilt wheel of it in packages"
+OTHER = f"take another version of it, or {PREBUILT}"
+"""What to do about a source that cannot be built, whoever finds it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,5 +64,5 @@ def _invalid(name: str) -> UsageError:
     return UsageError(
         "the [build-system] of its pyproject.toml is not valid: it needs a list of texts as requires",
         where=name,
-        next="take another version of it, or give the URL or path of a prebuilt wheel of it in packages",
+        next=OTHER,
     )

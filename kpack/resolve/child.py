@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from kpack import urls
 from kpack.errors import IntegrityError, KpackError, MachineError, MisfitError, NetworkError, NoSolution
 from kpack.resolve.process import StartedWorker
-from kpack.resolve.wire import MARK, Answer, Failure, RequiresAnswer, Underway, dumps, loads
+from kpack.resolve.wire import KEEPING, MARK, Answer, Failure, RequiresAnswer, Underway, dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
     Listener = Callable[[str, Underway], object]
     """Called from other threads with a question's label and what its worker said on the way."""
-
-
-KEEPING = 2.0
-"""Seconds that a worker gets at the end to keep the pages that it has read: the next lock would ask for them."""
 
 
 class Workers:

@@ -358,6 +358,9 @@ _MESSAGES = {each.__name__: each for each in typing.get_args(Message)}
 MARK = '{"is": '
 """What a line begins with that is a message."""
 
+KEEPING = 2.0
+"""Seconds that a worker gets at the end to keep the pages that it has read: the next lock would ask for them."""
+
 
 def dumps(message: Message) -> str:
     """Return the message as one line of JSON."""

@@ -20,6 +20,7 @@ from kpack.errors import KpackError, MachineError, NoSolution, UsageError
 from kpack.fetch import Download
 from kpack.markers import counts
 from kpack.resolve.assemble import wheel_of
+from kpack.resolve.build_system import OTHER, PREBUILT
 from kpack.resolve.child import Workers, error_of
 from kpack.resolve.wire import Asked, Failure, IndexAddress, Question, moment_of
 from kpack.source.host import this_host
@@ -53,7 +54,6 @@ assert _PIP.origin is not None
 _RUNNER = Path(_PIP.origin).with_name("__pip-runner__.py")
 """Runs this pip in an interpreter that has none."""
 
-PREBUILT = "give the URL or path of a prebuilt wheel of it in packages"
 
 _MISSING = re.compile(r"No module named|Cannot import '")
 
@@ -156,7 +156,7 @@ def _counting(lines: Sequence[str], environment: Mapping[str, str], name: str) -
             raise UsageError(
                 f"its build requires {line!r:.200}, which is no valid requirement: {str(error).partition(chr(10))[0]}",
                 where=name,
-                next=f"take another version of it, or {PREBUILT}",
+                next=OTHER,
             ) from error
         requirement.marker = None
         yield str(requirement)

@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from kpack.resolve.wire import Question, RequiresQuestion, dumps, loads
+from kpack.resolve.wire import KEEPING, Question, RequiresQuestion, dumps, loads
 from kpack.resolve.worker.course import Course
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _YOUNG = 1_000_000
 """Objects that are made before the collector looks for garbage in circles: those of modules and pages live on."""
-_KEEPING = 2.0
-"""Seconds that are granted to the keeping of pages at the end: whoever asked may be dead."""
 _PERHAPS = (
     "pip._vendor.urllib3",
     "pip._vendor.requests",
@@ -69,7 +67,7 @@ def _listen(questions: queue.SimpleQueue[str], keeping: threading.Lock) -> None:
     """
     for line in sys.stdin:
         questions.put(line)
-    keeping.acquire(timeout=_KEEPING)
+    keeping.acquire(timeout=KEEPING)  # no longer: whoever asked may be dead
     _end()
 
 

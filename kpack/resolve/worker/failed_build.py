@@ -10,6 +10,7 @@ from pip._internal.exceptions import InstallationError, InstallationSubprocessEr
 from pip._vendor.packaging.utils import canonicalize_name
 from pip._vendor.pyproject_hooks import BackendUnavailable
 
+from kpack.resolve.build_system import OTHER, PREBUILT
 from kpack.resolve.import_names import IMPORT_NAMES
 from kpack.resolve.wire import Failure
 from kpack.resolve.worker.recipe import OF_SETUPTOOLS
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 LAST_WORDS = 4
 """Lines of a failed build that are shown."""
-OTHER = "take another version of it, or give the URL or path of a prebuilt wheel of it in packages"
 PROJECT_FILES = ("pyproject.toml", "setup.py")
 
 _TEMPORARY = re.compile(r" (?:of|from|in) \S*[/\\]pip-[^/\\\s]+[/\\]\S+")
@@ -172,7 +172,7 @@ def _undeclared(module: str, building: str, kernel: ProvidedDistributions, *, ow
     """Say that a build imports what its project does not name as a build requirement; ``how`` says it otherwise."""
     name = canonicalize_name(IMPORT_NAMES.get(module.lower(), module))
     text = f"{building}: its build {how or f'imports {module}'}, which its [build-system] does not require"
-    prebuilt = "give the URL or path of a prebuilt wheel of it in packages"
+    prebuilt = PREBUILT
     ways = f"{prebuilt}, or take another version"
     if own:
         ways = prebuilt = (

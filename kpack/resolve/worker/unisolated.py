@@ -14,7 +14,7 @@ from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.packaging.utils import canonicalize_name
 
 from kpack.errors import UsageError
-from kpack.resolve.build_system import build_system
+from kpack.resolve.build_system import PREBUILT, build_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -88,7 +88,7 @@ def admit_build(
         raise Unbuildable(
             f"{building}: its build needs {name}, and the image has {name} {has}, which no index here has: what is "
             "built with another one may not work there",
-            f'give the URL or path of a prebuilt wheel of it in packages; or write no-build-isolation = ["{building}"] '
+            f'{PREBUILT}; or write no-build-isolation = ["{building}"] '
             "and build it where the image is: kpack notebook --relock writes a builder notebook for Kaggle",
         )
 
